@@ -1,0 +1,66 @@
+"""Every error that mfsynth raises on purpose: what happened, where, and what to do about it."""
+
+from __future__ import annotations
+
+
+class MfsynthError(Exception):
+    """Base of all errors below.
+
+    Args:
+        message: What happened, and where (file, image id).
+        hint: What to do about it.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class OptionsError(MfsynthError, ValueError):
+    """An option, or a combination of options, makes no sense."""
+
+
+class SourceError(MfsynthError, ValueError):
+    """The pictures, masks or annotations to build from are missing or broken."""
+
+
+class UnusableImage(SourceError):  # noqa: N818 - a fact about an image rather than a failure of the build
+    """One image cannot be used; a build leaves it out unless it is strict.
+
+    Args:
+        reason: One of `mfsynth.coco.reasons`, by which images left out are counted.
+        message: Which file, and what is wrong with it.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.args = (reason, message)
+
+
+class DownloadError(MfsynthError, ConnectionError):
+    """An archive could not be fetched, or what arrived is not whole."""
+
+
+class OutputError(MfsynthError, FileExistsError):
+    """The output folder holds something else, or another build works on it."""
+
+
+class BuildError(MfsynthError, RuntimeError):
+    """A build could not go on: a worker died, the disk is full, an image is unusable in a strict build."""
+
+
+class ShardError(MfsynthError, ValueError):
+    """A data set, a shard or a sample on disk is not what the format says."""
+
+
+class MissingExtraError(MfsynthError, ImportError):
+    """A package of an optional extra is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed", f"pip install 'mfsynth[{extra}]'")
+        self.args = (package, extra)

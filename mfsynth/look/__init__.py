@@ -1,0 +1,1 @@
+"""Pictures and numbers of a data set for people: contact sheet, page, statistics."""

@@ -1,0 +1,201 @@
+"""The types that cross between rooms: Window, Recipe and its parts, Scene, Sample. All of them are frozen.
+
+Pictures are RGB, height x width x 3, uint8, sRGB values as they are in the file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from mfsynth.errors import OptionsError, ShardError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Picture = NDArray[np.uint8]
+    """H x W x 3, RGB, uint8."""
+    FocusMap = NDArray[np.uint8]
+    """H x W, uint8: the index of the frame that is sharp there."""
+    SegmentMap = NDArray[np.uint8] | NDArray[np.uint16]
+    """H x W: the index of the segment, in the order of `Recipe.segments`."""
+
+RECIPE_FORMAT = 1
+
+
+class Window(NamedTuple):
+    """A rectangle of a picture, in pixels; rows and columns count from the top left."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns, to index an array with: `picture[window.slices]`."""
+        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
+
+    def grown(self, reach: int, height: int, width: int) -> Window:
+        """This window with `reach` pixels more on each side, cut at a picture of height x width."""
+        top, left = max(0, self.top - reach), max(0, self.left - reach)
+        bottom = min(height, self.top + self.height + reach)
+        right = min(width, self.left + self.width + reach)
+        return Window(top, left, bottom - top, right - left)
+
+    def within(self, outer: Window) -> Window:
+        """The same rectangle counted from the top left corner of `outer`."""
+        return Window(self.top - outer.top, self.left - outer.left, self.height, self.width)
+
+    def check(self, height: int, width: int) -> Window:
+        """This window, if it is not empty and lies inside a picture of height x width.
+
+        Raises:
+            OptionsError: If it does not.
+        """
+        inside = 0 <= self.top <= height - self.height and 0 <= self.left <= width - self.width
+        if self.height < 1 or self.width < 1 or not inside:
+            raise OptionsError(f"{self} does not lie inside a picture of height {height} and width {width}")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """A source image as COCO lists it; `license` is the id in COCO's licence table, URLs may be empty."""
+
+    id: int
+    file_name: str
+    width: int
+    height: int
+    license: int
+    coco_url: str
+    flickr_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentInfo:
+    """A segment of an image: what the paper calls an object.
+
+    `index` is its value in the segment map, `id` its COCO id (0 is void), `area` its pixels in the map.
+    """
+
+    index: int
+    id: int
+    category_id: int
+    iscrowd: int
+    area: int
+
+
+@dataclass(frozen=True, slots=True)
+class Segment(SegmentInfo):
+    """A segment with its plane: the index of the frame in which it is sharp."""
+
+    plane: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRecipe:
+    """How one frame is made: its plane, and its noise (in units of full range; the key as hex text)."""
+
+    plane: int
+    noise_sigma: float
+    noise_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blur:
+    """The blur of what is out of focus; sigma in pixels."""
+
+    kernel: str
+    sigma: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that was drawn for a sample. With the picture and the segment map it gives the sample again."""
+
+    format: int
+    key: str
+    seed: int
+    variant: int
+    image: ImageInfo
+    segments: tuple[Segment, ...]
+    frames: tuple[FrameRecipe, ...]
+    blur: Blur
+    tries: int
+
+    def to_json(self) -> bytes:
+        """One line of JSON, the same for equal recipes."""
+        import msgspec
+
+        return msgspec.json.encode(self)
+
+    @staticmethod
+    def from_json(text: bytes) -> Recipe:
+        """The recipe that `to_json` wrote.
+
+        Raises:
+            ShardError: If the text is not a recipe of this format.
+        """
+        import msgspec
+
+        try:
+            recipe = msgspec.json.decode(text, type=Recipe)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ShardError(f"not a recipe: {error}") from error
+        if recipe.format != RECIPE_FORMAT:
+            raise ShardError(
+                f"recipe {recipe.key} has format {recipe.format}, this release reads {RECIPE_FORMAT}",
+                "update mfsynth",
+            )
+        return recipe
+
+
+def sample_key(image_id: int, variant: int) -> str:
+    """The key of a sample.
+
+    >>> sample_key(139, 0)
+    '000000000139-000'
+    """
+    return f"{image_id:012d}-{variant:03d}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """Picture, segment map and recipe, not yet rendered."""
+
+    picture: Picture
+    segments: SegmentMap
+    recipe: Recipe
+
+    @property
+    def key(self) -> str:
+        """The key of the sample that this scene becomes."""
+        return self.recipe.key
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width, in pixels."""
+        height, width = self.segments.shape
+        return height, width
+
+    def focus(self, window: Window | None = None) -> FocusMap:
+        """The focus map, or the part of it in a window: a table look-up, no rendering."""
+        import numpy as np
+
+        planes = np.array([segment.plane for segment in self.recipe.segments], np.uint8)
+        return planes[self.segments[window.slices] if window else self.segments]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """A rendered scene, or the part of it inside `window` (rows and columns of the whole picture)."""
+
+    key: str
+    frames: tuple[Picture, ...]
+    focus: FocusMap
+    gt: Picture
+    segments: SegmentMap
+    recipe: Recipe
+    window: Window

@@ -1,0 +1,1 @@
+"""The on-disk format: names, members, tar, manifest."""

@@ -1,0 +1,1 @@
+"""Pure functions from arrays and numbers to arrays and numbers: draw a recipe, render a scene."""

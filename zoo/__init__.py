@@ -1,0 +1,1 @@
+"""Networks for multi-focus fusion, and the zoo of pretrained ones."""
