@@ -182,10 +182,15 @@ class Scene:
 
     def focus(self, window: Window | None = None) -> FocusMap:
         """The focus map, or the part of it in a window: a table look-up, no rendering."""
+        import cv2
         import numpy as np
 
-        planes = np.array([segment.plane for segment in self.recipe.segments], np.uint8)
-        return planes[self.segments[window.slices] if window else self.segments]
+        segments = self.segments[window.slices] if window else self.segments
+        planes = np.zeros(max(256, len(self.recipe.segments)), np.uint8)
+        planes[: len(self.recipe.segments)] = [segment.plane for segment in self.recipe.segments]
+        if segments.dtype == np.uint8:
+            return cv2.LUT(segments, planes[:256])  # ten times faster than indexing
+        return planes[segments]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,193 @@
+"""A panoptic PNG with its JSON, or instances through pycocotools, to one segment map.
+
+Segments are numbered in ascending COCO id, void (id 0) first, those with at least one pixel only.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import cv2
+import msgspec
+import numpy as np
+
+from mfsynth.codecs import decode_ids
+from mfsynth.coco import reasons
+from mfsynth.errors import MfsynthError, UnusableImage
+from mfsynth.sample import SegmentInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from mfsynth.sample import SegmentMap
+
+_ID_COUNT = 1 << 24
+
+
+class ListedSegment(msgspec.Struct, frozen=True, order=True, gc=False):
+    """A segment as the annotations list it."""
+
+    id: int
+    category_id: int
+    iscrowd: int = 0
+    area: float = 0
+
+
+VOID = ListedSegment(0, 0)
+
+
+class Instance(msgspec.Struct, frozen=True, gc=False):
+    """An instance as COCO lists it; `segmentation` is polygons or RLE, still as JSON text."""
+
+    id: int
+    image_id: int
+    category_id: int
+    segmentation: msgspec.Raw
+    area: float = 0
+    iscrowd: int = 0
+
+
+def panoptic_segments(
+    png: bytes, listed: Sequence[ListedSegment], size: tuple[int, int]
+) -> tuple[SegmentMap, tuple[SegmentInfo, ...]]:
+    """The segment map of a panoptic PNG.
+
+    Args:
+        png: The mask's bytes.
+        listed: Its segments in the annotations.
+        size: Height and width that the annotations give.
+
+    Raises:
+        UnusableImage: If the mask is broken, of another size, or its ids are not those of the annotations.
+    """
+    try:
+        ids = decode_ids(png)
+    except MfsynthError as error:
+        raise UnusableImage(reasons.MASK_BROKEN, str(error)) from error
+    if ids.shape != size:
+        raise UnusableImage(
+            reasons.SIZE, f"the mask is {ids.shape[1]} x {ids.shape[0]}, the annotations say {size[1]} x {size[0]}"
+        )
+    ordered = sorted(listed)
+    indices = _look_up(ids, ordered)
+    counts = _pixel_counts(indices, len(ordered) + 1)
+    _check_ids(ids, counts, ordered)
+    if counts[0] == 0:
+        return _narrow(indices - indices.dtype.type(1), len(ordered)), _infos(ordered, counts[1:])
+    return _narrow(indices, len(ordered) + 1), _infos([VOID, *ordered], counts)
+
+
+def _narrow(indices: SegmentMap, segments: int) -> SegmentMap:
+    """The map in 8 bits where they hold that many segments."""
+    return indices.astype(np.uint8, copy=False) if segments <= 256 else indices
+
+
+def _look_up(ids: NDArray[np.uint32], ordered: Sequence[ListedSegment]) -> SegmentMap:
+    """Each pixel's place among the listed segments, counted from 1; 0 for void, the largest value for unknown.
+
+    A table over all 2^24 ids, kept between calls, costs a third of searching among the sorted ids.
+    """
+    table = _id_table(len(ordered) < 255)
+    keys = [segment.id for segment in ordered]
+    table[keys] = np.arange(1, len(keys) + 1, dtype=table.dtype)
+    indices = table.take(ids)
+    table[keys] = np.iinfo(table.dtype).max
+    return indices
+
+
+@cache
+def _id_table(small: bool) -> SegmentMap:
+    kind = np.uint8 if small else np.uint16
+    table = np.full(_ID_COUNT, np.iinfo(kind).max, kind)
+    table[0] = 0
+    return table
+
+
+def _pixel_counts(indices: SegmentMap, known: int) -> list[int]:
+    """Pixels of each index below `known`, and last of the value that stands for unknown ids."""
+    if indices.dtype == np.uint8 and indices.size < 1 << 24:  # beyond, calcHist's float32 no longer counts
+        counts = cv2.calcHist([indices], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+    else:
+        counts = np.bincount(indices.ravel(), minlength=1 << 8 * indices.itemsize)
+    return [*counts[:known].tolist(), int(counts[-1])]
+
+
+def _check_ids(ids: NDArray[np.uint32], counts: list[int], ordered: Sequence[ListedSegment]) -> None:
+    if counts.pop():
+        unknown = sorted(set(np.unique(ids).tolist()) - {0} - {segment.id for segment in ordered})
+        raise UnusableImage(reasons.UNKNOWN_SEGMENT, f"the mask has {_some(unknown)}, the annotations do not")
+    absent = [segment.id for segment, count in zip(ordered, counts[1:], strict=True) if count == 0]
+    if absent:
+        raise UnusableImage(reasons.MISSING_SEGMENT, f"the annotations have {_some(absent)}, the mask does not")
+
+
+def _some(ids: list[int]) -> str:
+    shown = ", ".join(str(id) for id in ids[:5])
+    return f"segment id {shown}" + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
+
+
+def _infos(segments: Sequence[ListedSegment], areas: Sequence[int]) -> tuple[SegmentInfo, ...]:
+    return tuple(
+        SegmentInfo(index, segment.id, segment.category_id, segment.iscrowd, area)
+        for index, (segment, area) in enumerate(zip(segments, areas, strict=True))
+    )
+
+
+def instance_segments(
+    instances: Sequence[Instance], size: tuple[int, int]
+) -> tuple[SegmentMap, tuple[SegmentInfo, ...]]:
+    """The segment map of an image's instances: crowds below, the smaller on top of the larger, the rest void.
+
+    Args:
+        instances: Polygons or RLE, as in `instances_*.json`.
+        size: Height and width of the picture.
+
+    Raises:
+        UnusableImage: If an instance's shape cannot be read, or does not have the picture's size.
+    """
+    ordered = sorted(instances, key=lambda instance: instance.id)
+    masks = [_instance_mask(instance, size) for instance in ordered]
+    painted = sorted(
+        range(len(ordered)),
+        key=lambda k: (-ordered[k].iscrowd, -cv2.countNonZero(masks[k]), ordered[k].id),
+    )
+    layers = np.zeros(size, np.uint16)
+    for k in painted:
+        layers[masks[k] != 0] = k + 1
+    counts = np.bincount(layers.ravel(), minlength=len(ordered) + 1)
+    present = np.flatnonzero(counts)
+    kind = np.uint8 if len(present) <= 256 else np.uint16
+    numbers = np.zeros(len(counts), kind)
+    numbers[present] = np.arange(len(present))
+    listed = [VOID, *(ListedSegment(i.id, i.category_id, i.iscrowd) for i in ordered)]
+    return numbers[layers], _infos([listed[k] for k in present], counts[present].tolist())
+
+
+def _instance_mask(instance: Instance, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The mask of one instance, H x W, 0 or 1."""
+    from pycocotools import mask
+
+    height, width = size
+    try:
+        shape = msgspec.json.decode(instance.segmentation)
+        if isinstance(shape, list):
+            rle = mask.merge(mask.frPyObjects(shape, height, width))
+        elif isinstance(shape["counts"], list):
+            rle = mask.frPyObjects(shape, height, width)
+        else:
+            rle = {"size": shape["size"], "counts": shape["counts"].encode("ascii")}
+        if list(rle["size"]) != [height, width]:
+            raise UnusableImage(
+                reasons.SIZE, f"instance {instance.id} has size {rle['size']}, the picture {[height, width]}"
+            )
+        decoded: NDArray[np.uint8] = np.ascontiguousarray(mask.decode(rle))
+    except UnusableImage:
+        raise
+    except Exception as error:  # noqa: BLE001 - pycocotools raises whatever its C code stumbles over
+        raise UnusableImage(
+            reasons.BAD_INSTANCE, f"instance {instance.id} has no readable shape: {error}"
+        ) from error
+    return decoded
