@@ -1,2 +1,74 @@
-"""placeholder"""
+"""Multi-focus image pairs with perfect ground truth from COCO's panoptic masks.
+
+>>> import mfsynth
+>>> for sample in mfsynth.open("val2017"):  # doctest: +SKIP
+...     sample.frames, sample.focus, sample.gt, sample.recipe
+
+Everything public is listed in `__all__` and imported when it is first used: importing mfsynth loads neither
+OpenCV nor torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from mfsynth.errors import (
+        BuildError,
+        DownloadError,
+        MfsynthError,
+        MissingExtraError,
+        OptionsError,
+        OutputError,
+        ShardError,
+        SourceError,
+    )
+    from mfsynth.live import synthesize
+    from mfsynth.sample import Blur, FrameRecipe, ImageInfo, Recipe, Sample, Scene, Segment, Window
+    from mfsynth.shards.manifest import Manifest
+    from mfsynth.shards.reader import open
+    from mfsynth.synthesis.render import render
+
+__all__ = [
+    "Blur",
+    "BuildError",
+    "DownloadError",
+    "FrameRecipe",
+    "ImageInfo",
+    "Manifest",
+    "MfsynthError",
+    "MissingExtraError",
+    "OptionsError",
+    "OutputError",
+    "Recipe",
+    "Sample",
+    "Scene",
+    "Segment",
+    "ShardError",
+    "SourceError",
+    "Window",
+    "open",
+    "render",
+    "synthesize",
+]
+
+_ROOMS = {
+    "Manifest": "mfsynth.shards.manifest",
+    "open": "mfsynth.shards.reader",
+    "render": "mfsynth.synthesis.render",
+    "synthesize": "mfsynth.live",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    room = _ROOMS.get(name, "mfsynth.errors" if name.endswith("Error") else "mfsynth.sample")
+    return getattr(import_module(room), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

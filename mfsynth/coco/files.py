@@ -116,7 +116,8 @@ def checked_name(name: str, where: str) -> str:
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in parts[0] or "\0" in name:
         raise SourceError(
-            f"{where}: the file name {name!r} leads outside its folder", "do not use this data; it is malformed"
+            f"{where}: the file name {name!r} leads outside its folder",
+            "do not use this data; it is malformed",
         )
     return name
 
@@ -133,9 +134,7 @@ def member_ref(path: Path, info: zipfile.ZipInfo, offset: int, name: str) -> Fil
             "pack it again with plain deflate, or extract it",
         )
     start = offset + info.header_offset
-    return FileRef(
-        str(path), name, info.file_size, start, info.compress_size, info.compress_type, info.CRC
-    )
+    return FileRef(str(path), name, info.file_size, start, info.compress_size, info.compress_type, info.CRC)
 
 
 def zip_members(path: Path, offset: int = 0, length: int | None = None) -> dict[str, zipfile.ZipInfo]:
@@ -176,7 +175,9 @@ def nested_zip(
 def _unpack(path: Path, info: zipfile.ZipInfo, cache: Path, say: Callable[[str], None]) -> Path:
     """Unpack one deflated member to the cache, once: the name tells the archive, the member and its CRC."""
     identity = f"{path.resolve()} {info.filename} {info.CRC} {info.file_size}"
-    target = cache / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}-{PurePosixPath(info.filename).name}"
+    target = (
+        cache / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}-{PurePosixPath(info.filename).name}"
+    )
     if target.exists() and target.stat().st_size == info.file_size:
         return target
     say(f"unpacking {info.filename} from {path} to {target}, once")

@@ -69,7 +69,8 @@ def panoptic_segments(
         raise UnusableImage(reasons.MASK_BROKEN, str(error)) from error
     if ids.shape != size:
         raise UnusableImage(
-            reasons.SIZE, f"the mask is {ids.shape[1]} x {ids.shape[0]}, the annotations say {size[1]} x {size[0]}"
+            reasons.SIZE,
+            f"the mask is {ids.shape[1]} x {ids.shape[0]}, the annotations say {size[1]} x {size[0]}",
         )
     ordered = sorted(listed)
     indices = _look_up(ids, ordered)
@@ -121,7 +122,9 @@ def _check_ids(ids: NDArray[np.uint32], counts: list[int], ordered: Sequence[Lis
         raise UnusableImage(reasons.UNKNOWN_SEGMENT, f"the mask has {_some(unknown)}, the annotations do not")
     absent = [segment.id for segment, count in zip(ordered, counts[1:], strict=True) if count == 0]
     if absent:
-        raise UnusableImage(reasons.MISSING_SEGMENT, f"the annotations have {_some(absent)}, the mask does not")
+        raise UnusableImage(
+            reasons.MISSING_SEGMENT, f"the annotations have {_some(absent)}, the mask does not"
+        )
 
 
 def _some(ids: list[int]) -> str:

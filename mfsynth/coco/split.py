@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -31,15 +31,23 @@ Masks = Literal["panoptic", "instances"]
 class Entry:
     """One image of a split with all that a worker needs to read it.
 
-    `picture` and `mask` are None where the file is missing (instances have no mask file); `segments` or
-    `instances` is what the annotations list for it, both None where they list nothing.
+    `picture` and `mask` are None where the file is missing; `mask_name` is empty where there is none, as for
+    instances. `segments` or `instances` is what the annotations list, both None where they list nothing.
     """
 
     image: ImageInfo
     picture: FileRef | None
     mask: FileRef | None = None
+    mask_name: str = ""
     segments: tuple[ListedSegment, ...] | None = None
     instances: tuple[Instance, ...] | None = None
+
+    def files(self, split: str) -> dict[str, FileRef | None]:
+        """Its files by their paths inside the COCO folder, None for one that is missing."""
+        files = {f"{split}/{self.image.file_name}": self.picture}
+        if self.mask_name:
+            files[f"panoptic_{split}/{self.mask_name}"] = self.mask
+        return files
 
     @property
     def listed_areas(self) -> list[float]:
@@ -66,10 +74,6 @@ class Split:
     licenses: tuple[License, ...]
     annotations: str
     annotations_sha256: str
-
-    def picture_name(self, entry: Entry) -> str:
-        """The picture's path inside the COCO folder."""
-        return f"{self.name}/{entry.image.file_name}"
 
 
 class _Image(msgspec.Struct, frozen=True, gc=False):
@@ -209,9 +213,7 @@ def _parse(text: bytes, kind: type[_File], file: FileRef) -> _File:
         ) from error
 
 
-def _panoptic_entries(
-    parsed: _Panoptic, pictures: FileTree, masks: FileTree, file: FileRef
-) -> list[Entry]:
+def _panoptic_entries(parsed: _Panoptic, pictures: FileTree, masks: FileTree, file: FileRef) -> list[Entry]:
     by_image = {annotation.image_id: annotation for annotation in parsed.annotations}
     if len(by_image) < len(parsed.annotations):
         _check_unique((annotation.image_id for annotation in parsed.annotations), "annotation of image", file)
@@ -222,8 +224,11 @@ def _panoptic_entries(
             entries.append(_entry(image, pictures, file))
             continue
         _check_segment_ids(annotation, file)
-        mask = masks.find(_plain_name(annotation.file_name))
-        entries.append(_entry(image, pictures, file, mask=mask, segments=annotation.segments_info))
+        name = _plain_name(annotation.file_name)
+        entry = _entry(image, pictures, file)
+        entries.append(
+            replace(entry, mask=masks.find(name), mask_name=name, segments=annotation.segments_info)
+        )
     return entries
 
 
@@ -235,20 +240,12 @@ def _instance_entries(parsed: _Instances, pictures: FileTree, file: FileRef) -> 
         by_image[instance.image_id].append(instance)
     _check_unique((instance.id for instance in parsed.annotations), "instance", file)
     return [
-        _entry(image, pictures, file, instances=tuple(by_image[image.id]) if image.id in by_image else None)
+        replace(_entry(image, pictures, file), instances=tuple(by_image.get(image.id, ())) or None)
         for image in parsed.images
     ]
 
 
-def _entry(
-    image: _Image,
-    pictures: FileTree,
-    file: FileRef,
-    *,
-    mask: FileRef | None = None,
-    segments: tuple[ListedSegment, ...] | None = None,
-    instances: tuple[Instance, ...] | None = None,
-) -> Entry:
+def _entry(image: _Image, pictures: FileTree, file: FileRef) -> Entry:
     if not 0 <= image.id < 10**12 or image.width < 1 or image.height < 1:
         raise SourceError(f"{file}: image {image.id} of {image.width} x {image.height} makes no sense")
     info = ImageInfo(
@@ -260,7 +257,7 @@ def _entry(
         coco_url=image.coco_url or "",
         flickr_url=image.flickr_url or "",
     )
-    return Entry(info, pictures.find(image.file_name), mask, segments, instances)
+    return Entry(info, pictures.find(image.file_name))
 
 
 def _plain_name(name: str) -> str:

@@ -72,9 +72,7 @@ def render(scene: Scene, window: Window | None = None) -> Sample:
     gt = scene.picture[window.slices]
     focus = scene.focus(window)
     frames = tuple(
-        add_noise(
-            compose(gt, blurred, focus, frame.plane), frame.noise_sigma, frame.noise_key, width, window
-        )
+        add_noise(compose(gt, blurred, focus, frame.plane), frame.noise_sigma, frame.noise_key, width, window)
         for frame in recipe.frames
     )
     return Sample(recipe.key, frames, focus, gt, scene.segments[window.slices], recipe, window)

@@ -1,0 +1,185 @@
+"""BuildOptions: all that decides a data set's content, in JSON and back. Run: the rest, never stored."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from mfsynth.coco.split import Masks
+from mfsynth.errors import OptionsError, ShardError
+from mfsynth.synthesis.draw import DrawOptions
+
+Store = Literal["pairs", "recipe"]
+FrameFormat = Literal["png", "jpeg"]
+
+MAX_VARIANTS = 1000
+MAX_MIN_AREA = 1 / 3
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Image ids to take (none given: all), and ids to leave."""
+
+    take: tuple[int, ...] = ()
+    leave: tuple[int, ...] = ()
+
+    def allows(self, image_id: int) -> bool:
+        """Whether an image is taken."""
+        return (not self.take or image_id in self.take) and image_id not in self.leave
+
+    @staticmethod
+    def read(path: Path) -> Selection:
+        """Read a file of ids.
+
+        Raises:
+            OptionsError: If it cannot be read, or a line is no id.
+        """
+        try:
+            return Selection.parse(path.read_text("utf-8"), str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise OptionsError(f"cannot read {path}: {error}") from error
+
+    @staticmethod
+    def parse(text: str, where: str) -> Selection:
+        """Read ids, one a line; `!` in front leaves one; `#` begins a comment.
+
+        >>> Selection.parse("139\\n!285 # a bear\\n", "ids.txt")
+        Selection(take=(139,), leave=(285,))
+
+        Raises:
+            OptionsError: If a line is neither.
+        """
+        take, leave = set(), set()
+        for number, line in enumerate(text.splitlines(), 1):
+            word = line.partition("#")[0].strip()
+            if not word:
+                continue
+            if not word.removeprefix("!").strip().isdecimal():
+                raise OptionsError(f"{where}, line {number}: {word!r} is no image id", "write 139 or !139")
+            (leave if word.startswith("!") else take).add(int(word.removeprefix("!")))
+        return Selection(tuple(sorted(take)), tuple(sorted(leave)))
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What decides the content of a data set, down to the byte.
+
+    Args:
+        split: The split's name.
+        masks: `panoptic` PNGs, or `instances` through pycocotools.
+        seed: Seed of every draw.
+        variants: Samples per image.
+        sigma: Least and largest blur, in pixels.
+        noise: Least and largest standard deviation of the noise, in units of full range; (0, 0) is off.
+        store: `pairs` (rendered frames) or `recipe` (frames are rendered on reading).
+        format: Of the frames of pairs: `png`, or `jpeg` (quality 95, 4:4:4).
+        min_area: Each frame keeps at least this fraction in focus.
+        licenses: COCO licence ids to keep; empty keeps all.
+        images: Image ids to take or leave.
+        limit: Only the first so many images, by id, after the filters; 0 takes all.
+        shards: Number of shards; 0 makes one for each 1,000 samples.
+
+    Raises:
+        OptionsError: If a value makes no sense.
+    """
+
+    split: str
+    masks: Masks = "panoptic"
+    seed: int = 0
+    variants: int = 1
+    sigma: tuple[float, float] = (1.0, 5.0)
+    noise: tuple[float, float] = (0.0, 0.0)
+    store: Store = "pairs"
+    format: FrameFormat = "png"
+    min_area: float = 0.02
+    licenses: tuple[int, ...] = ()
+    images: Selection = field(default_factory=Selection)
+    limit: int = 0
+    shards: int = 0
+
+    def __post_init__(self) -> None:
+        for name, choices in (("masks", Masks), ("store", Store), ("format", FrameFormat)):
+            _require(getattr(self, name) in get_args(choices), self, name, f"one of {get_args(choices)}")
+        _require(0 < len(self.split) <= 60 and _plain(self.split), self, "split", "letters, digits, . _ -")
+        _require(0 <= self.seed < 1 << 63, self, "seed", "from 0 to 2^63 - 1")
+        _require(1 <= self.variants <= MAX_VARIANTS, self, "variants", f"from 1 to {MAX_VARIANTS}")
+        low, high = self.sigma
+        _require(0.1 <= low <= high <= 100, self, "sigma", "two rising numbers from 0.1 to 100")
+        low, high = self.noise
+        _require(0 <= low <= high <= 1, self, "noise", "two rising numbers from 0 to 1")
+        _require(0 <= self.min_area <= MAX_MIN_AREA, self, "min_area", "from 0 to 1/3")
+        _require(self.limit >= 0, self, "limit", "0 (all) or more")
+        _require(self.shards >= 0, self, "shards", "0 (one for each 1,000 samples) or more")
+
+    @property
+    def draw(self) -> DrawOptions:
+        """What the drawing of a recipe needs of these."""
+        return DrawOptions(self.seed, self.sigma, self.noise, self.min_area)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
+
+    @staticmethod
+    def from_json(values: dict[str, Any]) -> BuildOptions:
+        """The options that `to_json` gave.
+
+        Raises:
+            ShardError: If there are unknown names or values of a wrong type.
+        """
+        unknown = sorted(set(values) - {each.name for each in fields(BuildOptions)})
+        if unknown:
+            raise ShardError(f"unknown build options {', '.join(unknown)}", "update mfsynth")
+        try:
+            return msgspec.convert(values, BuildOptions)
+        except msgspec.ValidationError as error:
+            raise ShardError(f"the build options are malformed: {error}") from error
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the options' JSON, names sorted."""
+        return fingerprint(self.to_json())
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a build is carried out: nothing here changes a byte of its result.
+
+    Args:
+        coco: Folder with the COCO data.
+        out: Folder to make.
+        workers: Number of processes; 0 takes every core that this process may use.
+        overwrite: Replace what another build left in `out`.
+        strict: Any unusable image is an error.
+        say: Told what takes a while.
+        progress: Told of samples done and to do.
+    """
+
+    coco: Path
+    out: Path
+    workers: int = 0
+    overwrite: bool = False
+    strict: bool = False
+    say: Callable[[str], None] = lambda _: None
+    progress: Callable[[int, int], None] = lambda _done, _total: None
+
+
+def fingerprint(value: object) -> str:
+    """SHA-256 of a value's JSON, names sorted."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _require(holds: bool, options: BuildOptions, name: str, rule: str) -> None:
+    if not holds:
+        raise OptionsError(f"--{name.replace('_', '-')} is {getattr(options, name)!r}, it must be {rule}")
+
+
+def _plain(text: str) -> bool:
+    return text.isascii() and text.replace("_", "").replace("-", "").replace(".", "").isalnum()

@@ -1,0 +1,156 @@
+"""Which image goes to which shard, and which are left out before that because their annotations say so."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from mfsynth.build.options import fingerprint
+from mfsynth.coco import reasons
+from mfsynth.errors import BuildError, OptionsError, SourceError
+from mfsynth.shards.layout import Layout
+from mfsynth.shards.manifest import Inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mfsynth.build.options import BuildOptions
+    from mfsynth.coco.split import Entry, Split
+
+_SAMPLES_PER_SHARD = 1000
+_JPEG_NAMES = (".jpg", ".jpeg")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every image in its shard.
+
+    Args:
+        options: The options, with the number of shards settled.
+        layout: The samples' members.
+        shards: The images of each shard, in ascending id.
+        left_out: Ids of images left out before planning, by reason.
+        files: Name and size of every picture and mask used; size -1 for one that is not there.
+        inputs: Fingerprints of the annotations and of `files`.
+    """
+
+    options: BuildOptions
+    layout: Layout
+    shards: tuple[tuple[Entry, ...], ...]
+    left_out: dict[str, tuple[int, ...]]
+    files: dict[str, int]
+    inputs: Inputs
+
+    @property
+    def samples(self) -> int:
+        """Number of samples, if no more images prove unusable."""
+        return self.options.variants * sum(len(entries) for entries in self.shards)
+
+
+def make_plan(split: Split, options: BuildOptions, *, strict: bool = False) -> Plan:
+    """Choose the images and share them out: image k of N goes to shard k·S/N, rounded down.
+
+    Raises:
+        SourceError: If no image is left.
+        OptionsError: If an image asked for is not in the split, or there are more shards than images.
+        BuildError: If the build is strict and an image is unusable.
+    """
+    chosen, left_out = choose(split, options)
+    unusable = {reason: ids for reason, ids in left_out.items() if reason != reasons.LICENSE}
+    if strict and unusable:
+        reason, ids = next(iter(unusable.items()))
+        raise BuildError(f"image {ids[0]} cannot be used: {reasons.MEANING[reason]}", "--strict is on")
+    count = options.shards or -(-len(chosen) * options.variants // _SAMPLES_PER_SHARD)
+    if count > len(chosen):
+        raise OptionsError(
+            f"--shards {count} is more than the {len(chosen)} images, which go to one shard each",
+            f"use --shards {len(chosen)} or less",
+        )
+    files = _files(split, chosen)
+    return Plan(
+        options=replace(options, shards=count),
+        layout=Layout(options.store, _gt_kind(chosen), "jpg" if options.format == "jpeg" else "png"),
+        shards=share_out(chosen, count),
+        left_out=left_out,
+        files=files,
+        inputs=_inputs(split, files),
+    )
+
+
+def choose(split: Split, options: BuildOptions) -> tuple[list[Entry], dict[str, tuple[int, ...]]]:
+    """The images to use, in ascending id, and the ids left out because of what the annotations say, by reason.
+
+    Raises:
+        SourceError: If no image is left.
+        OptionsError: If an image asked for is not in the split.
+    """
+    if not split.entries:
+        raise SourceError(f"{split.annotations} lists no images")
+    _check_selection(split, options)
+    chosen: list[Entry] = []
+    left_out: dict[str, list[int]] = defaultdict(list)
+    for entry in split.entries:
+        if not options.images.allows(entry.image.id):
+            continue
+        if options.limit and len(chosen) == options.limit:
+            break
+        reason = listed_fault(entry, options)
+        if reason is None:
+            chosen.append(entry)
+        else:
+            left_out[reason].append(entry.image.id)
+    if not chosen:
+        counts = ", ".join(f"{len(ids)} {reason}" for reason, ids in left_out.items()) or "filtered away"
+        raise SourceError(f"none of the images of {split.name} can be used ({counts})")
+    return chosen, {reason: tuple(ids) for reason, ids in sorted(left_out.items())}
+
+
+def listed_fault(entry: Entry, options: BuildOptions) -> str | None:
+    """Why an image cannot be used, as far as its annotations tell; None if they say nothing against it.
+
+    With instances, areas overlap, so that they can only show that too much is void.
+    """
+    if options.licenses and entry.image.license not in options.licenses:
+        return reasons.LICENSE
+    if entry.segments is None and entry.instances is None:
+        return reasons.NO_ANNOTATION
+    pixels = entry.image.width * entry.image.height
+    areas = entry.listed_areas
+    largest = max([pixels - sum(areas), *(areas if entry.instances is None else ())])
+    return reasons.MIN_AREA if largest > pixels - max(1, options.min_area * pixels) else None
+
+
+def share_out(entries: Sequence[Entry], count: int) -> tuple[tuple[Entry, ...], ...]:
+    """Image k of N to shard k·S/N, rounded down: contiguous runs whose lengths differ by one at most."""
+    bounds = [-(-number * len(entries) // count) for number in range(count + 1)]
+    return tuple(tuple(entries[low:high]) for low, high in zip(bounds, bounds[1:], strict=False))
+
+
+def _check_selection(split: Split, options: BuildOptions) -> None:
+    absent = set(options.images.take) - {entry.image.id for entry in split.entries}
+    if absent:
+        shown = ", ".join(str(id) for id in sorted(absent)[:5])
+        raise OptionsError(f"--images names {len(absent)} ids that {split.name} does not have: {shown}")
+
+
+def _gt_kind(entries: Sequence[Entry]) -> str:
+    names = (entry.image.file_name.lower() for entry in entries)
+    return "jpg" if all(name.endswith(_JPEG_NAMES) for name in names) else "png"
+
+
+def _files(split: Split, entries: Sequence[Entry]) -> dict[str, int]:
+    files = {name: file for entry in entries for name, file in entry.files(split.name).items()}
+    return {name: file.size if file else -1 for name, file in sorted(files.items())}
+
+
+def _inputs(split: Split, files: dict[str, int]) -> Inputs:
+    prefix = f"panoptic_{split.name}/"
+    masks = {name: size for name, size in files.items() if name.startswith(prefix)}
+    pictures = {name: size for name, size in files.items() if name not in masks}
+    parts = {
+        "annotations_sha256": split.annotations_sha256,
+        "pictures": fingerprint(pictures),
+        "masks": fingerprint(masks) if masks else "",
+    }
+    return Inputs(split.annotations, files=len(files), fingerprint=fingerprint(parts), **parts)

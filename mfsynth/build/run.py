@@ -1,0 +1,394 @@
+"""A build: lock, compare, resume, run, seal."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import msgspec
+
+from mfsynth import __version__, storage
+from mfsynth.engine import run_jobs, usable_cores
+from mfsynth.build.options import BuildOptions, Run
+from mfsynth.build.plan import make_plan
+from mfsynth.build.work import Job, LeftOut, Part, file_hash, make_shard
+from mfsynth.coco import reasons
+from mfsynth.coco.split import read_split
+from mfsynth.errors import BuildError, OutputError, SourceError
+from mfsynth.locks import locked
+from mfsynth.shards.layout import BUILD, MANIFEST, PARTS, is_ours
+from mfsynth.shards.manifest import MANIFEST_FORMAT, Inputs, LicenseCount, Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mfsynth.build.plan import Plan
+    from mfsynth.coco.split import Split
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class BuildFile:
+    """`.parts/build.json`: what a build is made from, written first and compared first."""
+
+    options: dict[str, Any]
+    inputs: Inputs
+    packages: dict[str, str]
+    files: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a build made: `made` and `kept` count shards, `left_out` image ids by reason."""
+
+    out: Path | str
+    samples: int
+    shards: int
+    made: int
+    kept: int
+    bytes: int
+    seconds: float
+    left_out: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    empty_shards: tuple[str, ...] = ()
+
+    @property
+    def images_left_out(self) -> int:
+        """Number of images left out."""
+        return sum(map(len, self.left_out.values()))
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        plain: dict[str, Any] = json.loads(msgspec.json.encode(replace(self, out=str(self.out))))
+        return plain
+
+    def lines(self) -> list[str]:
+        """In words: what was made, where, how fast, and what was left out."""
+        what = f"{self.samples} samples in {self.shards} shards, {self.bytes / 1e6:.1f} MB, in {self.out}"
+        if not self.made:
+            lines = [f"nothing to do: {what}"]
+        else:
+            speed = f"{self.seconds:.1f} s"
+            kept = f", {self.kept} shards kept from before" if self.kept else ""
+            lines = [f"made {what}; {speed}{kept}"]
+        lines += [
+            f"left out {len(ids)}: {reason} ({reasons.MEANING[reason]}): {_some(ids)}"
+            for reason, ids in self.left_out.items()
+        ]
+        if self.empty_shards:
+            lines.append(f"{len(self.empty_shards)} shards hold no samples: {', '.join(self.empty_shards)}")
+        return lines
+
+
+def _some(ids: tuple[int, ...]) -> str:
+    more = f" and {len(ids) - 2 * _SHOWN} more, listed in {MANIFEST}" if len(ids) > 2 * _SHOWN else ""
+    return ", ".join(map(str, ids[: 2 * _SHOWN])) + more
+
+
+def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Report:
+    """Make a data set, or finish one that was begun with the same options.
+
+    Args:
+        options: What to make.
+        run: From where, to where, and how.
+        like: Manifest of a data set that must come out again.
+
+    Raises:
+        OptionsError: If the options make no sense for this split.
+        SourceError: If the COCO data is missing or broken, or is not what `like` was made from.
+        OutputError: If the folder holds something else, or another build works on it.
+        BuildError: If a worker died twice, the disk is full, or the result is not `like`.
+    """
+    started = time.monotonic()
+    split = read_split(run.coco, options.split, options.masks, cache=storage.cache_folder(), say=run.say)
+    plan = make_plan(split, options, strict=run.strict)
+    if like is not None:
+        check_inputs(plan.inputs, like.inputs)
+    begun = BuildFile(plan.options.to_json(), plan.inputs, packages(plan.options), plan.files)
+    with locked(run.out, "build"):
+        sealed = _open_folder(run, begun)
+        if sealed is not None and _has_every_shard(run.out, sealed):
+            _check_left_out(split, sealed, run)
+            return _report(run.out, sealed, made=0, started=started)
+        (run.out / MANIFEST).unlink(missing_ok=True)
+        results = _run(plan, run)
+        manifest = seal(run.out, plan, split, [part for part, _ in results])
+    report = _report(run.out, manifest, made=sum(made for _, made in results), started=started)
+    if like is not None:
+        _check_same(manifest, like)
+    return report
+
+
+def packages(options: BuildOptions) -> dict[str, str]:
+    """Versions of the packages that decide pixels and bytes."""
+    names = ["numpy", "isal", "pyspng"] + (["pycocotools"] if options.masks == "instances" else [])
+    return {"mfsynth": __version__, "opencv": cv2.__version__} | {name: version(name) for name in names}
+
+
+def _run(plan: Plan, run: Run) -> list[tuple[Part, bool]]:
+    """Every shard, made or kept: what its side file says, and whether it was made now."""
+    jobs = [
+        Job(plan.options, plan.layout, index, entries, run.out, run.strict)
+        for index, entries in enumerate(plan.shards)
+    ]
+    finished = run_jobs(
+        make_shard,
+        jobs,
+        workers=min(run.workers or usable_cores(), len(jobs)),
+        say=run.say,
+        progress=lambda done: run.progress(min(done, plan.samples), plan.samples),
+    )
+    return [result for _, result in sorted(finished, key=lambda pair: pair[0].index)]
+
+
+def seal(out: Path, plan: Plan, split: Split, parts: list[Part]) -> Manifest:
+    """Write the manifest, now that every shard is there.
+
+    Raises:
+        SourceError: If not a single sample could be made.
+    """
+    faults = [fault for part in parts for fault in part.left_out]
+    samples = sum(part.shard.samples for part in parts)
+    if not samples:
+        raise SourceError(
+            f"none of the images of {split.name} can be used; the first: {faults[0].detail}",
+            "no data set was made",
+        )
+    manifest = Manifest(
+        format=MANIFEST_FORMAT,
+        split=split.name,
+        samples=samples,
+        options=plan.options.to_json(),
+        options_fingerprint=plan.options.fingerprint,
+        inputs=plan.inputs,
+        packages=packages(plan.options),
+        layout=plan.layout,
+        shards=tuple(part.shard for part in parts),
+        licenses=_license_counts(split, parts),
+        left_out=_by_reason(plan.left_out, faults),
+        left_out_files={name: digest for fault in faults for name, digest in fault.files.items()},
+    )
+    _remove_scratch(out)
+    storage.put(out / MANIFEST, manifest.to_json(), out / PARTS)
+    return manifest
+
+
+def _license_counts(split: Split, parts: Iterable[Part]) -> tuple[LicenseCount, ...]:
+    samples: Counter[int] = Counter()
+    for part in parts:
+        samples.update(part.licenses)
+    known = {license.id: license for license in split.licenses}
+    return tuple(
+        LicenseCount(
+            id, known[id].name if id in known else "unknown", known[id].url if id in known else "", count
+        )
+        for id, count in sorted(samples.items())
+    )
+
+
+def _by_reason(planned: dict[str, tuple[int, ...]], faults: Iterable[LeftOut]) -> dict[str, tuple[int, ...]]:
+    ids = defaultdict(list, {reason: list(ids) for reason, ids in planned.items()})
+    for fault in faults:
+        ids[fault.reason].append(fault.image_id)
+    return {reason: tuple(sorted(ids[reason])) for reason in sorted(ids)}
+
+
+# --- the folder ---------------------------------------------------------------------------------------
+
+
+def _open_folder(run: Run, begun: BuildFile) -> Manifest | None:
+    """Make the folder ready for this build; the manifest, if it holds this very data set already.
+
+    Raises:
+        OutputError: If it holds something else and the build may not overwrite it.
+    """
+    try:
+        if run.overwrite:
+            clear(run.out)
+        sealed = _compare(run.out, begun)
+        (run.out / PARTS).mkdir(parents=True, exist_ok=True)
+        _remove_scratch(run.out)
+        if not (run.out / PARTS / BUILD).exists():
+            storage.put(run.out / PARTS / BUILD, msgspec.json.encode(begun), run.out / PARTS)
+    except OSError as error:
+        raise OutputError(f"cannot write to {run.out}: {error.strerror or error}") from error
+    return sealed
+
+
+def _compare(out: Path, begun: BuildFile) -> Manifest | None:
+    """The manifest of a finished data set that is the one to make; None for an unfinished or empty folder."""
+    if not out.exists():
+        return None
+    if not out.is_dir():
+        raise OutputError(f"{out} is a file", "choose another --out")
+    there = _read_build_file(out)
+    if there is None:
+        _check_empty(out)
+        return None
+    differences = list(_differences(there, begun))
+    if differences:
+        raise OutputError(
+            f"{out} holds another data set; it differs in\n  " + "\n  ".join(differences),
+            "choose another --out, or replace it with --overwrite",
+        )
+    return Manifest.read(out) if (out / MANIFEST).exists() else None
+
+
+def _read_build_file(out: Path) -> BuildFile | None:
+    """What the folder was begun with; None where there is no readable `.parts/build.json`."""
+    try:
+        return msgspec.json.decode((out / PARTS / BUILD).read_bytes(), type=BuildFile)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except msgspec.DecodeError as error:
+        raise OutputError(
+            f"{out / PARTS / BUILD} is damaged: {error}",
+            "choose another --out, or replace it with --overwrite",
+        ) from error
+
+
+def _check_empty(out: Path) -> None:
+    """Raise unless the folder is empty, or a build was stopped before its first file."""
+    names = {path.name for path in out.iterdir()}
+    scratch = {path.name for path in (out / PARTS).iterdir()} if PARTS in names else set()
+    if names - {PARTS} or any(not name.startswith("tmp-") for name in scratch):
+        raise OutputError(
+            f"{out} is not empty, and mfsynth did not begin what is in it",
+            "choose another --out; --overwrite replaces shards and manifest there and leaves the rest",
+        )
+
+
+def _differences(there: BuildFile, begun: BuildFile) -> Iterable[str]:
+    """Each difference between what a folder was begun with and what is asked for now, in words."""
+    for what, old, new in (
+        ("", there.options, begun.options),
+        ("version of ", there.packages, begun.packages),
+    ):
+        for name in sorted(old.keys() | new.keys()):
+            if old.get(name) != new.get(name):
+                yield f"{what}{name}: {_plain(old.get(name))} there, {_plain(new.get(name))} asked for"
+    if there.inputs.annotations_sha256 != begun.inputs.annotations_sha256:
+        yield f"content of {begun.inputs.annotations}"
+    changed = sorted(
+        name
+        for name in there.files.keys() | begun.files.keys()
+        if there.files.get(name) != begun.files.get(name)
+    )
+    for name in changed[:_SHOWN]:
+        yield f"{name}: {_size(there.files.get(name))} there, {_size(begun.files.get(name))} now"
+    if len(changed) > _SHOWN:
+        yield f"{len(changed) - _SHOWN} more files"
+
+
+def _plain(value: object) -> str:
+    return "none" if value is None else json.dumps(value)
+
+
+def _size(size: int | None) -> str:
+    return "not used" if size is None else "missing" if size < 0 else f"{size} bytes"
+
+
+def _has_every_shard(out: Path, manifest: Manifest) -> bool:
+    """Whether each shard is there in its size; `mfsynth verify` compares hashes."""
+    return all(
+        (out / shard.name).is_file() and (out / shard.name).stat().st_size == shard.size
+        for shard in manifest.shards
+    )
+
+
+def _check_left_out(split: Split, manifest: Manifest, run: Run) -> None:
+    """Raise if files for whose sake images were left out have changed since, or none may be left out."""
+    if not manifest.left_out_files:
+        return
+    if run.strict:
+        raise BuildError(f"{run.out} was made without images that could not be used", "--strict is on")
+    now = {name: file for entry in split.entries for name, file in entry.files(split.name).items()}
+    changed = [name for name, digest in manifest.left_out_files.items() if file_hash(now.get(name)) != digest]
+    if changed:
+        raise OutputError(
+            f"{run.out} is finished, but was made without images whose files have changed since: "
+            + ", ".join(changed),
+            "build it anew with --overwrite",
+        )
+
+
+def clear(out: Path) -> None:
+    """Remove a data set: the manifest first, and only names that this format gives."""
+    (out / MANIFEST).unlink(missing_ok=True)
+    if not out.is_dir():
+        return
+    for path in out.iterdir():
+        if path.is_file() and is_ours(path.name):
+            path.unlink()
+    parts = out / PARTS
+    if parts.is_dir():
+        for path in parts.iterdir():
+            if path.suffix == ".json" or path.name.startswith("tmp-"):
+                path.unlink()
+
+
+def _remove_scratch(out: Path) -> None:
+    for path in (out / PARTS).glob("tmp-*"):
+        path.unlink(missing_ok=True)
+
+
+# --- the same data set again --------------------------------------------------------------------------
+
+
+def check_inputs(now: Inputs, then: Inputs) -> None:
+    """Raise if a data set is to be made again from other inputs, naming which."""
+    if now.fingerprint == then.fingerprint:
+        return
+    differing = []
+    if now.annotations_sha256 != then.annotations_sha256:
+        differing.append(
+            f"{now.annotations} (SHA-256 {now.annotations_sha256[:12]}…, was {then.annotations_sha256[:12]}…)"
+        )
+    if now.pictures != then.pictures:
+        differing.append("the pictures' names and sizes")
+    if now.masks != then.masks:
+        differing.append("the masks' names and sizes")
+    if now.files != then.files:
+        differing.append(f"the number of files ({now.files}, was {then.files})")
+    raise SourceError(
+        f"the data set of the manifest was made from other data; it differs in {'; '.join(differing)}",
+        "use the same COCO files",
+    )
+
+
+def _check_same(made: Manifest, like: Manifest) -> None:
+    """Raise if what was made is not, byte for byte, what the manifest describes."""
+    differing = [new.name for new, old in zip(made.shards, like.shards, strict=False) if new != old]
+    if not differing and len(made.shards) == len(like.shards):
+        return
+    others = [
+        f"{name} {made.packages.get(name)} (was {old})"
+        for name, old in like.packages.items()
+        if made.packages.get(name) != old
+    ]
+    raise BuildError(
+        f"{len(differing)} of {len(made.shards)} shards differ from the manifest's, {differing[0]} first",
+        f"package versions differ: {', '.join(others)}"
+        if others
+        else "the content of a picture or mask changed",
+    )
+
+
+def _report(out: Path, manifest: Manifest, *, made: int, started: float) -> Report:
+    return Report(
+        out=out,
+        samples=manifest.samples,
+        shards=len(manifest.shards),
+        made=made,
+        kept=len(manifest.shards) - made,
+        bytes=sum(shard.size for shard in manifest.shards),
+        seconds=time.monotonic() - started,
+        left_out=manifest.left_out,
+        empty_shards=tuple(shard.name for shard in manifest.shards if not shard.samples),
+    )

@@ -1,0 +1,144 @@
+"""Where COCO is: a folder that the user names, or the per-user cache, filled when it is empty."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mfsynth import storage
+from mfsynth.coco.split import has_split
+from mfsynth.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mfsynth.coco.download import Progress
+    from mfsynth.coco.split import Masks
+
+COCO_VARIABLE = "MFSYNTH_COCO"
+DEMO = "demo"
+ASK_BEYOND = 3_000_000_000
+"""A larger download needs a yes, in bytes."""
+
+
+def named_folder(given: Path | None) -> Path | None:
+    """The COCO folder that the user names: the option's, else the environment variable's."""
+    if given is not None:
+        return given
+    return Path(os.environ[COCO_VARIABLE]) if os.environ.get(COCO_VARIABLE) else None
+
+
+def coco_folder(
+    given: Path | None,
+    split: str,
+    masks: Masks,
+    *,
+    cache: Path,
+    approve: Callable[[int], bool],
+    say: Callable[[str], None],
+    progress: Progress | None = None,
+) -> Path:
+    """The folder with a split; an official one that nobody has is downloaded, the demo split is drawn.
+
+    Args:
+        given: Folder of the option `--coco`.
+        split: The split's name.
+        masks: Which annotations are needed.
+        cache: The per-user cache folder.
+        approve: Asked before a download of more than `ASK_BEYOND` bytes.
+        say: Told what takes a while.
+        progress: Told how a download goes on.
+
+    Raises:
+        SourceError: If the split is not where the user says, or nowhere at all, or is not to be downloaded.
+        DownloadError: If the download fails.
+    """
+    named = named_folder(given)
+    if named is not None and (split != DEMO or has_split(named, split)):
+        return _with_split(named, split)
+    if split == DEMO:
+        return demo_folder(cache, say)
+    return _downloaded(cache / "coco", split, masks, approve, say, progress)
+
+
+def fetch(
+    split: str, given: Path | None, masks: Masks, base_url: str | None, progress: Progress | None
+) -> tuple[Path, ...]:
+    """Download a split's archives, or draw the demo split, into the named folder, else the cache.
+
+    Returns:
+        The files, or the demo's folder.
+
+    Raises:
+        OptionsError: If there is no such official split.
+        DownloadError: If the download fails.
+    """
+    from mfsynth.coco.demo import draw_demo
+    from mfsynth.coco.download import download
+
+    folder = named_folder(given) or storage.cache_folder() / "coco"
+    if split == DEMO:
+        draw_demo(folder)
+        return (folder / f"annotations/panoptic_{DEMO}.json",)
+    return download(split, folder, masks=masks, base_url=base_url, progress=progress)
+
+
+def demo_folder(cache: Path, say: Callable[[str], None]) -> Path:
+    """The folder with the demo split, drawn the first time, whole or not at all."""
+    from mfsynth.coco.demo import DEMO_VERSION, draw_demo
+
+    folder = cache / f"demo-{DEMO_VERSION}"
+    if folder.is_dir():
+        return folder
+    say(f"drawing the demo split to {folder}, once")
+    cache.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix="tmp-demo-", dir=cache))
+    try:
+        draw_demo(scratch)
+        scratch.replace(folder)
+    except OSError:
+        if not folder.is_dir():  # else another process was faster
+            raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return folder
+
+
+def _with_split(folder: Path, split: str) -> Path:
+    if not has_split(folder, split):
+        raise SourceError(
+            f"{folder} has no pictures of split {split!r}: neither {split}/ nor {split}.zip is there",
+            f"an official split is fetched by: mfsynth download --split {split} --coco {folder}",
+        )
+    return folder
+
+
+def _downloaded(
+    folder: Path,
+    split: str,
+    masks: Masks,
+    approve: Callable[[int], bool],
+    say: Callable[[str], None],
+    progress: Progress | None,
+) -> Path:
+    from mfsynth.coco.download import OFFICIAL_SPLITS, download, missing_bytes
+
+    if split not in OFFICIAL_SPLITS:
+        raise SourceError(
+            f"no COCO folder is named, and {split!r} is no official split that could be downloaded",
+            f"name the folder that has {split}/ with --coco DIR or {COCO_VARIABLE}; "
+            f"official: {', '.join(OFFICIAL_SPLITS)}; without any data: --split {DEMO}",
+        )
+    missing = missing_bytes(split, folder, masks=masks)
+    if missing > ASK_BEYOND and not approve(missing):
+        raise SourceError(
+            f"{split} is {missing / 1e9:.1f} GB to download and nobody agreed to that",
+            f"add --yes, or name a folder that has it with --coco DIR or {COCO_VARIABLE}",
+        )
+    if missing:
+        say(f"downloading {split} ({missing / 1e9:.1f} GB) to {folder}")
+        download(split, folder, masks=masks, progress=progress)
+    return folder

@@ -1,0 +1,93 @@
+"""One image of a split, read and decoded: its bytes, picture and segments, common to all its variants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mfsynth import codecs
+from mfsynth.coco import reasons
+from mfsynth.coco.segments import instance_segments, panoptic_segments
+from mfsynth.errors import SourceError, UnusableImage
+
+if TYPE_CHECKING:
+    from mfsynth.coco.files import FileRef
+    from mfsynth.coco.split import Entry
+    from mfsynth.sample import Picture, SegmentInfo, SegmentMap
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """An image, decoded; `data` is the picture's file (a JPEG's orientation tag set to 1)."""
+
+    name: str
+    data: bytes
+    picture: Picture
+    segments: SegmentMap
+    infos: tuple[SegmentInfo, ...]
+
+
+def read_source(entry: Entry) -> Source:
+    """Read and decode an image's picture and mask.
+
+    Raises:
+        UnusableImage: If a file is missing or broken, or they do not fit together.
+    """
+    name = entry.image.file_name
+    data = _bytes(entry.picture, reasons.PICTURE_MISSING, reasons.PICTURE_BROKEN, name)
+    try:
+        data = _checked_jpeg(data, name) if codecs.is_jpeg(data) else data
+        picture = codecs.decode_picture(data)
+    except codecs.CodecError as error:
+        raise UnusableImage(reasons.PICTURE_BROKEN, f"{entry.picture}: {error}") from error
+    size = (entry.image.height, entry.image.width)
+    if picture.shape[:2] != size:
+        raise UnusableImage(
+            reasons.SIZE,
+            f"{entry.picture} is {picture.shape[1]} x {picture.shape[0]}, "
+            f"the annotations say {size[1]} x {size[0]}",
+        )
+    segments, infos = _segments(entry, size)
+    return Source(name, data, picture, segments, infos)
+
+
+def gt_member(source: Source, kind: str) -> bytes:
+    """The ground truth's member: the file's own bytes for `jpg`, the picture encoded anew for `png`.
+
+    Raises:
+        UnusableImage: If a JPEG is asked for and the file is none, whatever its name says.
+    """
+    if kind == "png":
+        return codecs.encode_png(source.picture)
+    if not codecs.is_jpeg(source.data):
+        raise UnusableImage(reasons.PICTURE_KIND, f"{source.name} is named as a JPEG but is none")
+    return source.data
+
+
+def _bytes(file: FileRef | None, missing: str, broken: str, name: str) -> bytes:
+    if file is None:
+        raise UnusableImage(missing, f"{name} is not there")
+    try:
+        return file.read()
+    except SourceError as error:
+        raise UnusableImage(broken, str(error)) from error
+
+
+def _checked_jpeg(data: bytes, name: str) -> bytes:
+    header = codecs.jpeg_header(data)
+    if header.components == 4:
+        raise UnusableImage(reasons.CMYK, f"{name} has four channels (CMYK)")
+    if header.precision != 8:
+        raise UnusableImage(reasons.DEPTH, f"{name} has {header.precision} bits per channel")
+    return codecs.upright_jpeg(data, header)
+
+
+def _segments(entry: Entry, size: tuple[int, int]) -> tuple[SegmentMap, tuple[SegmentInfo, ...]]:
+    if entry.instances is not None:
+        return instance_segments(entry.instances, size)
+    name = f"the mask of image {entry.image.id}"
+    mask = _bytes(entry.mask, reasons.MASK_MISSING, reasons.MASK_BROKEN, name)
+    try:
+        return panoptic_segments(mask, entry.segments or (), size)
+    except UnusableImage as error:
+        raise UnusableImage(error.reason, f"{entry.mask}: {error}") from error

@@ -1,0 +1,175 @@
+"""`mfsynth.synthesize`: scenes and samples straight from COCO, without shards. Epoch e is variant e."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast, overload
+
+from mfsynth import storage
+from mfsynth.build.options import BuildOptions, Selection
+from mfsynth.build.plan import choose
+from mfsynth.coco.source import read_source
+from mfsynth.coco.split import read_split
+from mfsynth.errors import UnusableImage
+from mfsynth.sample import Sample, Scene
+from mfsynth.stream import Item, Stream, WindowRule, permutation
+from mfsynth.synthesis.draw import draw
+from mfsynth.synthesis.render import render as render_scene
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+    from mfsynth.coco.split import Entry, Masks
+
+log = logging.getLogger(__name__)
+
+
+@overload
+def synthesize(
+    coco: str | os.PathLike[str],
+    split: str,
+    seed: int = ...,
+    *,
+    epoch: int = ...,
+    shuffle: int | None = ...,
+    window: WindowRule | None = ...,
+    render: Literal[True] = ...,
+    masks: Masks = ...,
+    sigma: tuple[float, float] = ...,
+    noise: tuple[float, float] = ...,
+    min_area: float = ...,
+    licenses: Iterable[int] = ...,
+    images: Selection = ...,
+    limit: int = ...,
+) -> Live[Sample]: ...
+
+
+@overload
+def synthesize(
+    coco: str | os.PathLike[str],
+    split: str,
+    seed: int = ...,
+    *,
+    epoch: int = ...,
+    shuffle: int | None = ...,
+    window: WindowRule | None = ...,
+    render: Literal[False],
+    masks: Masks = ...,
+    sigma: tuple[float, float] = ...,
+    noise: tuple[float, float] = ...,
+    min_area: float = ...,
+    licenses: Iterable[int] = ...,
+    images: Selection = ...,
+    limit: int = ...,
+) -> Live[Scene]: ...
+
+
+def synthesize(
+    coco: str | os.PathLike[str],
+    split: str,
+    seed: int = 0,
+    *,
+    epoch: int = 0,
+    shuffle: int | None = None,
+    window: WindowRule | None = None,
+    render: bool = True,
+    masks: Masks = "panoptic",
+    sigma: tuple[float, float] = (1.0, 5.0),
+    noise: tuple[float, float] = (0.0, 0.0),
+    min_area: float = 0.02,
+    licenses: Iterable[int] = (),
+    images: Selection = Selection(),  # noqa: B008 - frozen
+    limit: int = 0,
+) -> Live[Sample] | Live[Scene]:
+    """Make samples from COCO as they are asked for; the pixels are those of a build with these options.
+
+    Args:
+        coco: Folder with the COCO data, extracted or as zips.
+        split: Name of the split.
+        seed: Seed of every draw.
+        epoch: Which epoch iteration gives; in epoch e each image comes as its variant e.
+        shuffle: Seed of the order; None keeps ascending image ids.
+        window: A window, or a function from scene to window; only that part is rendered.
+        render: False yields Scenes instead of Samples.
+        masks: `panoptic` or `instances`.
+        sigma: Least and largest blur, in pixels.
+        noise: Least and largest standard deviation of the noise, in units of full range.
+        min_area: Each frame keeps at least this fraction in focus.
+        licenses: COCO licence ids to keep; empty keeps all.
+        images: Image ids to take or leave.
+        limit: Only the first so many images, by id.
+
+    Raises:
+        SourceError: If the data is missing or broken.
+        OptionsError: If an option makes no sense.
+    """
+    options = BuildOptions(
+        split=split,
+        masks=masks,
+        seed=seed,
+        sigma=sigma,
+        noise=noise,
+        min_area=min_area,
+        licenses=tuple(licenses),
+        images=images,
+        limit=limit,
+    )
+    source = read_split(Path(coco), split, masks, cache=storage.cache_folder(), say=log.info)
+    entries, _ = choose(source, options)
+    kind = Live[Sample] if render else Live[Scene]
+    return kind(tuple(entries), options, epoch=epoch, shuffle=shuffle, window=window, render=render)
+
+
+class Live(Stream[Item]):
+    """Samples made as they are asked for; made by `mfsynth.synthesize`.
+
+    An image whose files prove unusable is skipped with a warning in the log of `mfsynth.live`.
+    """
+
+    def __init__(
+        self,
+        entries: tuple[Entry, ...],
+        options: BuildOptions,
+        *,
+        epoch: int = 0,
+        shuffle: int | None = None,
+        window: WindowRule | None = None,
+        render: bool = True,
+    ) -> None:
+        super().__init__(epoch=epoch, shuffle=shuffle, window=window, render=render)
+        self.entries = entries
+        self.options = options
+
+    def __len__(self) -> int:
+        """Number of images whose annotations say nothing against them."""
+        return len(self.entries)
+
+    def __repr__(self) -> str:
+        return f"<mfsynth live synthesis of {self.options.split}: {len(self)} images>"
+
+    def read(self, start: int, stop: int) -> Iterator[Item]:
+        """The samples from one place in this epoch's order to another."""
+        order = range(len(self))
+        if self.shuffle is not None:
+            order = permutation(len(self), "order", self.shuffle, self.epoch).tolist()
+        for place in order[start:stop]:
+            try:
+                scene = self.scene(self.entries[place])
+            except UnusableImage as error:
+                log.warning("image %d is skipped: %s", self.entries[place].image.id, error)
+            else:
+                item = render_scene(scene, self.window_of(scene)) if self.render else scene
+                yield cast("Item", item)
+
+    def scene(self, entry: Entry) -> Scene:
+        """The scene of one image in this epoch.
+
+        Raises:
+            UnusableImage: If its files are missing or broken.
+        """
+        source = read_source(entry)
+        recipe = draw(entry.image, source.infos, self.options.draw, self.epoch)
+        return Scene(source.picture, source.segments, recipe)

@@ -1,0 +1,100 @@
+"""Names on disk: shards, keys, members. Nothing else in mfsynth spells them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mfsynth.errors import ShardError
+
+MANIFEST = "manifest.json"
+PARTS = ".parts"
+BUILD = "build.json"
+
+_SHARD = re.compile(r"(?P<split>[\w.-]+)-(?P<index>\d{6,})\.tar")
+_MEMBER = re.compile(r"(?P<key>\d{12}-\d{3,})\.(?P<field>[a-z0-9]+(\.[a-z0-9]+)?)")
+
+RECIPE = "json"
+SEGMENTS = "segments.png"
+FOCUS = "focus.png"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which members each sample of a data set has.
+
+    Args:
+        store: `pairs` (rendered frames) or `recipe` (frames are rendered on reading).
+        gt: Kind of the ground truth's member: `jpg` (the source's bytes) or `png`.
+        frame: Kind of the frames' members: `png` or `jpg`.
+        frames: Number of frames of a sample.
+    """
+
+    store: str
+    gt: str
+    frame: str = "png"
+    frames: int = 2
+
+    @property
+    def gt_field(self) -> str:
+        """The ground truth's member."""
+        return f"gt.{self.gt}"
+
+    @property
+    def frame_fields(self) -> tuple[str, ...]:
+        """The frames' members, none in a recipe store."""
+        count = self.frames if self.store == "pairs" else 0
+        return tuple(f"frame{k}.{self.frame}" for k in range(count))
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Every member of a sample, in the order in which they are stored."""
+        focus = (FOCUS,) if self.store == "pairs" else ()
+        return (RECIPE, self.gt_field, SEGMENTS, *focus, *self.frame_fields)
+
+
+def shard_name(split: str, index: int) -> str:
+    """The name of a shard.
+
+    >>> shard_name("val2017", 7)
+    'val2017-000007.tar'
+    """
+    return f"{split}-{index:06d}.tar"
+
+
+def check_shard_name(name: str, split: str) -> str:
+    """The name, if it is one of this format and split; names of a manifest are not to be trusted.
+
+    Raises:
+        ShardError: If it is not.
+    """
+    match = _SHARD.fullmatch(name)
+    if not match or match["split"] != split:
+        raise ShardError(f"{name!r} is no name of a shard of {split!r}", "the manifest was tampered with")
+    return name
+
+
+def member_name(key: str, field: str) -> str:
+    """The name of a member inside a shard.
+
+    >>> member_name("000000000139-000", "gt.jpg")
+    '000000000139-000.gt.jpg'
+    """
+    return f"{key}.{field}"
+
+
+def split_member(name: str) -> tuple[str, str]:
+    """Key and field of a member's name.
+
+    Raises:
+        ShardError: If it is no name of this format.
+    """
+    match = _MEMBER.fullmatch(name)
+    if not match:
+        raise ShardError(f"{name!r} is no member's name of this format")
+    return match["key"], match["field"]
+
+
+def is_ours(name: str) -> bool:
+    """Whether a file in a data set's folder bears a name that this format gives."""
+    return name in (MANIFEST, PARTS) or _SHARD.fullmatch(name) is not None

@@ -1,0 +1,127 @@
+"""The manifest: what a data set is made from and of. Sealed last; its presence means the set is whole.
+
+It depends on inputs and options alone: no clock, host or path is in it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mfsynth import storage
+from mfsynth.errors import ShardError
+from mfsynth.shards.layout import MANIFEST, Layout, check_shard_name
+
+if TYPE_CHECKING:
+    import os
+
+MANIFEST_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A shard: size in bytes, SHA-256 as hex text, number of samples."""
+
+    name: str
+    size: int
+    sha256: str
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a data set is made from.
+
+    `pictures` and `masks` are SHA-256 over the sorted names and sizes of the files used (masks: empty
+    where there are none); `fingerprint` is SHA-256 over these and the annotations' hash.
+    """
+
+    annotations: str
+    annotations_sha256: str
+    pictures: str
+    masks: str
+    files: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class LicenseCount:
+    """A licence of COCO's table, and how many samples come under it."""
+
+    id: int
+    name: str
+    url: str
+    samples: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A data set: its options, inputs, shards, licences, and every image left out, by reason.
+
+    `left_out_files` gives the SHA-256 of each file for whose sake an image was left out ("missing" for one
+    that was not there), so that a later build can tell whether it has changed.
+    """
+
+    format: int
+    split: str
+    samples: int
+    options: dict[str, Any]
+    options_fingerprint: str
+    inputs: Inputs
+    packages: dict[str, str]
+    layout: Layout
+    shards: tuple[Shard, ...]
+    licenses: tuple[LicenseCount, ...]
+    left_out: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    left_out_files: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> bytes:
+        """The manifest as indented JSON, the same bytes for equal manifests."""
+        return (json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n").encode()
+
+    @staticmethod
+    def from_json(text: bytes, where: str = MANIFEST) -> Manifest:
+        """The manifest that `to_json` wrote.
+
+        Raises:
+            ShardError: If the text is no manifest of this format.
+        """
+        import msgspec
+
+        try:
+            version = msgspec.json.decode(text, type=_Versioned).format
+            if version != MANIFEST_FORMAT:
+                raise ShardError(
+                    f"{where} has format {version}, this release reads {MANIFEST_FORMAT}", "update mfsynth"
+                )
+            manifest = msgspec.json.decode(text, type=Manifest)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ShardError(f"{where} is no manifest of mfsynth: {error}") from error
+        for shard in manifest.shards:
+            check_shard_name(shard.name, manifest.split)
+        if manifest.samples != sum(shard.samples for shard in manifest.shards):
+            raise ShardError(f"{where} contradicts itself: its shards do not add up to its samples")
+        return manifest
+
+    @staticmethod
+    def read(folder: str | os.PathLike[str]) -> Manifest:
+        """The manifest of a data set at a local path or URL.
+
+        Raises:
+            ShardError: If there is none, or it is broken.
+        """
+        location = storage.join(folder, MANIFEST)
+        try:
+            text = storage.read(location)
+        except ShardError as error:
+            raise ShardError(
+                f"{error.message}: this is no finished data set",
+                "an unfinished one is finished by running the same `mfsynth build` again",
+            ) from error
+        return Manifest.from_json(text, location)
+
+
+@dataclass(frozen=True)
+class _Versioned:
+    format: int

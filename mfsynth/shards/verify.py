@@ -1,0 +1,344 @@
+"""Whether a data set is what its manifest says: bytes, names, members, schema, pixels."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, cast
+
+import cv2
+import numpy as np
+
+from mfsynth import codecs
+from mfsynth.errors import MfsynthError, ShardError
+from mfsynth.sample import SegmentInfo
+from mfsynth.shards import tar
+from mfsynth.shards.layout import FOCUS, RECIPE, SEGMENTS, Layout, is_ours
+from mfsynth.shards.manifest import Manifest, Shard
+from mfsynth.shards.reader import read_scene
+from mfsynth.synthesis.draw import DrawOptions, draw
+from mfsynth.synthesis.render import render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mfsynth.sample import Picture, Scene
+    from mfsynth.shards.tar import Packed
+
+TOLERATED_SHARE = 1e-5
+"""Share of a frame's values that may differ by one grey level on another kind of processor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with a data set: in which shard, and what."""
+
+    shard: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Frames rendered again: values compared, values that differ, and by how many grey levels at most."""
+
+    values: int = 0
+    differing: int = 0
+    largest: int = 0
+
+    def __add__(self, other: Comparison) -> Comparison:
+        return Comparison(
+            self.values + other.values,
+            self.differing + other.differing,
+            max(self.largest, other.largest),
+        )
+
+    @property
+    def tolerable(self) -> bool:
+        """Whether the difference is within what float rounding explains."""
+        return self.largest <= 1 and self.differing <= TOLERATED_SHARE * max(self.values, 1 / TOLERATED_SHARE)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTask:
+    """One shard to check; `again` are the places of the samples to draw and render again."""
+
+    folder: Path
+    shard: Shard
+    layout: Layout
+    draw: DrawOptions
+    again: frozenset[int]
+
+    @property
+    def name(self) -> str:
+        """The shard's name."""
+        return self.shard.name
+
+
+@dataclass(frozen=True, slots=True)
+class ShardResult:
+    """What a check found, with the first and last key to see that shards follow one another."""
+
+    problems: tuple[Problem, ...]
+    keys: tuple[str, str] | None = None
+    comparison: Comparison = Comparison()
+    rendered: int = 0
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The result for a whole data set."""
+
+    shards: int
+    samples: int
+    rendered: int
+    comparison: Comparison
+    problems: tuple[Problem, ...] = field(default_factory=tuple)
+
+    @property
+    def bad_shards(self) -> tuple[str, ...]:
+        """Names of the shards with problems."""
+        return tuple(dict.fromkeys(problem.shard for problem in self.problems if problem.shard))
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        return asdict(self) | {"ok": not self.problems}
+
+    def lines(self, folder: Path) -> list[str]:
+        """In words."""
+        if self.problems:
+            lines = [f"{problem.shard} {problem.text}".strip() for problem in self.problems]
+            advice = "mfsynth verify --repair makes bad shards again" if self.bad_shards else ""
+            return [*lines, f"{folder}: {len(self.problems)} problems. {advice}".strip()]
+        compared = self.comparison
+        again = f"{self.rendered} drawn and rendered again"
+        if compared.values:
+            again += f": {compared.differing} of {compared.values} values differ"
+            again += f", by up to {compared.largest}" if compared.differing else ""
+        return [f"{folder} is whole: {self.samples} samples in {self.shards} shards, {again}"]
+
+
+def verify(
+    folder: Path,
+    *,
+    samples: int = 16,
+    workers: int = 0,
+    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Verification:
+    """Check every byte and member of a local data set, and draw and render some samples again.
+
+    Args:
+        folder: The data set.
+        samples: How many samples to make again from what their recipes say.
+        workers: Number of processes; 0 takes all cores.
+        say: Told when a worker dies.
+        progress: Told of samples checked and to check.
+
+    Raises:
+        ShardError: If there is no manifest, or it is broken.
+    """
+    from mfsynth.engine import run_jobs, usable_cores
+
+    manifest = Manifest.read(folder)
+    tasks = _tasks(folder, manifest, samples)
+    results = dict(
+        (task.name, result)
+        for task, result in run_jobs(
+            verify_shard,
+            tasks,
+            workers=min(workers or usable_cores(), len(tasks)),
+            say=say,
+            progress=lambda done: progress(min(done, manifest.samples), manifest.samples),
+        )
+    )
+    ordered = [results[shard.name] for shard in manifest.shards]
+    problems = [problem for result in ordered for problem in result.problems]
+    comparison = sum((result.comparison for result in ordered), Comparison())
+    return Verification(
+        shards=len(manifest.shards),
+        samples=manifest.samples,
+        rendered=sum(result.rendered for result in ordered),
+        comparison=comparison,
+        problems=(*problems, *_misplaced(manifest, ordered), *_strays(folder, manifest)),
+    )
+
+
+def _tasks(folder: Path, manifest: Manifest, samples: int) -> list[ShardTask]:
+    """One task a shard; the samples to make again are spread evenly, from a start that the data set decides."""
+    count = min(samples, manifest.samples)
+    offset = int(manifest.options_fingerprint[:8], 16)
+    chosen = {(offset + k * manifest.samples // count) % manifest.samples for k in range(count)}
+    tasks, before = [], 0
+    for shard in manifest.shards:
+        again = frozenset(place - before for place in chosen if before <= place < before + shard.samples)
+        tasks.append(ShardTask(folder, shard, manifest.layout, _draw_options(manifest), again))
+        before += shard.samples
+    return tasks
+
+
+def _draw_options(manifest: Manifest) -> DrawOptions:
+    options = manifest.options
+    try:
+        return DrawOptions(
+            options["seed"], tuple(options["sigma"]), tuple(options["noise"]), options["min_area"]
+        )
+    except (KeyError, TypeError) as error:
+        raise ShardError(f"the manifest's options are malformed: {error}") from error
+
+
+def _misplaced(manifest: Manifest, results: list[ShardResult]) -> list[Problem]:
+    problems, last = [], ""
+    for shard, result in zip(manifest.shards, results, strict=True):
+        if result.keys is not None:
+            if result.keys[0] <= last:
+                problems.append(Problem(shard.name, f"sample {result.keys[0]} does not follow {last}"))
+            last = result.keys[1]
+    return problems
+
+
+def _strays(folder: Path, manifest: Manifest) -> list[Problem]:
+    known = {shard.name for shard in manifest.shards}
+    return [
+        Problem("", f"{path.name} is not in the manifest")
+        for path in sorted(folder.iterdir())
+        if path.suffix == ".tar" and is_ours(path.name) and path.name not in known
+    ]
+
+
+# --- one shard, in a worker ---------------------------------------------------------------------------
+
+
+def verify_shard(task: ShardTask, advance: Callable[[int], None]) -> ShardResult:
+    """Check one shard: size and hash first, then every sample."""
+    cv2.setNumThreads(1)
+    problems: list[Problem] = []
+    checks = _Checks(task, problems)
+    try:
+        with (task.folder / task.name).open("rb") as file:
+            _check_bytes(file, task, problems)
+            file.seek(0)
+            for place, packed in enumerate(tar.samples(file, task.name)):
+                checks.sample(packed, again=place in task.again)
+                advance(1)
+    except FileNotFoundError:
+        return ShardResult((Problem(task.name, "is missing"),))
+    except (OSError, ShardError) as error:
+        problems.append(Problem(task.name, str(error).removeprefix(f"{task.name} ")))
+    if checks.count != task.shard.samples and not problems:
+        problems.append(
+            Problem(task.name, f"holds {checks.count} samples, the manifest says {task.shard.samples}")
+        )
+    keys = (checks.first, checks.last) if checks.count else None
+    return ShardResult(tuple(problems), keys, checks.comparison, checks.rendered)
+
+
+def _check_bytes(file: IO[bytes], task: ShardTask, problems: list[Problem]) -> None:
+    size = os.fstat(file.fileno()).st_size
+    if size != task.shard.size:
+        problems.append(Problem(task.name, f"has {size} bytes, the manifest says {task.shard.size}"))
+    elif hashlib.file_digest(file, "sha256").hexdigest() != task.shard.sha256:
+        problems.append(Problem(task.name, "does not have the SHA-256 that the manifest gives"))
+
+
+class _Checks:
+    """Checks the samples of one shard, one after another."""
+
+    def __init__(self, task: ShardTask, problems: list[Problem]) -> None:
+        self.task = task
+        self.problems = problems
+        self.count = self.rendered = 0
+        self.first = self.last = ""
+        self.comparison = Comparison()
+
+    def sample(self, packed: Packed, *, again: bool) -> None:
+        """Check one sample; `again` draws and renders it once more."""
+        if packed.key <= self.last:
+            self._report(packed, f"does not follow {self.last}")
+        self.first, self.last = self.first or packed.key, packed.key
+        self.count += 1
+        try:
+            scene = self._scene(packed)
+            frames = self._frames(packed, scene)
+            if again:
+                self._again(packed, scene, frames)
+        except (MfsynthError, ValueError) as error:
+            self._report(packed, str(error))
+
+    def _scene(self, packed: Packed) -> Scene:
+        layout = self.task.layout
+        if tuple(packed.members) != layout.fields:
+            raise ShardError(f"has members {', '.join(packed.members)}, not {', '.join(layout.fields)}")
+        scene = read_scene(packed, layout)
+        recipe = scene.recipe
+        if recipe.to_json() != packed.members[RECIPE]:
+            raise ShardError("its recipe has other fields, or in another form, than the format says")
+        if recipe.key != packed.key or len(recipe.frames) != layout.frames:
+            raise ShardError("its recipe is that of another sample")
+        if (recipe.image.height, recipe.image.width) != scene.size:
+            raise ShardError("its picture does not have the size that the recipe gives")
+        if layout.gt == "jpg" and codecs.jpeg_header(packed.members[layout.gt_field]).orientation != 1:
+            raise ShardError("its ground truth has an orientation tag")
+        _check_segments(scene)
+        return scene
+
+    def _frames(self, packed: Packed, scene: Scene) -> list[Picture]:
+        if self.task.layout.store == "recipe":
+            return []
+        if not np.array_equal(codecs.decode_png(packed.members[FOCUS]), scene.focus()):
+            raise ShardError("its focus map is not the one that its recipe gives")
+        frames = []
+        for name in self.task.layout.frame_fields:
+            data = packed.members[name]
+            frame = codecs.decode_png(data) if name.endswith("png") else codecs.decode_picture(data)
+            if frame.shape != scene.picture.shape:
+                raise ShardError(f"{name} has shape {frame.shape}, the ground truth {scene.picture.shape}")
+            frames.append(cast("Picture", frame))
+        return frames
+
+    def _again(self, packed: Packed, scene: Scene, frames: list[Picture]) -> None:
+        recipe = scene.recipe
+        infos = [SegmentInfo(s.index, s.id, s.category_id, s.iscrowd, s.area) for s in recipe.segments]
+        if draw(recipe.image, infos, self.task.draw, recipe.variant) != recipe:
+            raise ShardError("its recipe is not what its seed draws")
+        sample = render(scene)
+        self.rendered += 1
+        compared = Comparison()
+        for stored, frame in zip(frames, sample.frames, strict=bool(frames)):
+            compared += compare(stored, _as_stored(frame, self.task.layout))
+        self.comparison += compared
+        if not compared.tolerable:
+            raise ShardError(
+                f"rendered again, {compared.differing} of {compared.values} values differ, "
+                f"by up to {compared.largest} grey levels"
+            )
+
+    def _report(self, packed: Packed, text: str) -> None:
+        self.problems.append(Problem(self.task.name, f"sample {packed.key}: {text}"))
+
+
+def compare(stored: Picture, rendered: Picture) -> Comparison:
+    """Count the values in which two frames differ."""
+    difference = cv2.absdiff(stored, rendered)
+    return Comparison(difference.size, int(np.count_nonzero(difference)), int(difference.max()))
+
+
+def _as_stored(frame: Picture, layout: Layout) -> Picture:
+    """The frame as it comes out of the store: JPEG frames are compared after encoding."""
+    return frame if layout.frame == "png" else codecs.decode_picture(codecs.encode_jpeg(frame))
+
+
+def _check_segments(scene: Scene) -> None:
+    segments = scene.recipe.segments
+    counts = np.bincount(scene.segments.ravel(), minlength=len(segments)).tolist()
+    if counts != [segment.area for segment in segments]:
+        raise ShardError(f"{SEGMENTS} does not have the areas that the recipe gives")
+    if [segment.index for segment in segments] != list(range(len(segments))):
+        raise ShardError("its recipe does not number the segments from 0")
+    ids = [segment.id for segment in segments]
+    if ids != sorted(set(ids)):
+        raise ShardError("its recipe does not list the segments by rising id")
+    if any(not re.fullmatch("[0-9a-f]{32}", frame.noise_key) for frame in scene.recipe.frames):
+        raise ShardError("its recipe has a noise key that is no 32 hex digits")

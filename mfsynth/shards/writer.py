@@ -1,0 +1,62 @@
+"""Writes a shard whole or not at all: ustar, by the standard library's headers, the same bytes every time."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+from typing import IO, TYPE_CHECKING
+
+from mfsynth import storage
+from mfsynth.shards.layout import member_name
+from mfsynth.shards.manifest import Shard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+_END = bytes(2 * tarfile.BLOCKSIZE)
+
+
+class ShardWriter:
+    """One shard in the making.
+
+    Samples are written as they come, hashed on the way. Nothing is visible under the shard's name before
+    `publish`; a shard that is not published leaves nothing behind. (webdataset's and tarfile's own writers
+    end an archive properly even after an exception, so that half a shard looks whole.)
+
+        with storage.scratch_file(parts) as file:
+            writer = ShardWriter(file)
+            writer.add(key, [("json", b"{}")])
+            shard = writer.publish(out / "val2017-000000.tar")
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._samples = 0
+
+    def add(self, key: str, members: Iterable[tuple[str, bytes]]) -> None:
+        """Append a sample: its members as (field, content), in order."""
+        for field, content in members:
+            self._write(_header(member_name(key, field), len(content)))
+            self._write(content)
+            self._write(bytes(-len(content) % tarfile.BLOCKSIZE))
+        self._samples += 1
+
+    def publish(self, path: Path) -> Shard:
+        """End the archive, sync it, and give it its name."""
+        self._write(_END)
+        storage.publish(self._file, path)
+        return Shard(path.name, self._size, self._hash.hexdigest(), self._samples)
+
+    def _write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._hash.update(data)
+        self._size += len(data)
+
+
+def _header(name: str, size: int) -> bytes:
+    info = tarfile.TarInfo(name)  # mode 0644, no time, no owner
+    info.size = size
+    return info.tobuf(tarfile.USTAR_FORMAT)

@@ -1,0 +1,162 @@
+"""The only room that knows fsspec: read, list and put whole files; local paths and URLs alike."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from mfsynth.errors import MissingExtraError, ShardError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_READ_AHEAD = 8 << 20
+
+
+def cache_folder() -> Path:
+    """The per-user cache folder: downloads, the drawn demo split, unpacked archives, locks."""
+    import platformdirs
+
+    return platformdirs.user_cache_path("mfsynth")
+
+
+def is_url(location: str | os.PathLike[str]) -> bool:
+    """Whether a location is a URL that fsspec opens, rather than a local path."""
+    return "://" in os.fspath(location)
+
+
+def join(folder: str | os.PathLike[str], name: str) -> str:
+    """A file's location inside a folder, as a local path or URL."""
+    folder = os.fspath(folder)
+    return f"{folder.rstrip('/')}/{name}" if is_url(folder) else str(Path(folder, name))
+
+
+@contextmanager
+def open_file(location: str) -> Iterator[IO[bytes]]:
+    """A file to read from its beginning; local files can seek cheaply, remote ones read ahead.
+
+    Raises:
+        ShardError: If it is not there or cannot be read.
+        MissingExtraError: If the URL's protocol needs a package that is not installed.
+    """
+    try:
+        if is_url(location):
+            system, path = _file_system(location)
+            with system.open(path, "rb", block_size=_READ_AHEAD) as file:
+                yield file
+        else:
+            with Path(location).open("rb") as file:
+                yield file
+    except OSError as error:
+        raise _unreadable(location, error) from error
+
+
+def read(location: str) -> bytes:
+    """A whole file.
+
+    Raises:
+        ShardError: If it is not there or cannot be read.
+    """
+    with open_file(location) as file:
+        return file.read()
+
+
+def exists(location: str) -> bool:
+    """Whether a file is there.
+
+    Raises:
+        ShardError: If that cannot be found out.
+    """
+    if not is_url(location):
+        return Path(location).exists()
+    system, path = _file_system(location)
+    try:
+        return bool(system.exists(path))
+    except OSError as error:
+        raise _unreadable(location, error) from error
+
+
+@contextmanager
+def local_copy(location: str) -> Iterator[Path]:
+    """A local path with the file's content: itself where it is local, else a temporary copy."""
+    if not is_url(location):
+        yield Path(location)
+        return
+    with tempfile.TemporaryDirectory(prefix="mfsynth-") as folder:
+        system, path = _file_system(location)
+        target = Path(folder, "copy")
+        try:
+            system.get_file(path, str(target))
+        except OSError as error:
+            raise _unreadable(location, error) from error
+        yield target
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a local file, as hex text."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def put(path: Path, data: bytes, scratch: Path) -> None:
+    """Write a local file whole or not at all: under a temporary name in `scratch`, synced, then renamed."""
+    with scratch_file(scratch) as file:
+        file.write(data)
+        publish(file, path)
+
+
+@contextmanager
+def scratch_file(folder: Path) -> Iterator[IO[bytes]]:
+    """A new file `tmp-*` in a folder, removed at the end if it was not published."""
+    handle, name = tempfile.mkstemp(prefix="tmp-", dir=folder)
+    try:
+        with os.fdopen(handle, "wb", buffering=1 << 20) as file:
+            Path(name).chmod(0o666 & ~_umask())
+            yield _Named(file, name)  # type: ignore[misc]
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def publish(file: IO[bytes], path: Path) -> None:
+    """Give a scratch file its final name, after its bytes have reached the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+    Path(file.name).replace(path)
+
+
+class _Named:
+    """An open file that knows its path (one of `os.fdopen` knows its descriptor alone)."""
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        self.name = name
+        self.write, self.flush, self.fileno = file.write, file.flush, file.fileno
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _file_system(location: str) -> tuple[Any, str]:
+    from fsspec.core import url_to_fs
+
+    try:
+        system, path = url_to_fs(location)
+    except ImportError as error:
+        if "aiohttp" in str(error):
+            raise MissingExtraError("aiohttp", "http") from error
+        raise ShardError(f"cannot open {location}: {error}", "install the package that it names") from error
+    except ValueError as error:
+        raise ShardError(f"cannot open {location}: {error}") from error
+    return system, path
+
+
+def _unreadable(location: str, error: OSError) -> ShardError:
+    if isinstance(error, FileNotFoundError):
+        return ShardError(f"{location} is not there")
+    return ShardError(f"cannot read {location}: {error}")

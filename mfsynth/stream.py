@@ -1,0 +1,97 @@
+"""What `open` and `synthesize` have in common: an order of samples, windows, rendering, sharing among readers."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from copy import copy
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
+
+from mfsynth.sample import Sample, Scene, Window
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mfsynth.torch_stream import TorchStream
+
+WindowRule = Window | Callable[[Scene], Window]
+"""A fixed window, or a function that chooses one for each scene, by its focus map for instance."""
+
+Item = TypeVar("Item", Sample, Scene)
+
+
+class Stream(ABC, Generic[Item]):
+    """Samples (or, with `render=False`, scenes) in an order; iterate over it as often as you like.
+
+    Attributes:
+        epoch: Which epoch iteration gives.
+        shuffle: Seed of the order; None keeps the data set's own.
+        window: Which part of each scene is rendered; None renders all of it.
+        render: Whether iteration yields Samples or Scenes.
+    """
+
+    def __init__(self, *, epoch: int, shuffle: int | None, window: WindowRule | None, render: bool) -> None:
+        self.epoch = epoch
+        self.shuffle = shuffle
+        self.window = window
+        self.render = render
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of samples in an epoch."""
+
+    @abstractmethod
+    def read(self, start: int, stop: int) -> Iterator[Item]:
+        """The samples from one place in this epoch's order to another.
+
+        Readers that share the range from 0 to `len` between them see every sample once.
+        """
+
+    def __iter__(self) -> Iterator[Item]:
+        return self.read(0, len(self))
+
+    def at(self, epoch: int) -> Self:
+        """The same stream in another epoch."""
+        other = copy(self)
+        other.epoch = epoch
+        return other
+
+    def torch(self, *, batch: int | None = None, window: WindowRule | None = None) -> TorchStream:
+        """A torch IterableDataset over this stream: dictionaries of tensors, shared among workers and ranks.
+
+        Args:
+            batch: Samples per batch, which must have equal windows; None yields single samples.
+            window: Overrides the stream's own window.
+
+        Raises:
+            MissingExtraError: If torch is not installed.
+        """
+        from mfsynth.torch_stream import torch_stream
+
+        other = copy(self)
+        other.window = window or self.window
+        return torch_stream(other, batch)
+
+    def window_of(self, scene: Scene) -> Window | None:
+        """The window that this stream's rule gives for a scene."""
+        return self.window(scene) if callable(self.window) else self.window
+
+
+def permutation(count: int, purpose: str, *numbers: int) -> NDArray[np.int64]:
+    """The numbers from 0 to `count` - 1 in an order that purpose and numbers determine on every machine."""
+    import numpy as np
+
+    digest = hashlib.sha256(" ".join(["mfsynth 1", purpose, *map(str, numbers)]).encode("ascii")).digest()
+    words = np.random.Philox(key=int.from_bytes(digest[:16], "little")).random_raw(count)
+    return np.argsort(words, kind="stable")
+
+
+def share(total: int, reader: int, readers: int) -> tuple[int, int]:
+    """The part of a range that one of several readers takes; parts differ by one at most.
+
+    >>> [share(10, reader, 3) for reader in range(3)]
+    [(0, 3), (3, 6), (6, 10)]
+    """
+    return total * reader // readers, total * (reader + 1) // readers
