@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mfsynth.build.options import BuildOptions
-    from mfsynth.build.run import Report
     from mfsynth.coco.split import Masks
     from mfsynth.shards.manifest import Manifest
     from mfsynth.shards.verify import Verification
 
 LICENSES_HELP = """Keep only images under these COCO licences, by id, such as 4,5,7,8.
-1 BY-NC-SA, 2 BY-NC, 3 BY-NC-ND, 4 BY, 5 BY-SA, 6 BY-ND, 7 no known copyright restrictions, 8 US government work.
-Derivatives, such as blurred frames, may be passed on under all but 3 and 6; for commercial use, too, under 4, 5, 7, 8."""
+1 BY-NC-SA, 2 BY-NC, 3 BY-NC-ND, 4 BY, 5 BY-SA, 6 BY-ND, 7 no known copyright restrictions,
+8 US government work. All but 3 and 6 allow derivatives, such as blurred frames;
+4, 5, 7 and 8 allow commercial use, too."""
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -53,7 +53,7 @@ def fail(error: MfsynthError, code: int) -> None:
     sys.exit(code)
 
 
-class Numbers(click.ParamType):
+class Numbers(click.ParamType[tuple[int, ...]]):
     """Whole numbers separated by commas."""
 
     name = "ID,…"
@@ -222,7 +222,10 @@ def download(split: str, coco: Path | None, masks: Masks, base_url: str | None, 
 def verify(
     out: Path, samples: int, repair: bool, coco: Path | None, workers: int | None, **given: Any
 ) -> None:
-    """Check a data set against its manifest, and render some samples again. Exit code 1 if anything is wrong."""
+    """Check a data set against its manifest, and render some samples again.
+
+    Exit code 1 if anything is wrong.
+    """
     from mfsynth.shards import verify as checks
 
     stop_on_terminate()
@@ -258,7 +261,10 @@ def repair_shards(out: Path, result: Verification, coco: Path | None, workers: i
 
 
 @main.command(
-    epilog="\b\nExamples:\n  mfsynth preview val2017 -o sheet.png\n  mfsynth preview val2017 -o page.html -n 24"
+    epilog="""\b
+Examples:
+  mfsynth preview val2017 -o sheet.png
+  mfsynth preview val2017 -o page.html -n 24""",
 )
 @click.argument("out")
 @click.option("-o", "--output", type=FILE, required=True, help="sheet.png, or page.html.")

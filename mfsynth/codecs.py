@@ -130,7 +130,7 @@ def decode_picture(data: bytes) -> Picture:
     Raises:
         CodecError: If the bytes are broken, cut short or of no known kind.
     """
-    return cast("Picture", _opencv_decode(data, _IMREAD_PICTURE))
+    return _opencv_decode(data, _IMREAD_PICTURE)
 
 
 def encode_jpeg(picture: Picture) -> bytes:
@@ -162,7 +162,7 @@ def encode_png(array: Array) -> bytes:
     """
     height, width = array.shape[:2]
     channels = array.shape[2] if array.ndim == 3 else 1
-    rows = _filtered_rows(array if array.itemsize == 1 else array.astype(">u2").view(np.uint8), height)
+    rows = _filtered_rows(array.astype(array.dtype.newbyteorder(">"), copy=False).view(np.uint8), height)
     header = struct.pack(">IIBBBBB", width, height, 8 * array.itemsize, _PNG_COLOUR_TYPE[channels], 0, 0, 0)
     return b"".join(
         (
@@ -216,7 +216,7 @@ def _decode_own_png(data: bytes) -> Array | None:
     stride = width * (3 if colour == 2 else depth // 8)
     try:
         rows = np.frombuffer(isal_zlib.decompress(data[41 : 41 + length]), np.uint8)
-    except isal_zlib.error as error:
+    except isal_zlib.error as error:  # type: ignore[misc]
         raise CodecError(f"the PNG does not decompress: {error}") from error
     if rows.size != height * (1 + stride):
         raise CodecError(f"the PNG holds {rows.size} bytes, {width} x {height} need {height * (1 + stride)}")
@@ -246,7 +246,8 @@ def decode_ids(data: bytes) -> NDArray[np.uint32]:
     if not data.endswith(b"IEND\xaeB`\x82"):
         raise CodecError("the PNG is cut short")
     try:
-        rgba = pyspng.load(data, format="RGBA")
+        rgba: NDArray[np.uint8] = pyspng.load(data, format="RGBA")
     except (RuntimeError, ValueError) as error:
         raise CodecError(f"the PNG does not decode: {error}") from error
-    return rgba.view("<u4")[..., 0] & np.uint32(0xFFFFFF)
+    ids: NDArray[np.uint32] = rgba.view("<u4")[..., 0]
+    return ids & np.uint32(0xFFFFFF)

@@ -11,7 +11,8 @@ import multiprocessing.connection
 import os
 import signal
 import threading
-from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mfsynth.errors import BuildError
@@ -66,13 +67,13 @@ def run_jobs(
 
     context = multiprocessing.get_context("spawn")
     advance = context.Value("q", 0)
-    waiting = iter([(task, 1) for task in tasks])
+    waiting = iter(tasks)
     pool = ProcessPool(workers, initializer=_begin, initargs=(advance,), context=context)
-    running = {}
+    running: dict[Future[R], tuple[T, int]] = {}
     try:
         while True:
-            for task, attempt in _first(waiting, 2 * workers - len(running)):
-                running[pool.schedule(_call, args=(work, task))] = (task, attempt)
+            for task in islice(waiting, 2 * workers - len(running)):
+                running[pool.schedule(_call, args=(work, task))] = (task, 1)
             if not running:
                 break
             done, _ = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
@@ -87,16 +88,8 @@ def run_jobs(
                 else:
                     yield task, result
     finally:
-        pool.stop()
+        pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
-
-
-def _first(items: Iterator[T], count: int) -> Iterator[T]:
-    for _ in range(count):
-        try:
-            yield next(items)
-        except StopIteration:
-            return
 
 
 def _check_death(task: Task, attempt: int, exit_code: int | None, say: Callable[[str], None]) -> None:

@@ -42,11 +42,11 @@ class UnusableImage(SourceError):  # noqa: N818 - a fact about an image rather t
         self.args = (reason, message)
 
 
-class DownloadError(MfsynthError, ConnectionError):
+class DownloadError(MfsynthError, RuntimeError):
     """An archive could not be fetched, or what arrived is not whole."""
 
 
-class OutputError(MfsynthError, FileExistsError):
+class OutputError(MfsynthError, RuntimeError):
     """The output folder holds something else, or another build works on it."""
 
 

@@ -1,4 +1,4 @@
-"""What `open` and `synthesize` have in common: an order of samples, windows, rendering, sharing among readers."""
+"""What `open` and `synthesize` have in common: an order of samples, windows, sharing among readers."""
 
 from __future__ import annotations
 

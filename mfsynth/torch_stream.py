@@ -34,7 +34,7 @@ class TorchStream(IterableDataset[dict[str, Any]]):
     def __init__(self, stream: Stream[Any], batch: int | None) -> None:
         self.stream = stream
         self.batch = batch
-        self._epoch = torch.tensor(stream.epoch).share_memory_()  # persistent workers see it change
+        self._epoch = torch.tensor(stream.epoch).share_memory_()  # type: ignore[no-untyped-call]  # persistent workers see it change
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration gives."""

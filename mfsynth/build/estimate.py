@@ -47,7 +47,8 @@ class Estimate:
     def lines(self, coco: Path, out: Path) -> list[str]:
         """In words."""
         lines = [
-            f"would make {self.samples} samples in {self.shards} shards, about {self.bytes / 1e6:.0f} MB, in {out}",
+            f"would make {self.samples} samples in {self.shards} shards, "
+            f"about {self.bytes / 1e6:.0f} MB, in {out}",
             f"from {self.files} pictures and masks and {self.annotations} of {coco}",
         ]
         return lines + [f"would leave out {len(ids)}: {reason}" for reason, ids in self.left_out.items()]

@@ -55,7 +55,8 @@ class Selection:
         Raises:
             OptionsError: If a line is neither.
         """
-        take, leave = set(), set()
+        take: set[int] = set()
+        leave: set[int] = set()
         for number, line in enumerate(text.splitlines(), 1):
             word = line.partition("#")[0].strip()
             if not word:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from mfsynth.build.options import fingerprint
@@ -79,7 +80,7 @@ def make_plan(split: Split, options: BuildOptions, *, strict: bool = False) -> P
 
 
 def choose(split: Split, options: BuildOptions) -> tuple[list[Entry], dict[str, tuple[int, ...]]]:
-    """The images to use, in ascending id, and the ids left out because of what the annotations say, by reason.
+    """The images to use, in ascending id, and the ids left out for what the annotations say, by reason.
 
     Raises:
         SourceError: If no image is left.
@@ -124,7 +125,7 @@ def listed_fault(entry: Entry, options: BuildOptions) -> str | None:
 def share_out(entries: Sequence[Entry], count: int) -> tuple[tuple[Entry, ...], ...]:
     """Image k of N to shard k·S/N, rounded down: contiguous runs whose lengths differ by one at most."""
     bounds = [-(-number * len(entries) // count) for number in range(count + 1)]
-    return tuple(tuple(entries[low:high]) for low, high in zip(bounds, bounds[1:], strict=False))
+    return tuple(tuple(entries[low:high]) for low, high in pairwise(bounds))
 
 
 def _check_selection(split: Split, options: BuildOptions) -> None:

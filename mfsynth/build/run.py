@@ -14,15 +14,16 @@ import cv2
 import msgspec
 
 from mfsynth import __version__, storage
-from mfsynth.engine import run_jobs, usable_cores
+from mfsynth.build.folder import BuildFile, has_every_shard, open_folder, remove_scratch
 from mfsynth.build.options import BuildOptions, Run
 from mfsynth.build.plan import make_plan
 from mfsynth.build.work import Job, LeftOut, Part, file_hash, make_shard
 from mfsynth.coco import reasons
 from mfsynth.coco.split import read_split
+from mfsynth.engine import run_jobs, usable_cores
 from mfsynth.errors import BuildError, OutputError, SourceError
 from mfsynth.locks import locked
-from mfsynth.shards.layout import BUILD, MANIFEST, PARTS, is_ours
+from mfsynth.shards.layout import MANIFEST, PARTS
 from mfsynth.shards.manifest import MANIFEST_FORMAT, Inputs, LicenseCount, Manifest
 
 if TYPE_CHECKING:
@@ -32,16 +33,6 @@ if TYPE_CHECKING:
     from mfsynth.coco.split import Split
 
 _SHOWN = 5
-
-
-@dataclass(frozen=True)
-class BuildFile:
-    """`.parts/build.json`: what a build is made from, written first and compared first."""
-
-    options: dict[str, Any]
-    inputs: Inputs
-    packages: dict[str, str]
-    files: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -74,9 +65,9 @@ class Report:
         if not self.made:
             lines = [f"nothing to do: {what}"]
         else:
-            speed = f"{self.seconds:.1f} s"
-            kept = f", {self.kept} shards kept from before" if self.kept else ""
-            lines = [f"made {what}; {speed}{kept}"]
+            speed = f", {self.samples / self.seconds:.0f} samples/s" if not self.kept else ""
+            kept = f"; {self.kept} shards kept from before" if self.kept else ""
+            lines = [f"made {what}; {self.seconds:.1f} s{speed}{kept}"]
         lines += [
             f"left out {len(ids)}: {reason} ({reasons.MEANING[reason]}): {_some(ids)}"
             for reason, ids in self.left_out.items()
@@ -112,8 +103,8 @@ def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Repo
         check_inputs(plan.inputs, like.inputs)
     begun = BuildFile(plan.options.to_json(), plan.inputs, packages(plan.options), plan.files)
     with locked(run.out, "build"):
-        sealed = _open_folder(run, begun)
-        if sealed is not None and _has_every_shard(run.out, sealed):
+        sealed = open_folder(run.out, begun, overwrite=run.overwrite)
+        if sealed is not None and has_every_shard(run.out, sealed):
             _check_left_out(split, sealed, run)
             return _report(run.out, sealed, made=0, started=started)
         (run.out / MANIFEST).unlink(missing_ok=True)
@@ -174,7 +165,7 @@ def seal(out: Path, plan: Plan, split: Split, parts: list[Part]) -> Manifest:
         left_out=_by_reason(plan.left_out, faults),
         left_out_files={name: digest for fault in faults for name, digest in fault.files.items()},
     )
-    _remove_scratch(out)
+    remove_scratch(out)
     storage.put(out / MANIFEST, manifest.to_json(), out / PARTS)
     return manifest
 
@@ -199,109 +190,6 @@ def _by_reason(planned: dict[str, tuple[int, ...]], faults: Iterable[LeftOut]) -
     return {reason: tuple(sorted(ids[reason])) for reason in sorted(ids)}
 
 
-# --- the folder ---------------------------------------------------------------------------------------
-
-
-def _open_folder(run: Run, begun: BuildFile) -> Manifest | None:
-    """Make the folder ready for this build; the manifest, if it holds this very data set already.
-
-    Raises:
-        OutputError: If it holds something else and the build may not overwrite it.
-    """
-    try:
-        if run.overwrite:
-            clear(run.out)
-        sealed = _compare(run.out, begun)
-        (run.out / PARTS).mkdir(parents=True, exist_ok=True)
-        _remove_scratch(run.out)
-        if not (run.out / PARTS / BUILD).exists():
-            storage.put(run.out / PARTS / BUILD, msgspec.json.encode(begun), run.out / PARTS)
-    except OSError as error:
-        raise OutputError(f"cannot write to {run.out}: {error.strerror or error}") from error
-    return sealed
-
-
-def _compare(out: Path, begun: BuildFile) -> Manifest | None:
-    """The manifest of a finished data set that is the one to make; None for an unfinished or empty folder."""
-    if not out.exists():
-        return None
-    if not out.is_dir():
-        raise OutputError(f"{out} is a file", "choose another --out")
-    there = _read_build_file(out)
-    if there is None:
-        _check_empty(out)
-        return None
-    differences = list(_differences(there, begun))
-    if differences:
-        raise OutputError(
-            f"{out} holds another data set; it differs in\n  " + "\n  ".join(differences),
-            "choose another --out, or replace it with --overwrite",
-        )
-    return Manifest.read(out) if (out / MANIFEST).exists() else None
-
-
-def _read_build_file(out: Path) -> BuildFile | None:
-    """What the folder was begun with; None where there is no readable `.parts/build.json`."""
-    try:
-        return msgspec.json.decode((out / PARTS / BUILD).read_bytes(), type=BuildFile)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except msgspec.DecodeError as error:
-        raise OutputError(
-            f"{out / PARTS / BUILD} is damaged: {error}",
-            "choose another --out, or replace it with --overwrite",
-        ) from error
-
-
-def _check_empty(out: Path) -> None:
-    """Raise unless the folder is empty, or a build was stopped before its first file."""
-    names = {path.name for path in out.iterdir()}
-    scratch = {path.name for path in (out / PARTS).iterdir()} if PARTS in names else set()
-    if names - {PARTS} or any(not name.startswith("tmp-") for name in scratch):
-        raise OutputError(
-            f"{out} is not empty, and mfsynth did not begin what is in it",
-            "choose another --out; --overwrite replaces shards and manifest there and leaves the rest",
-        )
-
-
-def _differences(there: BuildFile, begun: BuildFile) -> Iterable[str]:
-    """Each difference between what a folder was begun with and what is asked for now, in words."""
-    for what, old, new in (
-        ("", there.options, begun.options),
-        ("version of ", there.packages, begun.packages),
-    ):
-        for name in sorted(old.keys() | new.keys()):
-            if old.get(name) != new.get(name):
-                yield f"{what}{name}: {_plain(old.get(name))} there, {_plain(new.get(name))} asked for"
-    if there.inputs.annotations_sha256 != begun.inputs.annotations_sha256:
-        yield f"content of {begun.inputs.annotations}"
-    changed = sorted(
-        name
-        for name in there.files.keys() | begun.files.keys()
-        if there.files.get(name) != begun.files.get(name)
-    )
-    for name in changed[:_SHOWN]:
-        yield f"{name}: {_size(there.files.get(name))} there, {_size(begun.files.get(name))} now"
-    if len(changed) > _SHOWN:
-        yield f"{len(changed) - _SHOWN} more files"
-
-
-def _plain(value: object) -> str:
-    return "none" if value is None else json.dumps(value)
-
-
-def _size(size: int | None) -> str:
-    return "not used" if size is None else "missing" if size < 0 else f"{size} bytes"
-
-
-def _has_every_shard(out: Path, manifest: Manifest) -> bool:
-    """Whether each shard is there in its size; `mfsynth verify` compares hashes."""
-    return all(
-        (out / shard.name).is_file() and (out / shard.name).stat().st_size == shard.size
-        for shard in manifest.shards
-    )
-
-
 def _check_left_out(split: Split, manifest: Manifest, run: Run) -> None:
     """Raise if files for whose sake images were left out have changed since, or none may be left out."""
     if not manifest.left_out_files:
@@ -316,26 +204,6 @@ def _check_left_out(split: Split, manifest: Manifest, run: Run) -> None:
             + ", ".join(changed),
             "build it anew with --overwrite",
         )
-
-
-def clear(out: Path) -> None:
-    """Remove a data set: the manifest first, and only names that this format gives."""
-    (out / MANIFEST).unlink(missing_ok=True)
-    if not out.is_dir():
-        return
-    for path in out.iterdir():
-        if path.is_file() and is_ours(path.name):
-            path.unlink()
-    parts = out / PARTS
-    if parts.is_dir():
-        for path in parts.iterdir():
-            if path.suffix == ".json" or path.name.startswith("tmp-"):
-                path.unlink()
-
-
-def _remove_scratch(out: Path) -> None:
-    for path in (out / PARTS).glob("tmp-*"):
-        path.unlink(missing_ok=True)
 
 
 # --- the same data set again --------------------------------------------------------------------------

@@ -12,8 +12,8 @@ import cv2
 import msgspec
 import numpy as np
 
-from mfsynth.codecs import decode_ids
 from mfsynth.coco import reasons
+from mfsynth.codecs import decode_ids
 from mfsynth.errors import MfsynthError, UnusableImage
 from mfsynth.sample import SegmentInfo
 
@@ -87,7 +87,7 @@ def _narrow(indices: SegmentMap, segments: int) -> SegmentMap:
 
 
 def _look_up(ids: NDArray[np.uint32], ordered: Sequence[ListedSegment]) -> SegmentMap:
-    """Each pixel's place among the listed segments, counted from 1; 0 for void, the largest value for unknown.
+    """Each pixel's place among the listed segments, from 1; 0 for void, the largest value for unknown.
 
     A table over all 2^24 ids, kept between calls, costs a third of searching among the sorted ids.
     """
@@ -101,8 +101,7 @@ def _look_up(ids: NDArray[np.uint32], ordered: Sequence[ListedSegment]) -> Segme
 
 @cache
 def _id_table(small: bool) -> SegmentMap:
-    kind = np.uint8 if small else np.uint16
-    table = np.full(_ID_COUNT, np.iinfo(kind).max, kind)
+    table = np.full(_ID_COUNT, 255, np.uint8) if small else np.full(_ID_COUNT, 65535, np.uint16)
     table[0] = 0
     return table
 
@@ -162,11 +161,12 @@ def instance_segments(
         layers[masks[k] != 0] = k + 1
     counts = np.bincount(layers.ravel(), minlength=len(ordered) + 1)
     present = np.flatnonzero(counts)
-    kind = np.uint8 if len(present) <= 256 else np.uint16
-    numbers = np.zeros(len(counts), kind)
+    numbers = np.zeros(len(counts), np.uint16)
     numbers[present] = np.arange(len(present))
     listed = [VOID, *(ListedSegment(i.id, i.category_id, i.iscrowd) for i in ordered)]
-    return numbers[layers], _infos([listed[k] for k in present], counts[present].tolist())
+    return _narrow(numbers[layers], len(present)), _infos(
+        [listed[k] for k in present], counts[present].tolist()
+    )
 
 
 def _instance_mask(instance: Instance, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -189,7 +189,7 @@ def _instance_mask(instance: Instance, size: tuple[int, int]) -> NDArray[np.uint
         decoded: NDArray[np.uint8] = np.ascontiguousarray(mask.decode(rle))
     except UnusableImage:
         raise
-    except Exception as error:  # noqa: BLE001 - pycocotools raises whatever its C code stumbles over
+    except Exception as error:  # pycocotools raises whatever its C code stumbles over
         raise UnusableImage(
             reasons.BAD_INSTANCE, f"instance {instance.id} has no readable shape: {error}"
         ) from error

@@ -267,7 +267,7 @@ def _plain_name(name: str) -> str:
 
 def _check_segment_ids(annotation: _PanopticImage, file: FileRef) -> None:
     ids = [segment.id for segment in annotation.segments_info]
-    if ids and not (0 < min(ids) and max(ids) < 1 << 24):
+    if ids and not (min(ids) > 0 and max(ids) < 1 << 24):
         raise SourceError(f"{file}: image {annotation.image_id} has a segment id outside 1 to 2^24 - 1")
     if len(set(ids)) < len(ids):
         raise SourceError(f"{file}: image {annotation.image_id} lists a segment id twice")

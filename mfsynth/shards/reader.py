@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from mfsynth.sample import Picture, SegmentMap
+    from mfsynth.sample import FocusMap, Picture
     from mfsynth.shards.layout import Layout
     from mfsynth.shards.manifest import Shard
     from mfsynth.shards.tar import Packed
@@ -140,9 +140,8 @@ class DataSet(Stream[Item]):
     def _item(self, packed: Packed, shard: str) -> Item:
         layout = self.manifest.layout
         try:
-            if not self.render:
-                return cast("Item", read_scene(packed, layout))
-            return cast("Item", read_sample(packed, layout, self))
+            scene = read_scene(packed, layout)
+            return read_sample(packed, layout, scene, self.window_of(scene)) if self.render else scene  # type: ignore[return-value]
         except KeyError as error:
             raise ShardError(f"{shard}: sample {packed.key} has no member {error}") from error
         except ValueError as error:
@@ -155,26 +154,24 @@ def read_scene(packed: Packed, layout: Layout) -> Scene:
 
     recipe = Recipe.from_json(packed.members[RECIPE])
     picture = _decode(packed.members[layout.gt_field], layout.gt)
-    segments = cast("SegmentMap", decode_png(packed.members[SEGMENTS]))
+    segments = decode_png(packed.members[SEGMENTS])
     if segments.shape != picture.shape[:2]:
         raise ShardError(f"the picture is {picture.shape[:2]}, its segment map {segments.shape}")
     return Scene(picture, segments, recipe)
 
 
-def read_sample(packed: Packed, layout: Layout, stream: Stream[Item]) -> Sample:
-    """Decode a sample, or render it where the store holds recipes; only the stream's window of it."""
+def read_sample(packed: Packed, layout: Layout, scene: Scene, window: Window | None) -> Sample:
+    """Decode a sample's frames, or render them where the store holds recipes; only a window of them."""
     from mfsynth.codecs import decode_png
     from mfsynth.synthesis.render import render
 
-    scene = read_scene(packed, layout)
-    window = stream.window_of(scene)
     if layout.store == "recipe":
         return render(scene, window)
     height, width = scene.size
     window = Window(0, 0, height, width) if window is None else window.check(height, width)
     cut = window.slices
     frames = tuple(_decode(packed.members[field], layout.frame)[cut] for field in layout.frame_fields)
-    focus = decode_png(packed.members[FOCUS])[cut]
+    focus = cast("FocusMap", decode_png(packed.members[FOCUS]))[cut]
     recipe = scene.recipe
     return Sample(
         recipe.key,
@@ -183,7 +180,7 @@ def read_sample(packed: Packed, layout: Layout, stream: Stream[Item]) -> Sample:
         scene.picture[cut],
         scene.segments[cut],
         recipe,
-        window,  # type: ignore[arg-type]
+        window,
     )
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
 
-from mfsynth import codecs
+from mfsynth import codecs, storage
 from mfsynth.errors import MfsynthError, ShardError
 from mfsynth.sample import SegmentInfo
 from mfsynth.shards import tar
@@ -144,8 +142,8 @@ def verify(
 
     manifest = Manifest.read(folder)
     tasks = _tasks(folder, manifest, samples)
-    results = dict(
-        (task.name, result)
+    results = {
+        task.name: result
         for task, result in run_jobs(
             verify_shard,
             tasks,
@@ -153,7 +151,7 @@ def verify(
             say=say,
             progress=lambda done: progress(min(done, manifest.samples), manifest.samples),
         )
-    )
+    }
     ordered = [results[shard.name] for shard in manifest.shards]
     problems = [problem for result in ordered for problem in result.problems]
     comparison = sum((result.comparison for result in ordered), Comparison())
@@ -167,7 +165,7 @@ def verify(
 
 
 def _tasks(folder: Path, manifest: Manifest, samples: int) -> list[ShardTask]:
-    """One task a shard; the samples to make again are spread evenly, from a start that the data set decides."""
+    """One task a shard; the samples to make again are spread evenly, the data set decides from where."""
     count = min(samples, manifest.samples)
     offset = int(manifest.options_fingerprint[:8], 16)
     chosen = {(offset + k * manifest.samples // count) % manifest.samples for k in range(count)}
@@ -217,9 +215,8 @@ def verify_shard(task: ShardTask, advance: Callable[[int], None]) -> ShardResult
     problems: list[Problem] = []
     checks = _Checks(task, problems)
     try:
+        _check_bytes(task.folder / task.name, task, problems)
         with (task.folder / task.name).open("rb") as file:
-            _check_bytes(file, task, problems)
-            file.seek(0)
             for place, packed in enumerate(tar.samples(file, task.name)):
                 checks.sample(packed, again=place in task.again)
                 advance(1)
@@ -235,11 +232,11 @@ def verify_shard(task: ShardTask, advance: Callable[[int], None]) -> ShardResult
     return ShardResult(tuple(problems), keys, checks.comparison, checks.rendered)
 
 
-def _check_bytes(file: IO[bytes], task: ShardTask, problems: list[Problem]) -> None:
-    size = os.fstat(file.fileno()).st_size
+def _check_bytes(path: Path, task: ShardTask, problems: list[Problem]) -> None:
+    size = path.stat().st_size
     if size != task.shard.size:
         problems.append(Problem(task.name, f"has {size} bytes, the manifest says {task.shard.size}"))
-    elif hashlib.file_digest(file, "sha256").hexdigest() != task.shard.sha256:
+    elif storage.sha256(path) != task.shard.sha256:
         problems.append(Problem(task.name, "does not have the SHA-256 that the manifest gives"))
 
 

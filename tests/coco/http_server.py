@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from collections import defaultdict
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -53,6 +52,7 @@ class Request:
     if_range: str | None
     status: int
     sent: int
+    """Bytes of the body, unless the client goes away before."""
 
 
 class Server:
@@ -62,7 +62,7 @@ class Server:
         self.files: dict[str, Served] = {}
         self.log: list[Request] = []
         self.stop = threading.Event()
-        self.busy = defaultdict(threading.Event)
+        self.stalled = threading.Event()
         self.url = ""
 
     def gets(self, path: str) -> list[Request]:
@@ -96,27 +96,33 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         file = self.ours.files.get(self.path)
         status = 404 if file is None else file.head
-        self._start(status, len(file.data) if file else 0, file, {})
         self._note(status, 0)
+        self._start(status, len(file.data) if file else 0, file, {})
 
     def do_GET(self) -> None:
         file = self.ours.files.get(self.path)
         if file is None or file.statuses:
             status = file.statuses.pop(0) if file else 404
-            self._start(status, 0, None, {"Retry-After": "1"} if status == 503 else {})
             self._note(status, 0)
+            self._start(status, 0, None, {"Retry-After": "1"} if status == 503 else {})
             return
         start = self._wanted_start(file)
         total = len(file.data)
         if start >= total:
-            self._start(416, 0, None, {"Content-Range": f"bytes */{total}"})
             self._note(416, 0)
+            self._start(416, 0, None, {"Content-Range": f"bytes */{total}"})
             return
         partial = start > 0
         extra = {"Content-Range": f"bytes {start}-{total - 1}/{total}"} if partial else {}
         status = 206 if partial else 200
+        end = self._end(file, start)
+        self._note(status, end - start)  # before sending, or the log lags behind what the client has seen
         self._start(status, None if file.chunked else total - start, file, extra)
-        self._note(status, self._send(file, start))
+        self._send(file, start, end)
+
+    def _end(self, file: Served, start: int) -> int:
+        end = len(file.data) if file.ends_at is None else min(file.ends_at, len(file.data))
+        return min(end, start + file.drops.pop(0)) if file.drops else end
 
     def _wanted_start(self, file: Served) -> int:
         wanted = self.headers.get("Range")
@@ -127,10 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
             return 0
         return int(wanted.removeprefix("bytes=").removesuffix("-"))
 
-    def _send(self, file: Served, start: int) -> int:
-        end = len(file.data) if file.ends_at is None else min(file.ends_at, len(file.data))
-        if file.drops:
-            end = min(end, start + file.drops.pop(0))
+    def _send(self, file: Served, start: int, end: int) -> None:
         stall, file.stall_at = file.stall_at, None
         at = start
         while at < end:
@@ -141,12 +144,11 @@ class _Handler(BaseHTTPRequestHandler):
                 break
             at += len(piece)
             if stall is not None and at >= stall:
-                self.ours.busy[self.path].set()
+                self.ours.stalled.set()
                 self.ours.stop.wait(20)
                 break
         if at < len(file.data) or file.chunked:
             self.close_connection = True
-        return at - start
 
     def _start(self, status: int, length: int | None, file: Served | None, extra: dict[str, str]) -> None:
         self.send_response(status)

@@ -1,0 +1,154 @@
+"""The output folder: whether it may be used, what was begun in it, and how it is cleared.
+
+A build that was stopped is told from another data set by `.parts/build.json`, which is written first.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from mfsynth import storage
+from mfsynth.errors import OutputError
+from mfsynth.shards.layout import BUILD, MANIFEST, PARTS, is_ours
+from mfsynth.shards.manifest import Inputs, Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class BuildFile:
+    """`.parts/build.json`: what a build is made from, written first and compared first."""
+
+    options: dict[str, Any]
+    inputs: Inputs
+    packages: dict[str, str]
+    files: dict[str, int]
+
+
+def open_folder(out: Path, begun: BuildFile, *, overwrite: bool) -> Manifest | None:
+    """Make the folder ready for this build; the manifest, if it holds this very data set already.
+
+    Raises:
+        OutputError: If it holds something else and the build may not overwrite it.
+    """
+    try:
+        if overwrite:
+            clear(out)
+        sealed = _compare(out, begun)
+        (out / PARTS).mkdir(parents=True, exist_ok=True)
+        remove_scratch(out)
+        if not (out / PARTS / BUILD).exists():
+            storage.put(out / PARTS / BUILD, msgspec.json.encode(begun), out / PARTS)
+    except OSError as error:
+        raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
+    return sealed
+
+
+def _compare(out: Path, begun: BuildFile) -> Manifest | None:
+    """The manifest of a finished data set that is the one to make; None for an unfinished or empty folder."""
+    if not out.exists():
+        return None
+    if not out.is_dir():
+        raise OutputError(f"{out} is a file", "choose another --out")
+    there = _read_build_file(out)
+    if there is None:
+        _check_empty(out)
+        return None
+    differences = list(_differences(there, begun))
+    if differences:
+        raise OutputError(
+            f"{out} holds another data set; it differs in\n  " + "\n  ".join(differences),
+            "choose another --out, or replace it with --overwrite",
+        )
+    return Manifest.read(out) if (out / MANIFEST).exists() else None
+
+
+def _read_build_file(out: Path) -> BuildFile | None:
+    """What the folder was begun with; None where there is no readable `.parts/build.json`."""
+    try:
+        return msgspec.json.decode((out / PARTS / BUILD).read_bytes(), type=BuildFile)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except msgspec.DecodeError as error:
+        raise OutputError(
+            f"{out / PARTS / BUILD} is damaged: {error}",
+            "choose another --out, or replace it with --overwrite",
+        ) from error
+
+
+def _check_empty(out: Path) -> None:
+    """Raise unless the folder is empty, or a build was stopped before its first file."""
+    names = {path.name for path in out.iterdir()}
+    scratch = {path.name for path in (out / PARTS).iterdir()} if PARTS in names else set()
+    if names - {PARTS} or any(not name.startswith("tmp-") for name in scratch):
+        raise OutputError(
+            f"{out} is not empty, and mfsynth did not begin what is in it",
+            "choose another --out; --overwrite replaces shards and manifest there and leaves the rest",
+        )
+
+
+def _differences(there: BuildFile, begun: BuildFile) -> Iterable[str]:
+    """Each difference between what a folder was begun with and what is asked for now, in words."""
+    for what, old, new in (
+        ("", there.options, begun.options),
+        ("version of ", there.packages, begun.packages),
+    ):
+        for name in sorted(old.keys() | new.keys()):
+            if old.get(name) != new.get(name):
+                yield f"{what}{name}: {_plain(old.get(name))} there, {_plain(new.get(name))} asked for"
+    if there.inputs.annotations_sha256 != begun.inputs.annotations_sha256:
+        yield f"content of {begun.inputs.annotations}"
+    changed = sorted(
+        name
+        for name in there.files.keys() | begun.files.keys()
+        if there.files.get(name) != begun.files.get(name)
+    )
+    for name in changed[:_SHOWN]:
+        yield f"{name}: {_size(there.files.get(name))} there, {_size(begun.files.get(name))} now"
+    if len(changed) > _SHOWN:
+        yield f"{len(changed) - _SHOWN} more files"
+
+
+def _plain(value: object) -> str:
+    return "none" if value is None else json.dumps(value)
+
+
+def _size(size: int | None) -> str:
+    return "not used" if size is None else "missing" if size < 0 else f"{size} bytes"
+
+
+def clear(out: Path) -> None:
+    """Remove a data set: the manifest first, and only names that this format gives."""
+    (out / MANIFEST).unlink(missing_ok=True)
+    if not out.is_dir():
+        return
+    for path in out.iterdir():
+        if path.is_file() and is_ours(path.name):
+            path.unlink()
+    parts = out / PARTS
+    if parts.is_dir():
+        for path in parts.iterdir():
+            if path.suffix == ".json" or path.name.startswith("tmp-"):
+                path.unlink()
+
+
+def remove_scratch(out: Path) -> None:
+    """Remove what an interrupted build left half done."""
+    for path in (out / PARTS).glob("tmp-*"):
+        path.unlink(missing_ok=True)
+
+
+def has_every_shard(out: Path, manifest: Manifest) -> bool:
+    """Whether each shard is there in its size; `mfsynth verify` compares hashes."""
+    return all(
+        (out / shard.name).is_file() and (out / shard.name).stat().st_size == shard.size
+        for shard in manifest.shards
+    )

@@ -1,0 +1,52 @@
+"""What tests share: a cache of their own, the command line, small COCO folders, the real data where it lies."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from coco_folder import Picture, write_coco
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep tests away from the user's cache and settings."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    for name in ("MFSYNTH_COCO", "MFSYNTH_COCO_URL"):
+        os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def shared_coco() -> Path:
+    """Real COCO data; too large for the repository, so that a checkout alone does without."""
+    if not (SHARED / "coco").is_dir():
+        pytest.skip("the real COCO pictures are not beside this checkout")
+    return SHARED / "coco"
+
+
+@pytest.fixture(scope="session")
+def small_coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A COCO folder with the split `small`: nine pictures of different sizes. Not to be written to."""
+    root = tmp_path_factory.mktemp("coco")
+    sizes = [(40, 56), (64, 48), (33, 47), (50, 50), (48, 64), (17, 90), (60, 31), (44, 44), (52, 40)]
+    write_coco(root, "small", [Picture(id=10 * k + 3, height=h, width=w) for k, (h, w) in enumerate(sizes)])
+    return root
+
+
+@pytest.fixture(scope="session")
+def cli() -> Cli:
+    """Runs `mfsynth …` as a user does, in a process of its own."""
+
+    def run(*args: object, **kwargs: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "mfsynth.cli", *map(str, args)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **kwargs)  # type: ignore[call-overload]
+
+    return run
