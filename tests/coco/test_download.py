@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from mfsynth.coco import download as module
+from mfsynth.coco import transfer
 from mfsynth.coco.download import Patience, archives, base_url, download, missing_bytes
 from mfsynth.errors import DownloadError, OptionsError, OutputError
 from mfsynth.locks import lock_path, locked
@@ -476,5 +477,5 @@ def test_pauses_as_long_as_the_server_asks(
 
 
 def test_the_clients_errors_are_translated() -> None:
-    with pytest.raises(DownloadError, match="many"), module._talking("http://x"):
+    with pytest.raises(DownloadError, match="many"), transfer._talking("http://x"):
         raise httpx2.TooManyRedirects("too many")
