@@ -1,28 +1,35 @@
 """Who runs the jobs: the processes of this machine.
 
-Workers are spawned, never forked: OpenCV's threads do not survive a fork. A worker that dies takes its
-own job with it and no other; that job is tried once more. Workers do not outlive their parent.
+Workers are spawned, never forked: OpenCV's threads do not survive a fork. Each has a pipe of its own and
+shares no lock with the others, so that one that is killed at any moment takes its own task with it and
+nothing else (a pool's common queue stays locked for ever by the one that died holding its lock). The task is
+tried once more. Workers do not outlive their parent.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import multiprocessing.connection
 import os
+import pickle
 import signal
 import threading
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from itertools import islice
-from typing import TYPE_CHECKING, Protocol, TypeVar
+import time
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from mfsynth.errors import BuildError
+from mfsynth.errors import BuildError, MfsynthError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from multiprocessing.sharedctypes import Synchronized
+    from multiprocessing.context import SpawnProcess
 
-_POLL_SECONDS = 0.2
+    Advance = Callable[[int], None]
+
 _TRIES = 2
+_REPORT_SECONDS = 0.2
 
 
 class Task(Protocol):
@@ -43,7 +50,7 @@ def usable_cores() -> int:
 
 
 def run_jobs(
-    work: Callable[[T, Callable[[int], None]], R],
+    work: Callable[[T, Advance], R],
     tasks: Iterable[T],
     *,
     workers: int,
@@ -54,7 +61,7 @@ def run_jobs(
 
     Args:
         work: A function of a module; called with a task and a function that it tells of its advance.
-        tasks: Taken one by one, few ahead of the workers.
+        tasks: Taken one by one, as workers become free.
         workers: Number of processes.
         say: Told when a worker dies.
         progress: Told of the advance of all tasks together, several times a second.
@@ -63,70 +70,174 @@ def run_jobs(
         BuildError: If a task's worker died twice.
         Exception: Whatever `work` raised.
     """
-    from pebble import ProcessExpired, ProcessPool
-
-    context = multiprocessing.get_context("spawn")
-    advance = context.Value("q", 0)
     waiting = iter(tasks)
-    pool = ProcessPool(workers, initializer=_begin, initargs=(advance,), context=context)
-    running: dict[Future[R], tuple[T, int]] = {}
+    crew = [_Worker(work) for _ in range(workers)]
+    finished = 0
     try:
-        while True:
-            for task in islice(waiting, 2 * workers - len(running)):
-                running[pool.schedule(_call, args=(work, task))] = (task, 1)
-            if not running:
-                break
-            done, _ = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
-            progress(advance.value)
-            for future in done:
-                task, attempt = running.pop(future)
-                try:
-                    result = future.result()
-                except ProcessExpired as error:
-                    _check_death(task, attempt, error.exitcode, say)
-                    running[pool.schedule(_call, args=(work, task))] = (task, attempt + 1)
-                else:
-                    yield task, result
+        while busy := [worker for worker in crew if worker.has_task or worker.take(waiting)]:
+            for worker in _ready(busy):
+                reply = worker.reply()
+                if reply is None:
+                    worker.revive(say)
+                elif isinstance(reply, _Done):
+                    finished += worker.advanced
+                    yield worker.finish(), reply.result
+            progress(finished + sum(worker.advanced for worker in crew))
     finally:
-        pool.stop()  # type: ignore[no-untyped-call]
-        pool.join()
+        for worker in crew:
+            worker.stop()
 
 
-def _check_death(task: Task, attempt: int, exit_code: int | None, say: Callable[[str], None]) -> None:
-    """Say that a worker died, or give up if its task was tried often enough."""
-    cause = f"signal {-exit_code}" if exit_code and exit_code < 0 else f"exit code {exit_code}"
-    if attempt >= _TRIES:
-        raise BuildError(
-            f"the worker that made {task.name} died twice ({cause})",
-            "out of memory? try fewer --workers; finished shards are kept",
-        )
-    say(f"the worker that made {task.name} died ({cause}); trying once more")
+def _ready(busy: list[_Worker[T, R]]) -> list[_Worker[T, R]]:
+    pipes = wait([worker.pipe for worker in busy])
+    return [worker for worker in busy if worker.pipe in pipes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Advanced:
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: Exception
+
+
+class _Worker(Generic[T, R]):
+    """A worker process and its task, seen from the parent."""
+
+    def __init__(self, work: Callable[[T, Advance], R]) -> None:
+        self._work = work
+        self._task: T | None = None
+        self._deaths = 0
+        self.advanced = 0
+        self._start()
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self._process: SpawnProcess = context.Process(target=_serve, args=(theirs, self._work), daemon=True)
+        self._process.start()
+        theirs.close()  # so that the pipe ends when the worker does
+
+    @property
+    def has_task(self) -> bool:
+        """Whether it works."""
+        return self._task is not None
+
+    def take(self, waiting: Iterator[T]) -> bool:
+        """Take the next task; False if there is none."""
+        self._task = next(waiting, None)
+        self._deaths = 0
+        if self._task is not None:
+            self._send()
+        return self.has_task
+
+    def _send(self) -> None:
+        self.advanced = 0
+        with suppress(OSError):  # it died; reply() will tell
+            self.pipe.send(self._task)
+
+    def reply(self) -> _Advanced | _Done | None:
+        """The next message; None if the worker died. Raises what the task raised."""
+        try:
+            message = self.pipe.recv()
+        except (EOFError, OSError, pickle.UnpicklingError):
+            return None
+        if isinstance(message, _Failed):
+            raise message.error
+        if isinstance(message, _Advanced):
+            self.advanced += message.count
+        reply: _Advanced | _Done = message
+        return reply
+
+    def finish(self) -> T:
+        """The task, now done."""
+        task, self._task, self.advanced = self._task, None, 0
+        if task is None:
+            raise RuntimeError("a worker finished a task that it did not have")
+        return task
+
+    def revive(self, say: Callable[[str], None]) -> None:
+        """Start the process anew with the same task, or give up if it has died too often."""
+        self._process.join()
+        code = self._process.exitcode or 0
+        cause = f"signal {-code}" if code < 0 else f"exit code {code}"
+        name = self._task.name if self._task is not None else "nothing"
+        self._deaths += 1
+        if self._deaths >= _TRIES:
+            raise BuildError(
+                f"the worker on {name} died twice ({cause})",
+                "out of memory? try fewer --workers; finished shards are kept",
+            )
+        say(f"the worker on {name} died ({cause}); trying once more")
+        self.pipe.close()
+        self._start()
+        self._send()
+
+    def stop(self) -> None:
+        """End the process: at once if it works, else by closing its pipe."""
+        self.pipe.close()
+        if self.has_task:
+            self._process.terminate()
+        self._process.join()
 
 
 # --- in the worker ------------------------------------------------------------------------------------
 
-_advance: Synchronized[int] | None = None
 
-
-def _begin(advance: Synchronized[int]) -> None:
-    global _advance
-    _advance = advance
+def _serve(pipe: Connection[Any, Any], work: Callable[[T, Advance], R]) -> None:
+    """Do one task after another until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its workers
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    with suppress(EOFError, OSError):  # the parent has closed the pipe
+        while True:
+            task = pipe.recv()
+            reporter = _Reporter(pipe)
+            try:
+                result = work(task, reporter.advance)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the parent raises it
+                pipe.send(_Failed(_portable(error)))
+            else:
+                reporter.report()
+                pipe.send(_Done(result))
+
+
+class _Reporter:
+    """Tells the parent of the advance, a few times a second."""
+
+    def __init__(self, pipe: Connection[Any, Any]) -> None:
+        self._pipe, self._count, self._last = pipe, 0, time.monotonic()
+
+    def advance(self, count: int) -> None:
+        self._count += count
+        if time.monotonic() - self._last > _REPORT_SECONDS:
+            self.report()
+
+    def report(self) -> None:
+        self._pipe.send(_Advanced(self._count))
+        self._count, self._last = 0, time.monotonic()
+
+
+def _portable(error: Exception) -> Exception:
+    """The error as it can be sent to the parent; one that is not ours takes its traceback along."""
+    if isinstance(error, MfsynthError):
+        return error
+    error.add_note(traceback.format_exc())
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # noqa: BLE001 - pickling may raise anything
+        return RuntimeError("".join(traceback.format_exception(error)))
+    return error
 
 
 def _die_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
+        wait([parent.sentinel])
         os._exit(1)
-
-
-def _call(work: Callable[[T, Callable[[int], None]], R], task: T) -> R:
-    return work(task, _add)
-
-
-def _add(count: int) -> None:
-    if _advance is not None:
-        with _advance.get_lock():
-            _advance.value += count

@@ -44,7 +44,13 @@ class Picture:
     def segments_info(self) -> list[dict[str, Any]]:
         ids = self.segment_ids()
         return [
-            {"id": id, "category_id": 1 + k, "iscrowd": 0, "bbox": [0, 0, 1, 1], "area": int((ids == id).sum())}
+            {
+                "id": id,
+                "category_id": 1 + k,
+                "iscrowd": 0,
+                "bbox": [0, 0, 1, 1],
+                "area": int((ids == id).sum()),
+            }
             for k, id in enumerate(sorted(set(self.ids) - {0}))
         ]
 
@@ -55,7 +61,9 @@ def write_coco(root: Path, split: str, pictures: list[Picture]) -> None:
         (root / folder).mkdir(parents=True, exist_ok=True)
     for picture in pictures:
         cv2.imwrite(str(root / split / picture.name), picture.pixels())
-        cv2.imwrite(str(root / f"panoptic_{split}" / f"{picture.id:012d}.png"), mask_bgr(picture.segment_ids()))
+        cv2.imwrite(
+            str(root / f"panoptic_{split}" / f"{picture.id:012d}.png"), mask_bgr(picture.segment_ids())
+        )
     write_annotations(root, split, pictures)
 
 
@@ -63,15 +71,20 @@ def write_annotations(root: Path, split: str, pictures: list[Picture]) -> None:
     """Write the panoptic JSON of a split alone."""
     content = {
         "info": {"description": split},
-        "licenses": [{"id": 4, "name": "Attribution License", "url": "http://creativecommons.org/licenses/by/2.0/"}],
+        "licenses": [
+            {"id": 4, "name": "Attribution License", "url": "http://creativecommons.org/licenses/by/2.0/"}
+        ],
         "images": [
             {"id": p.id, "file_name": p.name, "height": p.height, "width": p.width, "license": p.license}
             for p in pictures
         ],
         "annotations": [
-            {"image_id": p.id, "file_name": f"{p.id:012d}.png", "segments_info": p.segments_info()} for p in pictures
+            {"image_id": p.id, "file_name": f"{p.id:012d}.png", "segments_info": p.segments_info()}
+            for p in pictures
         ],
-        "categories": [{"id": k, "name": f"thing {k}", "isthing": 1, "supercategory": "thing"} for k in range(1, 99)],
+        "categories": [
+            {"id": k, "name": f"thing {k}", "isthing": 1, "supercategory": "thing"} for k in range(1, 99)
+        ],
     }
     annotations_path(root, split).write_text(json.dumps(content))
 

@@ -1,7 +1,8 @@
-"""What tests share: a cache of their own, the command line, small COCO folders, the real data where it lies."""
+"""What tests share: a cache of their own, the command line, COCO folders small and real."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -11,9 +12,21 @@ from pathlib import Path
 import pytest
 from coco_folder import Picture, write_coco
 
+from mfsynth.build.options import BuildOptions, Run, Store
+from mfsynth.build.run import build
+
 SHARED = Path(__file__).parents[2] / "shared"
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Every file's hash, by its path."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,6 +52,24 @@ def small_coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sizes = [(40, 56), (64, 48), (33, 47), (50, 50), (48, 64), (17, 90), (60, 31), (44, 44), (52, 40)]
     write_coco(root, "small", [Picture(id=10 * k + 3, height=h, width=w) for k, (h, w) in enumerate(sizes)])
     return root
+
+
+def _build(coco: Path, out: Path, store: Store) -> Path:
+    options = BuildOptions("small", variants=2, shards=3, noise=(0.0, 0.1), store=store)
+    build(options, Run(coco, out, workers=1))
+    return out
+
+
+@pytest.fixture(scope="session")
+def small_pairs(small_coco: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of the small split: 18 noisy samples in 3 shards. Not to be written to."""
+    return _build(small_coco, tmp_path_factory.mktemp("pairs") / "set", "pairs")
+
+
+@pytest.fixture(scope="session")
+def small_recipes(small_coco: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same samples as recipes. Not to be written to."""
+    return _build(small_coco, tmp_path_factory.mktemp("recipes") / "set", "recipe")
 
 
 @pytest.fixture(scope="session")

@@ -40,9 +40,11 @@ def open_folder(out: Path, begun: BuildFile, *, overwrite: bool) -> Manifest | N
         OutputError: If it holds something else and the build may not overwrite it.
     """
     try:
+        if out.exists() and not out.is_dir():
+            raise OutputError(f"{out} is a file", "choose another --out")
         if overwrite:
             clear(out)
-        sealed = _compare(out, begun)
+        sealed = None if overwrite or not out.exists() else _compare(out, begun)
         (out / PARTS).mkdir(parents=True, exist_ok=True)
         remove_scratch(out)
         if not (out / PARTS / BUILD).exists():
@@ -54,10 +56,6 @@ def open_folder(out: Path, begun: BuildFile, *, overwrite: bool) -> Manifest | N
 
 def _compare(out: Path, begun: BuildFile) -> Manifest | None:
     """The manifest of a finished data set that is the one to make; None for an unfinished or empty folder."""
-    if not out.exists():
-        return None
-    if not out.is_dir():
-        raise OutputError(f"{out} is a file", "choose another --out")
     there = _read_build_file(out)
     if there is None:
         _check_empty(out)

@@ -108,7 +108,10 @@ def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Repo
             _check_left_out(split, sealed, run)
             return _report(run.out, sealed, made=0, started=started)
         (run.out / MANIFEST).unlink(missing_ok=True)
-        results = _run(plan, run)
+        try:
+            results = _run(plan, run)
+        finally:
+            remove_scratch(run.out)  # of workers that were stopped or died
         manifest = seal(run.out, plan, split, [part for part, _ in results])
     report = _report(run.out, manifest, made=sum(made for _, made in results), started=started)
     if like is not None:
@@ -165,7 +168,6 @@ def seal(out: Path, plan: Plan, split: Split, parts: list[Part]) -> Manifest:
         left_out=_by_reason(plan.left_out, faults),
         left_out_files={name: digest for fault in faults for name, digest in fault.files.items()},
     )
-    remove_scratch(out)
     storage.put(out / MANIFEST, manifest.to_json(), out / PARTS)
     return manifest
 

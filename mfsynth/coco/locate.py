@@ -15,8 +15,8 @@ from mfsynth.errors import SourceError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mfsynth.coco.download import Progress
     from mfsynth.coco.split import Masks
+    from mfsynth.coco.transfer import Progress
 
 COCO_VARIABLE = "MFSYNTH_COCO"
 DEMO = "demo"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, cast, overload
 
 from mfsynth import storage
-from mfsynth.errors import ShardError
+from mfsynth.errors import MfsynthError, ShardError
 from mfsynth.sample import Recipe, Sample, Scene, Window
 from mfsynth.shards import tar
 from mfsynth.shards.layout import FOCUS, MANIFEST, RECIPE, SEGMENTS
@@ -139,13 +140,25 @@ class DataSet(Stream[Item]):
 
     def _item(self, packed: Packed, shard: str) -> Item:
         layout = self.manifest.layout
-        try:
+        with _naming(shard, packed.key):
             scene = read_scene(packed, layout)
-            return read_sample(packed, layout, scene, self.window_of(scene)) if self.render else scene  # type: ignore[return-value]
-        except KeyError as error:
-            raise ShardError(f"{shard}: sample {packed.key} has no member {error}") from error
-        except ValueError as error:
-            raise ShardError(f"{shard}: sample {packed.key}: {error}", "run `mfsynth verify`") from error
+        if not self.render:
+            return scene  # type: ignore[return-value]
+        window = self.window_of(scene)
+        window = window.check(*scene.size) if window else None
+        with _naming(shard, packed.key):
+            return read_sample(packed, layout, scene, window)  # type: ignore[return-value]
+
+
+@contextmanager
+def _naming(shard: str, key: str) -> Iterator[None]:
+    """Errors in a sample's bytes, with the names of shard and sample."""
+    try:
+        yield
+    except KeyError as error:
+        raise ShardError(f"{shard}: sample {key} has no member {error}", "run `mfsynth verify`") from error
+    except MfsynthError as error:
+        raise ShardError(f"{shard}: sample {key}: {error}", "run `mfsynth verify`") from error
 
 
 def read_scene(packed: Packed, layout: Layout) -> Scene:
@@ -168,7 +181,7 @@ def read_sample(packed: Packed, layout: Layout, scene: Scene, window: Window | N
     if layout.store == "recipe":
         return render(scene, window)
     height, width = scene.size
-    window = Window(0, 0, height, width) if window is None else window.check(height, width)
+    window = window or Window(0, 0, height, width)
     cut = window.slices
     frames = tuple(_decode(packed.members[field], layout.frame)[cut] for field in layout.frame_fields)
     focus = cast("FocusMap", decode_png(packed.members[FOCUS]))[cut]

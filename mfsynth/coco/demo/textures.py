@@ -7,23 +7,25 @@ outlines are N x 2, x before y, in pixels. Light comes from the upper left.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Concatenate, ParamSpec
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
-Mask = NDArray[np.uint8]
-Points = NDArray[np.float64]
-Rng = np.random.Generator
+from mfsynth.coco.demo.shapes import (
+    Field,
+    Mask,
+    Rng,
+    rectangle,
+    strokes,
+)
+
 Paint = Callable[[Rng, int, int], Field]
 
 P = ParamSpec("P")
 
-_SUBPIXEL_BITS = 4
-_FONT = cv2.FONT_HERSHEY_DUPLEX
+_FOLLOWS = np.array([[0.9], [1.0], [1.1]], np.float32)
 
 
 def paint(texture: Callable[Concatenate[Rng, int, int, P], Field]) -> Callable[P, Paint]:
@@ -61,8 +63,13 @@ def varied(rng: Rng, colour: str, spread: float = 0.06) -> str:
 
 def toned(colour: str, value: Field) -> Field:
     """A colour times a field; blue follows more and red less, since shade indoors and sun are both warm."""
-    share = rgb(colour)[:, None] * np.array([[0.9], [1.0], [1.1]])
+    share = rgb(colour)[:, None] * _FOLLOWS
     return np.asarray(cv2.transform(value, np.hstack([share, rgb(colour)[:, None] - share])), np.float32)
+
+
+def flat(colour: str, height: int, width: int) -> Field:
+    """A picture of one colour."""
+    return toned(colour, np.ones((height, width), np.float32))
 
 
 def shaded(picture: Field, light: Field) -> Field:
@@ -73,7 +80,7 @@ def shaded(picture: Field, light: Field) -> Field:
 def blend(first: Field | str, second: Field | str, share: Field) -> Field:
     """From the first picture or colour to the second, by a field in [0, 1]."""
     share = np.ascontiguousarray(share)
-    over, under = (toned(x, np.ones_like(share)) if isinstance(x, str) else x for x in (second, first))
+    over, under = (flat(x, *share.shape) if isinstance(x, str) else x for x in (second, first))
     return np.asarray(cv2.blendLinear(over, under, share, 1 - share), np.float32)
 
 
@@ -89,22 +96,27 @@ def cloud(
 
     `stretch` scales the cells' height and width, for grain and fibres.
     """
-    total = np.zeros((height, width), np.float32)
+    total = np.zeros((1, 1), np.float32)
     weight, power = 1.0, 0.0
     while cell >= 1.5:
         rows = min(height, int(height / (cell * stretch[0])) + 2)
         columns = min(width, int(width / (cell * stretch[1])) + 2)
-        grid = np.float32(weight) * rng.standard_normal((rows, columns), np.float32)
-        cv2.accumulate(cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC), total)
+        noise = rng.standard_normal((rows, columns), np.float32)
+        # Octave by octave to the next finer grid: a third of the time of enlarging each to full size.
+        total = _resized(total, rows, columns) + np.float32(weight) * noise
         power += weight**2
         weight, cell = weight * fade, cell / 2
-    return total * np.float32(1.5 / max(power, 1e-6) ** 0.5)
+    return _resized(total, height, width) * np.float32(1.5 / max(power, 1e-6) ** 0.5)
+
+
+def _resized(grid: Field, rows: int, columns: int) -> Field:
+    return np.asarray(cv2.resize(grid, (columns, rows), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def smooth(field: Field, low: float, high: float) -> Field:
     """0 below `low`, 1 above `high`, a smooth step between."""
     t = ((field - low) / (high - low)).clip(0, 1)
-    return (t * t * (3 - 2 * t)).astype(np.float32)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
 def ramp(height: int, width: int) -> tuple[Field, Field]:
@@ -125,7 +137,7 @@ def slopes(height: Field) -> tuple[Field, Field]:
 def relief(height: Field, strength: float) -> Field:
     """How bright a surface of this height is in light from the upper left, around 1."""
     right, down = slopes(height)
-    return (1 + strength * (0.6 * right + 0.8 * down)).clip(0.4, 1.6)
+    return np.asarray((1 + strength * (0.6 * right + 0.8 * down)).clip(0.4, 1.6), np.float32)
 
 
 def dome(coverage: Mask, radius: float) -> tuple[Field, Field]:
@@ -142,6 +154,17 @@ def dome(coverage: Mask, radius: float) -> tuple[Field, Field]:
     return 0.42 + 0.82 * facing.clip(0, 1), mirrored**60
 
 
+def spun(coverage: Mask) -> tuple[Field, Field]:
+    """Shade and gloss of an upright turned body, as `dome` gives them: every row is round on its own."""
+    solid = coverage >= 128
+    columns = np.arange(coverage.shape[1], dtype=np.float32)
+    left = solid.argmax(1)[:, None].astype(np.float32)
+    right = coverage.shape[1] - 1 - solid[:, ::-1].argmax(1)[:, None].astype(np.float32)
+    x = (2 * (columns - left) / (right - left).clip(1) - 1).clip(-1, 1)
+    facing = 0.72 * np.sqrt(1 - x * x) - 0.55 * x
+    return (0.4 + 0.76 * facing.clip(-0.1, 1)).astype(np.float32), np.exp(-(((x + 0.5) / 0.13) ** 2))
+
+
 # --- Surfaces ---------------------------------------------------------------------------------------
 
 
@@ -149,6 +172,13 @@ def dome(coverage: Mask, radius: float) -> tuple[Field, Field]:
 def plain(rng: Rng, height: int, width: int, colour: str, rough: float = 0.03) -> Field:
     """Paint, paper, clay: one colour with faint stains."""
     return toned(colour, 1 + np.float32(rough) * cloud(rng, height, width, fade=0.8))
+
+
+@paint
+def mottled(rng: Rng, height: int, width: int, colour: str, spots: str, cell: float = 50) -> Field:
+    """Skin of a fruit or a leaf: one colour with soft spots of another."""
+    skin = toned(colour, 1 + 0.07 * cloud(rng, height, width, cell=40, fade=0.8))
+    return blend(skin, spots, smooth(cloud(rng, height, width, cell=cell, fade=0.75), 0.1, 2.4))
 
 
 @paint
@@ -180,11 +210,11 @@ def wood(rng: Rng, height: int, width: int, colour: str, period: float = 16) -> 
 def planks(rng: Rng, height: int, width: int, colour: str, boards: int = 6) -> Field:
     """Boards lying across the picture, with dark gaps."""
     edges = np.linspace(0, height, boards + 1).astype(int)
-    parts = [wood(varied(rng, colour, 0.05))(rng, max(1, b - a), width) for a, b in zip(edges, edges[1:], strict=False)]
-    picture = np.concatenate(parts)[:height]
-    line = np.ones((height, 1, 1), np.float32)
+    boards_seen = [wood(varied(rng, colour, 0.05))(rng, max(1, rows), width) for rows in np.diff(edges)]
+    picture = np.concatenate(boards_seen)[:height]
+    line, gap = np.ones((height, 1, 1), np.float32), np.array([0.75, 0.4, 0.25, 0.6, 1.1], np.float32)
     for edge in edges[1:-1]:
-        line[max(0, edge - 2) : edge + 3, 0, 0] = np.float32([0.75, 0.4, 0.25, 0.6, 1.1])[: height - edge + 2]
+        line[max(0, edge - 2) : edge + 3, 0, 0] = gap[: height - edge + 2]
     return picture * line
 
 
@@ -195,31 +225,39 @@ def upright(rng: Rng, height: int, width: int, lying: Paint) -> Field:
 
 
 @paint
-def receding(rng: Rng, height: int, width: int, flat: Paint) -> Field:
+def receding(rng: Rng, height: int, width: int, floor: Paint) -> Field:
     """Another surface seen as floor: wide and near at the bottom, narrow and far at the top."""
     rows, columns = int(1.7 * height), int(1.4 * width)
-    source = np.float32([[0, 0], [columns, 0], [columns, rows], [0, rows]])
-    target = np.float32([[0, 0], [width, 0], [1.5 * width, height], [-0.5 * width, height]])
-    view = cv2.getPerspectiveTransform(source, target)
-    picture = cv2.warpPerspective(flat(rng, rows, columns), view, (width, height), borderMode=cv2.BORDER_REFLECT)
-    return np.asarray(picture, np.float32)
+    source = rectangle(0, 0, columns, rows).astype(np.float32)
+    corners = [[0, 0], [width, 0], [1.5 * width, height], [-0.5 * width, height]]
+    view = cv2.getPerspectiveTransform(source, np.array(corners, np.float32))
+    seen = cv2.warpPerspective(
+        floor(rng, rows, columns), view, (width, height), borderMode=cv2.BORDER_REFLECT
+    )
+    return np.asarray(seen, np.float32)
 
 
 @paint
-def wrapped(rng: Rng, height: int, width: int, flat: Paint, tilt: float = 0.0) -> Field:
+def wrapped(rng: Rng, height: int, width: int, skin: Paint, tilt: float = 0.0) -> Field:
     """Another surface wrapped around the ball that fills the picture."""
     down, right = ramp(height, width)
     x, y = np.broadcast_arrays(2 * right - 1, 2 * down - 1)
     x, y = x * np.cos(tilt) - y * np.sin(tilt), x * np.sin(tilt) + y * np.cos(tilt)
     around = np.arcsin((x / np.sqrt((1 - y * y).clip(0.02, 1))).clip(-1, 1)) / np.pi + 0.5
     along = np.arcsin(y.clip(-1, 1)) / np.pi + 0.5
-    where = [(around * (width - 1)).astype(np.float32), (along * (height - 1)).astype(np.float32)]
-    return np.asarray(cv2.remap(flat(rng, height, width), *where, cv2.INTER_LINEAR), np.float32)
+    column, row = (around * (width - 1)).astype(np.float32), (along * (height - 1)).astype(np.float32)
+    return np.asarray(cv2.remap(skin(rng, height, width), column, row, cv2.INTER_LINEAR), np.float32)
 
 
 @paint
 def brick(
-    rng: Rng, height: int, width: int, colour: str, mortar: str, size: tuple[float, float] = (15, 38), joint: float = 1.2
+    rng: Rng,
+    height: int,
+    width: int,
+    colour: str,
+    mortar: str,
+    size: tuple[float, float] = (15, 38),
+    joint: float = 1.2,
 ) -> Field:
     """Courses of bricks or setts; `size` is height and width of one, in pixels."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
@@ -228,14 +266,19 @@ def brick(
     column = x / size[1] + 0.5 * (row % 2)
     tones = 1 + np.float32(0.11) * rng.standard_normal((64, 64)).astype(np.float32)
     tone = tones[row.astype(int) % 64, np.floor(column).astype(int) % 64]
-    inside = np.minimum(np.abs(column % 1 - 0.5) * -size[1] + size[1] / 2, np.abs(y / size[0] % 1 - 0.5) * -size[0] + size[0] / 2)
-    face = smooth(inside, joint - 0.8, joint + 1.0)
+    beside, above = (
+        (0.5 - np.abs(column % 1 - 0.5)) * size[1],
+        (0.5 - np.abs(y / size[0] % 1 - 0.5)) * size[0],
+    )
+    face = smooth(np.minimum(beside, above), joint - 0.8, joint + 1.0)
     grit = relief(3 * face + np.float32(0.5) * cloud(rng, height, width, cell=8, fade=0.9), 0.22)
     return blend(toned(mortar, grit), toned(colour, tone * grit), face)
 
 
 @paint
-def fabric(rng: Rng, height: int, width: int, colours: tuple[str, ...], band: int = 34, folds: float = 0.1) -> Field:
+def fabric(
+    rng: Rng, height: int, width: int, colours: tuple[str, ...], band: int = 34, folds: float = 0.1
+) -> Field:
     """Woven cloth: a check of the colours, one thread over another, lying in soft folds."""
     order = rng.integers(0, len(colours), 64)
     table = np.stack([rgb(colour) for colour in colours])
@@ -244,9 +287,11 @@ def fabric(rng: Rng, height: int, width: int, colours: tuple[str, ...], band: in
     weft = np.repeat(table[sequence[:height], None], width, 1)
     warp = np.repeat(table[None, sequence[:width]], height, 0)
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    over = 0.5 + 0.42 * np.sin((x + y) * np.pi / 2.2) * np.sin((x - y) * np.pi / 2.2)
-    drape = cloud(rng, height, width, cell=150, stretch=(1.2, 0.6), fade=0.4)
-    light = relief(14 * drape, 4 * folds) * (0.94 + 0.06 * cloud(rng, height, width, cell=4))
+    over = 0.5 + 0.42 * np.sin((x + y) * np.pi / 3) * np.sin((x - y) * np.pi / 3)
+    drape = cv2.GaussianBlur(cloud(rng, height, width, cell=150, stretch=(1.2, 0.6), fade=0.4), (0, 0), 5)
+    light = relief(np.asarray(drape, np.float32), 90 * folds) * (
+        0.94 + 0.06 * cloud(rng, height, width, cell=4)
+    )
     return shaded(blend(weft, warp, over), light * (0.88 + 0.2 * over))
 
 
@@ -330,7 +375,7 @@ def turf(rng: Rng, height: int, width: int, near: str, far: str, blade: float = 
     for part in np.array_split(np.arange(count), 90):
         colour = rgb(varied(rng, mixed(far, near, float(share[part].mean())), 0.16)) * 255
         strokes(canvas, np.stack([roots[part], tips[part]], 1), colour.tolist())
-    return canvas.astype(np.float32) / 255
+    return canvas.astype(np.float32) / np.float32(255)
 
 
 @paint
@@ -346,68 +391,3 @@ def bark(rng: Rng, height: int, width: int, colour: str) -> Field:
     """Bark, its ridges upright."""
     ridges = cloud(rng, height, width, cell=14, stretch=(3, 0.5), fade=0.8)
     return toned(colour, relief(2 * ridges, 0.5) + 0.12 * ridges)
-
-
-# --- Outlines and coverages -------------------------------------------------------------------------
-
-
-def rectangle(left: float, top: float, right: float, bottom: float) -> Points:
-    """The outline of an upright rectangle."""
-    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], float)
-
-
-def ellipse(x: float, y: float, across: float, down: float) -> Points:
-    """The outline of an ellipse around (x, y) with these half axes."""
-    angle = np.linspace(0, 2 * np.pi, 72, endpoint=False)
-    return np.stack([x + across * np.cos(angle), y + down * np.sin(angle)], 1)
-
-
-def blob(rng: Rng, x: float, y: float, across: float, down: float, wobble: float = 0.08) -> Points:
-    """The outline of an ellipse that is dented at random, as a pebble or a crown of leaves is."""
-    angle = np.linspace(0, 2 * np.pi, 72, endpoint=False)
-    waves = range(2, 7)
-    dents = sum(rng.normal(0, wobble / wave**0.8) * np.cos(wave * angle + rng.uniform(0, 6.3)) for wave in waves)
-    return np.stack([x + across * (1 + dents) * np.cos(angle), y + down * (1 + dents) * np.sin(angle)], 1)
-
-
-def lathe(x: float, top: float, bottom: float, radii: Iterable[float]) -> Points:
-    """The outline of a turned body: its radii from top to bottom, joined smoothly."""
-    knots = np.array(list(radii), float)
-    where = np.linspace(0, len(knots) - 1, 60)
-    left = where.astype(int).clip(0, len(knots) - 2)
-    step = where - left
-    radius = knots[left] + (knots[left + 1] - knots[left]) * step * step * (3 - 2 * step)
-    y = np.linspace(top, bottom, 60)
-    return np.concatenate([np.stack([x + radius, y], 1), np.stack([x - radius, y], 1)[::-1]])
-
-
-def turned(points: Points, degrees: float, x: float, y: float) -> Points:
-    """An outline turned clockwise around (x, y)."""
-    sine, cosine = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
-    return (points - [x, y]) @ np.array([[cosine, sine], [-sine, cosine]]) + [x, y]
-
-
-def filled(points: Points, height: int, width: int) -> Mask:
-    """The coverage of an outline's inside."""
-    coverage = np.zeros((height, width), np.uint8)
-    fixed = np.round((points - 0.5) * 2**_SUBPIXEL_BITS).astype(np.int32)
-    cv2.fillPoly(coverage, [fixed], 255, cv2.LINE_AA, _SUBPIXEL_BITS)
-    return coverage
-
-
-def strokes(canvas: Mask, lines: Points, colour: list[float] | int, thickness: int = 1) -> None:
-    """Draw polylines (count x points x 2) onto a uint8 picture or coverage, in place."""
-    fixed = np.round(lines * 2**_SUBPIXEL_BITS).astype(np.int32)
-    ink = colour if isinstance(colour, list) else [float(colour)]
-    cv2.polylines(canvas, list(fixed), False, ink, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
-
-
-def lettering(text: str, height: int, width: int) -> Mask:
-    """The coverage of one line of text, as large as fits and in the middle."""
-    (wide, high), _ = cv2.getTextSize(text, _FONT, 1.0, 1)
-    scale = min(0.94 * width / max(wide, 1), 0.8 * height / max(high, 1))
-    (wide, high), _ = cv2.getTextSize(text, _FONT, scale, 1)
-    coverage = np.zeros((max(height, 1), max(width, 1)), np.uint8)
-    origin = ((width - wide) // 2, (height + high) // 2)
-    cv2.putText(coverage, text, origin, _FONT, scale, 255, 1, cv2.LINE_AA)
-    return coverage

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mfsynth import Manifest
+from mfsynth.errors import ShardError
+
+
+@pytest.fixture(scope="module")
+def text(small_pairs: Path) -> bytes:
+    return (small_pairs / "manifest.json").read_bytes()
+
+
+def test_a_manifest_goes_to_json_and_back(text: bytes) -> None:
+    assert Manifest.from_json(text).to_json() == text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../small-000000.tar",
+        "/small-000000.tar",
+        "pipe:cat small-000000.tar",
+        "other-000000.tar",
+        "small-0.tar",
+    ],
+)
+def test_shard_names_that_lead_elsewhere_are_refused(text: bytes, name: str) -> None:
+    content = json.loads(text)
+    content["shards"][0]["name"] = name
+    with pytest.raises(ShardError, match="is no name of a shard of 'small'"):
+        Manifest.from_json(json.dumps(content).encode())
+
+
+def test_a_manifest_that_contradicts_itself_is_refused(text: bytes) -> None:
+    content = json.loads(text)
+    content["shards"][0]["samples"] += 1
+    with pytest.raises(ShardError, match="do not add up"):
+        Manifest.from_json(json.dumps(content).encode())
+
+
+def test_a_newer_format_says_what_to_do(text: bytes) -> None:
+    content = json.loads(text) | {"format": 2, "shards": "elsewhere"}
+    with pytest.raises(ShardError, match="has format 2, this release reads 1; update mfsynth"):
+        Manifest.from_json(json.dumps(content).encode())
+
+
+@pytest.mark.parametrize("broken", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": 1}'])
+def test_what_is_no_manifest_is_refused(broken: bytes) -> None:
+    with pytest.raises(ShardError, match=r"manifest.json is no manifest of mfsynth"):
+        Manifest.from_json(broken)
+
+
+def test_an_unfinished_data_set_is_told_from_a_finished_one(tmp_path: Path) -> None:
+    with pytest.raises(
+        ShardError, match=r"manifest.json is not there: this is no finished data set; an unfinished"
+    ):
+        Manifest.read(tmp_path)

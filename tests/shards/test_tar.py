@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mfsynth import storage
+from mfsynth.errors import ShardError
+from mfsynth.shards import tar
+from mfsynth.shards.writer import ShardWriter
+
+SAMPLES = [
+    ("000000000001-000", {"json": b"{}", "gt.jpg": b"\xff\xd8" * 700, "segments.png": b""}),
+    ("000000000001-001", {"json": b"{ }", "gt.jpg": b"x" * 512, "segments.png": b"y" * 511}),
+    ("000000000020-000", {"json": b"1", "gt.jpg": b"2", "segments.png": b"3" * 513}),
+]
+
+
+def shard(tmp_path: Path) -> Path:
+    with storage.scratch_file(tmp_path) as file:
+        writer = ShardWriter(file)
+        for key, members in SAMPLES:
+            writer.add(key, members.items())
+        writer.publish(tmp_path / "s-000000.tar")
+    return tmp_path / "s-000000.tar"
+
+
+def test_pythons_and_gnus_tar_read_what_is_written(tmp_path: Path) -> None:
+    path = shard(tmp_path)
+    with tarfile.open(path) as archive:
+        content = {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
+    assert content == {f"{key}.{field}": data for key, members in SAMPLES for field, data in members.items()}
+
+
+def test_the_recorded_size_and_hash_are_the_files(tmp_path: Path) -> None:
+    with storage.scratch_file(tmp_path) as file:
+        writer = ShardWriter(file)
+        writer.add(SAMPLES[0][0], SAMPLES[0][1].items())
+        made = writer.publish(tmp_path / "s-000000.tar")
+    path = tmp_path / "s-000000.tar"
+    assert (made.name, made.samples) == ("s-000000.tar", 1)
+    assert (made.size, made.sha256) == (path.stat().st_size, storage.sha256(path))
+
+
+def test_a_shard_that_is_not_published_leaves_nothing(tmp_path: Path) -> None:
+    with storage.scratch_file(tmp_path) as file:
+        ShardWriter(file).add(SAMPLES[0][0], SAMPLES[0][1].items())
+        assert len(list(tmp_path.iterdir())) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_samples_come_back_in_order_and_by_place(tmp_path: Path) -> None:
+    path = shard(tmp_path)
+    with path.open("rb") as file:
+        assert list(tar.samples(file, path.name)) == SAMPLES
+        file.seek(0)
+        places = tar.index(file, path.name)
+        assert [tar.sample_at(file, place, path.name) for place in reversed(places)] == SAMPLES[::-1]
+
+
+@settings(deadline=None)
+@given(st.integers(0, 9 * 1024))
+def test_a_shard_cut_anywhere_is_noticed(tmp_path_factory: pytest.TempPathFactory, size: int) -> None:
+    data = shard(tmp_path_factory.mktemp("shard")).read_bytes()
+    cut = data[: min(size, len(data) - 1024)]  # the two closing blocks may be missing in part
+    with pytest.raises(ShardError, match="is cut short"):
+        list(tar.samples(io.BytesIO(cut), "s"))
+
+
+def archive(*members: tarfile.TarInfo) -> io.BytesIO:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as out:
+        for member in members:
+            out.addfile(member, io.BytesIO(bytes(member.size)))
+    file.seek(0)
+    return file
+
+
+@pytest.mark.parametrize(
+    "name", ["../000000000001-000.json", "/000000000001-000.json", "x.json", "000000000001-000"]
+)
+def test_members_of_other_names_are_refused(name: str) -> None:
+    with pytest.raises(ShardError, match="is no member's name of this format"):
+        list(tar.samples(archive(tarfile.TarInfo(name)), "s"))
+
+
+def test_links_are_refused() -> None:
+    link = tarfile.TarInfo("000000000001-000.json")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    with pytest.raises(ShardError, match="is no plain file"):
+        list(tar.samples(archive(link), "s"))
+
+
+def test_a_member_twice_is_refused() -> None:
+    member = tarfile.TarInfo("000000000001-000.json")
+    with pytest.raises(ShardError, match="is there twice"):
+        list(tar.samples(archive(member, member), "s"))
+
+
+def test_what_is_no_archive_is_refused() -> None:
+    with pytest.raises(ShardError, match="is damaged"):
+        list(tar.samples(io.BytesIO(b"<html>" * 2000), "s"))

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Cli, tree
+
+from mfsynth import codecs
+from mfsynth.shards.verify import Comparison, compare, verify
+
+Members = dict[str, bytes]
+
+
+@pytest.fixture
+def out(small_pairs: Path, tmp_path: Path) -> Path:
+    shutil.copytree(small_pairs, tmp_path / "set")
+    return tmp_path / "set"
+
+
+def rewrite(out: Path, change: Callable[[Members], object], shard: str = "small-000000.tar") -> None:
+    """Change a shard's members, and make side file and manifest agree, so that hashes cannot tell."""
+    with tarfile.open(out / shard) as archive:
+        members = {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
+    change(members)
+    with tarfile.open(out / shard, "w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    manifest = json.loads((out / "manifest.json").read_text())
+    entry = next(entry for entry in manifest["shards"] if entry["name"] == shard)
+    data = (out / shard).read_bytes()
+    entry |= {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    (out / "manifest.json").write_text(json.dumps(manifest))
+
+
+def problems(out: Path, samples: int = 18) -> str:
+    result = verify(out, samples=samples, workers=1)
+    return "\n".join(f"{problem.shard} {problem.text}" for problem in result.problems)
+
+
+def test_a_whole_data_set_passes(small_pairs: Path, small_recipes: Path) -> None:
+    for folder, frames in ((small_pairs, 36), (small_recipes, 0)):
+        result = verify(folder, samples=18)
+        assert result.problems == ()
+        assert (result.shards, result.samples, result.rendered) == (3, 18, 18)
+        assert (result.comparison.values > 0) == (frames > 0)
+        assert result.comparison.differing == 0
+
+
+def test_jpeg_frames_are_compared_as_stored(small_coco: Path, tmp_path: Path, cli: Cli) -> None:
+    build = ["build", "--split", "small", "--coco", small_coco, "--format", "jpeg", "--out", tmp_path / "set"]
+    assert cli(*build).returncode == 0
+    run = cli("verify", tmp_path / "set", "--json")
+    report = json.loads(run.stdout)
+    assert run.returncode == 0
+    assert report["ok"] is True
+    assert report["comparison"]["differing"] == 0
+
+
+def test_a_flipped_bit_is_found_by_its_hash(out: Path) -> None:
+    data = bytearray((out / "small-000002.tar").read_bytes())
+    data[len(data) // 2] ^= 1
+    (out / "small-000002.tar").write_bytes(data)
+    assert "small-000002.tar does not have the SHA-256 that the manifest gives" in problems(out, 0)
+
+
+def test_missing_cut_and_stray_shards_are_found(out: Path) -> None:
+    (out / "small-000000.tar").unlink()
+    (out / "small-000001.tar").write_bytes((out / "small-000001.tar").read_bytes()[:5000])
+    shutil.copy(out / "small-000002.tar", out / "small-000003.tar")
+    found = problems(out, 0)
+    assert "small-000000.tar is missing" in found
+    assert "small-000001.tar has 5000 bytes, the manifest says" in found
+    assert "small-000003.tar is not in the manifest" in found
+
+
+KEY = "000000000013-000"
+
+
+def change_pixels(field: str, by: int, count: int) -> Callable[[Members], None]:
+    def change(members: Members) -> None:
+        array = codecs.decode_png(members[f"{KEY}.{field}"]).astype(int)
+        flat = array.reshape(-1)
+        flat[:count] = np.where(flat[:count] > 128, flat[:count] - by, flat[:count] + by)
+        members[f"{KEY}.{field}"] = codecs.encode_png(array.astype(np.uint8))
+
+    return change
+
+
+def change_recipe(change: Callable[[dict], object]) -> Callable[[Members], None]:
+    def rewrite(members: Members) -> None:
+        recipe = json.loads(members[f"{KEY}.json"])
+        change(recipe)
+        members[f"{KEY}.json"] = json.dumps(recipe, separators=(",", ":")).encode()
+
+    return rewrite
+
+
+FORGERIES: dict[str, tuple[str, Callable[[Members], object]]] = {
+    "frame pixels": (
+        "rendered again, 5 of .* values differ, by up to 3 grey",
+        change_pixels("frame1.png", 3, 5),
+    ),
+    "too many by one": (
+        "rendered again, 50 of .* values differ, by up to 1 ",
+        change_pixels("frame0.png", 1, 50),
+    ),
+    "focus map": ("its focus map is not the one that its recipe gives", change_pixels("focus.png", 1, 3)),
+    "segments": ("does not have the areas that the recipe gives", change_pixels("segments.png", 1, 3)),
+    "missing member": ("has members .*, not json, gt.jpg", lambda m: m.pop(f"{KEY}.frame1.png")),
+    "sigma": ("its recipe is not what its seed draws", change_recipe(lambda r: r["blur"].update(sigma=2.5))),
+    "extra field": ("other fields, or in another form", change_recipe(lambda r: r.update(extra=1))),
+    "integer for real": ("in another form", change_recipe(lambda r: r["blur"].update(sigma=3))),
+    "other key": (
+        "its recipe is that of another sample",
+        change_recipe(lambda r: r.update(key="000000000003-000")),
+    ),
+    "wrong type": (
+        r"Expected `int`, got `str` - at `\$.tries`",
+        change_recipe(lambda r: r.update(tries="1")),
+    ),
+    "no recipe": ("not a recipe", lambda m: m.update({f"{KEY}.json": b"{"})),
+    "broken picture": (
+        "broken, cut short or no picture",
+        lambda m: m.update({f"{KEY}.gt.jpg": b"\xff\xd8\xff\xd9"}),
+    ),
+    "broken frame": (
+        "decompress|checksum|cut short",
+        lambda m: m.update({f"{KEY}.frame0.png": b"\x89PNG" + bytes(60)}),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_a_forged_sample_is_found_though_every_hash_fits(out: Path, name: str) -> None:
+    text, change = FORGERIES[name]
+    rewrite(out, change)
+    found = problems(out)
+    assert f"small-000000.tar sample {KEY}: " in found
+    import re
+
+    assert re.search(text, found), found
+
+
+def test_one_grey_level_in_a_hundred_thousand_is_tolerated() -> None:
+    stored = np.full((250, 400, 3), 7, np.uint8)
+    rendered = stored.copy()
+    rendered[:3, 0, 0] += 1
+    assert compare(stored, rendered) == Comparison(300_000, 3, 1)
+    assert compare(stored, rendered).tolerable
+    rendered[3, 0, 0] += 1
+    assert not compare(stored, rendered).tolerable
+    rendered = stored.copy()
+    rendered[0, 0, 0] += 2
+    assert not compare(stored, rendered).tolerable
+
+
+def test_shards_in_the_wrong_place_are_found(out: Path) -> None:
+    manifest = json.loads((out / "manifest.json").read_text())
+    manifest["shards"][0], manifest["shards"][1] = manifest["shards"][1], manifest["shards"][0]
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    assert "does not follow" in problems(out, 0)
+
+
+def test_the_command_lists_problems_and_fails(out: Path, cli: Cli) -> None:
+    (out / "small-000001.tar").unlink()
+    run = cli("verify", out, "--quiet")
+    assert run.returncode == 1
+    assert run.stdout.splitlines()[0] == "small-000001.tar is missing"
+    assert "--repair makes bad shards again" in run.stdout
+    assert "Traceback" not in run.stderr
+
+
+def test_repair_makes_the_bad_shards_again_and_only_them(
+    out: Path, small_pairs: Path, small_coco: Path, cli: Cli
+) -> None:
+    rewrite_time = (out / "small-000000.tar").stat().st_mtime_ns
+    (out / "small-000001.tar").unlink()
+    (out / "small-000002.tar").write_bytes(b"x" * 5000)
+    run = cli("verify", out, "--repair", "--coco", small_coco)
+    assert run.returncode == 0, run.stderr
+    assert "made 2 of 3 shards again" in run.stderr
+    assert tree(out) == tree(small_pairs)
+    assert (out / "small-000000.tar").stat().st_mtime_ns == rewrite_time
+
+
+def test_repair_needs_the_same_data(out: Path, small_coco: Path, tmp_path: Path, cli: Cli) -> None:
+    shutil.copytree(small_coco, tmp_path / "coco")
+    (tmp_path / "coco" / "small" / "000000000003.jpg").unlink()
+    (out / "small-000001.tar").unlink()
+    run = cli("verify", out, "--repair", "--coco", tmp_path / "coco")
+    assert run.returncode == 1
+    assert "was made from other data; it differs in the pictures' names and sizes" in run.stderr
+
+
+def test_a_folder_that_is_no_data_set_is_named(tmp_path: Path, cli: Cli) -> None:
+    run = cli("verify", tmp_path)
+    assert run.returncode == 1
+    assert "manifest.json is not there: this is no finished data set" in run.stderr

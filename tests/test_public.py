@@ -1,0 +1,72 @@
+"""The public surface: what `import mfsynth` offers, and what it does not load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import mfsynth
+
+# Removing a name is a decision: change this list in the same commit, and say so in the changelog.
+NAMES = [
+    "Blur", "BuildError", "DownloadError", "FrameRecipe", "ImageInfo", "Manifest", "MfsynthError",
+    "MissingExtraError", "OptionsError", "OutputError", "Recipe", "Sample", "Scene", "Segment", "ShardError",
+    "SourceError", "Window", "open", "render", "synthesize",
+]  # fmt: skip
+
+
+def test_the_public_names_are_these() -> None:
+    assert mfsynth.__all__ == NAMES
+    assert all(getattr(mfsynth, name) for name in NAMES)
+    assert set(NAMES) <= set(dir(mfsynth))
+    with pytest.raises(AttributeError, match="no attribute 'opne'"):
+        mfsynth.opne  # noqa: B018
+
+
+def modules_after(code: str) -> set[str]:
+    code += "; import sys; print(*sys.modules)"
+    return set(
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
+
+
+def test_importing_mfsynth_loads_neither_opencv_nor_numpy_nor_torch() -> None:
+    assert not modules_after("import mfsynth") & {"cv2", "numpy", "torch", "webdataset", "msgspec"}
+
+
+def test_the_command_line_answers_help_without_loading_them() -> None:
+    assert not modules_after("import mfsynth.cli") & {
+        "cv2",
+        "numpy",
+        "torch",
+        "webdataset",
+        "msgspec",
+        "tqdm",
+    }
+
+
+def test_a_worker_loads_neither_torch_nor_webdataset() -> None:
+    assert not modules_after("import mfsynth.build.work, mfsynth.shards.verify, mfsynth.live") & {
+        "torch",
+        "webdataset",
+    }
+
+
+def test_a_missing_extra_is_named() -> None:
+    code = """
+import sys
+sys.modules["torch"] = None
+import mfsynth
+from mfsynth.build.options import BuildOptions
+from mfsynth.live import Live
+try:
+    Live((), BuildOptions("s")).torch()
+except mfsynth.MissingExtraError as error:
+    print(error)
+"""
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output == "torch is not installed; pip install 'mfsynth[zoo]'\n"
