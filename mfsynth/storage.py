@@ -106,6 +106,8 @@ def put(path: Path, data: bytes, scratch: Path) -> None:
     """Write a local file whole or not at all: under a temporary name in `scratch`, synced, then renamed."""
     with scratch_file(scratch) as file:
         file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
         publish(file, path)
 
 
@@ -122,10 +124,15 @@ def scratch_file(folder: Path) -> Iterator[IO[bytes]]:
 
 
 def publish(file: IO[bytes], path: Path) -> None:
-    """Give a scratch file its final name, after its bytes have reached the disk."""
+    """Give a scratch file its final name."""
     file.flush()
-    os.fsync(file.fileno())
     Path(file.name).replace(path)
+
+
+def sync(path: Path) -> None:
+    """Wait until a local file's bytes have reached the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 class _Named:

@@ -67,7 +67,8 @@ def test_every_content_option_reaches_the_manifest(cli: Cli, small_coco: Path, t
     ids = tmp_path / "ids.txt"
     ids.write_text("3\n13  # the second\n23\n33\n!13\n")
     run = cli(
-        "build", "--split", "small", "--coco", small_coco, "--out", tmp_path / "out", "--shards", 2, "--seed", 9,
+        "build", "--split", "small", "--coco", small_coco, "--out", tmp_path / "out", "--shards", 2,
+        "--seed", 9,
         "--variants", 2, "--sigma", 2, 3, "--noise", 0.01, 0.02, "--store", "recipe", "--format", "jpeg",
         "--min-area", 0.1, "--licenses", "5,4", "--images", ids, "--limit", 2, "--quiet",
     )  # fmt: skip

@@ -154,6 +154,8 @@ def seal(out: Path, plan: Plan, split: Split, parts: list[Part]) -> Manifest:
             f"none of the images of {split.name} can be used; the first: {faults[0].detail}",
             "no data set was made",
         )
+    for part in parts:  # last: the kernel has had time to write most of it
+        storage.sync(out / part.shard.name)
     manifest = Manifest(
         format=MANIFEST_FORMAT,
         split=split.name,

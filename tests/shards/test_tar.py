@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mfsynth import storage
 from mfsynth.errors import ShardError
 from mfsynth.shards import tar
-from mfsynth.shards.writer import ShardWriter
+from mfsynth.shards.writer import ShardWriter, tar_header
 
 SAMPLES = [
     ("000000000001-000", {"json": b"{}", "gt.jpg": b"\xff\xd8" * 700, "segments.png": b""}),
@@ -104,3 +104,10 @@ def test_a_member_twice_is_refused() -> None:
 def test_what_is_no_archive_is_refused() -> None:
     with pytest.raises(ShardError, match="is damaged"):
         list(tar.samples(io.BytesIO(b"<html>" * 2000), "s"))
+
+
+@given(st.from_regex(r"[0-9]{12}-[0-9]{3,5}\.[a-z0-9.]{1,60}", fullmatch=True), st.integers(0, 8**11 - 1))
+def test_headers_are_the_standard_librarys(name: str, size: int) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    assert tar_header(name, size) == info.tobuf(tarfile.USTAR_FORMAT)
