@@ -34,6 +34,7 @@ class TorchStream(IterableDataset[dict[str, Any]]):
     def __init__(self, stream: Stream[Any], batch: int | None) -> None:
         self.stream = stream
         self.batch = batch
+        _one_opencv_thread()  # here, before a loader forks: a forked child hangs on its parent's threads
         self._epoch = torch.tensor(stream.epoch).share_memory_()  # type: ignore[no-untyped-call]  # persistent workers see it change
 
     def set_epoch(self, epoch: int) -> None:
@@ -42,8 +43,7 @@ class TorchStream(IterableDataset[dict[str, Any]]):
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         start, stop = share(len(self.stream), *_reader())
-        if get_worker_info() is not None:
-            cv2.setNumThreads(1)
+        _one_opencv_thread()
         items = (as_tensors(item) for item in self.stream.at(int(self._epoch)).read(start, stop))
         return items if self.batch is None else _batches(items, self.batch)
 
@@ -106,6 +106,11 @@ def _batches(items: Iterator[dict[str, Any]], size: int) -> Iterator[dict[str, A
             waiting = []
     if waiting:
         yield collate(waiting)
+
+
+def _one_opencv_thread() -> None:
+    if cv2.getNumThreads() != 1:
+        cv2.setNumThreads(1)
 
 
 def _reader() -> tuple[int, int]:

@@ -292,7 +292,8 @@ def workers(options: BuildOptions, coco: Path, scratch: Path) -> tuple[float, fl
 
 # --- memory -------------------------------------------------------------------------------------------
 
-PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+# Not getrusage: a child's ru_maxrss begins with what its parent had.
+PEAK = "print(*[l.split()[1] for l in open('/proc/self/status') if l.startswith('VmHWM')])"
 
 WORKER = """
 import sys; from pathlib import Path
@@ -423,9 +424,7 @@ def report(pairs: Plan, recipes: Plan, coco: Path, scratch: Path, quick: bool) -
     """Measure and print, the floor before and after what it is compared with."""
     variants, split = pairs.options.variants, pairs.options.split
     items = prepare(pairs, 2)
-    click.echo(
-        f"{len(items)} pictures of {split}, {variants} samples each; {processor()}, one core, one thread."
-    )
+    click.echo(f"{len(items)} pictures of {split}, {variants} samples each; {processor()}, one core.")
     with (scratch / "tar").open("wb") as file:
         tables = steps(file)
         every = {id(step): step for steps_ in tables.values() for step in steps_}

@@ -167,26 +167,15 @@ def recipes(folder: str, manifest: Manifest) -> Iterator[Recipe]:
     """
     for shard in manifest.shards:
         count = 0
-        for packed in _packed(storage.join(folder, shard.name), shard):
-            yield _recipe(packed, shard)
-            count += 1
+        with storage.open_file(storage.join(folder, shard.name)) as file:
+            for packed in tar.samples(file, shard.name):
+                yield _recipe(packed, shard)
+                count += 1
         if count != shard.samples:
             raise ShardError(
                 f"{shard.name} holds {count} samples, the manifest says {shard.samples}",
                 "run `mfsynth verify`",
             )
-
-
-def _packed(location: str, shard: Shard) -> Iterator[Packed]:
-    """Every sample of a shard, of local ones no more than the first member, which is the recipe."""
-    with storage.open_file(location) as file:
-        if storage.is_url(location):
-            yield from tar.samples(file, shard.name)
-            return
-        # Skipping the pictures makes this some twenty times faster than reading the whole shard.
-        for place in tar.index(file, shard.name):
-            first = tar.sample_at(file, place._replace(end=place.start + 1), shard.name)
-            yield first if RECIPE in first.members else tar.sample_at(file, place, shard.name)
 
 
 def _recipe(packed: Packed, shard: Shard) -> Recipe:
