@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+from coco_folder import mask_bgr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pycocotools import mask as rle
+from pycocotools.coco import COCO
+
+from mfsynth.coco.segments import Instance, ListedSegment, instance_segments, panoptic_segments
+from mfsynth.coco.split import read_split
+from mfsynth.errors import UnusableImage
+
+
+def png(ids: np.ndarray) -> bytes:
+    return cv2.imencode(".png", mask_bgr(ids))[1].tobytes()
+
+
+def listed(ids: np.ndarray) -> list[ListedSegment]:
+    return [ListedSegment(int(id), 1) for id in np.unique(ids)[::-1] if id]
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    count=st.sampled_from([2, 3, 40, 254, 255, 256, 257, 300]), void=st.booleans(), seed=st.integers(0, 99)
+)
+def test_segments_are_numbered_by_ascending_id_void_first(count: int, void: bool, seed: int) -> None:
+    rng = np.random.Generator(np.random.Philox(key=seed))
+    pool = np.unique(rng.integers(1, 1 << 24, 2 * count))[:count]
+    if void:
+        pool[0] = 0
+    ids = (
+        rng.permutation(np.concatenate([pool, rng.choice(pool, 900 - count)]))
+        .reshape(30, 30)
+        .astype(np.uint32)
+    )
+    segments, infos = panoptic_segments(png(ids), listed(ids), (30, 30))
+    unique, expected = np.unique(ids, return_inverse=True)
+    assert np.array_equal(segments, expected.reshape(30, 30))
+    assert segments.dtype == (np.uint8 if count <= 256 else np.uint16)
+    assert [info.id for info in infos] == unique.tolist()
+    assert [info.area for info in infos] == np.bincount(expected.ravel()).tolist()
+    assert [info.index for info in infos] == list(range(count))
+
+
+def test_ids_that_one_side_lacks_are_named() -> None:
+    ids = np.full((4, 4), 7, np.uint32)
+    ids[0] = 9
+    with pytest.raises(UnusableImage, match="the mask has segment id 9, the annotations do not") as unknown:
+        panoptic_segments(png(ids), [ListedSegment(7, 1)], (4, 4))
+    with pytest.raises(
+        UnusableImage, match="the annotations have segment id 8, the mask does not"
+    ) as missing:
+        panoptic_segments(png(ids), [ListedSegment(id, 1) for id in (7, 8, 9)], (4, 4))
+    assert (unknown.value.reason, missing.value.reason) == ("unknown-segment", "missing-segment")
+
+
+def instance(id: int, segmentation: object, iscrowd: int = 0) -> Instance:
+    return Instance(id, 1, id, msgspec.Raw(json.dumps(segmentation).encode()), 1, iscrowd)
+
+
+def box(left: int, top: int, right: int, bottom: int) -> list[list[int]]:
+    return [[left, top, right, top, right, bottom, left, bottom]]
+
+
+def test_small_instances_lie_on_large_ones_and_crowds_below_all() -> None:
+    crowd = np.zeros((20, 30), np.uint8, order="F")
+    crowd[:, :25] = 1
+    compressed = rle.encode(crowd)
+    shape = {"size": compressed["size"], "counts": compressed["counts"].decode()}
+    uncompressed = {"size": [20, 30], "counts": [0, 20 * 2, 20 * 28]}
+    instances = [
+        instance(5, box(5, 5, 8, 8)),
+        instance(6, box(2, 2, 20, 18)),
+        instance(9, shape, iscrowd=1),
+        instance(12, uncompressed),
+    ]
+    segments, infos = instance_segments(instances, (20, 30))
+    ids = np.array([info.id for info in infos])[segments]
+    assert [info.id for info in infos] == [0, 5, 6, 9, 12]
+    assert (ids[6, 6], ids[10, 10], ids[19, 24], ids[10, 1], ids[10, 28]) == (5, 6, 9, 12, 0)
+    assert [info.area for info in infos] == [int((ids == info.id).sum()) for info in infos]
+
+
+@pytest.mark.parametrize(
+    "shape", [[[1, 2, 3]], {"counts": "x"}, 7, {"size": [20, 30], "counts": [5, None]}, [["a"] * 6]]
+)
+def test_unreadable_shapes_are_refused(shape: object) -> None:
+    with pytest.raises(UnusableImage, match="instance 3 has no readable shape") as caught:
+        instance_segments([instance(3, shape)], (20, 30))
+    assert caught.value.reason == "bad-instance"
+
+
+def test_a_shape_of_another_size_is_refused() -> None:
+    with pytest.raises(UnusableImage, match="instance 3 has size") as caught:
+        instance_segments([instance(3, {"size": [9, 9], "counts": [0, 81]})], (20, 30))
+    assert caught.value.reason == "size-mismatch"
+
+
+def test_real_instances_are_painted_as_pycocotools_paints_them(shared_coco: Path, tmp_path: Path) -> None:
+    reference = COCO(str(shared_coco / "annotations" / "instances_val2017.json"))
+    split = read_split(shared_coco, "val2017", "instances", cache=tmp_path)
+    for entry in split.entries[:12]:
+        size = (entry.image.height, entry.image.width)
+        segments, infos = instance_segments(entry.instances or (), size)
+        painted = np.zeros(size, np.int64)
+        annotations = reference.imgToAnns[entry.image.id]
+        masks = {a["id"]: reference.annToMask(a) for a in annotations}
+        for a in sorted(annotations, key=lambda a: (-a["iscrowd"], -int(masks[a["id"]].sum()), a["id"])):
+            painted[masks[a["id"]] == 1] = a["id"]
+        assert np.array_equal(np.array([info.id for info in infos])[segments], painted)
+
+
+def test_real_panoptic_areas_are_the_annotations(shared_coco: Path, tmp_path: Path) -> None:
+    for entry in read_split(shared_coco, "val2017", cache=tmp_path).entries:
+        assert entry.mask is not None
+        _, infos = panoptic_segments(
+            entry.mask.read(), entry.segments or (), (entry.image.height, entry.image.width)
+        )
+        areas = {segment.id: segment.area for segment in entry.segments or ()}
+        assert {info.id: info.area for info in infos if info.id} == areas
