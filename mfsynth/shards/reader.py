@@ -204,7 +204,13 @@ def _decode(data: bytes, kind: str) -> Picture:
 
 
 def _in_order(location: str, shard: Shard, low: int, high: int) -> Iterator[Packed]:
-    """A shard's samples from `low` to `high` as they lie, from one stream."""
+    """A shard's samples from `low` to `high` as they lie: from one stream, or by seeking in a local file."""
+    if low and not storage.is_url(location):
+        with storage.open_file(location) as file:
+            places = tar.index(file, shard.name)
+            _check_count(shard, len(places))
+            yield from (tar.sample_at(file, place, shard.name) for place in places[low:high])
+        return
     number = -1
     with storage.open_file(location) as file:
         for number, packed in enumerate(tar.samples(file, shard.name)):
