@@ -287,8 +287,10 @@ def preview(out: str, output: Path, samples: int | None, seed: int | None) -> No
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 def stats(out: str, output: Path | None, **given: Any) -> None:
     """Tell how sigma, in-focus area, segments, noise and image size are distributed."""
-    from mfsynth.look.stats import collect, draw
+    from mfsynth.look.stats import check_output, collect, draw
 
+    if output is not None:
+        check_output(output)
     with bar("reading", "sample", given["quiet"] or given["as_json"]) as progress:
         table = collect(out, progress)
     if output is not None:

@@ -286,7 +286,8 @@ def workers(options: BuildOptions, coco: Path, scratch: Path) -> tuple[float, fl
         return time.perf_counter() - started
 
     start_1, start_2 = run(1, 1, "start1"), run(2, 2, "start2")
-    one, two = run(1, 0, "one"), run(2, 0, "two")
+    rounds = [(run(1, 0, f"one{k}"), run(2, 0, f"two{k}")) for k in range(2)]
+    one, two = map(min, zip(*rounds, strict=True))  # other work on the machine only ever adds time
     return start_1, one - start_1, two - start_2
 
 

@@ -203,6 +203,18 @@ def license_name(license: LicenseCount) -> str:
     return f"{license.name or 'unnamed'} ({license.id})"
 
 
+def check_output(output: Path) -> None:
+    """Check that distributions can be drawn to a file, before all recipes are read for it.
+
+    Raises:
+        OptionsError: If the output is no `.png`.
+        MissingExtraError: If matplotlib is not installed.
+    """
+    if output.suffix.lower() != ".png":
+        raise OptionsError(f"distributions are drawn as PNG, not as {output.name}", "name the output .png")
+    files.need_matplotlib()
+
+
 def draw(stats: Stats, output: Path) -> None:
     """Draw the distributions as a grid of histograms.
 
@@ -216,11 +228,9 @@ def draw(stats: Stats, output: Path) -> None:
         ShardError: If there is nothing to draw.
         OutputError: If the file cannot be written.
     """
-    if output.suffix.lower() != ".png":
-        raise OptionsError(f"distributions are drawn as PNG, not as {output.name}", "name the output .png")
+    check_output(output)
     if not stats.samples:
         raise ShardError(f"{stats.split} holds no samples, there is nothing to draw")
-    files.need_matplotlib()
     from mfsynth.look.histograms import draw_histograms
 
     files.write(output, draw_histograms(stats))

@@ -141,3 +141,9 @@ def test_empty_data_set_has_counts_and_no_table(data, tmp_path):
     assert stats.lines()[0] == "samples 0, shards 0, images 0"
     with pytest.raises(ShardError, match="no samples"):
         draw(stats, tmp_path / "stats.png")
+
+
+def test_wrong_output_is_noticed_before_anything_is_read(tmp_path, mfsynth):
+    done = mfsynth("stats", tmp_path / "nowhere", "-o", tmp_path / "stats.jpg")
+    assert done.returncode == 2
+    assert "name the output .png" in done.stderr
