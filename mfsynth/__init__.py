@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mfsynth.live import synthesize
     from mfsynth.sample import Blur, FrameRecipe, ImageInfo, Recipe, Sample, Scene, Segment, Window
     from mfsynth.shards.manifest import Manifest
-    from mfsynth.shards.reader import open
+    from mfsynth.shards.reader import decode, open
     from mfsynth.synthesis.render import render
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "ShardError",
     "SourceError",
     "Window",
+    "decode",
     "open",
     "render",
     "synthesize",
@@ -57,6 +58,7 @@ __all__ = [
 
 _ROOMS = {
     "Manifest": "mfsynth.shards.manifest",
+    "decode": "mfsynth.shards.reader",
     "open": "mfsynth.shards.reader",
     "render": "mfsynth.synthesis.render",
     "synthesize": "mfsynth.live",

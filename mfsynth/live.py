@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast, overload
+from typing import TYPE_CHECKING, Literal, Self, cast, overload
 
 from mfsynth import storage
 from mfsynth.build.options import BuildOptions, Selection
@@ -20,9 +21,10 @@ from mfsynth.synthesis.render import render as render_scene
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from mfsynth.coco.split import Entry, Masks
+    from mfsynth.sample import ImageInfo
 
 log = logging.getLogger(__name__)
 
@@ -152,10 +154,10 @@ class Live(Stream[Item]):
 
     def read(self, start: int, stop: int) -> Iterator[Item]:
         """The samples from one place in this epoch's order to another."""
-        order = range(len(self))
+        places: Iterable[int] = range(start, stop)
         if self.shuffle is not None:
-            order = permutation(len(self), "order", self.shuffle, self.epoch).tolist()
-        for place in order[start:stop]:
+            places = permutation(len(self), "order", self.shuffle, self.epoch)[start:stop].tolist()
+        for place in places:
             try:
                 scene = self.scene(self.entries[place])
             except UnusableImage as error:
@@ -163,6 +165,12 @@ class Live(Stream[Item]):
             else:
                 item = render_scene(scene, self.window_of(scene)) if self.render else scene
                 yield cast("Item", item)
+
+    def select(self, keep: Callable[[ImageInfo], bool]) -> Self:
+        """The same stream with those images alone that `keep` holds for."""
+        other = copy(self)
+        other.entries = tuple(entry for entry in self.entries if keep(entry.image))
+        return other
 
     def scene(self, entry: Entry) -> Scene:
         """The scene of one image in this epoch.

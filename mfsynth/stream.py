@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from copy import copy
+from functools import lru_cache
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from mfsynth.sample import Sample, Scene, Window
@@ -79,13 +80,19 @@ class Stream(ABC, Generic[Item]):
         return self.window(scene) if callable(self.window) else self.window
 
 
+@lru_cache(maxsize=8)
 def permutation(count: int, purpose: str, *numbers: int) -> NDArray[np.int64]:
-    """The numbers from 0 to `count` - 1 in an order that purpose and numbers determine on every machine."""
+    """The numbers from 0 to `count` - 1 in an order that purpose and numbers determine on every machine.
+
+    The array is shared and must not be written to.
+    """
     import numpy as np
 
     digest = hashlib.sha256(" ".join(["mfsynth 1", purpose, *map(str, numbers)]).encode("ascii")).digest()
     words = np.random.Philox(key=int.from_bytes(digest[:16], "little")).random_raw(count)
-    return np.argsort(words, kind="stable")
+    order = np.argsort(words, kind="stable")
+    order.flags.writeable = False
+    return order
 
 
 def share(total: int, reader: int, readers: int) -> tuple[int, int]:

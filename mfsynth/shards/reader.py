@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, cast, overload
+from contextlib import AbstractContextManager, contextmanager
+from typing import IO, TYPE_CHECKING, Any, Literal, cast, overload
 
 from mfsynth import storage
 from mfsynth.errors import MfsynthError, ShardError
 from mfsynth.sample import Recipe, Sample, Scene, Window
 from mfsynth.shards import tar
-from mfsynth.shards.layout import FOCUS, MANIFEST, RECIPE, SEGMENTS
+from mfsynth.shards.layout import FOCUS, MANIFEST, RECIPE, SEGMENTS, Layout
 from mfsynth.shards.manifest import Manifest
+from mfsynth.shards.tar import Packed
 from mfsynth.stream import Item, Stream, WindowRule, permutation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
 
     from mfsynth.sample import FocusMap, Picture
-    from mfsynth.shards.layout import Layout
     from mfsynth.shards.manifest import Shard
-    from mfsynth.shards.tar import Packed
 
 
 @overload
@@ -109,6 +108,10 @@ class DataSet(Stream[Item]):
             for packed in self._packed(shard, self._order(shard, number), low, high):
                 yield self._item(packed, shard.name)
 
+    def open_shard(self, number: int) -> AbstractContextManager[IO[bytes]]:
+        """A shard's bytes as a stream, for readers of their own, such as webdataset's."""
+        return storage.open_file(storage.join(self.folder, self.manifest.shards[number].name))
+
     def _spans(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
         """Which samples of which shards, in this epoch's order of shards: (shard, first, end)."""
         shards = self.manifest.shards
@@ -148,6 +151,22 @@ class DataSet(Stream[Item]):
         window = window.check(*scene.size) if window else None
         with _naming(shard, packed.key):
             return read_sample(packed, layout, scene, window)  # type: ignore[return-value]
+
+
+def decode(sample: Mapping[str, Any]) -> Scene:
+    """The scene of a sample as webdataset gives it, members undecoded; of either store.
+
+    >>> webdataset.WebDataset("val2017-000000.tar").map(mfsynth.decode)  # doctest: +SKIP
+
+    Args:
+        sample: `__key__`, and the members' bytes by field.
+
+    Raises:
+        ShardError: If a member is missing or broken.
+    """
+    kind = "jpg" if "gt.jpg" in sample else "png"
+    with _naming(str(sample.get("__url__", "a shard")), str(sample.get("__key__", "?"))):
+        return read_scene(Packed(sample["__key__"], dict(sample)), Layout("recipe", kind))
 
 
 @contextmanager
