@@ -1,0 +1,384 @@
+"""Registering the frames of a focus stack to the first, by a similarity: moved, scaled and a little turned.
+
+A lens that is focused anew changes its magnification a little, and a hand-held camera moves. Gauss-Newton
+finds how, coarse to fine, on pictures whose contrast is the same everywhere: a blur is symmetric and does not
+move an edge, and with contrast made equal it hardly changes what an edge counts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from zoo.errors import AlignmentError, FrameError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    Frame = NDArray[Any]
+    Plane = NDArray[np.float32]
+    Matrix = NDArray[np.float64]
+
+SCALES = (0.8, 1.25)
+"""The magnifications between two frames of one stack that are believed."""
+
+MAX_ANGLE = 10.0
+"""The largest turn between two frames that is believed, in degrees."""
+
+UNTOUCHED = 0.05
+"""A frame whose corners move by less than this many pixels is left as it is."""
+
+# Of aligned pairs, half of each blurred by a sigma of up to 5 and with noise, none is found moved by 0.5.
+UNALIGNED = 2.0
+"""Frames that `looks_unaligned` finds moved by more than this many pixels deserve a warning."""
+
+_PIXELS = 1_000_000
+_QUICK_PIXELS = 250_000
+_LEVELS = (8, 4, 2, 1)
+_MIN_SIDE = 32
+_DTYPES = {np.dtype(np.uint8): 1.0, np.dtype(np.uint16): 1 / 257, np.dtype(np.float32): 255.0}
+
+# Of the same scene, 0.8 and more; of different scenes, below 0.1.
+_MIN_LIKENESS = 0.5
+# Mean square of a picture of equal contrast: near 1 with texture everywhere, 0 without.
+_MIN_TEXTURE = 0.02
+
+_FEATURES = 2000
+_RATIO = 0.75
+_MIN_MATCHES = 12
+_RANSAC_PIXELS = 2.0
+
+_FINE, _COARSE = 2.0, 8.0
+_NOISE = 2.0
+_BORDER = 6
+_ITERATIONS = 10
+_CONVERGED = 1e-3
+
+_HINT = "give frames of one scene from one camera position, or fuse them as they are, without alignment"
+
+
+@dataclass(frozen=True, slots=True)
+class Similarity:
+    """How a frame lies to the first: what the first shows at (x, y), it shows at `matrix` times (x, y, 1).
+
+    Args:
+        scale: Magnification against the first frame.
+        angle: Turn in degrees, from the x axis towards the y axis.
+        dx: Where the first frame's pixel (0, 0) lies in this frame, in pixels to the right.
+        dy: The same, in pixels down.
+    """
+
+    scale: float
+    angle: float
+    dx: float
+    dy: float
+
+    @property
+    def matrix(self) -> Matrix:
+        """2 x 3, float64: the first frame's (x, y, 1) to this frame's (x, y), in pixels."""
+        cos = self.scale * math.cos(math.radians(self.angle))
+        sin = self.scale * math.sin(math.radians(self.angle))
+        return np.array([[cos, -sin, self.dx], [sin, cos, self.dy]])
+
+    def displacement(self, height: int, width: int) -> float:
+        """How far the corner that moves most moves, in pixels, for frames of a size."""
+        corners = np.array([[x, y, 1.0] for x in (0, width - 1) for y in (0, height - 1)])
+        return float(np.linalg.norm(corners @ self.matrix.T - corners[:, :2], axis=1).max())
+
+    def describe(self) -> str:
+        """One line for a reader.
+
+        >>> Similarity(1.012, 0.1, 3.2, -1.5).describe()
+        'moved 3.2, -1.5 pixels, scaled 1.012, turned 0.10 degrees'
+        """
+        moved = f"moved {self.dx:.1f}, {self.dy:.1f} pixels"
+        return f"{moved}, scaled {self.scale:.3f}, turned {self.angle:.2f} degrees"
+
+
+IDENTITY = Similarity(1.0, 0.0, 0.0, 0.0)
+"""A frame that lies as the first does."""
+
+
+def align(frames: Sequence[Frame]) -> tuple[list[Frame], list[Similarity]]:
+    """Warp every frame onto the first; also how each lay.
+
+    Args:
+        frames: One or more, all H x W x 3 or all H x W, of one dtype: uint8, uint16, or float32 in [0, 1].
+
+    Returns:
+        Frames of the same shape and dtype, and one similarity for each; the first frame, and every one that
+        lies as it does within 0.05 pixels, is the array that was given. What a frame does not show is its
+        mirrored border.
+
+    Raises:
+        FrameError: If there are no frames, they differ in shape or dtype, or are too small.
+        AlignmentError: If a frame cannot be registered reliably; the message counts from 1.
+    """
+    _check(frames)
+    found = [IDENTITY]
+    for number, frame in enumerate(frames[1:], 2):
+        try:
+            found.append(estimate(frames[0], frame))
+        except AlignmentError as error:
+            raise AlignmentError(f"frame {number}: {error.message}", error.hint) from error
+    return [_warped(frame, how) for frame, how in zip(frames, found, strict=True)], found
+
+
+def estimate(reference: Frame, moving: Frame) -> Similarity:
+    """How a frame lies to the reference, found on gray pictures of up to a megapixel.
+
+    The search starts from "not moved". Where that leads to pictures that do not look alike, it starts again
+    from what most matches of SIFT features agree on. A result counts only if the pictures then look alike.
+
+    Args:
+        reference: H x W x 3 or H x W; uint8, uint16, or float32 in [0, 1].
+        moving: Of the same shape and dtype; may be focused differently.
+
+    Raises:
+        FrameError: If the frames differ in shape or dtype, or are too small.
+        AlignmentError: If there is too little texture, the pictures do not match, or only under a scale
+            or an angle that no focus stack has.
+    """
+    _check([reference, moving])
+    factor = _factor(reference, _PIXELS)
+    first, second = _gray(reference, factor), _gray(moving, factor)
+    _check_texture(first, "the first frame")
+    _check_texture(second, "the frame")
+    for start in _starts(first, second):
+        matrix, likeness = _refined(first, second, start)
+        if likeness >= _MIN_LIKENESS:
+            return _plausible(_similarity(_enlarged(matrix, factor)))
+    raise AlignmentError(f"the frame does not match the first (likeness {likeness:.2f} of 1)", _HINT)
+
+
+def looks_unaligned(frames: Sequence[Frame]) -> list[float]:
+    """A quick estimate of each frame's displacement against the first: its corners' largest, in pixels.
+
+    Meant for a warning above `UNALIGNED`. It sees moves of up to about a twentieth of the picture; nan says
+    that nothing can be said (too little texture, or no likeness), so that no comparison warns.
+
+    Args:
+        frames: As for `align`.
+
+    Raises:
+        FrameError: If there are no frames, they differ in shape or dtype, or are too small.
+    """
+    _check(frames)
+    factor = _factor(frames[0], _QUICK_PIXELS)
+    first = _gray(frames[0], factor)
+    return [0.0, *(_displacement(first, _gray(frame, factor), factor) for frame in frames[1:])]
+
+
+def _displacement(first: Plane, second: Plane, factor: int) -> float:
+    if not (_textured(first) and _textured(second)):
+        return math.nan
+    matrix, likeness = _refined(first, second, np.eye(2, 3))
+    if likeness < _MIN_LIKENESS:
+        return math.nan
+    return factor * _similarity(matrix).displacement(*first.shape)
+
+
+# --- Checks -----------------------------------------------------------------------------------------
+
+
+def _check(frames: Sequence[Frame]) -> None:
+    kinds = {(frame.shape, frame.dtype) for frame in frames}
+    if len(kinds) != 1:
+        told = ", ".join(sorted(f"{'x'.join(map(str, shape))} {dtype}" for shape, dtype in kinds))
+        raise FrameError(
+            f"frames to align must be of one kind, not {told or 'none at all'}", "give them alike"
+        )
+    ((shape, dtype),) = kinds
+    if dtype not in _DTYPES or len(shape) not in (2, 3) or shape[2:] not in ((), (3,)):
+        kind = f"{'x'.join(map(str, shape))} {dtype}"
+        raise FrameError(f"cannot align frames of {kind}", "give gray or RGB in uint8, uint16 or float32")
+    if min(shape[:2]) < _MIN_SIDE:
+        size = f"{shape[1]} x {shape[0]}"
+        raise FrameError(f"frames of {size} pixels are too small to align", f"at least {_MIN_SIDE} a side")
+
+
+def _check_texture(picture: Plane, name: str) -> None:
+    if not _textured(picture):
+        raise AlignmentError(f"{name} has too little texture to align by", _HINT)
+
+
+def _textured(picture: Plane) -> bool:
+    top, left = (min(int(2 * _COARSE), side // 4) for side in picture.shape)
+    inner = _equalised(picture)[top:-top, left:-left]  # a slope mirrored at the border is no texture
+    return bool(np.mean(np.square(inner)) >= _MIN_TEXTURE)
+
+
+def _plausible(found: Similarity) -> Similarity:
+    if not (SCALES[0] <= found.scale <= SCALES[1] and abs(found.angle) <= MAX_ANGLE):
+        raise AlignmentError(f"the frame only matches when {found.describe()}: not a focus stack's", _HINT)
+    return found
+
+
+# --- Pictures to register ---------------------------------------------------------------------------
+
+
+def _factor(frame: Frame, pixels: int) -> int:
+    """The whole number by which a frame's sides are divided to have at most so many pixels."""
+    return math.ceil(math.sqrt(frame.shape[0] * frame.shape[1] / pixels))
+
+
+def _gray(frame: Frame, factor: int) -> Plane:
+    """Reduced, in gray levels of 0 to 255."""
+    small = _reduced(frame, factor)
+    if small.ndim == 3:
+        small = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    return small.astype(np.float32) * np.float32(_DTYPES[frame.dtype])
+
+
+def _reduced(picture: Frame, factor: int) -> Frame:
+    height, width = picture.shape[0] // factor, picture.shape[1] // factor
+    whole = picture[: height * factor, : width * factor]  # the same factor both ways
+    return whole if factor == 1 else cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _equalised(picture: Plane) -> Plane:
+    """Detail of 2 to 8 pixels, divided by its own strength around; what is weaker than noise stays weak."""
+    detail = cv2.GaussianBlur(picture, (0, 0), _FINE) - cv2.GaussianBlur(picture, (0, 0), _COARSE)
+    power = cv2.GaussianBlur(detail * detail, (0, 0), _COARSE)
+    return detail / np.sqrt(power + np.float32(_NOISE**2))  # type: ignore[no-any-return]
+
+
+# --- Where to start ---------------------------------------------------------------------------------
+
+
+def _starts(first: Plane, second: Plane) -> Iterator[Matrix]:
+    yield np.eye(2, 3)
+    matched = _by_features(first, second)
+    if matched is not None:
+        yield matched
+
+
+def _by_features(first: Plane, second: Plane) -> Matrix | None:
+    """The similarity that at least 12 matches of SIFT features agree on, if there is one."""
+    sift = cv2.SIFT.create(_FEATURES)
+    points, words = sift.detectAndCompute(_bytes(first), None)
+    other_points, other_words = sift.detectAndCompute(_bytes(second), None)
+    if min(len(points), len(other_points)) < _MIN_MATCHES:
+        return None
+    pairs = [
+        best
+        for best, second_best in cv2.BFMatcher().knnMatch(words, other_words, k=2)
+        if best.distance < _RATIO * second_best.distance
+    ]
+    if len(pairs) < _MIN_MATCHES:
+        return None
+    here = np.array([points[pair.queryIdx].pt for pair in pairs])
+    there = np.array([other_points[pair.trainIdx].pt for pair in pairs])
+    cv2.setRNGSeed(0)
+    matrix, agree = cv2.estimateAffinePartial2D(here, there, ransacReprojThreshold=_RANSAC_PIXELS)
+    return np.asarray(matrix, np.float64) if matrix is not None and agree.sum() >= _MIN_MATCHES else None
+
+
+def _bytes(picture: Plane) -> NDArray[np.uint8]:
+    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+
+
+# --- Coarse to fine ---------------------------------------------------------------------------------
+
+
+def _refined(first: Plane, second: Plane, matrix: Matrix) -> tuple[Matrix, float]:
+    """A better matrix from a rough one, and how alike the pictures are under it: their correlation."""
+    for level in _LEVELS:
+        if level > 1 and min(first.shape) // level < _MIN_SIDE:
+            continue
+        pair = _Pair(_equalised(_reduced(first, level)), _equalised(_reduced(second, level)))
+        matrix = _enlarged(pair.fit(_enlarged(matrix, 1 / level)), level)
+    return matrix, pair.likeness(matrix)
+
+
+def _enlarged(matrix: Matrix, factor: float) -> Matrix:
+    """The same transform between pictures larger by a factor, whose pixels' centres lie elsewhere."""
+    offset = (factor - 1) / 2
+    shift = factor * matrix[:, 2] + offset * (1 - matrix[:, :2].sum(axis=1))
+    return np.column_stack([matrix[:, :2], shift])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pair:
+    """Two pictures of equal contrast and of one size."""
+
+    first: Plane
+    second: Plane
+
+    def fit(self, matrix: Matrix) -> Matrix:
+        """Gauss-Newton on the squared differences."""
+        for _ in range(_ITERATIONS):
+            step = self._step(matrix)
+            matrix = _composed(matrix, step, *self.first.shape)
+            if np.abs(step).max() < _CONVERGED:
+                break
+        return matrix
+
+    def _step(self, matrix: Matrix) -> Matrix:
+        """Right, down, growth and turn about the centre, each in pixels at half the longer side from it."""
+        warped, weight = self._warped(matrix)
+        mean = (self.first + warped) / 2
+        x, y = _from_centre(*self.first.shape)
+        dx, dy = (cv2.Sobel(mean, -1, *order, scale=1 / 8) for order in ((1, 0), (0, 1)))
+        slopes = np.stack([plane.ravel() for plane in (dx, dy, dx * x + dy * y, dy * x - dx * y)])
+        weighted = slopes * weight.ravel()
+        normal = (weighted @ slopes.T).astype(np.float64)
+        solution = np.linalg.lstsq(normal, weighted @ (self.first - warped).ravel(), rcond=1e-6)[0]
+        return np.asarray(solution, np.float64)
+
+    def likeness(self, matrix: Matrix) -> float:
+        """The correlation of what both show, -1 to 1; 0 where they share nothing."""
+        warped, weight = self._warped(matrix)
+        power = float((weight * self.first**2).sum()) * float((weight * warped**2).sum())
+        return float((weight * self.first * warped).sum()) / math.sqrt(power) if power > 0 else 0.0
+
+    def _warped(self, matrix: Matrix) -> tuple[Plane, Plane]:
+        """The second on the first, and 1 where both are well inside their picture, else 0."""
+        inside: Plane = np.zeros_like(self.first)
+        inside[_BORDER:-_BORDER, _BORDER:-_BORDER] = 1
+        size = self.first.shape[::-1]
+        flags = cv2.WARP_INVERSE_MAP
+        warped = cv2.warpAffine(self.second, matrix, size, flags=flags | cv2.INTER_CUBIC)
+        shown = cv2.warpAffine(inside, matrix, size, flags=flags | cv2.INTER_NEAREST)
+        return np.asarray(warped, np.float32), np.asarray(inside * shown, np.float32)
+
+
+def _from_centre(height: int, width: int) -> tuple[Plane, Plane]:
+    """Every pixel's x (1 x W) and y (H x 1) from the centre, in units of half the longer side."""
+    unit = max(height, width) / 2
+    x = (np.arange(width, dtype=np.float32) - (width - 1) / 2) / unit
+    y = (np.arange(height, dtype=np.float32) - (height - 1) / 2) / unit
+    return x[None].astype(np.float32), y[:, None].astype(np.float32)
+
+
+def _composed(matrix: Matrix, step: Matrix, height: int, width: int) -> Matrix:
+    """A step about the centre, then the matrix."""
+    right, down, growth, turn = step / [1, 1, max(height, width) / 2, max(height, width) / 2]
+    linear = np.array([[1 + growth, -turn], [turn, 1 + growth]])
+    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    shift = centre + np.array([right, down]) - linear @ centre
+    return np.column_stack([matrix[:, :2] @ linear, matrix[:, :2] @ shift + matrix[:, 2]])
+
+
+# --- The result -------------------------------------------------------------------------------------
+
+
+def _similarity(matrix: Matrix) -> Similarity:
+    cos, sin = matrix[0, 0], matrix[1, 0]
+    return Similarity(math.hypot(cos, sin), math.degrees(math.atan2(sin, cos)), *map(float, matrix[:, 2]))
+
+
+def _warped(frame: Frame, how: Similarity) -> Frame:
+    height, width = frame.shape[:2]
+    if how.displacement(height, width) < UNTOUCHED:
+        return frame
+    flags = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP
+    border = cv2.BORDER_REFLECT_101
+    warped = cv2.warpAffine(frame, how.matrix, (width, height), flags=flags, borderMode=border)
+    return np.clip(warped, 0, 1) if frame.dtype == np.float32 else warped

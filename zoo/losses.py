@@ -1,0 +1,68 @@
+"""What the networks are trained with: Eq. 3 to 5, and L1 and MSE to compare with.
+
+All compute in float32 and give one number for a batch. Pictures are N x C x H x W in [0, 1], `truth` first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch.nn.functional as F  # noqa: N812 - its usual name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+ALPHA = 6.0
+"""The paper's NPS6; it also has NPS8 and NPS10."""
+
+
+def cross_entropy(focus: Tensor, logit: Tensor) -> Tensor:
+    """Eq. 3, corrected: -mean[g log z_1 + (1 - g) log z_0], z_0 being the logit's sigmoid.
+
+    As printed, the equation pairs the focus map g with z_0; but by Eq. 1 frame 1 is sharp where g is 1.
+
+    Args:
+        focus: N x H x W or N x 1 x H x W: the index of the frame that is sharp there, 0 or 1.
+        logit: N x 1 x H x W, of frame 0 against frame 1.
+    """
+    logit = logit.float()
+    return F.binary_cross_entropy_with_logits(logit, 1 - focus.view_as(logit).float())
+
+
+def nps(truth: Tensor, predicted: Tensor, alpha: float = ALPHA) -> Tensor:
+    """Eq. 4: sum over channels of the mean of phi, and of the differences of least and largest values.
+
+    The range term looks at each picture of the batch by itself; the batch's loss is the pictures' mean.
+    """
+    truth, predicted = truth.float(), predicted.float()
+    values = phi(truth, predicted, alpha).mean((2, 3)).sum(1)
+    low = (truth.amin((2, 3)) - predicted.amin((2, 3))).abs().sum(1)
+    high = (truth.amax((2, 3)) - predicted.amax((2, 3))).abs().sum(1)
+    return (values + low + high).mean()
+
+
+def phi(truth: Tensor, predicted: Tensor, alpha: float = ALPHA) -> Tensor:
+    """Eq. 5: 2 / (exp(-alpha |y - y'|) + 1) - 1, value by value; a tanh neither overflows nor cancels."""
+    return ((truth.float() - predicted.float()).abs() * (alpha / 2)).tanh()
+
+
+def l1(truth: Tensor, predicted: Tensor) -> Tensor:
+    """Mean absolute difference."""
+    return F.l1_loss(predicted.float(), truth.float())
+
+
+def mse(truth: Tensor, predicted: Tensor) -> Tensor:
+    """Mean squared difference."""
+    return F.mse_loss(predicted.float(), truth.float())
+
+
+REGRESSION: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "nps6": lambda truth, predicted: nps(truth, predicted, 6.0),
+    "nps8": lambda truth, predicted: nps(truth, predicted, 8.0),
+    "nps10": lambda truth, predicted: nps(truth, predicted, 10.0),
+    "l1": l1,
+    "mse": mse,
+}
+"""Losses of HF-Reg by name: (truth, predicted) to a number."""

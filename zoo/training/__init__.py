@@ -1,0 +1,1 @@
+"""Training the networks from shards or straight from COCO."""

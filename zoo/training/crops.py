@@ -1,0 +1,120 @@
+"""From a scene to a training crop: a window in which both frames are sharp somewhere, then augmentation."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+import mfsynth
+from mfsynth.synthesis.capture import capture, sensor_noise
+
+if TYPE_CHECKING:
+    from mfsynth.sample import FocusMap, Picture, Scene
+    from zoo.training.options import TrainOptions
+
+_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crop:
+    """Two frames and the truth, side x side x 3 uint8 each, and the focus map, side x side."""
+
+    frames: tuple[Picture, ...]
+    focus: FocusMap
+    gt: Picture
+
+
+def make_crop(scene: Scene, options: TrainOptions, rng: np.random.Generator) -> Crop:
+    """Choose a window, render it alone, and augment it as the options say."""
+    sample = mfsynth.render(scene, choose_window(scene.focus(), options.crop, rng))
+    crop = filled(Crop(sample.frames, sample.focus, sample.gt), options.crop)
+    turns = int(rng.integers(4)) if options.rotate else 0
+    flips = bool(rng.integers(2)) if options.mirror else False
+    crop = turned(crop, turns, flips)
+    if options.exposure:
+        crop = exposed(crop, rng.uniform(-options.exposure, options.exposure))
+    return Crop(disturbed(crop.frames, options.noise, options.capture, rng), crop.focus, crop.gt)
+
+
+def disturbed(
+    frames: tuple[Picture, ...], noise: tuple[float, float], camera: bool, rng: np.random.Generator
+) -> tuple[Picture, ...]:
+    """Frames with noise of one drawn standard deviation, each with its own; then what a camera adds."""
+    if noise[1] > 0:
+        sigma = 255 * rng.uniform(*noise)
+        frames = tuple(sensor_noise(frame, sigma, rng) for frame in frames)
+    return capture(frames, rng) if camera else frames
+
+
+def choose_window(focus: FocusMap, side: int, rng: np.random.Generator) -> mfsynth.Window:
+    """A window of `side` (or of the picture, where that is smaller) that holds both values of the focus map.
+
+    Uniform among such windows in most pictures; where a few draws find none, around a random edge of the map.
+    """
+    height, width = focus.shape
+    high, wide = min(side, height), min(side, width)
+    for _ in range(_TRIES):
+        top, left = int(rng.integers(height - high + 1)), int(rng.integers(width - wide + 1))
+        if _has_both(focus[top : top + high, left : left + wide]):
+            break
+    else:
+        rows, columns = np.nonzero(focus[:, 1:] != focus[:, :-1])
+        if not len(rows):
+            rows, columns = np.nonzero(focus[1:] != focus[:-1])
+        if len(rows):
+            edge = int(rng.integers(len(rows)))
+            top = _around(int(rows[edge]), high, height, rng)
+            left = _around(int(columns[edge]), wide, width, rng)
+    return mfsynth.Window(top, left, high, wide)
+
+
+def filled(crop: Crop, side: int) -> Crop:
+    """A crop of a picture smaller than `side`, mirrored at its border up to that."""
+    height, width = crop.focus.shape
+    if (height, width) == (side, side):
+        return crop
+    below, right = side - height, side - width
+
+    def fill(array: np.ndarray) -> np.ndarray:
+        return np.pad(array, [(0, below), (0, right), (0, 0)][: array.ndim], "reflect")
+
+    return Crop(tuple(fill(frame) for frame in crop.frames), fill(crop.focus), fill(crop.gt))
+
+
+def turned(crop: Crop, turns: int, flips: bool) -> Crop:
+    """A crop turned by so many times 90 degrees, then mirrored or not."""
+
+    def turn(array: np.ndarray) -> np.ndarray:
+        array = np.rot90(array, turns)
+        return np.ascontiguousarray(array[:, ::-1] if flips else array)
+
+    return Crop(tuple(turn(frame) for frame in crop.frames), turn(crop.focus), turn(crop.gt))
+
+
+def exposed(crop: Crop, stops: float) -> Crop:
+    """A crop with another exposure: linear light times 2^stops (sRGB taken as gamma 2.2), saturated."""
+    levels = np.arange(256) * 2.0 ** (stops / 2.2)
+    table = np.rint(levels).clip(0, 255).astype(np.uint8)
+    frames = tuple(cv2.LUT(frame, table) for frame in crop.frames)
+    return Crop(frames, crop.focus, cv2.LUT(crop.gt, table))  # type: ignore[arg-type]
+
+
+def draws(*words: object) -> np.random.Generator:
+    """A random stream of its own for what the words name."""
+    digest = hashlib.sha256(" ".join(map(str, words)).encode()).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
+
+
+def _has_both(focus: FocusMap) -> bool:
+    low, high, _, _ = cv2.minMaxLoc(focus)
+    return low != high
+
+
+def _around(place: int, length: int, total: int, rng: np.random.Generator) -> int:
+    """Where a window begins that holds `place` and its neighbour and lies inside."""
+    low, high = max(0, place + 2 - length), min(place, total - length)
+    return int(rng.integers(low, high + 1)) if low < high else min(max(low, 0), total - length)

@@ -1,0 +1,504 @@
+"""The training itself: steps, checkpoints, validation. Accelerate carries devices, precision, processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import platform
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from mfsynth.errors import OutputError
+from zoo.errors import TrainingError
+from zoo.folder import TRAINING, WEIGHTS, save_folder, weights_of
+from zoo.hourglass import Hourglass
+from zoo.losses import REGRESSION, cross_entropy
+from zoo.training import checkpoint as checkpoints
+from zoo.training.checkpoint import Checkpoint, State
+from zoo.training.data import Batches, Position, loader
+from zoo.training.record import Record
+from zoo.training.sources import open_source
+from zoo.training.validation import Scores, validate, validation_crops
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from zoo.training.crops import Crop
+    from zoo.training.data import Batch
+    from zoo.training.options import TrainOptions
+    from zoo.training.sources import Source, SourceSpec
+
+CHECKPOINTS = "checkpoints"
+KEPT = "weights"
+LOG_EVERY = 10
+"""Steps."""
+_MIXED = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRun:
+    """How a training is carried out.
+
+    Args:
+        data: Sources to train on.
+        out: Folder to make.
+        validation: Sources to validate on; none given, one image in twenty of `data` is held out for it.
+        workers: Loader workers of each process; 0 makes batches in the process itself.
+        resume: Go on from the last checkpoint.
+        overwrite: Remove what another training left in `out`.
+        cpu: Train on the CPU even where there is an accelerator.
+        say: Told what takes a while.
+        progress: Told of steps done and to do, and of the loss.
+    """
+
+    data: tuple[SourceSpec, ...]
+    out: Path
+    validation: tuple[SourceSpec, ...] = ()
+    workers: int = 1
+    resume: bool = False
+    overwrite: bool = False
+    cpu: bool = False
+    say: Callable[[str], None] = lambda _: None
+    progress: Callable[[int, int, float], None] = lambda _done, _total, _loss: None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """What a training did.
+
+    Attributes:
+        steps: Steps done in all, of `total`.
+        seconds: Time spent in all.
+        waiting: Part of this run's time that steps waited for data.
+        scores: The last validation, by kind.
+        stopped: Whether it was asked to stop before the end.
+    """
+
+    steps: int
+    total: int
+    seconds: float
+    waiting: float
+    scores: dict[str, Scores]
+    stopped: bool
+
+
+def train(options: TrainOptions, run: TrainRun) -> TrainReport:
+    """Train a network to the end, or until it is asked to stop (SIGINT, SIGTERM), which saves first.
+
+    Every process of a distributed training calls this.
+
+    Raises:
+        OutputError: If the folder holds a training already, or cannot be written.
+        TrainingError: If there is nothing to go on from, the data is another, or the loss is not finite.
+        MfsynthError: If the data is missing or broken.
+    """
+    accelerator = Accelerator(mixed_precision=_MIXED[options.precision], cpu=run.cpu)
+    last = _prepare_folder(run, accelerator)
+    sources = [(open_source(spec, options.seed), spec.weight) for spec in run.data]
+    held = [open_source(spec, options.seed) for spec in run.validation] or [each for each, _ in sources]
+    crops = validation_crops(held, options) if accelerator.is_main_process else {}
+    fingerprint = _fingerprint(options, sources)
+    if last and last.state.options != fingerprint:
+        raise TrainingError(
+            f"the checkpoint in {run.out} is of a training with other options or other data",
+            "give the same, or train into another folder",
+        )
+    training = _Training(options, run, accelerator, last, crops, _total_steps(options, sources, accelerator))
+    with training.stopping():
+        stopped = training.run_steps(fingerprint)
+    report = training.report(stopped)
+    if accelerator.is_main_process:
+        training.finish(report, [{**source.fingerprint(), "weight": weight} for source, weight in sources])
+    accelerator.wait_for_everyone()
+    return report
+
+
+class _Training:
+    """The objects of a training that is under way."""
+
+    def __init__(
+        self,
+        options: TrainOptions,
+        run: TrainRun,
+        accelerator: Accelerator,
+        last: Checkpoint | None,
+        crops: dict[str, list[Crop]],
+        total: int,
+    ) -> None:
+        self.options, self.folder, self.accelerator = options, run, accelerator
+        self.crops, self.total = crops, total
+        torch.manual_seed(options.seed)
+        model = Hourglass(options.model)
+        if options.channels_last:
+            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimizer = _optimizer(options, model)
+        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        self.ema = (
+            AveragedModel(self.plain, multi_avg_fn=get_ema_multi_avg_fn(options.ema)) if options.ema else None
+        )
+        self.state = State(0, 0, [], 0.0, "", {})
+        if last:
+            self._restore(last)
+        self.record = Record(run.out, self.state.step) if accelerator.is_main_process else None
+        self.scores: dict[str, Scores] = {}
+        self.spent = self.waited = 0.0
+        self.stop = False
+
+    @property
+    def plain(self) -> Hourglass:
+        """The network without what distributes it."""
+        return self.accelerator.unwrap_model(self.model)  # type: ignore[no-any-return]
+
+    @property
+    def best(self) -> Hourglass:
+        """The network to keep: the averaged one, if there is one."""
+        return cast("Hourglass", self.ema.module) if self.ema else self.plain
+
+    # --- steps
+
+    def run_steps(self, fingerprint: str) -> bool:
+        """Train until the end or a signal; say whether it was a signal."""
+        positions = dict(enumerate(self._positions()))
+        begun, step = self.state.begun, self.state.step
+        batches = self._batches(list(positions.values()), begun)
+        started, seconds = time.perf_counter(), self.state.seconds
+        losses: list[float] = []
+        since, waited = started, 0.0
+        while step < self.total and not self._asked_to_stop():
+            for group in self.optimizer.param_groups:
+                group["lr"] = learning_rate(self.options, step, self.total)
+            loss, waiting, taken = self._step(batches)
+            positions |= taken
+            begun += self.options.accumulate
+            step, waited = step + 1, waited + waiting
+            losses.append(self._checked(loss, step))
+            now = time.perf_counter()
+            self.spent, self.waited = now - started, self.waited + waiting
+            self.state = State(step, begun, [list(positions.values())], seconds + self.spent, fingerprint, {})
+            if step % LOG_EVERY == 0 or step == self.total:
+                self._log(step, losses, now - since, waited)
+                losses, since, waited = [], now, 0.0
+            if step % self.options.validate_every == 0 or step == self.total:
+                self.validate(step)
+                since = time.perf_counter()
+            if step % self.options.checkpoint_every == 0:
+                self.save()
+            self._keep(step)
+        if self.spent and step < self.total:
+            self.save()
+        return step < self.total
+
+    def _step(self, batches: Iterator[Batch]) -> tuple[Tensor, float, dict[int, Position]]:
+        """One optimizer step: its loss, the seconds that it waited for data, where the workers stand."""
+        total = torch.zeros((), device=self.accelerator.device)
+        waiting, taken = 0.0, {}
+        count = self.options.accumulate
+        for number in range(count):
+            before = time.perf_counter()
+            batch = next(batches)
+            waiting += time.perf_counter() - before
+            taken[batch.worker] = batch.position
+            with self._syncing(last=number + 1 == count), self.accelerator.autocast():
+                loss = self._loss(batch) / count
+                self.accelerator.backward(loss)
+            total += loss.detach()
+        if self.options.clip:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), self.options.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.ema:
+            self.ema.update_parameters(self.plain)
+        return total, waiting, taken
+
+    def _syncing(self, last: bool) -> Any:
+        """Processes add their gradients up in the last minibatch of a step alone."""
+        from contextlib import nullcontext
+
+        return nullcontext() if last else self.accelerator.no_sync(self.model)
+
+    def _loss(self, batch: Batch) -> Tensor:
+        a, b, focus, gt = to_device(batch, self.accelerator.device, self.options)
+        output = self.model(a, b)
+        if self.options.model.task == "seg":
+            return cross_entropy(focus, output)
+        return REGRESSION[self.options.loss](gt, output)
+
+    def _checked(self, loss: Tensor, step: int) -> float:
+        """The loss over all processes, if it is a number."""
+        if self.accelerator.num_processes > 1:
+            loss = self.accelerator.reduce(loss, "mean")
+        value = loss.item()
+        if not math.isfinite(value):
+            saved = checkpoints.found(self.folder.out / CHECKPOINTS)
+            good = f"the last good checkpoint is {saved[-1]}" if saved else "there is no checkpoint yet"
+            raise TrainingError(f"the loss of step {step} is {value}; {good}", "lower lr, or set clip")
+        return value
+
+    def _log(self, step: int, losses: Sequence[float], seconds: float, waited: float) -> None:
+        mean = sum(losses) / len(losses)
+        if self.record:
+            pairs = (
+                len(losses) * self.options.pairs * self.options.accumulate * self.accelerator.num_processes
+            )
+            self.record.step(
+                step,
+                loss=mean,
+                lr=self.optimizer.param_groups[0]["lr"],
+                seconds=self.state.seconds,
+                waiting=waited / seconds,
+                pairs_per_second=pairs / seconds,
+            )
+        self.folder.progress(step, self.total, mean)
+
+    def _batches(self, positions: list[Position], begun: int) -> Iterator[Batch]:
+        workers = max(self.folder.workers, 1)
+        return loader(
+            Batches(
+                self.folder.data,
+                self.options,
+                rank=self.accelerator.process_index,
+                ranks=self.accelerator.num_processes,
+                workers=workers,
+                begun=begun,
+                positions=positions,
+            ),
+            self.folder.workers,
+        )
+
+    def _positions(self) -> list[Position]:
+        """Where this process's workers stand."""
+        workers = max(self.folder.workers, 1)
+        saved = self.state.positions
+        if not saved:
+            return [Position()] * workers
+        if len(saved) != self.accelerator.num_processes or len(saved[0]) != workers:
+            raise TrainingError(
+                f"the checkpoint is of {len(saved)} processes with {len(saved[0])} loader workers each",
+                "go on with the same numbers",
+            )
+        return saved[self.accelerator.process_index]
+
+    # --- validation, checkpoints, results
+
+    def validate(self, step: int) -> None:
+        """Score the network on the held-out pairs; the main process does it, the others wait."""
+        if self.record:
+            for kind, crops in self.crops.items():
+                self.scores[kind], rows = validate(self.best, crops, self.options)
+                self.record.scores(step, kind, self.scores[kind], rows)
+        self.accelerator.wait_for_everyone()
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        positions = gather_object(self.state.positions)
+        scaler = self.accelerator.scaler
+        if self.record:
+            state = State(**{**_fields(self.state), "positions": positions})
+            if scaler is not None:
+                state = State(**{**_fields(state), "scaler": scaler.state_dict()})
+            checkpoints.save(
+                self.folder.out / CHECKPOINTS,
+                Checkpoint(
+                    state,
+                    weights_of(self.plain),
+                    checkpoints.optimizer_tensors(self.optimizer),
+                    weights_of(self.best) if self.ema else {},
+                ),
+            )
+        self.accelerator.wait_for_everyone()
+
+    def _restore(self, last: Checkpoint) -> None:
+        self.plain.load_state_dict(last.model)
+        checkpoints.restore_optimizer(self.optimizer, last.optimizer)
+        if self.ema:
+            self.ema.module.load_state_dict(last.ema)
+            self.ema.n_averaged.fill_(last.state.step)
+        if last.state.scaler and self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(last.state.scaler)
+        self.state = last.state
+
+    def _keep(self, step: int) -> None:
+        """Keep the weights of this epoch, where the options ask for it."""
+        every = self.options.keep_every
+        per_epoch = self.total / self.options.epochs if self.options.epochs and every else 0
+        if (
+            not self.record
+            or not per_epoch
+            or int(step / per_epoch / every) == int((step - 1) / per_epoch / every)
+        ):
+            return
+        epoch = int(step / per_epoch)
+        training = {"options": self.options.to_json(), "step": step, "epoch": epoch}
+        save_folder(self.folder.out / KEPT / f"epoch-{epoch:05d}", self.best, training)
+
+    def report(self, stopped: bool) -> TrainReport:
+        """What was done."""
+        waiting = self.waited / self.spent if self.spent else 0.0
+        return TrainReport(self.state.step, self.total, self.state.seconds, waiting, self.scores, stopped)
+
+    def finish(self, report: TrainReport, data: list[dict[str, Any]]) -> None:
+        """Draw the curve; at the end also write the network's folder, and remove the checkpoints."""
+        assert self.record is not None
+        self.record.curve()
+        self.record.close()
+        if report.stopped:
+            return
+        training = {
+            "format": 1,
+            "options": self.options.to_json(),
+            "data": data,
+            "steps": report.steps,
+            "seconds": round(report.seconds, 1),
+            "processes": self.accelerator.num_processes,
+            "device": _device_name(self.accelerator.device),
+            "versions": _versions(),
+            "validation": {kind: asdict(scores) for kind, scores in report.scores.items()},
+        }
+        save_folder(self.folder.out, self.best, training)
+        shutil.rmtree(self.folder.out / CHECKPOINTS, ignore_errors=True)
+
+    # --- signals
+
+    @contextmanager
+    def stopping(self) -> Iterator[None]:
+        """Let SIGINT and SIGTERM end the training after the step that is under way."""
+        signals = (signal.SIGINT, signal.SIGTERM)
+        before = [signal.signal(number, self._on_signal) for number in signals]
+        try:
+            yield
+        finally:
+            for number, handler in zip(signals, before, strict=True):
+                signal.signal(number, handler)
+
+    def _on_signal(self, *_: object) -> None:
+        self.stop = True
+        self.folder.say("stopping after this step; a second signal stops at once")
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _asked_to_stop(self) -> bool:
+        """Whether any process was."""
+        if self.accelerator.num_processes == 1:
+            return self.stop
+        flag = torch.tensor(float(self.stop), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(flag, "sum").item() > 0)
+
+
+def learning_rate(options: TrainOptions, step: int, total: int) -> float:
+    """The learning rate of a step: a linear rise, then constant, or half a cosine down to 0."""
+    rise = min(1.0, (step + 1) / options.warmup) if options.warmup else 1.0
+    if options.schedule == "constant":
+        return options.lr * rise
+    done = max(0, step - options.warmup) / max(1, total - options.warmup)
+    return options.lr * rise * (1 + math.cos(math.pi * done)) / 2
+
+
+def to_device(
+    batch: Batch, device: torch.device, options: TrainOptions
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Frames, focus map and truth of a batch as floats in [0, 1], pairs followed by their reversals if asked.
+
+    Returns:
+        a, b: N x 3 x S x S; focus: N x 1 x S x S; truth: N x 3 x S x S.
+    """
+    layout = torch.channels_last if options.channels_last else torch.contiguous_format
+    frames = batch.frames.to(device, non_blocking=True).float() / 255
+    a, b = (frames[:, k].contiguous(memory_format=layout) for k in (0, 1))
+    focus = batch.focus.to(device, non_blocking=True).float()[:, None]
+    gt = batch.gt.to(device, non_blocking=True).float() / 255
+    if options.both_orders:
+        a, b = torch.cat([a, b]), torch.cat([b, a])
+        focus, gt = torch.cat([focus, 1 - focus]), torch.cat([gt, gt])
+    return a, b, focus, gt
+
+
+def _optimizer(options: TrainOptions, model: Hourglass) -> torch.optim.Optimizer:
+    if options.optimizer == "adam":
+        return torch.optim.Adam(model.parameters(), lr=options.lr)
+    return torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=options.weight_decay)
+
+
+def _averaged(options: TrainOptions, model: Hourglass) -> AveragedModel | None:
+    if not options.ema:
+        return None
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(options.ema))  # type: ignore[no-untyped-call]
+
+
+def _total_steps(
+    options: TrainOptions, sources: Sequence[tuple[Source, float]], accelerator: Accelerator
+) -> int:
+    if options.steps:
+        return options.steps
+    samples = sum(len(source) for source, _ in sources)
+    return math.ceil(options.epochs * samples / _pairs_per_step(options, accelerator))
+
+
+def _pairs_per_step(options: TrainOptions, accelerator: Accelerator) -> int:
+    return options.pairs * options.accumulate * int(accelerator.num_processes)
+
+
+def _prepare_folder(run: TrainRun, accelerator: Accelerator) -> Checkpoint | None:
+    """Make the folder, or find the checkpoint to go on from."""
+    saved = checkpoints.found(run.out / CHECKPOINTS)
+    finished = (run.out / WEIGHTS).exists()
+    if run.resume:
+        if finished:
+            raise TrainingError(f"the training in {run.out} is finished", "train into another folder")
+        if not saved:
+            raise TrainingError(f"there is no checkpoint in {run.out}", "start without --resume")
+        return checkpoints.load(saved[-1])
+    if (finished or saved) and not run.overwrite:
+        raise OutputError(
+            f"{run.out} holds a training", "give another --out, --resume an interrupted one, or --overwrite"
+        )
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        _clear(run.out)
+    accelerator.wait_for_everyone()
+    return None
+
+
+def _clear(out: Path) -> None:
+    """Make the folder and remove what another training left there, by name."""
+    for folder in (CHECKPOINTS, KEPT, "samples", "events"):
+        shutil.rmtree(out / folder, ignore_errors=True)
+    for name in (WEIGHTS, TRAINING):
+        (out / name).unlink(missing_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make {out}: {error.strerror}") from error
+
+
+def _fingerprint(options: TrainOptions, sources: Sequence[tuple[Source, float]]) -> str:
+    data = [[source.fingerprint(), weight] for source, weight in sources]
+    return hashlib.sha256(json.dumps([options.to_json(), data], sort_keys=True).encode()).hexdigest()
+
+
+def _fields(state: State) -> dict[str, Any]:
+    return {name: getattr(state, name) for name in State.__slots__}
+
+
+def _versions() -> dict[str, str]:
+    packages = ("mfsynth", "torch", "numpy", "opencv-python-headless", "webdataset", "accelerate")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type}, {torch.get_num_threads()} threads"

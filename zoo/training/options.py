@@ -1,0 +1,170 @@
+"""TrainOptions: every number of a training, in JSON and back; and the presets."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
+
+import msgspec
+
+from zoo.errors import ConfigError
+from zoo.hourglass import Config
+from zoo.losses import REGRESSION
+
+Kind = Literal["hf-seg", "hf-reg", "noisy-hf-reg"]
+Optimizer = Literal["adam", "adamw"]
+Schedule = Literal["constant", "cosine"]
+Precision = Literal["fp32", "bf16", "fp16"]
+
+KINDS: tuple[Kind, ...] = ("hf-seg", "hf-reg", "noisy-hf-reg")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions:
+    """What decides the weights that a training ends with, data and seed of the process aside.
+
+    Args:
+        model: The network.
+        loss: seg: `cross-entropy`; reg: `nps6`, `nps8`, `nps10`, `l1` or `mse`.
+        optimizer: `adam` or `adamw`, with PyTorch's betas.
+        lr: Learning rate, at its highest.
+        weight_decay: Of AdamW.
+        schedule: `constant`, or `cosine` down to nothing.
+        warmup: Steps in which the learning rate rises.
+        steps: Optimizer steps; 0 takes `epochs`.
+        epochs: Passes over the data, where `steps` is 0.
+        pairs: Pairs in a minibatch, per process.
+        reversals: Follow each pair by its reversal in the same minibatch. `odd` networks learn the same
+            without.
+        accumulate: Minibatches per optimizer step.
+        clip: Largest norm of the gradient; 0 is off.
+        crop: Side of the square crops, in pixels.
+        mirror: Mirror crops at random.
+        rotate: Turn crops by a multiple of 90 degrees at random.
+        exposure: Largest change of exposure, in stops up or down, both frames and truth alike; 0 is off.
+        noise: Least and largest standard deviation of noise added to each frame, in units of full range,
+            drawn per sample, independent per frame; the truth stays clean. (0, 0) is off.
+        capture: Add what a camera adds (`mfsynth.synthesis.capture`).
+        precision: Of the arithmetic; weights are float32 throughout.
+        channels_last: Memory layout.
+        ema: Decay of the averaged weights per step; 0 is off.
+        seed: Of weights, order of the data, crops and augmentation.
+        validate_every: Steps.
+        checkpoint_every: Steps.
+        keep_every: Epochs after which weights are kept beside the last; 0 keeps none.
+
+    Raises:
+        ConfigError: If a value makes no sense.
+    """
+
+    model: Config
+    loss: str
+    optimizer: Optimizer = "adamw"
+    lr: float = 1e-3
+    weight_decay: float = 0.01
+    schedule: Schedule = "cosine"
+    warmup: int = 100
+    steps: int = 2000
+    epochs: int = 0
+    pairs: int = 8
+    reversals: bool = True
+    accumulate: int = 1
+    clip: float = 1.0
+    crop: int = 160
+    mirror: bool = True
+    rotate: bool = True
+    exposure: float = 0.5
+    noise: tuple[float, float] = (0.0, 0.0)
+    capture: bool = True
+    precision: Precision = "bf16"
+    channels_last: bool = True
+    ema: float = 0.0
+    seed: int = 0
+    validate_every: int = 250
+    checkpoint_every: int = 250
+    keep_every: int = 0
+
+    def __post_init__(self) -> None:
+        losses = ("cross-entropy",) if self.model.task == "seg" else tuple(REGRESSION)
+        rules = {
+            "loss": (self.loss in losses, f"one of {', '.join(losses)}"),
+            "optimizer": (self.optimizer in ("adam", "adamw"), "adam or adamw"),
+            "lr": (0 < self.lr <= 1, "above 0, 1 at most"),
+            "weight_decay": (0 <= self.weight_decay <= 1, "from 0 to 1"),
+            "schedule": (self.schedule in ("constant", "cosine"), "constant or cosine"),
+            "warmup": (self.warmup >= 0, "0 or more"),
+            "steps": (self.steps >= 0 and bool(self.steps or self.epochs), "1 or more, or give epochs"),
+            "epochs": (self.epochs >= 0, "0 or more"),
+            "pairs": (self.pairs >= 1, "1 or more"),
+            "accumulate": (self.accumulate >= 1, "1 or more"),
+            "clip": (self.clip >= 0, "0 (off) or more"),
+            "crop": (self.crop >= 16, "16 or more"),
+            "exposure": (0 <= self.exposure <= 3, "from 0 to 3"),
+            "noise": (0 <= self.noise[0] <= self.noise[1] <= 1, "two rising numbers from 0 to 1"),
+            "precision": (self.precision in ("fp32", "bf16", "fp16"), "fp32, bf16 or fp16"),
+            "ema": (0 <= self.ema < 1, "from 0 (off) to below 1"),
+            "seed": (0 <= self.seed < 1 << 63, "from 0 to 2^63 - 1"),
+            "validate_every": (self.validate_every >= 1, "1 or more"),
+            "checkpoint_every": (self.checkpoint_every >= 1, "1 or more"),
+            "keep_every": (self.keep_every >= 0, "0 (none) or more"),
+        }
+        for name, (holds, rule) in rules.items():
+            if not holds:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}, it must be {rule}")
+
+    @property
+    def both_orders(self) -> bool:
+        """Whether reversals are computed: `odd` networks have the same gradient from either order."""
+        return self.reversals and self.model.architecture != "odd"
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        return {**asdict(self), "model": self.model.to_json(), "noise": list(self.noise)}
+
+    @staticmethod
+    def from_json(values: dict[str, Any]) -> TrainOptions:
+        """The options that `to_json` gave.
+
+        Raises:
+            ConfigError: If there are unknown names, or values that make no sense.
+        """
+        unknown = sorted(values.keys() - {each.name for each in fields(TrainOptions)})
+        if unknown:
+            raise ConfigError(f"unknown training options {', '.join(unknown)}", "update mfsynth")
+        try:
+            return msgspec.convert({**values, "model": Config.from_json(values["model"])}, TrainOptions)
+        except (KeyError, msgspec.ValidationError) as error:
+            raise ConfigError(f"the training options are malformed: {error}") from error
+
+    def override(self, settings: dict[str, str]) -> TrainOptions:
+        """These options with some set from text: by name, the network's with `model.` in front.
+
+        Raises:
+            ConfigError: If a name is unknown or a value makes no sense.
+        """
+        own: dict[str, str] = {}
+        network: dict[str, str] = {}
+        for name, text in settings.items():
+            (network if name.startswith("model.") else own)[name.removeprefix("model.")] = text
+        model = replace(self.model, **_parse(Config, self.model, network)) if network else self.model
+        return replace(self, model=model, **_parse(TrainOptions, self, own))
+
+
+def _parse(kind: type, current: object, settings: dict[str, str]) -> dict[str, Any]:
+    """Text to values of a dataclass's fields; two numbers are separated by a comma."""
+    parsed: dict[str, Any] = {}
+    for name, text in settings.items():
+        if name == "model" or name not in {each.name for each in fields(kind)}:
+            known = ", ".join(each.name for each in fields(kind) if each.name != "model")
+            raise ConfigError(f"there is no setting {name!r}", f"known: {known}")
+        now = getattr(current, name)
+        pair = isinstance(now, tuple)
+        try:
+            parsed[name] = msgspec.convert(
+                text.split(",") if pair else text,
+                tuple[float, float] if pair else type(now),
+                strict=False,
+            )
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"{name} is {text!r}: {error}") from error
+    return parsed

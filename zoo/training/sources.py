@@ -1,0 +1,289 @@
+"""Where training scenes come from: shards through webdataset, or COCO live; one source or a mixture."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from itertools import islice
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import webdataset
+
+import mfsynth
+from zoo.errors import TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from mfsynth.live import Live
+    from mfsynth.sample import Scene
+    from mfsynth.shards.reader import DataSet
+
+HELD_OUT = 20
+"""One image in so many is held out for validation, chosen by its id: the same in every run and data set."""
+_BUFFER = 256
+"""Samples in webdataset's shuffling buffer, undecoded."""
+_WEIGHT = re.compile(r"(?P<location>.+)@(?P<weight>\d+(\.\d+)?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """One of several readers that share the data: a process of the training, and a loader worker in it."""
+
+    rank: int = 0
+    ranks: int = 1
+    worker: int = 0
+    workers: int = 1
+
+    @property
+    def number(self) -> int:
+        """Which of all readers this is."""
+        return self.rank * self.workers + self.worker
+
+    @property
+    def total(self) -> int:
+        """Number of readers."""
+        return self.ranks * self.workers
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """A source as the command line names it: `coco:DIR:SPLIT`, or a folder or URL of shards; `@2` weighs it.
+
+    `weight` says how often each of its samples comes, against other sources' samples.
+    """
+
+    location: str
+    weight: float = 1.0
+
+    @staticmethod
+    def parse(text: str) -> SourceSpec:
+        """Read a source's name.
+
+        >>> SourceSpec.parse("coco:data:train2017@2")
+        SourceSpec(location='coco:data:train2017', weight=2.0)
+        """
+        match = _WEIGHT.fullmatch(text)
+        spec = SourceSpec(match["location"], float(match["weight"])) if match else SourceSpec(text)
+        if spec.weight <= 0:
+            raise TrainingError(f"the weight of {spec.location} is {spec.weight}", "give one above 0")
+        return spec
+
+
+def held_out(image_id: int) -> bool:
+    """Whether an image is kept for validation."""
+    return hashlib.sha256(f"held out {image_id}".encode()).digest()[0] * HELD_OUT < 256
+
+
+class Source(ABC):
+    """Scenes to train with, without those held out."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of samples in an epoch, over all readers; an estimate, for it may count a few held out."""
+
+    @abstractmethod
+    def epoch(self, epoch: int, reader: Reader, skip: int) -> Iterator[tuple[int, Scene]]:
+        """One reader's scenes of an epoch, after `skip` places, each with the place that follows it."""
+
+    @abstractmethod
+    def validation(self) -> Iterator[Scene]:
+        """The scenes held out, in an order that does not change."""
+
+    @abstractmethod
+    def fingerprint(self) -> dict[str, Any]:
+        """What the data is, as JSON's own types."""
+
+
+class LiveSource(Source):
+    """A COCO split, synthesized live: epoch e brings each image's variant e."""
+
+    def __init__(self, folder: str, split: str, seed: int) -> None:
+        stream: Live[Scene] = mfsynth.synthesize(folder, split, seed, shuffle=seed, render=False)
+        self.folder, self.split, self.seed = folder, split, seed
+        self.kept = stream.select(lambda image: not held_out(image.id))
+        self.held = stream.select(lambda image: held_out(image.id))
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def epoch(self, epoch: int, reader: Reader, skip: int) -> Iterator[tuple[int, Scene]]:
+        """Places are those of this reader's own: every `readers`-th of the epoch's order."""
+        stream = self.kept.at(epoch)
+        places = range(reader.number, len(stream), reader.total)
+        for number, place in enumerate(places[skip:], skip + 1):
+            for scene in stream.read(place, place + 1):  # none, if its files are unusable
+                yield number, scene
+
+    def validation(self) -> Iterator[Scene]:
+        """Variant 0 of each image held out."""
+        return iter(self.held.at(0))
+
+    def fingerprint(self) -> dict[str, Any]:
+        """The options of the synthesis and the ids of the images."""
+        images = sorted(entry.image.id for entry in self.kept.entries)
+        return {
+            "source": f"coco:{self.split}",
+            "options": self.kept.options.fingerprint,
+            "images": len(images),
+            "ids": hashlib.sha256(json.dumps(images).encode()).hexdigest(),
+        }
+
+
+class ShardSource(Source):
+    """A data set of shards of either store, read, split among readers and shuffled by webdataset."""
+
+    def __init__(self, location: str, seed: int) -> None:
+        self.data: DataSet[Scene] = mfsynth.open(location, render=False)
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def epoch(self, epoch: int, reader: Reader, skip: int) -> Iterator[tuple[int, Scene]]:
+        """Whole shards are shared out where there are enough of them, else the samples of each."""
+        rng = Random(f"shuffle {self.seed} {epoch} {reader.number}")
+        samples = self.samples(self._shard_order(epoch), reader)
+        shuffled = webdataset.shuffle(_BUFFER, initial=_BUFFER, rng=rng)(samples)
+        for number, sample in enumerate(islice(shuffled, skip, None), skip + 1):
+            yield number, mfsynth.decode(sample)
+
+    def samples(self, shards: list[int], reader: Reader) -> Iterator[dict[str, Any]]:
+        """This reader's samples of some shards, undecoded, without those held out."""
+        whole = len(shards) >= reader.total
+        mine: Iterable[int] = iter(shards)
+        if whole:
+            with _as(reader):
+                mine = list(webdataset.split_by_worker(webdataset.split_by_node(mine)))
+        samples = self._samples(mine)
+        if not whole:
+            samples = islice(samples, reader.number, None, reader.total)
+        return (sample for sample in samples if not held_out(_image_id(sample)))
+
+    def validation(self) -> Iterator[Scene]:
+        """The samples held out, in the manifest's order."""
+        for sample in self._samples(range(len(self.data.manifest.shards))):
+            if held_out(_image_id(sample)):
+                yield mfsynth.decode(sample)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """The hash of all shards' hashes."""
+        hashes = [shard.sha256 for shard in self.data.manifest.shards]
+        return {
+            "source": f"shards:{self.data.manifest.split}",
+            "samples": len(self),
+            "shards": hashlib.sha256(json.dumps(hashes).encode()).hexdigest(),
+        }
+
+    def _shard_order(self, epoch: int) -> list[int]:
+        shards = list(range(len(self.data.manifest.shards)))
+        Random(f"shards {self.seed} {epoch}").shuffle(shards)
+        return shards
+
+    def _samples(self, shards: Iterable[int]) -> Iterator[dict[str, Any]]:
+        members = webdataset.tariterators.tar_file_expander(self._streams(shards))
+        return webdataset.tariterators.group_by_keys(members)  # type: ignore[no-any-return]
+
+    def _streams(self, shards: Iterable[int]) -> Iterator[dict[str, Any]]:
+        """Shards opened by mfsynth's storage: webdataset's own opener runs names as shell commands."""
+        for number in shards:
+            with self.data.open_shard(number) as stream:
+                yield {"url": self.data.manifest.shards[number].name, "stream": stream}
+
+
+def open_source(spec: SourceSpec, seed: int) -> Source:
+    """Open a source.
+
+    Raises:
+        TrainingError: If its name is not understood.
+        MfsynthError: If its data is missing or broken.
+    """
+    if not spec.location.startswith("coco:"):
+        return ShardSource(spec.location, seed)
+    folder, _, split = spec.location.removeprefix("coco:").rpartition(":")
+    if not folder or not split:
+        raise TrainingError(f"{spec.location} names no split", "write coco:DIR:SPLIT")
+    return LiveSource(folder, split, seed)
+
+
+class Mixture:
+    """Several sources as one endless stream of scenes, each chosen by weight times size.
+
+    Args:
+        sources: The sources and their weights.
+        seed: Of the choices.
+        reader: Who reads.
+        position: What `position` was, to go on from there.
+    """
+
+    def __init__(
+        self,
+        sources: list[tuple[Source, float]],
+        seed: int,
+        reader: Reader,
+        position: list[list[int]] | None = None,
+    ) -> None:
+        self.sources = [source for source, _ in sources]
+        self.odds = [weight * len(source) for source, weight in sources]
+        self.seed, self.reader = seed, reader
+        self.position = [list(each) for each in position] if position else [[0, 0] for _ in sources]
+        """Epoch and place in it of each source."""
+        self._streams: list[Iterator[tuple[int, Scene]] | None] = [None] * len(sources)
+
+    def next(self, number: int) -> Scene:
+        """The scene with this number in the reader's stream.
+
+        Raises:
+            TrainingError: If the source has no scene for this reader.
+        """
+        rng = Random(f"mixture {self.seed} {self.reader.number} {number}")
+        chosen = rng.choices(range(len(self.sources)), self.odds)[0]
+        for _ in range(2):
+            for place, scene in self._stream(chosen):
+                self.position[chosen][1] = place
+                return scene
+            empty = self.position[chosen][1] == 0
+            self.position[chosen] = [self.position[chosen][0] + 1, 0]
+            self._streams[chosen] = None
+            if empty:
+                break
+        raise TrainingError(
+            f"{self.sources[chosen].fingerprint()['source']} has no usable sample for reader "
+            f"{self.reader.number + 1} of {self.reader.total}",
+            "use fewer workers or more data",
+        )
+
+    def _stream(self, chosen: int) -> Iterator[tuple[int, Scene]]:
+        stream = self._streams[chosen]
+        if stream is None:
+            epoch, place = self.position[chosen]
+            stream = self._streams[chosen] = self.sources[chosen].epoch(epoch, self.reader, place)
+        return stream
+
+
+class _as:  # noqa: N801 - reads as a phrase
+    """Lets webdataset's splitters see a reader, through the environment variables that it looks at."""
+
+    def __init__(self, reader: Reader) -> None:
+        names = ("RANK", "WORLD_SIZE", "WORKER", "NUM_WORKERS")
+        values = (reader.rank, reader.ranks, reader.worker, reader.workers)
+        self.values = dict(zip(names, map(str, values), strict=True))
+        self.before: dict[str, str] = {}
+
+    def __enter__(self) -> None:
+        self.before = {name: os.environ[name] for name in self.values if name in os.environ}
+        os.environ.update(self.values)
+
+    def __exit__(self, *_: object) -> None:
+        for name in self.values:
+            os.environ.pop(name)
+        os.environ.update(self.before)
+
+
+def _image_id(sample: dict[str, Any]) -> int:
+    return int(sample["__key__"].partition("-")[0])

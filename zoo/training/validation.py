@@ -1,0 +1,141 @@
+"""What a network does on held-out pairs while it is trained."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import mfsynth
+from zoo.errors import TrainingError
+from zoo.evaluation.metrics import gray, psnr, ssim
+from zoo.losses import REGRESSION, cross_entropy
+from zoo.training.crops import Crop, choose_window, disturbed, draws, filled
+from zoo.training.data import batch_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from mfsynth.sample import Picture, Scene
+    from zoo.hourglass import Hourglass
+    from zoo.training.options import TrainOptions
+    from zoo.training.sources import Source
+
+SAMPLES = 16
+SIDE = 192
+"""Side of the crops, in pixels."""
+SHOWN = 4
+_BEST = 100.0
+"""PSNR in dB that stands for equality in a mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Means over the held-out pairs.
+
+    Attributes:
+        loss: The training's loss, of one pass.
+        psnr: Of the fused picture against the truth, in dB; both orders evaluated. 100 stands for equality.
+        ssim: The same, on the gray picture.
+        accuracy: Part of the pixels whose source is chosen rightly; for HF-Reg by nearest source.
+        commutativity: Mean squared difference of the pictures that either order alone gives, in [0, 1].
+    """
+
+    loss: float
+    psnr: float
+    ssim: float
+    accuracy: float
+    commutativity: float
+
+
+def validation_crops(sources: Sequence[Source], options: TrainOptions) -> dict[str, list[Crop]]:
+    """The held-out pairs, by kind: `clean`, and `captured` where frames are disturbed in training.
+
+    Raises:
+        TrainingError: If no image is held out.
+    """
+    scenes = [scene for source in sources for scene in islice(source.validation(), 4 * SAMPLES)]
+    if not scenes:
+        raise TrainingError(
+            "none of the data is held out for validation", "give --validation SOURCE, or more data"
+        )
+    chosen = [scenes[place * len(scenes) // SAMPLES] for place in range(min(SAMPLES, len(scenes)))]
+    crops = {"clean": [_crop(scene) for scene in chosen]}
+    if options.capture or options.noise[1] > 0:
+        crops["captured"] = [_captured(crop, number, options) for number, crop in enumerate(crops["clean"])]
+    return crops
+
+
+@torch.no_grad()
+def validate(
+    model: Hourglass, crops: Sequence[Crop], options: TrainOptions
+) -> tuple[Scores, list[NDArray[np.uint8]]]:
+    """Scores of a network, and a row of pictures for each of the first crops."""
+    model.eval()
+    scores, rows = [], []
+    for number, crop in enumerate(crops):
+        score, row = _validate_one(model, crop, options)
+        scores.append([*asdict(score).values()])
+        if number < SHOWN:
+            rows.append(row)
+    model.train()
+    return Scores(*(float(value) for value in np.mean(scores, 0))), rows
+
+
+def _validate_one(model: Hourglass, crop: Crop, options: TrainOptions) -> tuple[Scores, NDArray[np.uint8]]:
+    device = next(model.parameters()).device
+    batch = batch_of([crop])
+    a, b, gt = (part.to(device) / 255 for part in (batch.frames[:, 0], batch.frames[:, 1], batch.gt))
+    focus = batch.focus.to(device)
+    forth, back = model(a, b), model(b, a)
+    if options.model.task == "seg":
+        loss = cross_entropy(focus, forth)
+        logit = (forth - back) / 2
+        either, one, other = (_weighted(each, a, b) for each in (logit, forth, -back))
+        decision = (logit[:, 0] < 0).byte()
+    else:
+        loss = REGRESSION[options.loss](gt, forth)
+        either, one, other = (each.clamp(0, 1) for each in ((forth + back) / 2, forth, back))
+        decision = ((either - a).square().sum(1) > (either - b).square().sum(1)).byte()
+    picture = _picture(either)
+    scores = Scores(
+        loss=loss.item(),
+        psnr=min(psnr(crop.gt, picture), _BEST),
+        ssim=ssim(gray(crop.gt), gray(picture)),
+        accuracy=(decision == focus).float().mean().item(),
+        commutativity=(one - other).square().mean().item(),
+    )
+    return scores, _row(crop, picture, decision[0].cpu().numpy())
+
+
+def _weighted(logit: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    weight = torch.sigmoid(logit)
+    return weight * a + (1 - weight) * b
+
+
+def _picture(values: Tensor) -> NDArray[np.uint8]:
+    picture: NDArray[np.uint8] = (values[0] * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    return picture
+
+
+def _row(crop: Crop, picture: Picture, decision: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Side by side: both frames, the fused picture, its error eightfold, the decision and the focus map."""
+    error = np.abs(picture.astype(np.int16) - crop.gt).clip(0, 31).astype(np.uint8) * 8
+    maps = [np.repeat((255 * plane)[..., None], 3, 2) for plane in (decision, crop.focus)]
+    return np.hstack([*crop.frames, picture, error, *maps])
+
+
+def _crop(scene: Scene) -> Crop:
+    sample = mfsynth.render(scene, choose_window(scene.focus(), SIDE, draws("validation", scene.key)))
+    return filled(Crop(sample.frames, sample.focus, sample.gt), SIDE)
+
+
+def _captured(crop: Crop, number: int, options: TrainOptions) -> Crop:
+    rng = draws("validation capture", number)
+    return Crop(disturbed(crop.frames, options.noise, options.capture, rng), crop.focus, crop.gt)
