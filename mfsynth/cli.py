@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +28,28 @@ LICENSES_HELP = """Keep only images under these COCO licences, by id, such as 4,
 8 US government work. All but 3 and 6 allow derivatives, such as blurred frames;
 4, 5, 7 and 8 allow commercial use, too."""
 
+ZOO_COMMANDS = ("train", "fuse")
+
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 class Commands(click.Group):
-    """Turns our errors into one line and an exit code: 1 for a failure, 2 for options that make no sense."""
+    """Turns our errors into one line and an exit code: 1 for a failure, 2 for options that make no sense.
+
+    The zoo's commands are part of it, by name: their module is imported when it is asked for.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of all commands."""
+        return [*super().list_commands(ctx), *ZOO_COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command by its name."""
+        if cmd_name not in ZOO_COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(import_module("zoo.cli"), cmd_name)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""

@@ -96,6 +96,24 @@ class TrainReport:
     scores: dict[str, Scores]
     stopped: bool
 
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        return asdict(self)
+
+    def lines(self, out: Path) -> list[str]:
+        """As lines for people."""
+        minutes = f"{self.seconds / 60:.1f} minutes, {self.waiting:.0%} of them waiting for data"
+        if self.stopped:
+            return [
+                f"stopped after {self.steps} of {self.total} steps; the same command with --resume goes on"
+            ]
+        told = [
+            f"validation, {kind}: PSNR {scores.psnr:.2f} dB, SSIM {scores.ssim:.4f}, decision "
+            f"{scores.accuracy:.2%}, commutativity {scores.commutativity:.1e}"
+            for kind, scores in self.scores.items()
+        ]
+        return [f"trained {self.steps} steps in {minutes}; the network is in {out}", *told]
+
 
 def train(options: TrainOptions, run: TrainRun) -> TrainReport:
     """Train a network to the end, or until it is asked to stop (SIGINT, SIGTERM), which saves first.
@@ -435,7 +453,8 @@ def _optimizer(options: TrainOptions, model: Hourglass) -> torch.optim.Optimizer
 def _averaged(options: TrainOptions, model: Hourglass) -> AveragedModel | None:
     if not options.ema:
         return None
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(options.ema))  # type: ignore[no-untyped-call]
+    average = get_ema_multi_avg_fn(options.ema)  # type: ignore[no-untyped-call]
+    return AveragedModel(model, multi_avg_fn=average)
 
 
 def _total_steps(

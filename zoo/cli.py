@@ -1,0 +1,250 @@
+"""The zoo's commands; `mfsynth` attaches them by name. Heavy imports stay inside the commands."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mfsynth.cli import bar, say_unless
+from mfsynth.errors import MissingExtraError, OptionsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zoo.hourglass import Hourglass
+    from zoo.training.loop import TrainReport
+    from zoo.training.options import TrainOptions
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def need(extra: str, *packages: str) -> None:
+    """Check that an extra is installed, before anything is done.
+
+    Raises:
+        MissingExtraError: If a package of it is not.
+    """
+    for package in packages:
+        if find_spec(package) is None:
+            raise MissingExtraError(package, extra)
+
+
+# --- fuse ---------------------------------------------------------------------------------------------
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  mfsynth fuse near.jpg far.jpg -o fused.png
+  mfsynth fuse stack/*.tif -o fused.tif --align --decision-map map.png
+  mfsynth fuse near.jpg far.jpg -o fused.png --model runs/try --rule select
+  mfsynth fuse --batch stacks -o fused""",
+)
+@click.argument("frames", nargs=-1, type=FILE)
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True,
+              help="Picture to write (.png, .tif, .jpg, .webp); with --batch, folder to fill.")  # fmt: skip
+@click.option("--model", default="hf-seg", show_default=True, help="A network's name, or its folder.")
+@click.option("--batch", type=FOLDER, help="Fuse every stack in this folder.")
+@click.option("--align", is_flag=True, help="Register every frame to the first.")
+@click.option("--decision-map", type=FILE, help="Also write which frame each pixel came from.")
+@click.option("--rule", type=click.Choice(["weighted", "select", "direct", "nearest"]),
+              help="HF-Seg: weighted or select. HF-Reg: direct or nearest.  [default: the first]")  # fmt: skip
+@click.option("--burst", type=click.Choice(["joint", "fold"]), default="joint", show_default=True,
+              help="More than two frames: all together, or one after the other.")  # fmt: skip
+@click.option("--single-pass", is_flag=True, help="One order of the frames only: half the time.")
+@click.option("--tile", type=click.IntRange(min=16), help="Side of tiles in pixels.  [default: about 1 GB]")
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps, or auto.")
+@click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
+@click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of JPEG output.")
+@click.option("--quiet", is_flag=True, help="No progress, no last line.")
+@click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+def fuse(frames: tuple[Path, ...], output: Path, batch: Path | None, **given: Any) -> None:
+    """Fuse pictures of one scene, focused at different planes, into one sharp picture."""
+    need("zoo", "torch", "safetensors", "PIL")
+    from zoo.stacks import FuseOptions, fuse_files, fuse_folder
+
+    if batch is None and len(frames) < 2:
+        raise OptionsError(f"{len(frames)} frames are given", "give two or more, or --batch FOLDER")
+    if batch is not None and (frames or given["decision_map"]):
+        raise OptionsError("--batch takes neither frames nor --decision-map", "give one or the other")
+    quiet = given["quiet"] or given["as_json"]
+    options = FuseOptions(
+        given["rule"],
+        given["burst"],
+        not given["single_pass"],
+        given["tile"],
+        given["align"],
+        given["quality"],
+    )
+    model = load_model(given["model"], given["device"], given["precision"])
+    check_rule(model, options.rule, given["decision_map"])
+    errors: dict[str, str] = {}
+    if batch is None:
+        done = [
+            fuse_files(
+                model, frames, output, options, decision_map=given["decision_map"], say=say_unless(quiet)
+            )
+        ]
+    else:
+        with bar("fusing", "stack", quiet) as progress:
+            done, errors = fuse_folder(
+                model, batch, output, options, say=say_unless(quiet), progress=progress
+            )
+    if given["as_json"]:
+        click.echo(json.dumps({"fused": [each.to_json() for each in done], "errors": errors}, indent=1))
+    elif not given["quiet"]:
+        click.echo("\n".join(each.line() for each in done))
+    for name, text in errors.items():
+        click.echo(f"mfsynth: {name}: {text}", err=True)
+    if errors:
+        sys.exit(1)
+
+
+def load_model(name: str, device: str, precision: str) -> Hourglass:
+    """A network where it is to run, in the precision it is to run in.
+
+    Raises:
+        OptionsError: If the device is unknown or not there.
+        ZooError: If there is no such network, or its files are broken.
+    """
+    import torch
+
+    import zoo
+
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    return zoo.load(name, device=device, dtype=dtype)
+
+
+def check_rule(model: Hourglass, rule: str | None, decision_map: Path | None) -> None:
+    """Check before the work that the network has the rule, and decides if a map is wanted."""
+    from zoo.fusion import RULES
+
+    rules = RULES[model.config.task]
+    if rule is not None and rule not in rules:
+        raise OptionsError(f"this network has no rule {rule}", f"it has {' and '.join(rules)}")
+    if decision_map is not None and (rule or rules[0]) == "direct":
+        raise OptionsError("this network chooses no frames, there is no decision map", "take --rule nearest")
+
+
+# --- train --------------------------------------------------------------------------------------------
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  mfsynth train hf-seg --data coco:../coco:train2017 --out runs/seg
+  mfsynth train hf-reg --data shards --data more@2 --set lr=5e-4 --set model.width=32 --out runs/reg
+  mfsynth train hf-seg --preset paper --show
+  accelerate launch --num_processes 4 -m mfsynth.cli train hf-seg --data shards --out runs/seg""",
+)
+@click.argument("network", type=click.Choice(["hf-seg", "hf-reg", "noisy-hf-reg"]))
+@click.option("--data", multiple=True, metavar="SOURCE",
+              help="coco:DIR:SPLIT, or shards' folder or URL; @2 at its end doubles its weight.")  # fmt: skip
+@click.option("--validation", multiple=True, metavar="SOURCE",
+              help="Data to validate on.  [default: one image in twenty of --data]")  # fmt: skip
+@click.option("--out", type=FOLDER, help="Folder to make.")
+@click.option("--preset", type=click.Choice(["fast", "paper"]), default="fast", show_default=True)
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
+              help="Override the preset: lr=1e-4, model.width=32; --show lists all.")  # fmt: skip
+@click.option("--steps", type=click.IntRange(min=1), help="Short for --set steps=N.")
+@click.option(
+    "--workers", type=click.IntRange(min=0), help="Loader processes.  [default: half the cores, 8 at most]"
+)
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
+@click.option("--overwrite", is_flag=True, help="Replace another training in --out.")
+@click.option("--cpu", is_flag=True, help="Train on the CPU even where there is an accelerator.")
+@click.option("--show", is_flag=True, help="Print every number of what would run, and stop.")
+@click.option("--quiet", is_flag=True, help="No progress, no last line.")
+@click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+def train(network: str, out: Path | None, **given: Any) -> None:
+    """Train one of the paper's networks, from shards or straight from COCO."""
+    need("train", "torch", "webdataset", "safetensors", "accelerate", "tensorboard", "matplotlib")
+    options = train_options(network, given)
+    if given["show"]:
+        click.echo(json.dumps(options.to_json(), indent=2))
+        return
+    from zoo.training.loop import TrainRun
+    from zoo.training.loop import train as run_training
+    from zoo.training.sources import SourceSpec
+
+    if out is None or not given["data"]:
+        raise OptionsError("--data and --out are needed", "see mfsynth train --help")
+    quiet = given["quiet"] or given["as_json"]
+    with loss_bar(quiet) as progress:
+        run = TrainRun(
+            data=tuple(map(SourceSpec.parse, given["data"])),
+            out=out,
+            validation=tuple(map(SourceSpec.parse, given["validation"])),
+            workers=default_workers() if given["workers"] is None else given["workers"],
+            resume=given["resume"],
+            overwrite=given["overwrite"],
+            cpu=given["cpu"],
+            say=say_unless(quiet),
+            progress=progress,
+        )
+        report = run_training(options, run)
+    print_training(report, out, given)
+    sys.exit(130 if report.stopped else 0)
+
+
+def train_options(network: str, given: dict[str, Any]) -> TrainOptions:
+    """The preset's options with what was overridden."""
+    from zoo.training.presets import preset
+
+    settings = {}
+    for text in given["settings"]:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise OptionsError(f"--set {text} gives no value", "write NAME=VALUE")
+        settings[name.strip()] = value.strip()
+    if given["steps"]:
+        settings["steps"] = str(given["steps"])
+    return preset(network, given["preset"]).override(settings)  # type: ignore[arg-type]  # click checked both
+
+
+def default_workers() -> int:
+    """Half the cores that this process may use, 1 to 8."""
+    import os
+
+    return min(8, max(1, len(os.sched_getaffinity(0)) // 2))
+
+
+def print_training(report: TrainReport, out: Path, given: dict[str, Any]) -> None:
+    """Say what a training did."""
+    if given["as_json"]:
+        click.echo(json.dumps(report.to_json(), indent=1))
+    elif not given["quiet"]:
+        click.echo("\n".join(report.lines(out)))
+
+
+class loss_bar:  # noqa: N801 - used as a context, like mfsynth.cli's bar
+    """A progress bar that also shows the loss; only the first process of several shows one."""
+
+    def __init__(self, quiet: bool) -> None:
+        import os
+
+        from tqdm import tqdm
+
+        off = True if quiet or os.environ.get("RANK", "0") != "0" else None
+        self.line = tqdm(desc="training", unit="step", disable=off, leave=False)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __call__(self, done: int, total: int, loss: float) -> None:
+        """Steps done and to do, and the loss."""
+        self.line.total = total
+        self.line.set_postfix(loss=f"{loss:.4f}", refresh=False)
+        self.line.update(done - self.line.n)
+
+    def __exit__(self, *_: object) -> None:
+        self.line.close()
+
+
+COMMANDS: Sequence[click.Command] = (fuse, train)
