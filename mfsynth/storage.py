@@ -32,7 +32,17 @@ def is_url(location: str | os.PathLike[str]) -> bool:
 def join(folder: str | os.PathLike[str], name: str) -> str:
     """A file's location inside a folder, as a local path or URL."""
     folder = os.fspath(folder)
-    return f"{folder.rstrip('/')}/{name}" if is_url(folder) else str(Path(folder, name))
+    if not is_url(folder):
+        return str(Path(folder, name))
+    return folder + name if folder.endswith("/") else f"{folder}/{name}"
+
+
+def parent(location: str) -> str:
+    """The folder of a file, as a local path or URL."""
+    if not is_url(location):
+        return str(Path(location).parent)
+    folder = location[: location.rindex("/")]
+    return f"{folder}/" if folder.endswith("/") else folder
 
 
 @contextmanager

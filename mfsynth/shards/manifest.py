@@ -6,15 +6,14 @@ It depends on inputs and options alone: no clock, host or path is in it.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from mfsynth import storage
 from mfsynth.errors import ShardError
 from mfsynth.shards.layout import MANIFEST, Layout, check_shard_name
-
-if TYPE_CHECKING:
-    import os
 
 MANIFEST_FORMAT = 1
 
@@ -105,21 +104,40 @@ class Manifest:
         return manifest
 
     @staticmethod
-    def read(folder: str | os.PathLike[str]) -> Manifest:
-        """The manifest of a data set at a local path or URL.
+    def read(location: str | os.PathLike[str]) -> Manifest:
+        """The manifest of a data set, at a local path or URL.
+
+        Args:
+            location: The data set's folder, or the manifest itself: a file of any name that ends in .json.
 
         Raises:
             ShardError: If there is none, or it is broken.
         """
-        location = storage.join(folder, MANIFEST)
+        _, where = data_set_at(location)
         try:
-            text = storage.read(location)
+            text = storage.read(where)
         except ShardError as error:
+            if storage.is_url(where) or Path(where).exists():
+                raise
             raise ShardError(
                 f"{error.message}: this is no finished data set",
                 "an unfinished one is finished by running the same `mfsynth build` again",
             ) from error
-        return Manifest.from_json(text, location)
+        return Manifest.from_json(text, where)
+
+
+def data_set_at(location: str | os.PathLike[str]) -> tuple[str, str]:
+    """Folder and manifest of a data set that is given by either, as local paths or URLs.
+
+    >>> data_set_at("sets/val2017")
+    ('sets/val2017', 'sets/val2017/manifest.json')
+    >>> data_set_at("sets/val2017/other.json")
+    ('sets/val2017', 'sets/val2017/other.json')
+    """
+    given = os.fspath(location)
+    if not given.endswith(".json") or Path(given).is_dir():
+        return given, storage.join(given, MANIFEST)
+    return storage.parent(given), given
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import IO, TYPE_CHECKING, Any, Literal, cast, overload
@@ -11,12 +10,13 @@ from mfsynth import storage
 from mfsynth.errors import MfsynthError, ShardError
 from mfsynth.sample import Recipe, Sample, Scene, Window
 from mfsynth.shards import tar
-from mfsynth.shards.layout import FOCUS, MANIFEST, RECIPE, SEGMENTS, Layout
-from mfsynth.shards.manifest import Manifest
+from mfsynth.shards.layout import FOCUS, RECIPE, SEGMENTS, Layout
+from mfsynth.shards.manifest import Manifest, data_set_at
 from mfsynth.shards.tar import Packed
 from mfsynth.stream import Item, Stream, WindowRule, permutation
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping, Sequence
 
     import numpy as np
@@ -58,7 +58,8 @@ def open(
     """Open a data set that `mfsynth build` made, of either store.
 
     Args:
-        location: Its folder (or its manifest), a local path or any URL that fsspec opens.
+        location: Its folder, or its manifest (a file of any name that ends in .json); a local path or any
+            URL that fsspec opens.
         shuffle: Seed of the order; None keeps the manifest's order. Shards are shuffled, and the samples
             inside each.
         epoch: Each epoch has an order of its own.
@@ -69,9 +70,8 @@ def open(
         ShardError: If there is no data set, or it is damaged.
         MissingExtraError: If the URL needs a package that is not installed.
     """
-    folder = os.fspath(location)
-    folder = folder.removesuffix(MANIFEST).rstrip("/") or "." if folder.endswith(MANIFEST) else folder
-    manifest = Manifest.read(folder)
+    folder, _ = data_set_at(location)
+    manifest = Manifest.read(location)
     kind = DataSet[Sample] if render else DataSet[Scene]
     return kind(folder, manifest, epoch=epoch, shuffle=shuffle, window=window, render=render)
 

@@ -127,6 +127,23 @@ def test_urls_are_read_like_folders(small_pairs: Path, website: str, shuffle: in
     assert all_same(iter(local), iter(mfsynth.open(f"{website}/manifest.json", shuffle=shuffle)))
 
 
+def test_a_manifest_stands_for_its_folder_whatever_it_is_called(
+    small_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "set.json"  # a folder may be called so, too
+    shutil.copytree(small_pairs, folder)
+    (folder / "manifest.json").rename(folder / "mymanifest.json")
+    memory = fsspec.filesystem("memory")
+    memory.put(f"{folder}/", "/", recursive=True)
+    monkeypatch.chdir(folder)
+    local = [scene.key for scene in mfsynth.open(small_pairs, render=False)]
+    for location in (folder / "mymanifest.json", "mymanifest.json", "memory://mymanifest.json"):
+        assert [scene.key for scene in mfsynth.open(location, render=False)] == local
+    (folder / "mymanifest.json").rename(folder / "manifest.json")
+    for location in (folder, f"{folder}/", ".", f"{folder}/manifest.json"):
+        assert [scene.key for scene in mfsynth.open(location, render=False)] == local
+
+
 def test_what_is_not_there_is_named(small_pairs: Path, tmp_path: Path, website: str) -> None:
     with pytest.raises(ShardError, match=r"nowhere/manifest.json is not there"):
         mfsynth.open(tmp_path / "nowhere")
