@@ -5,19 +5,21 @@ A build that was stopped is told from another data set by `.parts/build.json`, w
 
 from __future__ import annotations
 
+import errno
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mfsynth import storage
-from mfsynth.errors import OutputError
+from mfsynth.errors import BuildError, OutputError
 from mfsynth.shards.layout import BUILD, MANIFEST, PARTS, is_ours
 from mfsynth.shards.manifest import Inputs, Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _SHOWN = 5
@@ -33,24 +35,43 @@ class BuildFile:
     files: dict[str, int]
 
 
+@contextmanager
+def disk_errors(out: Path, what: str = "") -> Iterator[None]:
+    """Errors of the disk as ours.
+
+    Args:
+        out: The data set's folder.
+        what: The file that is being written, if a single one is.
+
+    Raises:
+        BuildError: If the disk is full.
+        OutputError: If the folder cannot be read or written for another reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        message = f"cannot write {f'{what} ' if what else ''}to {out}: {error.strerror or error}"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            hint = "make room and run the same command again; finished shards are kept"
+            raise BuildError(message, hint) from error
+        raise OutputError(message) from error
+
+
 def open_folder(out: Path, begun: BuildFile, *, overwrite: bool) -> Manifest | None:
     """Make the folder ready for this build; the manifest, if it holds this very data set already.
 
     Raises:
         OutputError: If it holds something else and the build may not overwrite it.
     """
-    try:
-        if out.exists() and not out.is_dir():
-            raise OutputError(f"{out} is a file", "choose another --out")
-        if overwrite:
-            clear(out)
-        sealed = None if overwrite or not out.exists() else _compare(out, begun)
-        (out / PARTS).mkdir(parents=True, exist_ok=True)
-        remove_scratch(out)
-        if not (out / PARTS / BUILD).exists():
-            storage.put(out / PARTS / BUILD, msgspec.json.encode(begun), out / PARTS)
-    except OSError as error:
-        raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out} is a file", "choose another --out")
+    if overwrite:
+        clear(out)
+    sealed = None if overwrite or not out.exists() else _compare(out, begun)
+    (out / PARTS).mkdir(parents=True, exist_ok=True)
+    remove_scratch(out)
+    if not (out / PARTS / BUILD).exists():
+        storage.put(out / PARTS / BUILD, msgspec.json.encode(begun), out / PARTS)
     return sealed
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mfsynth import storage
+from mfsynth.build.folder import disk_errors
 from mfsynth.build.options import BuildOptions
 from mfsynth.build.plan import make_plan
 from mfsynth.build.run import check_inputs, packages
@@ -35,13 +36,14 @@ def repair(manifest: Manifest, bad: Collection[str], run: Run) -> int:
 
     Raises:
         SourceError: If the COCO data is not what the data set was made from.
-        BuildError: If a shard comes out otherwise than the manifest says.
+        OutputError: If the folder cannot be written, or another build works on it.
+        BuildError: If a shard comes out otherwise than the manifest says, or the disk is full.
     """
     options = BuildOptions.from_json(manifest.options)
     split = read_split(run.coco, options.split, options.masks, cache=storage.cache_folder(), say=run.say)
     plan = make_plan(split, options)
     check_inputs(plan.inputs, manifest.inputs)
-    with locked(run.out, "build"):
+    with locked(run.out, "build"), disk_errors(run.out):
         (run.out / PARTS).mkdir(exist_ok=True)
         for name in bad:
             part_path(run.out, name).unlink(missing_ok=True)

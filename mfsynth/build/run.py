@@ -14,7 +14,7 @@ import cv2
 import msgspec
 
 from mfsynth import __version__, storage
-from mfsynth.build.folder import BuildFile, has_every_shard, open_folder, remove_scratch
+from mfsynth.build.folder import BuildFile, disk_errors, has_every_shard, open_folder, remove_scratch
 from mfsynth.build.options import BuildOptions, Run
 from mfsynth.build.plan import make_plan
 from mfsynth.build.work import Job, LeftOut, Part, file_hash, make_shard
@@ -93,7 +93,7 @@ def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Repo
     Raises:
         OptionsError: If the options make no sense for this split.
         SourceError: If the COCO data is missing or broken, or is not what `like` was made from.
-        OutputError: If the folder holds something else, or another build works on it.
+        OutputError: If the folder holds something else or cannot be written, or another build works on it.
         BuildError: If a worker died twice, the disk is full, or the result is not `like`.
     """
     started = time.monotonic()
@@ -102,7 +102,7 @@ def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Repo
     if like is not None:
         check_inputs(plan.inputs, like.inputs)
     begun = BuildFile(plan.options.to_json(), plan.inputs, packages(plan.options), plan.files)
-    with locked(run.out, "build"):
+    with locked(run.out, "build"), disk_errors(run.out):
         sealed = open_folder(run.out, begun, overwrite=run.overwrite)
         if sealed is not None and has_every_shard(run.out, sealed):
             _check_left_out(split, sealed, run)

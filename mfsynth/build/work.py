@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import cv2
 import msgspec
 
 from mfsynth import codecs, storage
+from mfsynth.build.folder import disk_errors
 from mfsynth.coco import reasons
 from mfsynth.coco.source import gt_member, read_source
 from mfsynth.errors import BuildError, SourceError, UnusableImage
@@ -81,18 +81,15 @@ def make_shard(job: Job, advance: Advance) -> tuple[Part, bool]:
         What the side file says, and whether the shard was made now.
 
     Raises:
-        BuildError: If the disk is full or not writable, or an image is unusable and the job is strict.
+        OutputError: If the folder cannot be written.
+        BuildError: If the disk is full, or an image is unusable and the job is strict.
     """
-    try:
+    with disk_errors(job.out, job.name):
         kept = whole_part(job.out, job.name)
         if kept is not None and not (job.strict and kept.left_out):
             advance(len(job.entries) * job.options.variants)
             return kept, False
         return _make_shard(job, advance), True
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        hint = "make room and run the same command again; finished shards are kept" if full else ""
-        raise BuildError(f"cannot write {job.name} to {job.out}: {error.strerror or error}", hint) from error
 
 
 def _make_shard(job: Job, advance: Advance) -> Part:

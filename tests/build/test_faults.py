@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,7 @@ import pytest
 from coco_folder import Picture, edit_annotations, mask_bgr, save_annotations, write_coco
 from conftest import Cli, tree
 from PIL import Image
+from unprivileged import mode, obey_permissions
 
 from mfsynth import Manifest
 from mfsynth.build.options import BuildOptions, Run
@@ -251,6 +253,45 @@ def test_a_full_disk_is_said_and_the_build_goes_on_later(coco: Path, tmp_path: P
     build(BuildOptions("s", shards=3), Run(coco, tmp_path / "reference"))
     build(BuildOptions("s", shards=3), Run(coco, out))
     assert tree(out) == tree(tmp_path / "reference")
+
+
+def test_a_disk_that_is_full_before_the_manifest_is_said(coco: Path, tmp_path: Path, cli: Cli) -> None:
+    """Ids of images left out make the manifest larger than any shard; a limit stands in for a full disk."""
+    content = edit_annotations(coco, "s")
+    image = content["images"][0]
+    content["images"] += [image | {"id": 10_000_000_000 + k} for k in range(10_000)]
+    save_annotations(coco, "s", content)
+    command = ["build", "--split", "s", "--coco", coco, "--out", tmp_path / "out"]
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    full = cli(*command, preexec_fn=limit)
+    assert full.returncode == 1
+    assert f"cannot write to {tmp_path / 'out'}: File too large; make room and run the same" in full.stderr
+    assert "Traceback" not in full.stderr
+    assert [path.name for path in (tmp_path / "out").glob("*")] == ["s-000000.tar", ".parts"]
+    assert not list((tmp_path / "out" / ".parts").glob("tmp-*"))
+    assert "3 samples in 1 shards" in cli(*command).stdout
+
+
+def test_a_finished_set_in_a_read_only_folder_is_not_mended(coco: Path, tmp_path: Path, cli: Cli) -> None:
+    out = tmp_path / "out"
+    command = ["build", "--split", "s", "--coco", coco, "--out", out, "--shards", "3", "--quiet"]
+    assert cli(*command).returncode == 0
+    before = tree(out)
+    with mode(0o555, out, out / ".parts"):
+        assert cli(*command, preexec_fn=obey_permissions).returncode == 0  # nothing to do
+    (out / "s-000001.tar").unlink()
+    for more in (command, ["verify", out, "--repair", "--coco", coco]):
+        with mode(0o555, out, out / ".parts"):
+            run = cli(*more, preexec_fn=obey_permissions)
+        assert run.returncode == 1
+        assert f"cannot write to {out}: Permission denied" in run.stderr
+        assert "Traceback" not in run.stderr
+    assert cli(*command).returncode == 0
+    assert tree(out) == before
 
 
 def test_two_builds_into_one_folder_are_refused(coco: Path, tmp_path: Path) -> None:
