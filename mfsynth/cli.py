@@ -230,16 +230,23 @@ def download(split: str, coco: Path | None, masks: Masks, base_url: str | None, 
 )
 @click.argument("out", type=DIRECTORY)
 @click.option("--samples", type=click.IntRange(min=0), default=16, show_default=True,
-              help="How many samples to draw and render again.")  # fmt: skip
+              help="How many samples to render again.")  # fmt: skip
+@click.option("--seed", type=int, help="Choose these samples by this seed.  [default: another each time]")
 @click.option("--repair", is_flag=True, help="Make the bad shards again, and only these.")
 @click.option("--coco", type=DIRECTORY, help="For --repair: COCO folder, as for build.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: all usable cores]")
 @click.option("--quiet", is_flag=True, help="No progress, problems alone.")
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 def verify(
-    out: Path, samples: int, repair: bool, coco: Path | None, workers: int | None, **given: Any
+    out: Path,
+    samples: int,
+    seed: int | None,
+    repair: bool,
+    coco: Path | None,
+    workers: int | None,
+    **given: Any,
 ) -> None:
-    """Check a data set against its manifest, and render some samples again.
+    """Check a data set against its manifest, draw every recipe again, and render some samples.
 
     Exit code 1 if anything is wrong.
     """
@@ -251,7 +258,12 @@ def verify(
     def check() -> Verification:
         with bar("verifying", "sample", quiet) as progress:
             return checks.verify(
-                out, samples=samples, workers=workers or 0, say=say_unless(quiet), progress=progress
+                out,
+                samples=samples,
+                seed=seed,
+                workers=workers or 0,
+                say=say_unless(quiet),
+                progress=progress,
             )
 
     result = check()

@@ -6,7 +6,9 @@ Pictures are RGB, height x width x 3, uint8, sRGB values as they are in the file
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import msgspec
 
 from mfsynth.errors import OptionsError, ShardError
 
@@ -22,6 +24,16 @@ if TYPE_CHECKING:
     """H x W: the index of the segment, in the order of `Recipe.segments`."""
 
 RECIPE_FORMAT = 1
+
+# What a recipe may say, checked where one is read: beyond these, rendering overflows, or takes forever.
+_Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Positive = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+_Plane = Annotated[int, msgspec.Meta(ge=0, le=255)]
+_BlurSigma = Annotated[float, msgspec.Meta(ge=0.1, le=100)]
+_NoiseSigma = Annotated[float, msgspec.Meta(ge=0, le=1)]
+_NoiseKey = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+_AtLeastOne = msgspec.Meta(min_length=1)
+_AtLeastTwo = msgspec.Meta(min_length=2)
 
 
 class Window(NamedTuple):
@@ -64,10 +76,10 @@ class Window(NamedTuple):
 class ImageInfo:
     """A source image as COCO lists it; `license` is the id in COCO's licence table, URLs may be empty."""
 
-    id: int
+    id: _Natural
     file_name: str
-    width: int
-    height: int
+    width: _Positive
+    height: _Positive
     license: int
     coco_url: str
     flickr_url: str
@@ -80,27 +92,27 @@ class SegmentInfo:
     `index` is its value in the segment map, `id` its COCO id (0 is void), `area` its pixels in the map.
     """
 
-    index: int
-    id: int
+    index: _Natural
+    id: _Natural
     category_id: int
     iscrowd: int
-    area: int
+    area: _Positive
 
 
 @dataclass(frozen=True, slots=True)
 class Segment(SegmentInfo):
     """A segment with its plane: the index of the frame in which it is sharp."""
 
-    plane: int
+    plane: _Plane
 
 
 @dataclass(frozen=True, slots=True)
 class FrameRecipe:
     """How one frame is made: its plane, and its noise (in units of full range; the key as hex text)."""
 
-    plane: int
-    noise_sigma: float
-    noise_key: str
+    plane: _Plane
+    noise_sigma: _NoiseSigma
+    noise_key: _NoiseKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +120,7 @@ class Blur:
     """The blur of what is out of focus; sigma in pixels."""
 
     kernel: str
-    sigma: float
+    sigma: _BlurSigma
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +129,16 @@ class Recipe:
 
     format: int
     key: str
-    seed: int
-    variant: int
+    seed: _Natural
+    variant: _Natural
     image: ImageInfo
-    segments: tuple[Segment, ...]
-    frames: tuple[FrameRecipe, ...]
+    segments: Annotated[tuple[Segment, ...], _AtLeastOne]
+    frames: Annotated[tuple[FrameRecipe, ...], _AtLeastTwo]
     blur: Blur
-    tries: int
+    tries: _Positive
 
     def to_json(self) -> bytes:
         """One line of JSON, the same for equal recipes."""
-        import msgspec
-
         return msgspec.json.encode(self)
 
     @staticmethod
@@ -136,10 +146,8 @@ class Recipe:
         """The recipe that `to_json` wrote.
 
         Raises:
-            ShardError: If the text is not a recipe of this format.
+            ShardError: If the text is not a recipe of this format, or a value in it is out of bounds.
         """
-        import msgspec
-
         try:
             recipe = msgspec.json.decode(text, type=Recipe)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

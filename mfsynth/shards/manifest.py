@@ -5,6 +5,7 @@ It depends on inputs and options alone: no clock, host or path is in it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field
@@ -99,6 +100,8 @@ class Manifest:
             raise ShardError(f"{where} is no manifest of mfsynth: {error}") from error
         for shard in manifest.shards:
             check_shard_name(shard.name, manifest.split)
+        if any(shard.samples < 0 for shard in manifest.shards):
+            raise ShardError(f"{where} contradicts itself: a shard has less than no samples")
         if manifest.samples != sum(shard.samples for shard in manifest.shards):
             raise ShardError(f"{where} contradicts itself: its shards do not add up to its samples")
         return manifest
@@ -138,6 +141,11 @@ def data_set_at(location: str | os.PathLike[str]) -> tuple[str, str]:
     if not given.endswith(".json") or Path(given).is_dir():
         return given, storage.join(given, MANIFEST)
     return storage.parent(given), given
+
+
+def fingerprint(value: object) -> str:
+    """SHA-256 of a value's JSON, names sorted."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

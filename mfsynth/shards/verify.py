@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import asdict, dataclass, field
+import secrets
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import cv2
+import msgspec
 import numpy as np
 
 from mfsynth import codecs, storage
 from mfsynth.errors import MfsynthError, ShardError
 from mfsynth.sample import SegmentInfo
 from mfsynth.shards import tar
-from mfsynth.shards.layout import FOCUS, RECIPE, SEGMENTS, Layout, is_ours
-from mfsynth.shards.manifest import Manifest, Shard
+from mfsynth.shards.layout import FOCUS, MANIFEST, RECIPE, SEGMENTS, Layout, is_ours
+from mfsynth.shards.manifest import Manifest, Shard, fingerprint
 from mfsynth.shards.reader import read_scene
+from mfsynth.stream import permutation
 from mfsynth.synthesis.draw import DrawOptions, draw
 from mfsynth.synthesis.render import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mfsynth.sample import Picture, Scene
+    from mfsynth.sample import Picture, Recipe, Scene
     from mfsynth.shards.tar import Packed
 
 TOLERATED_SHARE = 1e-5
 """Share of a frame's values that may differ by one grey level on another kind of processor."""
+_SEEDS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class ShardTask:
-    """One shard to check; `again` are the places of the samples to draw and render again."""
+    """One shard to check; `again` are the places of the samples to render again."""
 
     folder: Path
     shard: Shard
@@ -87,10 +90,11 @@ class ShardResult:
 
 @dataclass(frozen=True)
 class Verification:
-    """The result for a whole data set."""
+    """The result for a whole data set; `seed` chose the samples that were rendered again."""
 
     shards: int
     samples: int
+    seed: int
     rendered: int
     comparison: Comparison
     problems: tuple[Problem, ...] = field(default_factory=tuple)
@@ -111,7 +115,7 @@ class Verification:
             advice = "mfsynth verify --repair makes bad shards again" if self.bad_shards else ""
             return [*lines, f"{folder}: {len(self.problems)} problems. {advice}".strip()]
         compared = self.comparison
-        again = f"{self.rendered} drawn and rendered again"
+        again = f"all drawn again, {self.rendered} rendered again (--seed {self.seed})"
         if compared.values:
             again += f": {compared.differing} of {compared.values} values differ"
             again += f", by up to {compared.largest}" if compared.differing else ""
@@ -122,15 +126,17 @@ def verify(
     folder: Path,
     *,
     samples: int = 16,
+    seed: int | None = None,
     workers: int = 0,
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Verification:
-    """Check every byte and member of a local data set, and draw and render some samples again.
+    """Check every byte and member of a local data set, draw every recipe again, and render some.
 
     Args:
         folder: The data set.
-        samples: How many samples to make again from what their recipes say.
+        samples: How many samples to render again from what their recipes say.
+        seed: Chooses these samples; None takes one at random.
         workers: Number of processes; 0 takes all cores.
         say: Told when a worker dies.
         progress: Told of samples checked and to check.
@@ -141,7 +147,8 @@ def verify(
     from mfsynth.engine import run_jobs, usable_cores
 
     manifest = Manifest.read(folder)
-    tasks = _tasks(folder, manifest, samples)
+    seed = secrets.randbelow(_SEEDS) if seed is None else seed
+    tasks = _tasks(folder, manifest, set(permutation(manifest.samples, "verify", seed)[:samples].tolist()))
     results = {
         task.name: result
         for task, result in run_jobs(
@@ -158,33 +165,43 @@ def verify(
     return Verification(
         shards=len(manifest.shards),
         samples=manifest.samples,
+        seed=seed,
         rendered=sum(result.rendered for result in ordered),
         comparison=comparison,
-        problems=(*problems, *_misplaced(manifest, ordered), *_strays(folder, manifest)),
+        problems=(
+            *_forged_options(manifest),
+            *problems,
+            *_misplaced(manifest, ordered),
+            *_strays(folder, manifest),
+        ),
     )
 
 
-def _tasks(folder: Path, manifest: Manifest, samples: int) -> list[ShardTask]:
-    """One task a shard; the samples to make again are spread evenly, the data set decides from where."""
-    count = min(samples, manifest.samples)
-    offset = int(manifest.options_fingerprint[:8], 16)
-    chosen = {(offset + k * manifest.samples // count) % manifest.samples for k in range(count)}
+def _tasks(folder: Path, manifest: Manifest, chosen: set[int]) -> list[ShardTask]:
+    """One task a shard; `chosen` are the places of the samples to render again, among all."""
+    options = _draw_options(manifest)
     tasks, before = [], 0
     for shard in manifest.shards:
         again = frozenset(place - before for place in chosen if before <= place < before + shard.samples)
-        tasks.append(ShardTask(folder, shard, manifest.layout, _draw_options(manifest), again))
+        tasks.append(ShardTask(folder, shard, manifest.layout, options, again))
         before += shard.samples
     return tasks
 
 
 def _draw_options(manifest: Manifest) -> DrawOptions:
-    options = manifest.options
     try:
-        return DrawOptions(
-            options["seed"], tuple(options["sigma"]), tuple(options["noise"]), options["min_area"]
-        )
-    except (KeyError, TypeError) as error:
+        values = {each.name: manifest.options[each.name] for each in fields(DrawOptions)}
+        return msgspec.convert(values, DrawOptions)
+    except KeyError as error:
+        raise ShardError(f"the manifest's options are malformed: {error} is not among them") from error
+    except msgspec.ValidationError as error:
         raise ShardError(f"the manifest's options are malformed: {error}") from error
+
+
+def _forged_options(manifest: Manifest) -> list[Problem]:
+    if fingerprint(manifest.options) == manifest.options_fingerprint:
+        return []
+    return [Problem("", f"{MANIFEST} has options other than those that options_fingerprint is of")]
 
 
 def _misplaced(manifest: Manifest, results: list[ShardResult]) -> list[Problem]:
@@ -251,7 +268,7 @@ class _Checks:
         self.comparison = Comparison()
 
     def sample(self, packed: Packed, *, again: bool) -> None:
-        """Check one sample; `again` draws and renders it once more."""
+        """Check one sample; `again` renders it once more."""
         if packed.key <= self.last:
             self._report(packed, f"does not follow {self.last}")
         self.first, self.last = self.first or packed.key, packed.key
@@ -260,7 +277,7 @@ class _Checks:
             scene = self._scene(packed)
             frames = self._frames(packed, scene)
             if again:
-                self._again(packed, scene, frames)
+                self._render_again(scene, frames)
         except (MfsynthError, ValueError) as error:
             self._report(packed, str(error))
 
@@ -279,6 +296,8 @@ class _Checks:
         if layout.gt == "jpg" and codecs.jpeg_header(packed.members[layout.gt_field]).orientation != 1:
             raise ShardError("its ground truth has an orientation tag")
         _check_segments(scene)
+        if _drawn_again(recipe, self.task.draw) != recipe:
+            raise ShardError("its recipe is not what its seed draws")
         return scene
 
     def _frames(self, packed: Packed, scene: Scene) -> list[Picture]:
@@ -295,11 +314,7 @@ class _Checks:
             frames.append(cast("Picture", frame))
         return frames
 
-    def _again(self, packed: Packed, scene: Scene, frames: list[Picture]) -> None:
-        recipe = scene.recipe
-        infos = [SegmentInfo(s.index, s.id, s.category_id, s.iscrowd, s.area) for s in recipe.segments]
-        if draw(recipe.image, infos, self.task.draw, recipe.variant) != recipe:
-            raise ShardError("its recipe is not what its seed draws")
+    def _render_again(self, scene: Scene, frames: list[Picture]) -> None:
         sample = render(scene)
         self.rendered += 1
         compared = Comparison()
@@ -337,5 +352,8 @@ def _check_segments(scene: Scene) -> None:
     ids = [segment.id for segment in segments]
     if ids != sorted(set(ids)):
         raise ShardError("its recipe does not list the segments by rising id")
-    if any(not re.fullmatch("[0-9a-f]{32}", frame.noise_key) for frame in scene.recipe.frames):
-        raise ShardError("its recipe has a noise key that is no 32 hex digits")
+
+
+def _drawn_again(recipe: Recipe, options: DrawOptions) -> Recipe:
+    infos = [SegmentInfo(s.index, s.id, s.category_id, s.iscrowd, s.area) for s in recipe.segments]
+    return draw(recipe.image, infos, options, recipe.variant)

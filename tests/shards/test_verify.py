@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -12,7 +13,10 @@ import numpy as np
 import pytest
 from conftest import Cli, tree
 
+import mfsynth
 from mfsynth import codecs
+from mfsynth.errors import ShardError
+from mfsynth.look.stats import collect
 from mfsynth.shards.verify import Comparison, compare, verify
 
 Members = dict[str, bytes]
@@ -22,6 +26,12 @@ Members = dict[str, bytes]
 def out(small_pairs: Path, tmp_path: Path) -> Path:
     shutil.copytree(small_pairs, tmp_path / "set")
     return tmp_path / "set"
+
+
+@pytest.fixture
+def recipes(small_recipes: Path, tmp_path: Path) -> Path:
+    shutil.copytree(small_recipes, tmp_path / "recipes")
+    return tmp_path / "recipes"
 
 
 def rewrite(out: Path, change: Callable[[Members], object], shard: str = "small-000000.tar") -> None:
@@ -39,6 +49,11 @@ def rewrite(out: Path, change: Callable[[Members], object], shard: str = "small-
     data = (out / shard).read_bytes()
     entry |= {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     (out / "manifest.json").write_text(json.dumps(manifest))
+
+
+def forge_manifest(out: Path, **changes: object) -> None:
+    manifest = json.loads((out / "manifest.json").read_text())
+    (out / "manifest.json").write_text(json.dumps(manifest | changes))
 
 
 def problems(out: Path, samples: int = 18) -> str:
@@ -145,9 +160,104 @@ def test_a_forged_sample_is_found_though_every_hash_fits(out: Path, name: str) -
     rewrite(out, change)
     found = problems(out)
     assert f"small-000000.tar sample {KEY}: " in found
-    import re
-
     assert re.search(text, found), found
+
+
+DRAWN: dict[str, Callable[[dict], object]] = {
+    "plane": lambda r: r["segments"][0].update(plane=5),
+    "swapped planes": lambda r: [s.update(plane=1 - s["plane"]) for s in r["segments"]],
+    "sigma": lambda r: r["blur"].update(sigma=r["blur"]["sigma"] / 2),
+    "kernel": lambda r: r["blur"].update(kernel="foo"),
+    "noise": lambda r: r["frames"][1].update(noise_sigma=0.5),
+    "noise key": lambda r: r["frames"][1].update(noise_key="00" * 16),
+    "seed": lambda r: r.update(seed=1),
+    "variant": lambda r: r.update(variant=1),
+    "tries": lambda r: r.update(tries=77),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_every_recipe_is_drawn_again_not_only_those_that_are_rendered(recipes: Path, name: str) -> None:
+    rewrite(recipes, change_recipe(DRAWN[name]))
+    assert f"small-000000.tar sample {KEY}: its recipe is not what its seed draws" in problems(recipes, 0)
+
+
+OUT_OF_BOUNDS: dict[str, Callable[[dict], object]] = {
+    "plane 300": lambda r: r["segments"][0].update(plane=300),
+    "plane -1": lambda r: r["segments"][0].update(plane=-1),
+    "sigma 0": lambda r: r["blur"].update(sigma=0.0),
+    "sigma -1": lambda r: r["blur"].update(sigma=-1.0),
+    "sigma 1e9": lambda r: r["blur"].update(sigma=1e9),
+    "noise -0.5": lambda r: r["frames"][0].update(noise_sigma=-0.5),
+    "noise key": lambda r: r["frames"][0].update(noise_key="no hex"),
+    "variant -4": lambda r: r.update(variant=-4),
+    "no segments": lambda r: r.update(segments=[]),
+    "no frames": lambda r: r.update(frames=[]),
+    "empty segment": lambda r: r["segments"][0].update(area=0),
+}
+
+
+@pytest.mark.parametrize("name", OUT_OF_BOUNDS)
+def test_a_recipe_out_of_bounds_is_named_by_verify_open_and_stats(recipes: Path, name: str) -> None:
+    rewrite(recipes, change_recipe(OUT_OF_BOUNDS[name]))
+    assert f"small-000000.tar sample {KEY}: not a recipe: Expected" in problems(recipes)
+    named = f"small-000000.tar: sample {KEY}: not a recipe: Expected"
+    with pytest.raises(ShardError, match=named):
+        list(mfsynth.open(recipes))
+    with pytest.raises(ShardError, match=named):
+        collect(str(recipes), lambda _done, _total: None)
+
+
+def test_changed_options_are_found_by_their_fingerprint(out: Path) -> None:
+    options = json.loads((out / "manifest.json").read_text())["options"]
+    forge_manifest(out, options=options | {"limit": 99})
+    assert "manifest.json has options other than those that options_fingerprint is of" in problems(out, 0)
+
+
+@pytest.mark.parametrize("fingerprint", ["zz", "", "0" * 64])
+def test_a_wrong_fingerprint_of_the_options_is_found(out: Path, fingerprint: str) -> None:
+    forge_manifest(out, options_fingerprint=fingerprint)
+    assert "manifest.json has options other than those that options_fingerprint is of" in problems(out)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("sigma", ["a", 5]),
+        ("sigma", 5),
+        ("noise", [0, 0, 0]),
+        ("seed", None),
+        ("min_area", "0"),
+        ("seed", ...),
+    ],
+)
+def test_malformed_options_are_an_error(out: Path, name: str, value: object, cli: Cli) -> None:
+    options = json.loads((out / "manifest.json").read_text())["options"]
+    options = {key: old for key, old in options.items() if key != name or value is not ...}
+    forge_manifest(out, options=options | ({} if value is ... else {name: value}))
+    run = cli("verify", out)
+    assert run.returncode == 1
+    assert "the manifest's options are malformed: " in run.stderr
+    assert name in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_each_run_renders_other_samples_unless_it_is_given_a_seed(out: Path) -> None:
+    """One sample of eighteen is forged: by some seeds it is among the four that are rendered."""
+    first, second = verify(out, samples=4, workers=1), verify(out, samples=4, workers=1)
+    assert (first.rendered, second.rendered) == (4, 4)
+    assert first.seed != second.seed
+    rewrite(out, change_pixels("frame1.png", 3, 5))
+    found = [bool(verify(out, samples=4, seed=seed, workers=1).problems) for seed in range(8)]
+    assert {True, False} == set(found)
+    assert found == [bool(verify(out, samples=4, seed=seed, workers=1).problems) for seed in range(8)]
+
+
+def test_the_command_says_by_which_seed_and_repeats_it(small_recipes: Path, cli: Cli) -> None:
+    said = cli("verify", small_recipes, "--samples", 3)
+    assert re.search(r"all drawn again, 3 rendered again \(--seed \d+\)", said.stdout), said.stdout
+    report = json.loads(cli("verify", small_recipes, "--samples", 3, "--seed", 41, "--json").stdout)
+    assert (report["seed"], report["rendered"]) == (41, 3)
 
 
 def test_one_grey_level_in_a_hundred_thousand_is_tolerated() -> None:
