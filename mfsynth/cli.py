@@ -191,7 +191,7 @@ def content_options(ctx: click.Context, given: dict[str, Any]) -> tuple[Manifest
         if named:
             flags = ", ".join(f"--{name.replace('_', '-')}" for name in named)
             raise click.UsageError(f"--from sets all that decides content; leave {flags} away", ctx)
-        manifest = Manifest.read(given["like"].removesuffix("manifest.json") or ".")
+        manifest = Manifest.read(given["like"])
         return manifest, BuildOptions.from_json(manifest.options)
     if not given["split"]:
         raise click.UsageError("give --split, such as --split val2017, or --split demo", ctx)

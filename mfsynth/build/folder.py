@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mfsynth import storage
-from mfsynth.errors import BuildError, OutputError
+from mfsynth.errors import BuildError, OutputError, ShardError
 from mfsynth.shards.layout import BUILD, MANIFEST, PARTS, is_ours
 from mfsynth.shards.manifest import Inputs, Manifest
 
@@ -58,7 +58,9 @@ def disk_errors(out: Path, what: str = "") -> Iterator[None]:
 
 
 def open_folder(out: Path, begun: BuildFile, *, overwrite: bool) -> Manifest | None:
-    """Make the folder ready for this build; the manifest, if it holds this very data set already.
+    """Make the folder ready for this build; the manifest, if there is nothing left to do.
+
+    What a stopped build of this very data set left is kept, with `overwrite`, too.
 
     Raises:
         OutputError: If it holds something else and the build may not overwrite it.
@@ -66,18 +68,34 @@ def open_folder(out: Path, begun: BuildFile, *, overwrite: bool) -> Manifest | N
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file", "choose another --out")
     if overwrite:
-        clear(out)
-    sealed = None if overwrite or not out.exists() else _compare(out, begun)
+        if not _is_unfinished(out, begun):
+            clear(out)
+    elif out.exists():
+        sealed = _compare(out, begun)
+        if sealed is not None and _has_every_shard(out, sealed):
+            return sealed
+        (out / MANIFEST).unlink(missing_ok=True)
     (out / PARTS).mkdir(parents=True, exist_ok=True)
     remove_scratch(out)
     if not (out / PARTS / BUILD).exists():
         storage.put(out / PARTS / BUILD, msgspec.json.encode(begun), out / PARTS)
-    return sealed
+    return None
+
+
+def _is_unfinished(out: Path, begun: BuildFile) -> bool:
+    """Whether the folder holds the beginnings of this very data set."""
+    try:
+        return not (out / MANIFEST).exists() and _read_build_file(out) == begun
+    except OutputError:  # damaged, so that nobody can tell what was begun
+        return False
 
 
 def _compare(out: Path, begun: BuildFile) -> Manifest | None:
     """The manifest of a finished data set that is the one to make; None for an unfinished or empty folder."""
+    sealed = _read_manifest(out)
     there = _read_build_file(out)
+    if there is None and sealed is not None:  # a copy without .parts; the manifest has no sizes of files
+        there = BuildFile(sealed.options, sealed.inputs, sealed.packages, begun.files)
     if there is None:
         _check_empty(out)
         return None
@@ -87,7 +105,19 @@ def _compare(out: Path, begun: BuildFile) -> Manifest | None:
             f"{out} holds another data set; it differs in\n  " + "\n  ".join(differences),
             "choose another --out, or replace it with --overwrite",
         )
-    return Manifest.read(out) if (out / MANIFEST).exists() else None
+    return sealed
+
+
+def _read_manifest(out: Path) -> Manifest | None:
+    """The folder's manifest; None where there is none."""
+    if not (out / MANIFEST).exists():
+        return None
+    try:
+        return Manifest.read(out)
+    except ShardError as error:
+        raise OutputError(
+            error.message, error.hint or "delete it and build again, or replace the data set with --overwrite"
+        ) from error
 
 
 def _read_build_file(out: Path) -> BuildFile | None:
@@ -134,6 +164,10 @@ def _differences(there: BuildFile, begun: BuildFile) -> Iterable[str]:
         yield f"{name}: {_size(there.files.get(name))} there, {_size(begun.files.get(name))} now"
     if len(changed) > _SHOWN:
         yield f"{len(changed) - _SHOWN} more files"
+    if not changed:
+        for what in ("pictures", "masks"):
+            if getattr(there.inputs, what) != getattr(begun.inputs, what):
+                yield f"names and sizes of the {what}"
 
 
 def _plain(value: object) -> str:
@@ -145,10 +179,14 @@ def _size(size: int | None) -> str:
 
 
 def clear(out: Path) -> None:
-    """Remove a data set: the manifest first, and only names that this format gives."""
-    (out / MANIFEST).unlink(missing_ok=True)
+    """Remove a data set, and only names that this format gives.
+
+    The manifest goes first, then what tells a later build that it may keep the shards.
+    """
     if not out.is_dir():
         return
+    for path in (out / MANIFEST, out / PARTS / BUILD):
+        path.unlink(missing_ok=True)
     for path in out.iterdir():
         if path.is_file() and is_ours(path.name):
             path.unlink()
@@ -165,7 +203,7 @@ def remove_scratch(out: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def has_every_shard(out: Path, manifest: Manifest) -> bool:
+def _has_every_shard(out: Path, manifest: Manifest) -> bool:
     """Whether each shard is there in its size; `mfsynth verify` compares hashes."""
     return all(
         (out / shard.name).is_file() and (out / shard.name).stat().st_size == shard.size

@@ -14,7 +14,7 @@ import cv2
 import msgspec
 
 from mfsynth import __version__, storage
-from mfsynth.build.folder import BuildFile, disk_errors, has_every_shard, open_folder, remove_scratch
+from mfsynth.build.folder import BuildFile, disk_errors, open_folder, remove_scratch
 from mfsynth.build.options import BuildOptions, Run
 from mfsynth.build.plan import make_plan
 from mfsynth.build.work import Job, LeftOut, Part, file_hash, make_shard
@@ -37,7 +37,10 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Report:
-    """What a build made: `made` and `kept` count shards, `left_out` image ids by reason."""
+    """What a build made: `made` and `kept` count shards, `left_out` image ids by reason.
+
+    `finished` tells that the data set was there already, so that there was nothing to do.
+    """
 
     out: Path | str
     samples: int
@@ -48,11 +51,7 @@ class Report:
     seconds: float
     left_out: dict[str, tuple[int, ...]] = field(default_factory=dict)
     empty_shards: tuple[str, ...] = ()
-
-    @property
-    def images_left_out(self) -> int:
-        """Number of images left out."""
-        return sum(map(len, self.left_out.values()))
+    finished: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
@@ -62,8 +61,8 @@ class Report:
     def lines(self) -> list[str]:
         """In words: what was made, where, how fast, and what was left out."""
         what = f"{self.samples} samples in {self.shards} shards, {self.bytes / 1e6:.1f} MB, in {self.out}"
-        if not self.made:
-            lines = [f"nothing to do: {what}"]
+        if self.finished:
+            lines = [f"nothing to do: {what}; their sizes are right, `mfsynth verify` compares content"]
         else:
             speed = f", {self.samples / self.seconds:.0f} samples/s" if not self.kept else ""
             kept = f"; {self.kept} shards kept from before" if self.kept else ""
@@ -104,18 +103,18 @@ def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Repo
     begun = BuildFile(plan.options.to_json(), plan.inputs, packages(plan.options), plan.files)
     with locked(run.out, "build"), disk_errors(run.out):
         sealed = open_folder(run.out, begun, overwrite=run.overwrite)
-        if sealed is not None and has_every_shard(run.out, sealed):
+        if sealed is not None:
             _check_left_out(split, sealed, run)
-            return _report(run.out, sealed, made=0, started=started)
-        (run.out / MANIFEST).unlink(missing_ok=True)
-        try:
-            results = _run(plan, run)
-        finally:
-            remove_scratch(run.out)  # of workers that were stopped or died
-        manifest = seal(run.out, plan, split, [part for part, _ in results])
-    report = _report(run.out, manifest, made=sum(made for _, made in results), started=started)
+            report = _report(run.out, sealed, started=started, finished=True)
+        else:
+            try:
+                results = _run(plan, run)
+            finally:
+                remove_scratch(run.out)  # of workers that were stopped or died
+            sealed = seal(run.out, plan, split, [part for part, _ in results])
+            report = _report(run.out, sealed, started=started, made=sum(made for _, made in results))
     if like is not None:
-        _check_same(manifest, like)
+        _check_same(sealed, like)
     return report
 
 
@@ -196,10 +195,14 @@ def _by_reason(planned: dict[str, tuple[int, ...]], faults: Iterable[LeftOut]) -
 
 def _check_left_out(split: Split, manifest: Manifest, run: Run) -> None:
     """Raise if files for whose sake images were left out have changed since, or none may be left out."""
+    unusable = [id for reason, ids in manifest.left_out.items() if reason != reasons.LICENSE for id in ids]
+    if run.strict and unusable:
+        raise BuildError(
+            f"{run.out} was made without images that could not be used: {_some(tuple(unusable))}",
+            "--strict is on",
+        )
     if not manifest.left_out_files:
         return
-    if run.strict:
-        raise BuildError(f"{run.out} was made without images that could not be used", "--strict is on")
     now = {name: file for entry in split.entries for name, file in entry.files(split.name).items()}
     changed = [name for name, digest in manifest.left_out_files.items() if file_hash(now.get(name)) != digest]
     if changed:
@@ -236,8 +239,13 @@ def check_inputs(now: Inputs, then: Inputs) -> None:
 
 def _check_same(made: Manifest, like: Manifest) -> None:
     """Raise if what was made is not, byte for byte, what the manifest describes."""
-    differing = [new.name for new, old in zip(made.shards, like.shards, strict=False) if new != old]
-    if not differing and len(made.shards) == len(like.shards):
+    if len(made.shards) != len(like.shards):
+        raise BuildError(
+            f"{len(made.shards)} shards were made, the manifest has {len(like.shards)}",
+            "it contradicts its own options: get it anew from where it was published",
+        )
+    differing = [new.name for new, old in zip(made.shards, like.shards, strict=True) if new != old]
+    if not differing:
         return
     others = [
         f"{name} {made.packages.get(name)} (was {old})"
@@ -252,7 +260,9 @@ def _check_same(made: Manifest, like: Manifest) -> None:
     )
 
 
-def _report(out: Path, manifest: Manifest, *, made: int, started: float) -> Report:
+def _report(
+    out: Path, manifest: Manifest, *, started: float, made: int = 0, finished: bool = False
+) -> Report:
     return Report(
         out=out,
         samples=manifest.samples,
@@ -263,4 +273,5 @@ def _report(out: Path, manifest: Manifest, *, made: int, started: float) -> Repo
         seconds=time.monotonic() - started,
         left_out=manifest.left_out,
         empty_shards=tuple(shard.name for shard in manifest.shards if not shard.samples),
+        finished=finished,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -94,6 +95,7 @@ def test_building_again_has_nothing_to_do(built: Path, small_coco: Path) -> None
     report = build(OPTIONS, Run(small_coco, built))
     assert (report.made, report.kept, report.samples) == (0, 3, 18)
     assert report.lines()[0].startswith("nothing to do: 18 samples in 3 shards")
+    assert report.lines()[0].endswith("their sizes are right, `mfsynth verify` compares content")
     assert {path: path.stat().st_mtime_ns for path in built.rglob("*") if path.name != ".parts"} == {
         path: time for path, time in before.items() if path.name != ".parts"
     }
@@ -165,6 +167,65 @@ def test_overwrite_replaces_the_data_set_and_leaves_other_files(
     assert Manifest.read(out).samples == 9
 
 
+def test_overwrite_goes_on_with_what_a_killed_build_left(
+    built: Path, small_coco: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(built, out)
+    (out / "manifest.json").unlink()  # as if the build had been killed before the seal
+    (out / "small-000001.tar").unlink()
+    report = build(OPTIONS, Run(small_coco, out, overwrite=True))
+    assert (report.made, report.kept) == (1, 2)
+    assert build(OPTIONS, Run(small_coco, out, overwrite=True)).made == 3  # a finished set is made anew
+    (out / "manifest.json").unlink()
+    (out / ".parts" / "build.json").unlink()  # as if it had been killed while it cleared the folder
+    assert build(OPTIONS, Run(small_coco, out, overwrite=True)).made == 3
+    (out / "manifest.json").unlink()
+    (out / ".parts" / "build.json").write_text("{")
+    assert build(OPTIONS, Run(small_coco, out, overwrite=True)).made == 3
+    assert tree(out) == tree(built)
+
+
+def test_a_build_that_only_seals_says_so(built: Path, small_coco: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(built, out)
+    (out / "manifest.json").unlink()
+    report = build(OPTIONS, Run(small_coco, out))
+    assert (report.made, report.kept) == (0, 3)
+    assert report.lines()[0].startswith("made 18 samples in 3 shards")
+    assert report.lines()[0].endswith("; 3 shards kept from before")
+    assert tree(out) == tree(built)
+
+
+def test_a_finished_set_without_its_parts_is_known_by_its_manifest(
+    built: Path, small_coco: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(built, out, ignore=shutil.ignore_patterns(".parts"))
+    assert build(OPTIONS, Run(small_coco, out)).lines()[0].startswith("nothing to do: 18 samples")
+    with pytest.raises(OutputError, match=r"holds another data set; it differs in\n  seed: 0 there, 5 asked"):
+        build(replace(OPTIONS, seed=5), Run(small_coco, out))
+    shutil.copytree(small_coco, tmp_path / "coco")
+    picture = tmp_path / "coco" / "small" / "000000000013.jpg"
+    picture.write_bytes(picture.read_bytes() + b"\0\0")
+    with pytest.raises(OutputError, match=r"it differs in\n  names and sizes of the pictures; choose"):
+        build(OPTIONS, Run(tmp_path / "coco", out))
+    (out / "small-000001.tar").unlink()
+    assert build(OPTIONS, Run(small_coco, out)).made == 3
+    assert tree(out) == tree(built)
+
+
+def test_a_damaged_manifest_comes_with_the_remedy(built: Path, small_coco: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(built, out)
+    (out / "manifest.json").write_text("{")
+    with pytest.raises(OutputError, match=r"manifest.json is no manifest .*delete it and build again"):
+        build(OPTIONS, Run(small_coco, out))
+    (out / "manifest.json").unlink()
+    assert build(OPTIONS, Run(small_coco, out)).kept == 3
+    assert tree(out) == tree(built)
+
+
 def test_a_folder_of_somebody_elses_files_is_refused(small_coco: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("\\\\begin")
     with pytest.raises(OutputError, match="is not empty, and mfsynth did not begin"):
@@ -199,8 +260,28 @@ def test_a_manifest_whose_pictures_changed_inside_is_not_met(
     data = bytearray(picture.read_bytes())
     data[-20] ^= 4
     picture.write_bytes(data)
-    with pytest.raises(BuildError, match=r"1 of 3 shards differ from the manifest's, small-000000.tar first"):
-        build(OPTIONS, Run(tmp_path / "coco", tmp_path / "out"), Manifest.read(built))
+    for _ in range(2):  # the second build finds the first one's data set
+        with pytest.raises(
+            BuildError, match=r"1 of 3 shards differ from the manifest's, small-000000.tar first"
+        ):
+            build(OPTIONS, Run(tmp_path / "coco", tmp_path / "out"), Manifest.read(built))
+
+
+def test_a_manifest_with_another_number_of_shards_is_not_met(
+    built: Path, small_coco: Path, tmp_path: Path
+) -> None:
+    like = Manifest.read(built)
+    fewer = replace(like, shards=like.shards[:2], samples=12)
+    with pytest.raises(BuildError, match=r"3 shards were made, the manifest has 2"):
+        build(OPTIONS, Run(small_coco, tmp_path / "out"), fewer)
+
+
+def test_a_manifest_may_have_any_name(built: Path, small_coco: Path, tmp_path: Path, cli: Cli) -> None:
+    shutil.copy(built / "manifest.json", tmp_path / "mymanifest.json")
+    out = tmp_path / "again"
+    run = cli("build", "--from", "mymanifest.json", "--coco", small_coco, "--out", out, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert tree(out) == tree(built)
 
 
 def test_pictures_that_are_not_jpeg_are_stored_as_png(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -154,6 +155,24 @@ def test_a_finished_set_names_left_out_files_that_have_changed_since(coco: Path,
     ):
         build(BuildOptions("s"), run)
     assert build(BuildOptions("s"), Run(coco, tmp_path / "out", overwrite=True)).samples == 3
+
+
+def test_a_finished_set_without_some_image_is_no_strict_one(coco: Path, tmp_path: Path) -> None:
+    one_segment_in_truth(coco)  # found out on decoding: no file is to blame
+    run = Run(coco, tmp_path / "out", workers=1)
+    assert build(BuildOptions("s"), run).left_out == {"min-area": (2,)}
+    assert build(BuildOptions("s"), run).made == 0
+    with pytest.raises(BuildError, match=r"made without images that could not be used: 2; --strict is on"):
+        build(BuildOptions("s"), replace(run, strict=True))
+
+
+def test_a_strict_set_may_be_without_other_licences(coco: Path, tmp_path: Path) -> None:
+    content = edit_annotations(coco, "s")
+    content["images"][1]["license"] = 3
+    save_annotations(coco, "s", content)
+    run = Run(coco, tmp_path / "out", workers=1, strict=True)
+    assert build(BuildOptions("s", licenses=(4,)), run).left_out == {"license": (2,)}
+    assert build(BuildOptions("s", licenses=(4,)), run).made == 0
 
 
 def test_a_shard_whose_images_all_prove_unusable_is_a_valid_empty_tar(coco: Path, tmp_path: Path) -> None:
