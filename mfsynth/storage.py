@@ -1,4 +1,4 @@
-"""The only room that knows fsspec: read, list and put whole files; local paths and URLs alike."""
+"""The only room that knows fsspec: reads files at local paths and URLs alike, puts local ones whole."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from mfsynth.errors import MissingExtraError, ShardError
+from mfsynth.errors import MfsynthError, MissingExtraError, ShardError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,16 +53,10 @@ def open_file(location: str) -> Iterator[IO[bytes]]:
         ShardError: If it is not there or cannot be read.
         MissingExtraError: If the URL's protocol needs a package that is not installed.
     """
-    try:
-        if is_url(location):
-            system, path = _file_system(location)
-            with system.open(path, "rb", block_size=_READ_AHEAD) as file:
-                yield file
-        else:
-            with Path(location).open("rb") as file:
-                yield file
-    except OSError as error:
-        raise _unreadable(location, error) from error
+    with _naming(location):
+        file = _open(location)
+    with file:
+        yield _Guarded(file, location)  # type: ignore[misc]
 
 
 def read(location: str) -> bytes:
@@ -75,34 +69,22 @@ def read(location: str) -> bytes:
         return file.read()
 
 
-def exists(location: str) -> bool:
-    """Whether a file is there.
-
-    Raises:
-        ShardError: If that cannot be found out.
-    """
-    if not is_url(location):
-        return Path(location).exists()
-    system, path = _file_system(location)
-    try:
-        return bool(system.exists(path))
-    except OSError as error:
-        raise _unreadable(location, error) from error
-
-
 @contextmanager
 def local_copy(location: str) -> Iterator[Path]:
-    """A local path with the file's content: itself where it is local, else a temporary copy."""
+    """A local path with the file's content: itself where it is local, else a temporary copy.
+
+    Raises:
+        ShardError: If a remote file is not there or cannot be read.
+        MissingExtraError: If the URL's protocol needs a package that is not installed.
+    """
     if not is_url(location):
         yield Path(location)
         return
     with tempfile.TemporaryDirectory(prefix="mfsynth-") as folder:
-        system, path = _file_system(location)
         target = Path(folder, "copy")
-        try:
+        with _naming(location):
+            system, path = _file_system(location)
             system.get_file(path, str(target))
-        except OSError as error:
-            raise _unreadable(location, error) from error
         yield target
 
 
@@ -159,6 +141,42 @@ def _umask() -> int:
     return mask
 
 
+class _Guarded:
+    """An open file whose failures name its location."""
+
+    def __init__(self, file: IO[bytes], location: str) -> None:
+        self._file = file
+        self._location = location
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._file.read(size)
+        except Exception as error:
+            raise _unreadable(self._location, error) from error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+@contextmanager
+def _naming(location: str) -> Iterator[None]:
+    """Errors of whatever library speaks a protocol, each of which has kinds of its own, as ours."""
+    try:
+        yield
+    except MfsynthError:
+        raise
+    except Exception as error:
+        raise _unreadable(location, error) from error
+
+
+def _open(location: str) -> IO[bytes]:
+    if not is_url(location):
+        return Path(location).open("rb")
+    system, path = _file_system(location)
+    file: IO[bytes] = system.open(path, "rb", block_size=_READ_AHEAD)
+    return file
+
+
 def _file_system(location: str) -> tuple[Any, str]:
     from fsspec.core import url_to_fs
 
@@ -168,12 +186,19 @@ def _file_system(location: str) -> tuple[Any, str]:
         if "aiohttp" in str(error):
             raise MissingExtraError("aiohttp", "http") from error
         raise ShardError(f"cannot open {location}: {error}", "install the package that it names") from error
-    except ValueError as error:
-        raise ShardError(f"cannot open {location}: {error}") from error
     return system, path
 
 
-def _unreadable(location: str, error: OSError) -> ShardError:
+def _unreadable(location: str, error: BaseException) -> ShardError:
+    # fsspec's HTTP says "not found" of a refused connection, too; the cause tells.
+    while isinstance(error, FileNotFoundError) and error.__cause__ and not _is_404(error.__cause__):
+        error = error.__cause__
     if isinstance(error, FileNotFoundError):
         return ShardError(f"{location} is not there")
-    return ShardError(f"cannot read {location}: {error}")
+    text = " ".join(str(error).split())
+    kind = "" if isinstance(error, OSError) and text else f"{type(error).__name__}: "
+    return ShardError(f"cannot read {location}: {kind}{text}".removesuffix(": "))
+
+
+def _is_404(error: BaseException) -> bool:
+    return getattr(error, "status", None) == 404

@@ -59,3 +59,34 @@ def test_an_unfinished_data_set_is_told_from_a_finished_one(tmp_path: Path) -> N
         ShardError, match=r"manifest.json is not there: this is no finished data set; an unfinished"
     ):
         Manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("location", "text"),
+    [
+        ("s3://bucket/set", "Install s3fs to access S3; install the package that it names$"),
+        (
+            "http://127.0.0.1:1/set",
+            r"cannot read http://127.0.0.1:1/set/manifest.json: Cannot connect to host",
+        ),
+        ("memory://none/set", r"memory://none/set/manifest.json is not there$"),
+    ],
+)
+def test_a_url_that_fails_gets_no_advice_to_finish_a_build(location: str, text: str) -> None:
+    with pytest.raises(ShardError, match=text) as caught:
+        Manifest.read(location)
+    assert "unfinished" not in str(caught.value)
+
+
+def test_a_manifest_that_cannot_be_read_is_not_taken_for_an_unfinished_set(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").mkdir()
+    with pytest.raises(ShardError, match=r"cannot read .*manifest.json: .*Is a directory$"):
+        Manifest.read(tmp_path)
+
+
+def test_a_shard_of_less_than_no_samples_is_refused(text: bytes) -> None:
+    content = json.loads(text)
+    content["shards"][0]["samples"] -= 20
+    content["samples"] -= 20
+    with pytest.raises(ShardError, match="contradicts itself: a shard has less than no samples"):
+        Manifest.from_json(json.dumps(content).encode())
