@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,10 @@ def test_an_unfinished_data_set_is_told_from_a_finished_one(tmp_path: Path) -> N
         ("memory://none/set", r"memory://none/set/manifest.json is not there$"),
     ],
 )
-def test_a_url_that_fails_gets_no_advice_to_finish_a_build(location: str, text: str) -> None:
+def test_a_url_that_fails_gets_no_advice_to_finish_a_build(
+    location: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(ShardError, match=text) as caught:
         Manifest.read(location)
     assert "unfinished" not in str(caught.value)
@@ -80,7 +84,7 @@ def test_a_url_that_fails_gets_no_advice_to_finish_a_build(location: str, text: 
 
 def test_a_manifest_that_cannot_be_read_is_not_taken_for_an_unfinished_set(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").mkdir()
-    with pytest.raises(ShardError, match=r"cannot read .*manifest.json: .*Is a directory$"):
+    with pytest.raises(ShardError, match=r"cannot read .*manifest.json: .*Is a directory"):
         Manifest.read(tmp_path)
 
 
