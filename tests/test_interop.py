@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import datasets
 import numpy as np
 import pytest
 import webdataset
+from coco_folder import Picture, write_coco
 from PIL import Image
 
 import mfsynth
+from mfsynth.build.options import BuildOptions, Run
+from mfsynth.build.run import build
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +49,54 @@ def test_webdataset_decodes_to_floats_as_its_own_documentation_does(small_pairs:
     item = next(iter(webdataset.WebDataset(urls(small_pairs), shardshuffle=False).decode("rgb")))
     sample = next(iter(mfsynth.open(small_pairs)))
     assert np.allclose(item["frame1.png"] * 255, sample.frames[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("store", ["small_pairs", "small_recipes"])
+def test_webdataset_decodes_to_scenes(store: str, request: pytest.FixtureRequest) -> None:
+    folder = request.getfixturevalue(store)
+    other = webdataset.WebDataset(urls(folder), shardshuffle=False).map(mfsynth.decode)
+    assert_same_scenes(other, folder, 18)
+
+
+def test_webdataset_decodes_to_scenes_of_png_sources(tmp_path: Path) -> None:
+    pictures = [Picture(id=id, suffix=suffix) for id, suffix in ((1, ".png"), (2, ".jpg"))]
+    write_coco(tmp_path / "coco", "mixed", pictures)
+    build(BuildOptions("mixed", shards=1), Run(tmp_path / "coco", tmp_path / "out", workers=1))
+    other = webdataset.WebDataset(urls(tmp_path / "out"), shardshuffle=False).map(mfsynth.decode)
+    assert_same_scenes(other, tmp_path / "out", 2)
+
+
+def assert_same_scenes(scenes: Iterable[mfsynth.Scene], folder: Path, count: int) -> None:
+    pairs = list(zip(scenes, mfsynth.open(folder, render=False), strict=True))
+    assert len(pairs) == count
+    for scene, expected in pairs:
+        assert scene.recipe == expected.recipe
+        assert np.array_equal(scene.picture, expected.picture)
+        assert np.array_equal(scene.segments, expected.segments)
+
+
+def test_a_sample_that_cannot_be_decoded_is_named(small_pairs: Path) -> None:
+    (url, *_) = urls(small_pairs)
+    sample = next(iter(webdataset.WebDataset(url, shardshuffle=False)))
+    broken = {
+        "has no member 'segments.png'": {k: v for k, v in sample.items() if k != "segments.png"},
+        "not a recipe": sample | {"json": b"{"},
+        "broken, cut short or no picture": sample | {"gt.jpg": sample["gt.jpg"][:300]},
+        "has no member '__key__'": {"json": b"{}"},
+    }
+    for text, members in broken.items():
+        with pytest.raises(mfsynth.ShardError, match=text) as caught:
+            mfsynth.decode(members)
+        if "__key__" in members:
+            assert f"{url}: sample {sample['__key__']}" in str(caught.value)
+
+
+def test_webdataset_reads_a_shard_that_we_opened(small_pairs: Path) -> None:
+    data = mfsynth.open(small_pairs, render=False)
+    with data.open_shard(1) as stream:
+        members = webdataset.tariterators.tar_file_expander([{"url": "small-000001.tar", "stream": stream}])
+        keys = [sample["__key__"] for sample in webdataset.tariterators.group_by_keys(members)]
+    assert keys == [scene.key for scene in data.read(6, 12)]
 
 
 @pytest.mark.parametrize("streaming", [True, False])

@@ -13,7 +13,7 @@ import mfsynth
 NAMES = [
     "Blur", "BuildError", "DownloadError", "FrameRecipe", "ImageInfo", "Manifest", "MfsynthError",
     "MissingExtraError", "OptionsError", "OutputError", "Recipe", "Sample", "Scene", "Segment", "ShardError",
-    "SourceError", "Window", "open", "render", "synthesize",
+    "SourceError", "Window", "decode", "open", "render", "synthesize",
 ]  # fmt: skip
 
 

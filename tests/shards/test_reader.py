@@ -127,6 +127,24 @@ def test_urls_are_read_like_folders(small_pairs: Path, website: str, shuffle: in
     assert all_same(iter(local), iter(mfsynth.open(f"{website}/manifest.json", shuffle=shuffle)))
 
 
+def test_a_shards_bytes_are_read_from_anywhere(small_pairs: Path, website: str) -> None:
+    fsspec.filesystem("memory").put(f"{small_pairs}/", "/bytes/", recursive=True)
+    for location in (small_pairs, website, "memory://bytes"):
+        data = mfsynth.open(location)
+        for number, shard in enumerate(data.manifest.shards):
+            with data.open_shard(number) as file:
+                assert file.read() == (small_pairs / shard.name).read_bytes()
+
+
+def test_a_shard_that_is_not_there_cannot_be_opened(small_pairs: Path, tmp_path: Path) -> None:
+    shutil.copy(small_pairs / "manifest.json", tmp_path)
+    with (
+        pytest.raises(ShardError, match=r"small-000002\.tar is not there"),
+        mfsynth.open(tmp_path).open_shard(2),
+    ):
+        pass
+
+
 def test_a_manifest_stands_for_its_folder_whatever_it_is_called(
     small_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
