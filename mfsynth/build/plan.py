@@ -110,15 +110,19 @@ def choose(split: Split, options: BuildOptions) -> tuple[list[Entry], dict[str, 
 def listed_fault(entry: Entry, options: BuildOptions) -> str | None:
     """Why an image cannot be used, as far as its annotations tell; None if they say nothing against it.
 
-    With instances, areas overlap, so that they can only show that too much is void.
+    Areas count only where every segment has one and they fit the picture; else its mask decides, later. With
+    instances they overlap, so that they can only show that too much is void.
     """
     if options.licenses and entry.image.license not in options.licenses:
         return reasons.LICENSE
     if entry.segments is None and entry.instances is None:
         return reasons.NO_ANNOTATION
     pixels = entry.image.width * entry.image.height
-    areas = entry.listed_areas
-    largest = max([pixels - sum(areas), *(areas if entry.instances is None else ())])
+    areas = [area for area in entry.listed_areas if area is not None and 0 < area <= pixels]
+    panoptic = entry.instances is None
+    if len(areas) < len(entry.listed_areas) or (panoptic and sum(areas) > pixels):
+        return None
+    largest = max([pixels - sum(areas), *(areas if panoptic else ())])
     return reasons.MIN_AREA if largest > pixels - max(1, options.min_area * pixels) else None
 
 

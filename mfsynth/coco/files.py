@@ -6,14 +6,18 @@ has to be parsed again in every worker.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
+import shutil
 import struct
 import tempfile
+import time
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
@@ -21,10 +25,11 @@ from typing import IO, TYPE_CHECKING
 from mfsynth.errors import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _ENCRYPTED = 1
+_STALE_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +92,20 @@ class Folder(FileTree):
     root: Path
 
     def find(self, name: str) -> FileRef | None:
-        """The file of that name, or None if there is none."""
+        """The file of that name, or None if there is none.
+
+        Raises:
+            SourceError: If the name leads outside, or the folder cannot be searched.
+        """
         path = os.path.join(self.root, checked_name(name, str(self.root)))  # noqa: PTH118 - as above
         try:
             return FileRef(path, name, os.stat(path).st_size)  # noqa: PTH116
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return None
+            raise SourceError(f"cannot look for {path}: {error.strerror}") from error
 
 
 class ZipFolder(FileTree):
@@ -128,13 +141,17 @@ def member_ref(path: Path, info: zipfile.ZipInfo, offset: int, name: str) -> Fil
     Raises:
         SourceError: If the member is encrypted or compressed by a method other than deflate.
     """
+    _check_method(path, info)
+    start = offset + info.header_offset
+    return FileRef(str(path), name, info.file_size, start, info.compress_size, info.compress_type, info.CRC)
+
+
+def _check_method(path: Path, info: zipfile.ZipInfo) -> None:
     if info.flag_bits & _ENCRYPTED or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise SourceError(
             f"{info.filename} in {path} is encrypted or uses compression method {info.compress_type}",
             "pack it again with plain deflate, or extract it",
         )
-    start = offset + info.header_offset
-    return FileRef(str(path), name, info.file_size, start, info.compress_size, info.compress_type, info.CRC)
 
 
 def zip_members(path: Path, offset: int = 0, length: int | None = None) -> dict[str, zipfile.ZipInfo]:
@@ -161,7 +178,11 @@ def nested_zip(
 
     Returns:
         The file that holds it, where it begins there, and its members.
+
+    Raises:
+        SourceError: If it is encrypted, damaged, or cannot be unpacked to the cache.
     """
+    _check_method(path, info)
     if info.compress_type == zipfile.ZIP_STORED:
         with path.open("rb") as file:
             file.seek(info.header_offset)
@@ -178,21 +199,47 @@ def _unpack(path: Path, info: zipfile.ZipInfo, cache: Path, say: Callable[[str],
     target = (
         cache / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}-{PurePosixPath(info.filename).name}"
     )
-    if target.exists() and target.stat().st_size == info.file_size:
-        return target
-    say(f"unpacking {info.filename} from {path} to {target}, once")
-    cache.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=cache, prefix="tmp-")
+    try:
+        if target.exists() and target.stat().st_size == info.file_size:
+            return target
+        say(f"unpacking {info.filename} from {path} to {target}, once")
+        cache.mkdir(parents=True, exist_ok=True)
+        remove_stale_scratch(cache)
+        _extract(path, info, target)
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise SourceError(
+            f"cannot unpack {info.filename} from {path} to {cache}: {error}",
+            "if it is the cache: make it writable, or set XDG_CACHE_HOME to a folder that is",
+        ) from error
+    return target
+
+
+def _extract(path: Path, info: zipfile.ZipInfo, target: Path) -> None:
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix="tmp-")
     try:
         with os.fdopen(handle, "wb") as out, zipfile.ZipFile(path) as archive, archive.open(info) as member:
             while chunk := member.read(1 << 20):
                 out.write(chunk)
         Path(temporary).replace(target)
-    except (OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise SourceError(f"cannot unpack {info.filename} from {path} to {cache}: {error}") from error
     finally:
         Path(temporary).unlink(missing_ok=True)
-    return target
+
+
+def remove_stale_scratch(cache: Path) -> None:
+    """Remove what killed processes left half done in the cache; what is younger than a day may be in use."""
+    for path in cache.glob("tmp-*"):
+        with suppress(FileNotFoundError):  # another process clears up, too
+            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@contextmanager
+def read_errors(folder: Path) -> Iterator[None]:
+    """Errors of the disk while a folder is searched, as ours."""
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(f"cannot read {folder}: {error}") from error
 
 
 class _Slice(io.RawIOBase):

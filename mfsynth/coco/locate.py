@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfsynth import storage
-from mfsynth.coco.split import has_split
+from mfsynth.coco.files import remove_stale_scratch
+from mfsynth.coco.split import has_annotations, has_split
 from mfsynth.errors import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from mfsynth.coco.split import Masks
     from mfsynth.coco.transfer import Progress
@@ -56,12 +58,24 @@ def coco_folder(
         SourceError: If the split is not where the user says, or nowhere at all, or is not to be downloaded.
         DownloadError: If the download fails.
     """
-    named = named_folder(given)
-    if named is not None and (split != DEMO or has_split(named, split)):
-        return _with_split(named, split)
+    found = _found(given, split, masks, cache)
+    if found is not None:
+        return found
     if split == DEMO:
         return demo_folder(cache, say)
     return _downloaded(cache / "coco", split, masks, approve, say, progress)
+
+
+def download_size(given: Path | None, split: str, masks: Masks, *, cache: Path) -> int:
+    """Bytes that `coco_folder` would download for a split; 0 if somebody has it, or it is drawn.
+
+    Raises:
+        SourceError: If the split is not where the user says, or nowhere at all.
+        DownloadError: If the server cannot be asked.
+    """
+    if split == DEMO or _found(given, split, masks, cache) is not None:
+        return 0
+    return _missing(cache / "coco", split, masks)
 
 
 def fetch(
@@ -74,6 +88,7 @@ def fetch(
 
     Raises:
         OptionsError: If there is no such official split.
+        SourceError: If the demo split cannot be written.
         DownloadError: If the download fails.
     """
     from mfsynth.coco.demo import draw_demo
@@ -81,30 +96,59 @@ def fetch(
 
     folder = named_folder(given) or storage.cache_folder() / "coco"
     if split == DEMO:
-        draw_demo(folder)
+        with _writing(folder):
+            draw_demo(folder)
         return (folder / f"annotations/panoptic_{DEMO}.json",)
     return download(split, folder, masks=masks, base_url=base_url, progress=progress)
 
 
 def demo_folder(cache: Path, say: Callable[[str], None]) -> Path:
-    """The folder with the demo split, drawn the first time, whole or not at all."""
+    """The folder with the demo split, drawn the first time, whole or not at all.
+
+    Raises:
+        SourceError: If it cannot be written.
+    """
     from mfsynth.coco.demo import DEMO_VERSION, draw_demo
 
     folder = cache / f"demo-{DEMO_VERSION}"
-    if folder.is_dir():
-        return folder
-    say(f"drawing the demo split to {folder}, once")
-    cache.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix="tmp-demo-", dir=cache))
-    try:
-        draw_demo(scratch)
-        scratch.replace(folder)
-    except OSError:
-        if not folder.is_dir():  # else another process was faster
-            raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with _writing(cache):
+        if folder.is_dir():
+            return folder
+        say(f"drawing the demo split to {folder}, once")
+        cache.mkdir(parents=True, exist_ok=True)
+        remove_stale_scratch(cache)
+        scratch = Path(tempfile.mkdtemp(prefix="tmp-demo-", dir=cache))
+        try:
+            draw_demo(scratch)
+            scratch.replace(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was faster
+                raise
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
     return folder
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Errors of the disk as ours."""
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(
+            f"cannot write to {folder}: {error.strerror or error}",
+            "name another folder: with --coco, or for the cache with XDG_CACHE_HOME",
+        ) from error
+
+
+def _found(given: Path | None, split: str, masks: Masks, cache: Path) -> Path | None:
+    """The folder with a split that is there already: the one that the user names, else the cache."""
+    named = named_folder(given)
+    if named is not None and (split != DEMO or has_split(named, split)):
+        return _with_split(named, split)
+    kept = cache / "coco"
+    whole = split != DEMO and has_split(kept, split) and has_annotations(kept, split, masks)
+    return kept if whole else None  # a stopped download leaves a part
 
 
 def _with_split(folder: Path, split: str) -> Path:
@@ -124,15 +168,9 @@ def _downloaded(
     say: Callable[[str], None],
     progress: Progress | None,
 ) -> Path:
-    from mfsynth.coco.download import OFFICIAL_SPLITS, download, missing_bytes
+    from mfsynth.coco.download import download
 
-    if split not in OFFICIAL_SPLITS:
-        raise SourceError(
-            f"no COCO folder is named, and {split!r} is no official split that could be downloaded",
-            f"name the folder that has {split}/ with --coco DIR or {COCO_VARIABLE}; "
-            f"official: {', '.join(OFFICIAL_SPLITS)}; without any data: --split {DEMO}",
-        )
-    missing = missing_bytes(split, folder, masks=masks)
+    missing = _missing(folder, split, masks)
     if missing > ASK_BEYOND and not approve(missing):
         raise SourceError(
             f"{split} is {missing / 1e9:.1f} GB to download and nobody agreed to that",
@@ -142,3 +180,16 @@ def _downloaded(
         say(f"downloading {split} ({missing / 1e9:.1f} GB) to {folder}")
         download(split, folder, masks=masks, progress=progress)
     return folder
+
+
+def _missing(folder: Path, split: str, masks: Masks) -> int:
+    """Bytes of an official split's archives that a folder lacks."""
+    from mfsynth.coco.download import OFFICIAL_SPLITS, missing_bytes
+
+    if split not in OFFICIAL_SPLITS:
+        raise SourceError(
+            f"no COCO folder is named, and {split!r} is no official split that could be downloaded",
+            f"name the folder that has {split}/ with --coco DIR or {COCO_VARIABLE}; "
+            f"official: {', '.join(OFFICIAL_SPLITS)}; without any data: --split {DEMO}",
+        )
+    return missing_bytes(split, folder, masks=masks)

@@ -32,8 +32,8 @@ class ListedSegment(msgspec.Struct, frozen=True, order=True, gc=False):
 
     id: int
     category_id: int
-    iscrowd: int = 0
-    area: float = 0
+    iscrowd: int | bool = 0
+    area: float | None = None
 
 
 VOID = ListedSegment(0, 0)
@@ -46,8 +46,8 @@ class Instance(msgspec.Struct, frozen=True, gc=False):
     image_id: int
     category_id: int
     segmentation: msgspec.Raw
-    area: float = 0
-    iscrowd: int = 0
+    area: float | None = None
+    iscrowd: int | bool = 0
 
 
 def panoptic_segments(
@@ -133,7 +133,7 @@ def _some(ids: list[int]) -> str:
 
 def _infos(segments: Sequence[ListedSegment], areas: Sequence[int]) -> tuple[SegmentInfo, ...]:
     return tuple(
-        SegmentInfo(index, segment.id, segment.category_id, segment.iscrowd, area)
+        SegmentInfo(index, segment.id, segment.category_id, int(segment.iscrowd), area)
         for index, (segment, area) in enumerate(zip(segments, areas, strict=True))
     )
 

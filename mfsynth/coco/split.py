@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
 
-from mfsynth.coco.files import FileRef, Folder, ZipFolder, checked_name, member_ref, nested_zip, zip_members
+from mfsynth.coco.files import (
+    FileRef,
+    Folder,
+    ZipFolder,
+    checked_name,
+    member_ref,
+    nested_zip,
+    read_errors,
+    zip_members,
+)
 from mfsynth.coco.segments import Instance, ListedSegment
 from mfsynth.errors import SourceError
 from mfsynth.sample import ImageInfo
@@ -25,6 +34,9 @@ if TYPE_CHECKING:
     from mfsynth.coco.files import FileTree
 
 Masks = Literal["panoptic", "instances"]
+
+_LONG_READ = 50_000_000
+"""A larger annotation file takes seconds, which are announced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +62,8 @@ class Entry:
         return files
 
     @property
-    def listed_areas(self) -> list[float]:
-        """The areas that the annotations give its segments."""
+    def listed_areas(self) -> list[float | None]:
+        """The areas that the annotations give its segments, None for one that they do not give."""
         return [segment.area for segment in self.segments or self.instances or ()]
 
 
@@ -60,8 +72,8 @@ class License:
     """A licence of COCO's table."""
 
     id: int
-    name: str = ""
-    url: str = ""
+    name: str
+    url: str
 
 
 @dataclass(frozen=True)
@@ -92,16 +104,22 @@ class _PanopticImage(msgspec.Struct, frozen=True):
     segments_info: tuple[ListedSegment, ...]
 
 
+class _License(msgspec.Struct, frozen=True):
+    id: int
+    name: str | None = None
+    url: str | None = None
+
+
 class _Panoptic(msgspec.Struct, frozen=True):
     images: list[_Image]
     annotations: list[_PanopticImage]
-    licenses: list[License] = []
+    licenses: list[_License] = []
 
 
 class _Instances(msgspec.Struct, frozen=True):
     images: list[_Image]
     annotations: list[Instance]
-    licenses: list[License] = []
+    licenses: list[_License] = []
 
 
 _File = TypeVar("_File", _Panoptic, _Instances)
@@ -120,33 +138,53 @@ def read_split(
         say: Told when that happens, since it takes a while.
 
     Raises:
-        SourceError: If a place is missing, or the annotations are broken, contradict themselves or name
-            files outside the folder.
+        SourceError: If a place is missing or cannot be read, or the annotations are broken, contradict
+            themselves or name files outside the folder.
     """
     checked_name(name, "--split")
-    pictures = _picture_files(coco, name)
-    annotations = _annotation_file(coco, f"{masks}_{name}.json")
+    with read_errors(coco):
+        pictures = _picture_files(coco, name)
+        annotations = _annotation_file(coco, f"{masks}_{name}.json")
+        mask_files = _mask_files(coco, name, cache, say) if masks == "panoptic" else None
+    if annotations.size > _LONG_READ:
+        say(f"reading {annotations} ({annotations.size / 1e6:.0f} MB) and looking for its files")
     text = annotations.read()
-    if masks == "panoptic":
+    parsed: _Panoptic | _Instances
+    if mask_files is not None:
         parsed = _parse(text, _Panoptic, annotations)
-        entries = _panoptic_entries(parsed, pictures, _mask_files(coco, name, cache, say), annotations)
+        entries = _panoptic_entries(parsed, pictures, mask_files, annotations)
     else:
-        instances = _parse(text, _Instances, annotations)
-        entries, parsed = _instance_entries(instances, pictures, annotations), instances  # type: ignore[assignment]
+        parsed = _parse(text, _Instances, annotations)
+        entries = _instance_entries(parsed, pictures, annotations)
     _check_unique((entry.image.id for entry in entries), "image", annotations)
     return Split(
         name=name,
         masks=masks,
         entries=tuple(sorted(entries, key=lambda entry: entry.image.id)),
-        licenses=tuple(parsed.licenses),
+        licenses=tuple(License(each.id, each.name or "", each.url or "") for each in parsed.licenses),
         annotations=f"annotations/{masks}_{name}.json",
         annotations_sha256=hashlib.sha256(text).hexdigest(),
     )
 
 
 def has_split(coco: Path, name: str) -> bool:
-    """Whether a COCO folder has the pictures of a split, extracted or as a zip."""
-    return (coco / name).is_dir() or (coco / f"{name}.zip").is_file()
+    """Whether a COCO folder has the pictures of a split, extracted or as a zip.
+
+    Raises:
+        SourceError: If the folder cannot be searched.
+    """
+    with read_errors(coco):
+        return (coco / name).is_dir() or (coco / f"{name}.zip").is_file()
+
+
+def has_annotations(coco: Path, name: str, masks: Masks) -> bool:
+    """Whether a COCO folder has the annotation file of a split, extracted or in a zip.
+
+    Raises:
+        SourceError: If the folder cannot be searched, or a zip of annotations is damaged.
+    """
+    with read_errors(coco):
+        return _find_annotations(coco, f"{masks}_{name}.json") is not None
 
 
 # --- the three places ---------------------------------------------------------------------------------
@@ -165,6 +203,16 @@ def _picture_files(coco: Path, name: str) -> FileTree:
 
 
 def _annotation_file(coco: Path, file_name: str) -> FileRef:
+    found = _find_annotations(coco, file_name)
+    if found is None:
+        raise SourceError(
+            f"{coco} has no annotations/{file_name}, neither extracted nor in a *annotations*.zip",
+            "put it there; the official splits' files come with: mfsynth download",
+        )
+    return found
+
+
+def _find_annotations(coco: Path, file_name: str) -> FileRef | None:
     found = Folder(coco / "annotations").find(file_name)
     if found is not None:
         return found
@@ -172,10 +220,7 @@ def _annotation_file(coco: Path, file_name: str) -> FileRef:
         info = zip_members(archive).get(f"annotations/{file_name}")
         if info is not None:
             return member_ref(archive, info, 0, f"annotations/{file_name}")
-    raise SourceError(
-        f"{coco} has no annotations/{file_name}, neither extracted nor in a *annotations*.zip",
-        "put it there; the official splits' files come with: mfsynth download",
-    )
+    return None
 
 
 def _mask_files(coco: Path, name: str, cache: Path, say: Callable[[str], None]) -> FileTree:
@@ -207,6 +252,8 @@ def _annotation_archives(coco: Path) -> list[Path]:
 def _parse(text: bytes, kind: type[_File], file: FileRef) -> _File:
     try:
         return msgspec.json.decode(text, type=kind)
+    except msgspec.ValidationError as error:
+        raise SourceError(f"{file} does not list a split as COCO does: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SourceError(
             f"{file} is not COCO JSON: {error}", "it may be cut short: download or write it again"

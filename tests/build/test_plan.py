@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,43 @@ def test_what_annotations_rule_out_takes_no_place(tmp_path: Path) -> None:
     planned = plan(tmp_path, "s", licenses=(4, 5), min_area=0.25, shards=2)
     assert ids(planned) == [[2], [5]]
     assert planned.left_out == {"license": (1,), "min-area": (3, 4)}
+
+
+def with_areas(root: Path, change: Callable[[dict], object]) -> Path:
+    """Three pictures; the second one's segments are changed."""
+    write_coco(root, "s", [Picture(1), Picture(2), Picture(3)])
+    content = edit_annotations(root, "s")
+    for segment in content["annotations"][1]["segments_info"]:
+        change(segment)
+    save_annotations(root, "s", content)
+    return root
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda segment: segment.pop("area"),
+        lambda segment: segment.update(area=None),
+        lambda segment: segment.update(area=0),
+        lambda segment: segment.update(area=-5),
+        lambda segment: segment.update(area=56 * 40),  # of another size of the picture
+    ],
+)
+def test_areas_that_are_missing_or_do_not_fit_rule_nothing_out(
+    tmp_path: Path, change: Callable[[dict], object]
+) -> None:
+    planned = plan(with_areas(tmp_path, change), "s")
+    assert (ids(planned), planned.left_out) == ([[1, 2, 3]], {})
+
+
+def test_instances_without_areas_are_taken(tmp_path: Path) -> None:
+    write_coco(tmp_path, "s", [Picture(1)])
+    content = edit_annotations(tmp_path, "s")
+    box = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[0, 0, 20, 0, 20, 20, 0, 20]]}
+    content["annotations"] = [box]
+    (tmp_path / "annotations" / "instances_s.json").write_text(json.dumps(content))
+    split = read_split(tmp_path, "s", "instances", cache=tmp_path)
+    assert ids(make_plan(split, BuildOptions("s", masks="instances"))) == [[1]]
 
 
 def test_an_image_without_annotation_is_left_out(tmp_path: Path) -> None:

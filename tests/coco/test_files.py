@@ -57,6 +57,10 @@ def test_files_of_a_folder(tmp_path: Path) -> None:
         found.read()
 
 
+def test_a_name_too_long_for_a_file_is_one_that_is_not_there(tmp_path: Path) -> None:
+    assert Folder(tmp_path).find("x" * 300 + ".jpg") is None
+
+
 @pytest.mark.parametrize(
     "name", ["../x", "/etc/passwd", "a/../../x", "C:/x", "..\\x", "a\\..\\x", "", "x\0y"]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -9,9 +10,12 @@ from pathlib import Path
 
 import pytest
 from coco_folder import Picture, annotations_path, edit_annotations, save_annotations, write_coco
+from conftest import Cli
+from unprivileged import mode, obey_permissions
 
-from mfsynth.coco.locate import coco_folder
-from mfsynth.coco.split import Split, read_split
+from mfsynth.coco.locate import coco_folder, download_size
+from mfsynth.coco.source import read_source
+from mfsynth.coco.split import Masks, Split, read_split
 from mfsynth.errors import SourceError
 
 PICTURES = [Picture(30), Picture(7), Picture(12)]
@@ -134,12 +138,117 @@ def test_null_licences_and_addresses_are_taken_as_unknown(coco: Path, tmp_path: 
     assert (image.license, image.coco_url, image.flickr_url) == (0, "", "x")
 
 
+def test_null_and_true_are_taken_where_tools_write_them(coco: Path, tmp_path: Path) -> None:
+    content = edit_annotations(coco, "s")
+    content["licenses"][0]["url"] = None
+    content["annotations"][0]["segments_info"][0]["iscrowd"] = True
+    save_annotations(coco, "s", content)
+    split = read_split(coco, "s", cache=tmp_path)
+    assert (split.licenses[0].name, split.licenses[0].url) == ("Attribution License", "")
+    source = read_source(split.entries[-1])
+    assert [type(info.iscrowd) for info in source.infos] == [int] * len(source.infos)
+    assert sum(info.iscrowd for info in source.infos) == 1
+
+
+def test_only_what_is_no_json_may_be_cut_short(coco: Path, tmp_path: Path) -> None:
+    text = annotations_path(coco, "s").read_text()
+    annotations_path(coco, "s").write_text(text[:-9])
+    with pytest.raises(SourceError, match=r"is not COCO JSON.*it may be cut short: download"):
+        read_split(coco, "s", cache=tmp_path)
+    annotations_path(coco, "s").write_text(text.replace('"width"', '"breadth"'))
+    with pytest.raises(SourceError, match="missing required field `width`") as caught:
+        read_split(coco, "s", cache=tmp_path)
+    assert "cut short" not in str(caught.value)
+
+
+def test_annotations_that_take_a_while_are_announced(coco: Path, tmp_path: Path) -> None:
+    with annotations_path(coco, "s").open("a") as file:
+        file.write(" " * 60_000_000)
+    said: list[str] = []
+    read_split(coco, "s", cache=tmp_path, say=said.append)
+    assert said == [f"reading {annotations_path(coco, 's')} (60 MB) and looking for its files"]
+
+
+@pytest.mark.parametrize("spoil", ["encrypted", "method 99"])
+def test_an_inner_zip_that_cannot_be_unpacked_is_named(coco: Path, tmp_path: Path, spoil: str) -> None:
+    nest_masks(coco, zipfile.ZIP_DEFLATED)
+    path = coco / "panoptic_annotations_trainval2017.zip"
+    data = bytearray(path.read_bytes())
+    entry = data.rindex(b"PK\x01\x02")  # the directory's last entry: the inner zip
+    if spoil == "encrypted":
+        data[entry + 8] |= 1
+    else:
+        data[entry + 10] = 99
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match=r"panoptic_s.zip in .* is encrypted or uses compression"):
+        read_split(coco, "s", cache=tmp_path / "cache")
+
+
+def test_a_cache_that_cannot_be_written_is_named(coco: Path) -> None:
+    nest_masks(coco, zipfile.ZIP_DEFLATED)
+    with pytest.raises(SourceError, match=r"cannot unpack .* to /proc/xx: .*set XDG_CACHE_HOME to a folder"):
+        read_split(coco, "s", cache=Path("/proc/xx"), say=lambda _: None)
+
+
+def test_places_that_cannot_be_searched_are_named(coco: Path, tmp_path: Path, cli: Cli) -> None:
+    command = ["build", "--split", "s", "--coco", coco, "--out", tmp_path / "out"]
+    for folder in (coco, coco / "s", coco / "panoptic_s", coco / "annotations"):
+        with mode(0o600, folder):
+            run = cli(*command, preexec_fn=obey_permissions)
+        assert run.returncode == 1
+        assert "Permission denied" in run.stderr
+        assert str(folder) in run.stderr
+        assert "Traceback" not in run.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unwritable_place_for_the_demo_split_is_named(tmp_path: Path, cli: Cli) -> None:
+    environment = os.environ | {"XDG_CACHE_HOME": "/proc/xx"}
+    built = cli("build", "--split", "demo", "--out", tmp_path / "out", env=environment)
+    fetched = cli("download", "--split", "demo", "--coco", "/proc/xx")
+    for run, folder in ((built, "/proc/xx/mfsynth"), (fetched, "/proc/xx")):
+        assert run.returncode == 1
+        assert f"cannot write to {folder}: " in run.stderr
+        assert "Traceback" not in run.stderr
+
+
+def test_what_killed_processes_left_in_the_cache_goes_after_a_day(coco: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    for name in ("tmp-demo-old", "tmp-demo-new"):
+        (cache / name / "demo").mkdir(parents=True)
+    for name in ("tmp-old", "tmp-new"):
+        (cache / name).write_bytes(b"half")
+    for name in ("tmp-demo-old", "tmp-old"):
+        os.utime(cache / name, (0, 0))
+    nest_masks(coco, zipfile.ZIP_DEFLATED)
+    read_split(coco, "s", cache=cache, say=lambda _: None)
+    assert sorted(path.name for path in cache.glob("tmp-*")) == ["tmp-demo-new", "tmp-new"]
+
+
+def test_a_split_that_lies_in_the_cache_needs_no_download(coco: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    coco.rename(cache / "coco")
+
+    def folder(split: str, masks: Masks = "panoptic") -> Path:
+        return coco_folder(None, split, masks, cache=cache, approve=lambda _: False, say=lambda _: None)
+
+    assert folder("s") == cache / "coco"
+    write_coco(cache / "coco", "val2017", PICTURES)
+    assert folder("val2017") == cache / "coco"
+    assert download_size(None, "val2017", "panoptic", cache=cache) == 0
+    nest_masks(cache / "coco", zipfile.ZIP_STORED)
+    assert folder("s") == cache / "coco"
+    with pytest.raises(SourceError, match="'s' is no official split"):
+        folder("s", "instances")
+
+
 def test_the_option_beats_the_environment_which_beats_the_cache(
     coco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def folder(given: Path | None, split: str) -> Path:
         return coco_folder(
-            given, split, "panoptic", cache=tmp_path, approve=lambda _: False, say=lambda _: None
+            given, split, "panoptic", cache=tmp_path / "cache", approve=lambda _: False, say=lambda _: None
         )
 
     with pytest.raises(
@@ -150,7 +259,7 @@ def test_the_option_beats_the_environment_which_beats_the_cache(
     assert folder(None, "s") == coco
     with pytest.raises(SourceError, match=f"mfsynth download --split s --coco {tmp_path}"):
         folder(tmp_path, "s")
-    assert folder(None, "demo") == folder(None, "demo") == tmp_path / "demo-1"
+    assert folder(None, "demo") == folder(None, "demo") == tmp_path / "cache" / "demo-1"
 
 
 def test_a_large_download_needs_a_yes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
