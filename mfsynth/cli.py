@@ -160,25 +160,40 @@ Examples:
 @click.pass_context
 def build(ctx: click.Context, /, **given: Any) -> None:
     """Build a data set of multi-focus pairs, or finish one that was interrupted."""
-    from mfsynth.build.estimate import estimate
     from mfsynth.build.options import Run
     from mfsynth.build.run import build as build_data_set
 
     stop_on_terminate()
     like, options = content_options(ctx, given)
     quiet = given["quiet"] or given["as_json"]
-    coco = find_coco(given["coco"], options.split, options.masks, yes=given["yes"], quiet=quiet)
     out = given["out"] or Path(options.split)
     if given["dry_run"]:
-        expected = estimate(options, coco, say_unless(quiet))
-        print_report(expected.to_json(), expected.lines(coco, out), given)
+        dry_run(options, like, out, given)
         return
+    coco = find_coco(given["coco"], options.split, options.masks, yes=given["yes"], quiet=quiet)
     with bar("building", "sample", quiet) as progress:
         run = Run(
             coco, out, given["workers"] or 0, given["overwrite"], given["strict"], say_unless(quiet), progress
         )
         report = build_data_set(options, run, like)
     print_report(report.to_json(), report.lines(), given)
+
+
+def dry_run(options: BuildOptions, like: Manifest | None, out: Path, given: dict[str, Any]) -> None:
+    """Tell what a build would make, or what it would download first."""
+    from mfsynth import storage
+    from mfsynth.build.estimate import estimate
+    from mfsynth.coco.locate import download_size
+
+    missing = download_size(given["coco"], options.split, options.masks, cache=storage.cache_folder())
+    if missing:
+        text = f"would download {missing / 1e9:.1f} GB of {options.split} first; what it makes is known then"
+        print_report({"split": options.split, "download_bytes": missing}, [text], given)
+        return
+    quiet = given["quiet"] or given["as_json"]
+    coco = find_coco(given["coco"], options.split, options.masks, yes=False, quiet=quiet)
+    expected = estimate(options, coco, say_unless(quiet), like=like, strict=given["strict"])
+    print_report(expected.to_json(), expected.lines(coco, out), given)
 
 
 def content_options(ctx: click.Context, given: dict[str, Any]) -> tuple[Manifest | None, BuildOptions]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mfsynth import storage
 from mfsynth.build.plan import make_plan
+from mfsynth.build.run import check_inputs
 from mfsynth.build.work import encode_source
 from mfsynth.coco.split import read_split
 from mfsynth.errors import UnusableImage
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from mfsynth.build.options import BuildOptions
     from mfsynth.build.plan import Plan
+    from mfsynth.shards.manifest import Manifest
 
 _TRIED = 5
 
@@ -54,15 +56,25 @@ class Estimate:
         return lines + [f"would leave out {len(ids)}: {reason}" for reason, ids in self.left_out.items()]
 
 
-def estimate(options: BuildOptions, coco: Path, say: Callable[[str], None]) -> Estimate:
+def estimate(
+    options: BuildOptions,
+    coco: Path,
+    say: Callable[[str], None],
+    *,
+    like: Manifest | None = None,
+    strict: bool = False,
+) -> Estimate:
     """Plan a build and estimate its size; nothing is written but what `read_split` may unpack.
 
     Raises:
         OptionsError: If the options make no sense for this split.
-        SourceError: If the COCO data is missing or broken.
+        SourceError: If the COCO data is missing or broken, or is not what `like` was made from.
+        BuildError: If the build is strict and the annotations show that an image is unusable.
     """
     split = read_split(coco, options.split, options.masks, cache=storage.cache_folder(), say=say)
-    plan = make_plan(split, options)
+    plan = make_plan(split, options, strict=strict)
+    if like is not None:
+        check_inputs(plan.inputs, like.inputs)
     return Estimate(
         options.split,
         plan.samples,

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from coco_folder import Picture, write_coco
+from coco_folder import Picture, edit_annotations, save_annotations, write_coco
 from conftest import Cli, tree
 
 import mfsynth
@@ -317,6 +317,24 @@ def test_dry_run_writes_nothing_and_is_about_right(small_coco: Path, tmp_path: P
     report = json.loads(cli(*command, "--json").stdout)
     assert expected["samples"] == report["samples"] == 36
     assert expected["bytes"] == pytest.approx(report["bytes"], rel=0.2)
+
+
+def test_dry_run_heeds_strict_and_the_manifest(
+    built: Path, small_coco: Path, tmp_path: Path, cli: Cli
+) -> None:
+    coco = tmp_path / "coco"
+    shutil.copytree(small_coco, coco)
+    dry = ["build", "--coco", coco, "--out", tmp_path / "out", "--dry-run"]
+    assert cli(*dry, "--from", built / "manifest.json").stdout.startswith("would make 18 samples")
+    content = edit_annotations(coco, "small")
+    del content["annotations"][0]
+    save_annotations(coco, "small", content)
+    other = cli(*dry, "--from", built / "manifest.json")
+    assert other.returncode == 1
+    assert "was made from other data; it differs in annotations/panoptic_small.json" in other.stderr
+    strict = cli(*dry, "--split", "small", "--strict")
+    assert strict.returncode == 1
+    assert "image 3 cannot be used: the annotations list no mask for it; --strict is on" in strict.stderr
 
 
 def test_val2017_is_accounted_for(shared_coco: Path, tmp_path: Path) -> None:

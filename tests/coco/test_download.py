@@ -15,6 +15,7 @@ import cv2
 import httpx2
 import numpy as np
 import pytest
+from conftest import Cli
 
 from mfsynth.coco import download as module
 from mfsynth.coco import transfer
@@ -145,6 +146,21 @@ def test_address_as_argument(server: Server, root: Path, monkeypatch: pytest.Mon
     assert base_url() == "http://images.cocodataset.org"
     download("val2017", root, base_url=f"{server.url}/", patience=QUICK)
     assert (root / "val2017.zip").is_file()
+
+
+def test_dry_run_tells_the_download_and_does_none(
+    server: Server, tmp_path: Path, cli: Cli, made: dict[str, bytes]
+) -> None:
+    command = ["build", "--split", "val2017", "--dry-run", "--out", tmp_path / "out"]
+    run = cli(*command)
+    assert (run.returncode, run.stdout) == (
+        0,
+        "would download 0.0 GB of val2017 first; what it makes is known then\n",
+    )
+    size = len(made[PICTURES]) + len(made[PANOPTIC])
+    assert json.loads(cli(*command, "--json").stdout) == {"split": "val2017", "download_bytes": size}
+    assert all(request.method == "HEAD" for request in server.log)
+    assert not list(tmp_path.rglob("*.zip*"))
 
 
 # --- broken transfers ---------------------------------------------------------------------------------
