@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from copy import copy
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, cast, overload
 
@@ -13,9 +14,9 @@ from mfsynth.build.options import BuildOptions, Selection
 from mfsynth.build.plan import choose
 from mfsynth.coco.source import read_source
 from mfsynth.coco.split import read_split
-from mfsynth.errors import UnusableImage
+from mfsynth.errors import OptionsError, UnusableImage
 from mfsynth.sample import Sample, Scene
-from mfsynth.stream import Item, Stream, WindowRule, permutation
+from mfsynth.stream import Item, Stream, WindowRule, permutation, whole_number
 from mfsynth.synthesis.draw import draw
 from mfsynth.synthesis.render import render as render_scene
 
@@ -44,7 +45,7 @@ def synthesize(
     noise: tuple[float, float] = ...,
     min_area: float = ...,
     licenses: Iterable[int] = ...,
-    images: Selection = ...,
+    images: Iterable[int] | Selection | None = ...,
     limit: int = ...,
 ) -> Live[Sample]: ...
 
@@ -64,7 +65,7 @@ def synthesize(
     noise: tuple[float, float] = ...,
     min_area: float = ...,
     licenses: Iterable[int] = ...,
-    images: Selection = ...,
+    images: Iterable[int] | Selection | None = ...,
     limit: int = ...,
 ) -> Live[Scene]: ...
 
@@ -83,7 +84,7 @@ def synthesize(
     noise: tuple[float, float] = (0.0, 0.0),
     min_area: float = 0.02,
     licenses: Iterable[int] = (),
-    images: Selection = Selection(),  # noqa: B008 - frozen
+    images: Iterable[int] | Selection | None = None,
     limit: int = 0,
 ) -> Live[Sample] | Live[Scene]:
     """Make samples from COCO as they are asked for; the pixels are those of a build with these options.
@@ -101,7 +102,7 @@ def synthesize(
         noise: Least and largest standard deviation of the noise, in units of full range.
         min_area: Each frame keeps at least this fraction in focus.
         licenses: COCO licence ids to keep; empty keeps all.
-        images: Image ids to take or leave.
+        images: Ids of the images to take; None takes all.
         limit: Only the first so many images, by id.
 
     Raises:
@@ -111,18 +112,42 @@ def synthesize(
     options = BuildOptions(
         split=split,
         masks=masks,
-        seed=seed,
-        sigma=sigma,
-        noise=noise,
+        seed=whole_number("seed", seed),
+        sigma=_bounds("sigma", sigma),
+        noise=_bounds("noise", noise),
         min_area=min_area,
-        licenses=tuple(licenses),
-        images=images,
-        limit=limit,
+        licenses=_ids("licenses", licenses),
+        images=_selection(images),
+        limit=whole_number("limit", limit),
     )
     source = read_split(Path(coco), split, masks, cache=storage.cache_folder(), say=log.info)
     entries, _ = choose(source, options)
     kind = Live[Sample] if render else Live[Scene]
     return kind(tuple(entries), options, epoch=epoch, shuffle=shuffle, window=window, render=render)
+
+
+def _bounds(name: str, value: tuple[float, float]) -> tuple[float, float]:
+    try:
+        low, high = value
+        return float(low), float(high)
+    except (TypeError, ValueError) as error:
+        raise OptionsError(f"{name} is {value!r}, it must be two numbers, least and largest") from error
+
+
+def _ids(name: str, value: Iterable[int]) -> tuple[int, ...]:
+    try:
+        return tuple(sorted(set(map(index, value))))
+    except TypeError as error:
+        raise OptionsError(f"{name} is {value!r}, it must be a sequence of ids") from error
+
+
+def _selection(images: Iterable[int] | Selection | None) -> Selection:
+    if images is None or isinstance(images, Selection):
+        return images or Selection()
+    take = _ids("images", images)
+    if not take:
+        raise OptionsError("images is empty", "None takes all")
+    return Selection(take)
 
 
 class Live(Stream[Item]):

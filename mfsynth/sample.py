@@ -6,6 +6,7 @@ Pictures are RGB, height x width x 3, uint8, sRGB values as they are in the file
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import index
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
@@ -13,6 +14,8 @@ import msgspec
 from mfsynth.errors import OptionsError, ShardError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -43,6 +46,18 @@ class Window(NamedTuple):
     left: int
     height: int
     width: int
+
+    @staticmethod
+    def of(numbers: Window | Sequence[int]) -> Window:
+        """A window from four numbers: top, left, height, width.
+
+        Raises:
+            OptionsError: If they are not four whole numbers.
+        """
+        try:
+            return numbers if isinstance(numbers, Window) else Window(*map(index, numbers))
+        except TypeError as error:
+            raise OptionsError(f"{numbers!r} is no window", "give (top, left, height, width)") from error
 
     @property
     def slices(self) -> tuple[slice, slice]:
@@ -188,12 +203,12 @@ class Scene:
         height, width = self.segments.shape
         return height, width
 
-    def focus(self, window: Window | None = None) -> FocusMap:
+    def focus(self, window: Window | Sequence[int] | None = None) -> FocusMap:
         """The focus map, or the part of it in a window: a table look-up, no rendering."""
         import cv2
         import numpy as np
 
-        segments = self.segments[window.slices] if window else self.segments
+        segments = self.segments if window is None else self.segments[Window.of(window).slices]
         planes = np.zeros(max(256, len(self.recipe.segments)), np.uint8)
         planes[: len(self.recipe.segments)] = [segment.plane for segment in self.recipe.segments]
         if segments.dtype == np.uint8:

@@ -7,8 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from copy import copy
 from functools import lru_cache
+from operator import index
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
+from mfsynth.errors import OptionsError
 from mfsynth.sample import Sample, Scene, Window
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from mfsynth.torch_stream import TorchStream
 
-WindowRule = Window | Callable[[Scene], Window]
+WindowRule = Window | tuple[int, int, int, int] | Callable[[Scene], Window | tuple[int, int, int, int]]
 """A fixed window, or a function that chooses one for each scene, by its focus map for instance."""
 
 Item = TypeVar("Item", Sample, Scene)
@@ -34,9 +36,9 @@ class Stream(ABC, Generic[Item]):
     """
 
     def __init__(self, *, epoch: int, shuffle: int | None, window: WindowRule | None, render: bool) -> None:
-        self.epoch = epoch
+        self.epoch = whole_number("epoch", epoch)
         self.shuffle = shuffle
-        self.window = window
+        self.window = check_rule(window)
         self.render = render
 
     @abstractmethod
@@ -54,9 +56,13 @@ class Stream(ABC, Generic[Item]):
         return self.read(0, len(self))
 
     def at(self, epoch: int) -> Self:
-        """The same stream in another epoch."""
+        """The same stream in another epoch.
+
+        Raises:
+            OptionsError: If the epoch is negative.
+        """
         other = copy(self)
-        other.epoch = epoch
+        other.epoch = whole_number("epoch", epoch)
         return other
 
     def torch(self, *, batch: int | None = None, window: WindowRule | None = None) -> TorchStream:
@@ -68,16 +74,42 @@ class Stream(ABC, Generic[Item]):
 
         Raises:
             MissingExtraError: If torch is not installed.
+            OptionsError: If the batch is not positive, or the window is none.
         """
         from mfsynth.torch_stream import torch_stream
 
         other = copy(self)
-        other.window = window or self.window
+        other.window = check_rule(window) or self.window
         return torch_stream(other, batch)
 
     def window_of(self, scene: Scene) -> Window | None:
         """The window that this stream's rule gives for a scene."""
-        return self.window(scene) if callable(self.window) else self.window
+        rule = self.window(scene) if callable(self.window) else self.window
+        return None if rule is None else Window.of(rule)
+
+
+def whole_number(name: str, value: int) -> int:
+    """The value as an int, if it is a whole number and not negative.
+
+    Raises:
+        OptionsError: If it is not.
+    """
+    try:
+        number = index(value)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise OptionsError(f"{name} is {value!r}, it must be a whole number, 0 or more")
+    return number
+
+
+def check_rule(window: WindowRule | None) -> WindowRule | None:
+    """The rule, a fixed window as a Window.
+
+    Raises:
+        OptionsError: If it is neither four whole numbers nor a function.
+    """
+    return window if window is None or callable(window) else Window.of(window)
 
 
 @lru_cache(maxsize=8)

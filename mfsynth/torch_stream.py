@@ -10,7 +10,7 @@ import numpy as np
 
 from mfsynth.errors import MissingExtraError, OptionsError
 from mfsynth.sample import Sample, Scene
-from mfsynth.stream import Stream, share
+from mfsynth.stream import Stream, share, whole_number
 
 try:
     import torch
@@ -38,8 +38,12 @@ class TorchStream(IterableDataset[dict[str, Any]]):
         self._epoch = torch.tensor(stream.epoch).share_memory_()  # type: ignore[no-untyped-call]  # persistent workers see it change
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration gives."""
-        self._epoch.fill_(epoch)
+        """Choose the epoch that the next iteration gives.
+
+        Raises:
+            OptionsError: If it is negative.
+        """
+        self._epoch.fill_(whole_number("epoch", epoch))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         start, stop = share(len(self.stream), *_reader())

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
 
 import mfsynth
 from mfsynth import Sample, Scene
+from mfsynth.errors import OptionsError
 from mfsynth.live import Live
 
 
@@ -38,3 +44,44 @@ def test_nothing_selected_is_an_empty_stream(small_coco: Path) -> None:
     none = mfsynth.synthesize(small_coco, "small").select(lambda _: False)
     assert len(none) == 0
     assert list(none) == []
+
+
+@pytest.mark.parametrize("images", [[43, 3], (43, 3, 3), {3, 43}, np.array([3, 43]), iter([3, 43])])
+def test_images_are_named_by_any_sequence_of_ids(small_coco: Path, images: Iterable[int]) -> None:
+    stream = mfsynth.synthesize(small_coco, "small", images=images, render=False)
+    assert keys(stream) == ["000000000003-000", "000000000043-000"]
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"sigma": 5}, "sigma is 5, it must be two numbers, least and largest"),
+        ({"sigma": (1, 2, 3)}, r"sigma is \(1, 2, 3\), it must be two numbers"),
+        ({"noise": None}, "noise is None, it must be two numbers"),
+        ({"seed": None}, "seed is None, it must be a whole number"),
+        ({"seed": 1.5}, "seed is 1.5, it must be a whole number"),
+        ({"limit": -1}, "limit is -1, it must be a whole number, 0 or more"),
+        ({"epoch": -1}, "epoch is -1, it must be a whole number, 0 or more"),
+        ({"epoch": None}, "epoch is None, it must be a whole number"),
+        ({"images": 139}, "images is 139, it must be a sequence of ids"),
+        ({"images": "139"}, "images is '139', it must be a sequence of ids"),
+        ({"images": []}, "images is empty; None takes all"),
+        ({"images": [4]}, "names 1 ids that small does not have: 4"),
+        ({"licenses": 4}, "licenses is 4, it must be a sequence of ids"),
+        ({"window": 64}, r"64 is no window; give \(top, left, height, width\)"),
+        ({"window": (0, 0, 64)}, r"\(0, 0, 64\) is no window"),
+        ({"window": (0, 0, 8.5, 8)}, r"\(0, 0, 8.5, 8\) is no window"),
+    ],
+)
+def test_options_that_make_no_sense_are_named(small_coco: Path, options: dict[str, Any], text: str) -> None:
+    with pytest.raises(OptionsError, match=text):
+        mfsynth.synthesize(small_coco, "small", **options)
+
+
+def test_an_epoch_is_counted_from_0(small_coco: Path) -> None:
+    stream = mfsynth.synthesize(small_coco, "small", epoch=np.int64(3), render=False)
+    assert keys(stream)[0] == "000000000003-003"
+    with pytest.raises(OptionsError, match="epoch is -1"):
+        stream.at(-1)
+    with pytest.raises(OptionsError, match="epoch is -2"):
+        stream.torch().set_epoch(-2)

@@ -69,6 +69,7 @@ def open(
     Raises:
         ShardError: If there is no data set, or it is damaged.
         MissingExtraError: If the URL needs a package that is not installed.
+        OptionsError: If the epoch is negative, or the window none.
     """
     folder, _ = data_set_at(location)
     manifest = Manifest.read(location)

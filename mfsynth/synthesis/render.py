@@ -18,7 +18,7 @@ from mfsynth.sample import Sample, Scene, Window
 from mfsynth.synthesis.noise import add_noise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mfsynth.sample import Blur, FocusMap, Picture
 
@@ -52,19 +52,19 @@ KERNELS = {"gaussian": Kernel(gaussian_reach, gaussian_blur)}
 """Every kernel that a recipe may name."""
 
 
-def render(scene: Scene, window: Window | None = None) -> Sample:
+def render(scene: Scene, window: Window | Sequence[int] | None = None) -> Sample:
     """Render a scene, or the part of it inside a window.
 
     A window gives by definition the cut of the whole picture's rendering, and computes only what it
     needs: the window, the kernel's reach around it, and the noise of its rows.
 
     Raises:
-        OptionsError: If the window does not lie inside the picture.
+        OptionsError: If the window is none, or does not lie inside the picture.
         ShardError: If the recipe names an unknown kernel.
     """
     height, width = scene.size
     recipe = scene.recipe
-    window = Window(0, 0, height, width) if window is None else window.check(height, width)
+    window = Window.of((0, 0, height, width) if window is None else window).check(height, width)
     kernel = kernel_of(recipe.blur)
     outer = window.grown(kernel.reach(recipe.blur.sigma), height, width)
     inner = window.within(outer)

@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -53,6 +54,28 @@ def test_a_window_is_the_cut(store: str, request: pytest.FixtureRequest) -> None
         for cut, frame in zip(part.frames, whole.frames, strict=True):
             assert np.array_equal(cut, frame[window.slices])
         assert np.array_equal(part.focus, whole.focus[window.slices])
+
+
+def test_four_numbers_are_a_window(small_recipes: Path) -> None:
+    expected = [sample.frames[1] for sample in mfsynth.open(small_recipes, window=Window(3, 5, 13, 11))]
+    plain = (3, 5, 13, 11)
+    for window in (plain, lambda _: plain):
+        data = mfsynth.open(small_recipes, window=window)
+        for sample, frame in zip(data, expected, strict=True):
+            assert sample.window == Window(3, 5, 13, 11)
+            assert np.array_equal(sample.frames[1], frame)
+        assert next(iter(mfsynth.open(small_recipes).torch(window=window)))["gt"].shape == (3, 13, 11)
+    scene = next(iter(mfsynth.open(small_recipes, render=False)))
+    assert np.array_equal(mfsynth.render(scene, plain).frames[1], expected[0])
+    assert np.array_equal(scene.focus(plain), scene.focus()[3:16, 5:16])
+
+
+@pytest.mark.parametrize("window", [5, (1, 2, 3), (0, 0, 4.5, 4), "abcd"])
+def test_what_is_no_window_is_refused(small_recipes: Path, window: Any) -> None:
+    with pytest.raises(OptionsError, match=r"is no window; give \(top, left, height, width\)"):
+        mfsynth.open(small_recipes, window=window)
+    with pytest.raises(OptionsError, match="is no window"):
+        next(iter(mfsynth.open(small_recipes, window=lambda _: window)))
 
 
 def test_a_window_may_be_chosen_from_the_scene(small_recipes: Path) -> None:
