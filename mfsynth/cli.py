@@ -243,7 +243,7 @@ def download(split: str, coco: Path | None, masks: Masks, base_url: str | None, 
 @main.command(
     epilog="\b\nExamples:\n  mfsynth verify val2017\n  mfsynth verify val2017 --repair --coco ~/coco"
 )
-@click.argument("out", type=DIRECTORY)
+@click.argument("out")
 @click.option("--samples", type=click.IntRange(min=0), default=16, show_default=True,
               help="How many samples to render again.")  # fmt: skip
 @click.option("--seed", type=int, help="Choose these samples by this seed.  [default: another each time]")
@@ -253,7 +253,7 @@ def download(split: str, coco: Path | None, masks: Masks, base_url: str | None, 
 @click.option("--quiet", is_flag=True, help="No progress, problems alone.")
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 def verify(
-    out: Path,
+    out: str,
     samples: int,
     seed: int | None,
     repair: bool,
@@ -266,9 +266,11 @@ def verify(
     Exit code 1 if anything is wrong.
     """
     from mfsynth.shards import verify as checks
+    from mfsynth.shards.manifest import Manifest
 
     stop_on_terminate()
     quiet = given["quiet"] or given["as_json"]
+    folder = checks.local_folder(out)
 
     def check() -> Verification:
         with bar("verifying", "sample", quiet) as progress:
@@ -283,19 +285,21 @@ def verify(
 
     result = check()
     if repair and result.bad_shards:
-        repair_shards(out, result, coco, workers or 0, quiet)
-        result = check()
-    print_report(result.to_json(), result.lines(out), given, always=bool(result.problems))
+        for line in result.problem_lines():
+            say_unless(quiet)(line)
+        repair_shards(Manifest.read(out), folder, result, coco, workers or 0, quiet)
+        result = check().after(result)
+    print_report(result.to_json(), result.lines(folder), given, always=bool(result.problems))
     sys.exit(1 if result.problems else 0)
 
 
-def repair_shards(out: Path, result: Verification, coco: Path | None, workers: int, quiet: bool) -> None:
+def repair_shards(
+    manifest: Manifest, out: Path, result: Verification, coco: Path | None, workers: int, quiet: bool
+) -> None:
     """Make the shards with problems again."""
     from mfsynth.build.options import BuildOptions, Run
     from mfsynth.build.repair import repair
-    from mfsynth.shards.manifest import Manifest
 
-    manifest = Manifest.read(out)
     options = BuildOptions.from_json(manifest.options)
     folder = find_coco(coco, options.split, options.masks, yes=False, quiet=quiet)
     with bar("repairing", "sample", quiet) as progress:

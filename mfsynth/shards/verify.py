@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,11 +13,11 @@ import msgspec
 import numpy as np
 
 from mfsynth import codecs, storage
-from mfsynth.errors import MfsynthError, ShardError
+from mfsynth.errors import MfsynthError, OptionsError, ShardError
 from mfsynth.sample import SegmentInfo
 from mfsynth.shards import tar
 from mfsynth.shards.layout import FOCUS, MANIFEST, RECIPE, SEGMENTS, Layout, is_ours
-from mfsynth.shards.manifest import Manifest, Shard, fingerprint
+from mfsynth.shards.manifest import Manifest, Shard, data_set_at, fingerprint
 from mfsynth.shards.reader import read_scene
 from mfsynth.stream import permutation
 from mfsynth.synthesis.draw import DrawOptions, draw
@@ -90,7 +91,11 @@ class ShardResult:
 
 @dataclass(frozen=True)
 class Verification:
-    """The result for a whole data set; `seed` chose the samples that were rendered again."""
+    """The result for a whole data set.
+
+    `seed` chose the samples that were rendered again; `repaired` lists what was wrong with shards that were
+    made again since.
+    """
 
     shards: int
     samples: int
@@ -98,22 +103,30 @@ class Verification:
     rendered: int
     comparison: Comparison
     problems: tuple[Problem, ...] = field(default_factory=tuple)
+    repaired: tuple[Problem, ...] = field(default_factory=tuple)
 
     @property
     def bad_shards(self) -> tuple[str, ...]:
         """Names of the shards with problems."""
         return tuple(dict.fromkeys(problem.shard for problem in self.problems if problem.shard))
 
+    def after(self, before: Verification) -> Verification:
+        """This result, with what an earlier one said of the shards that were made again in between."""
+        return replace(self, repaired=tuple(problem for problem in before.problems if problem.shard))
+
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
         return asdict(self) | {"ok": not self.problems}
 
+    def problem_lines(self) -> list[str]:
+        """The problems in words, one a line."""
+        return [f"{problem.shard} {problem.text}".strip() for problem in self.problems]
+
     def lines(self, folder: Path) -> list[str]:
         """In words."""
         if self.problems:
-            lines = [f"{problem.shard} {problem.text}".strip() for problem in self.problems]
             advice = "mfsynth verify --repair makes bad shards again" if self.bad_shards else ""
-            return [*lines, f"{folder}: {len(self.problems)} problems. {advice}".strip()]
+            return [*self.problem_lines(), f"{folder}: {len(self.problems)} problems. {advice}".strip()]
         compared = self.comparison
         again = f"all drawn again, {self.rendered} rendered again (--seed {self.seed})"
         if compared.values:
@@ -122,8 +135,21 @@ class Verification:
         return [f"{folder} is whole: {self.samples} samples in {self.shards} shards, {again}"]
 
 
+def local_folder(location: str | os.PathLike[str]) -> Path:
+    """The folder of a local data set that is given by its folder or its manifest.
+
+    Raises:
+        OptionsError: If it is a URL.
+    """
+    if storage.is_url(location):
+        raise OptionsError(
+            f"verify needs a local folder, {os.fspath(location)} is a URL", "download it first"
+        )
+    return Path(data_set_at(location)[0])
+
+
 def verify(
-    folder: Path,
+    location: str | os.PathLike[str],
     *,
     samples: int = 16,
     seed: int | None = None,
@@ -134,7 +160,7 @@ def verify(
     """Check every byte and member of a local data set, draw every recipe again, and render some.
 
     Args:
-        folder: The data set.
+        location: The data set's folder, or its manifest.
         samples: How many samples to render again from what their recipes say.
         seed: Chooses these samples; None takes one at random.
         workers: Number of processes; 0 takes all cores.
@@ -143,10 +169,11 @@ def verify(
 
     Raises:
         ShardError: If there is no manifest, or it is broken.
+        OptionsError: If the location is a URL.
     """
     from mfsynth.engine import run_jobs, usable_cores
 
-    manifest = Manifest.read(folder)
+    folder, manifest = local_folder(location), Manifest.read(location)
     seed = secrets.randbelow(_SEEDS) if seed is None else seed
     tasks = _tasks(folder, manifest, set(permutation(manifest.samples, "verify", seed)[:samples].tolist()))
     results = {

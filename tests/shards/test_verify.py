@@ -297,9 +297,29 @@ def test_repair_makes_the_bad_shards_again_and_only_them(
     (out / "small-000002.tar").write_bytes(b"x" * 5000)
     run = cli("verify", out, "--repair", "--coco", small_coco)
     assert run.returncode == 0, run.stderr
+    assert "small-000001.tar is missing" in run.stderr
+    assert "small-000002.tar has 5000 bytes, the manifest says" in run.stderr
     assert "made 2 of 3 shards again" in run.stderr
     assert tree(out) == tree(small_pairs)
     assert (out / "small-000000.tar").stat().st_mtime_ns == rewrite_time
+
+
+def test_json_tells_what_was_repaired(out: Path, small_coco: Path, cli: Cli) -> None:
+    (out / "small-000001.tar").unlink()
+    run = cli("verify", out / "manifest.json", "--repair", "--coco", small_coco, "--json")
+    assert (run.returncode, run.stderr) == (0, "")
+    report = json.loads(run.stdout)
+    assert report["ok"] is True
+    assert report["problems"] == []
+    assert report["repaired"] == [{"shard": "small-000001.tar", "text": "is missing"}]
+
+
+def test_a_failed_repair_has_told_what_is_wrong(out: Path, tmp_path: Path, cli: Cli) -> None:
+    (out / "small-000001.tar").unlink()
+    run = cli("verify", out, "--repair", "--coco", tmp_path / "nowhere")
+    assert run.returncode == 1
+    assert "small-000001.tar is missing" in run.stderr
+    assert "nowhere has no pictures of split 'small'" in run.stderr
 
 
 def test_repair_needs_the_same_data(out: Path, small_coco: Path, tmp_path: Path, cli: Cli) -> None:
@@ -309,6 +329,20 @@ def test_repair_needs_the_same_data(out: Path, small_coco: Path, tmp_path: Path,
     run = cli("verify", out, "--repair", "--coco", tmp_path / "coco")
     assert run.returncode == 1
     assert "was made from other data; it differs in the pictures' names and sizes" in run.stderr
+
+
+def test_a_data_set_may_be_named_by_its_manifest(out: Path) -> None:
+    (out / "manifest.json").rename(out / "mine.json")
+    result = verify(out / "mine.json", workers=1)
+    assert (result.problems, result.shards) == ((), 3)
+
+
+def test_a_url_is_no_local_folder(cli: Cli) -> None:
+    run = cli("verify", "https://example.com/set")
+    assert run.returncode == 2
+    assert run.stderr == (
+        "mfsynth: verify needs a local folder, https://example.com/set is a URL; download it first\n"
+    )
 
 
 def test_a_folder_that_is_no_data_set_is_named(tmp_path: Path, cli: Cli) -> None:
