@@ -68,6 +68,9 @@ class Stream(ABC, Generic[Item]):
     def torch(self, *, batch: int | None = None, window: WindowRule | None = None) -> TorchStream:
         """A torch IterableDataset over this stream: dictionaries of tensors, shared among workers and ranks.
 
+        Give DataLoader `batch_size=None` with it, whether `batch` is given or not; or leave `batch` away and
+        give DataLoader `batch_size=N` and `collate_fn=mfsynth.torch_stream.collate`.
+
         Args:
             batch: Samples per batch, which must have equal windows; None yields single samples.
             window: Overrides the stream's own window.

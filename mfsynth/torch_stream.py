@@ -28,7 +28,10 @@ class TorchStream(IterableDataset[dict[str, Any]]):
 
     A sample has `key`, `recipe`, `window`, and as uint8 tensors `frames` (n x 3 x H x W), `focus` (H x W)
     and `gt` (3 x H x W); `segments` (H x W) is int32. A batch has the same with one more dimension in
-    front, and lists for the rest. With `batch`, give DataLoader `batch_size=None`.
+    front, and lists for the rest.
+
+    Give DataLoader `batch_size=None` always: batches are made here. A loader that is to make its own
+    of single samples needs `collate_fn=mfsynth.torch_stream.collate`: torch's default cannot stack recipes.
     """
 
     def __init__(self, stream: Stream[Any], batch: int | None) -> None:
@@ -84,7 +87,13 @@ def as_tensors(item: Sample | Scene) -> dict[str, Any]:
 
 
 def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Stack samples with equal windows into a batch.
+    """Stack samples with equal windows into a batch: a `collate_fn` for loaders that make their own.
+
+    Args:
+        samples: Dictionaries as a stream without `batch` yields them.
+
+    Returns:
+        Their tensors stacked along a new first dimension, and lists of all else.
 
     Raises:
         OptionsError: If their sizes differ.

@@ -58,6 +58,12 @@ def test_unequal_windows_do_not_stack(small_recipes: Path) -> None:
         mfsynth.open(small_recipes).torch(batch=0)
 
 
+@pytest.mark.parametrize("batch", [None, 5])
+def test_a_loader_leaves_batches_to_the_stream(small_recipes: Path, batch: int | None) -> None:
+    stream = mfsynth.open(small_recipes).torch(batch=batch, window=WINDOW)
+    assert len(keys(DataLoader(stream, batch_size=None))) == 18
+
+
 def test_collate_serves_other_loaders(small_recipes: Path) -> None:
     loader = DataLoader(mfsynth.open(small_recipes).torch(window=WINDOW), batch_size=4, collate_fn=collate)
     assert next(iter(loader))["gt"].shape == (4, 3, 12, 10)
