@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -46,7 +46,7 @@ class Fused:
             much nearer it is, from 1/2 (as near as another) to 1. None without a decision.
     """
 
-    image: NDArray[np.generic]
+    image: NDArray[Any]
     decision: NDArray[np.uint8] | None
     confidence: NDArray[np.float16] | None
 
@@ -186,15 +186,16 @@ class _Fuser:
         tensors = [self._tensor(frame[outer]) for frame in frames]
         sources = [frame[window] for frame in frames]
         if self.model.config.task == "seg":
-            weights = self._weights(tensors)[(slice(None), *inner)]
+            scores = self._scores(tensors)[(slice(None), *inner)]
+            weights = torch.softmax(scores, 0)
         else:
             picture = self._pair(*tensors)[0].clamp(0, 1)[(slice(None), *inner)]
             if self.rule == "direct":
                 fused.image[window] = _like(picture.cpu(), sources[0])
                 return
-            weights = _nearness(picture, [tensor[0][(slice(None), *inner)] for tensor in tensors])
-        weights = weights.cpu()
-        decision = _winner(weights, sources)
+            scores = -_distances(picture, [tensor[0][(slice(None), *inner)] for tensor in tensors])
+            weights = _nearness(scores)
+        decision, weights = _winner(scores.cpu(), sources), weights.cpu()
         fused.decision[window] = decision  # type: ignore[index]  # there is one unless the rule is direct
         fused.confidence[window] = np.take_along_axis(weights.numpy(), decision[None], 0)[0]  # type: ignore[index]
         if self.rule == "weighted":
@@ -211,28 +212,32 @@ class _Fuser:
     def _pair(self, a: Tensor, b: Tensor) -> Tensor:
         return self.model.symmetric(a, b) if self.symmetric else self.model(a, b)
 
-    def _weights(self, tensors: Sequence[Tensor]) -> Tensor:
-        """Each frame's probability, n x H x W: the softmax of its mean logit against all frames."""
+    def _scores(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Each frame's mean logit against all frames, n x H x W: their softmax is Eq. 2's z for two."""
         scores = [torch.zeros_like(tensors[0][0, 0]) for _ in tensors]
         for first in range(len(tensors)):
             for second in range(first + 1, len(tensors)):
                 logit = self._pair(tensors[first], tensors[second])[0, 0]
                 scores[first] = scores[first] + logit
                 scores[second] = scores[second] - logit
-        return torch.softmax(torch.stack(scores) / len(scores), 0)
+        return torch.stack(scores) / len(scores)
 
 
-def _nearness(picture: Tensor, sources: Sequence[Tensor]) -> Tensor:
-    """For two sources, 2 x H x W: the other's squared distance as a part of both (Eq. 6 takes the larger)."""
-    first, second = ((picture - source).square().sum(0) for source in sources)
-    total = first + second
+def _distances(picture: Tensor, sources: Sequence[Tensor]) -> Tensor:
+    """Squared distance of each source from the picture, n x H x W."""
+    return torch.stack([(picture - source).square().sum(0) for source in sources])
+
+
+def _nearness(scores: Tensor) -> Tensor:
+    """For two sources' negated distances, 2 x H x W: the other's part of both, 1/2 where both are 0."""
+    total = scores.sum(0)
     half = torch.full_like(total, 0.5)
-    return torch.stack([torch.where(total > 0, part / total, half) for part in (second, first)])
+    return torch.stack([torch.where(total < 0, part / total, half) for part in (scores[1], scores[0])])
 
 
-def _winner(weights: Tensor, sources: Sequence[np.ndarray]) -> NDArray[np.uint8]:
-    """The frame with the largest weight; of equals, the one with the larger RGB value there."""
-    best = weights == weights.amax(0)
+def _winner(scores: Tensor, sources: Sequence[np.ndarray]) -> NDArray[np.uint8]:
+    """The frame with the largest score; of equals, the one with the larger RGB value there."""
+    best = scores == scores.amax(0)
     decision: NDArray[np.uint8] = best.to(torch.uint8).argmax(0).numpy().astype(np.uint8)
     rows, columns = (best.sum(0) > 1).numpy().nonzero()
     if len(rows):

@@ -1,12 +1,14 @@
 """What the networks are trained with: Eq. 3 to 5, and L1 and MSE to compare with.
 
-All compute in float32 and give one number for a batch. Pictures are N x C x H x W in [0, 1], `truth` first.
+All compute in float32 (or float64, given that) and give one number for a batch. Pictures are N x C x H x W in
+[0, 1], `truth` first.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 
 if TYPE_CHECKING:
@@ -27,8 +29,8 @@ def cross_entropy(focus: Tensor, logit: Tensor) -> Tensor:
         focus: N x H x W or N x 1 x H x W: the index of the frame that is sharp there, 0 or 1.
         logit: N x 1 x H x W, of frame 0 against frame 1.
     """
-    logit = logit.float()
-    return F.binary_cross_entropy_with_logits(logit, 1 - focus.view_as(logit).float())
+    logit = _wide(logit)
+    return F.binary_cross_entropy_with_logits(logit, 1 - focus.view_as(logit).to(logit.dtype))
 
 
 def nps(truth: Tensor, predicted: Tensor, alpha: float = ALPHA) -> Tensor:
@@ -36,7 +38,7 @@ def nps(truth: Tensor, predicted: Tensor, alpha: float = ALPHA) -> Tensor:
 
     The range term looks at each picture of the batch by itself; the batch's loss is the pictures' mean.
     """
-    truth, predicted = truth.float(), predicted.float()
+    truth, predicted = _wide(truth), _wide(predicted)
     values = phi(truth, predicted, alpha).mean((2, 3)).sum(1)
     low = (truth.amin((2, 3)) - predicted.amin((2, 3))).abs().sum(1)
     high = (truth.amax((2, 3)) - predicted.amax((2, 3))).abs().sum(1)
@@ -45,17 +47,22 @@ def nps(truth: Tensor, predicted: Tensor, alpha: float = ALPHA) -> Tensor:
 
 def phi(truth: Tensor, predicted: Tensor, alpha: float = ALPHA) -> Tensor:
     """Eq. 5: 2 / (exp(-alpha |y - y'|) + 1) - 1, value by value; a tanh neither overflows nor cancels."""
-    return ((truth.float() - predicted.float()).abs() * (alpha / 2)).tanh()
+    return ((_wide(truth) - _wide(predicted)).abs() * (alpha / 2)).tanh()
 
 
 def l1(truth: Tensor, predicted: Tensor) -> Tensor:
     """Mean absolute difference."""
-    return F.l1_loss(predicted.float(), truth.float())
+    return F.l1_loss(_wide(predicted), _wide(truth))
 
 
 def mse(truth: Tensor, predicted: Tensor) -> Tensor:
     """Mean squared difference."""
-    return F.mse_loss(predicted.float(), truth.float())
+    return F.mse_loss(_wide(predicted), _wide(truth))
+
+
+def _wide(values: Tensor) -> Tensor:
+    """Values in float32 at least: autocast's half precision is too coarse for means and ranges."""
+    return values if values.dtype == torch.float64 else values.float()
 
 
 REGRESSION: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

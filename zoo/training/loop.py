@@ -166,9 +166,7 @@ class _Training:
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = _optimizer(options, model)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
-        self.ema = (
-            AveragedModel(self.plain, multi_avg_fn=get_ema_multi_avg_fn(options.ema)) if options.ema else None
-        )
+        self.ema = _averaged(options, self.plain)
         self.state = State(0, 0, [], 0.0, "", {})
         if last:
             self._restore(last)

@@ -1,0 +1,107 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mfsynth
+from zoo.training.crops import Crop, choose_window, draws, exposed, filled, make_crop, turned
+from zoo.training.presets import preset
+
+PLAIN = replace(preset("hf-seg", "fast"), crop=32, mirror=False, rotate=False, exposure=0.0, capture=False)
+
+
+@pytest.fixture(scope="module")
+def scenes(small_recipes):
+    return list(mfsynth.open(small_recipes, render=False))
+
+
+def test_crop_is_a_window_of_the_rendered_sample(scenes):
+    for number, scene in enumerate(scenes):
+        options = replace(PLAIN, crop=min(32, *scene.size))
+        window = choose_window(scene.focus(), options.crop, draws("test", number))
+        crop = make_crop(scene, options, draws("test", number))
+        sample = mfsynth.render(scene, window)
+        np.testing.assert_array_equal(crop.gt, sample.gt)
+        np.testing.assert_array_equal(crop.focus, sample.focus)
+        for got, expected in zip(crop.frames, sample.frames, strict=True):
+            np.testing.assert_array_equal(got, expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(20, 80),
+    width=st.integers(20, 80),
+    row=st.integers(0, 79),
+    column=st.integers(0, 79),
+    side=st.integers(8, 100),
+    seed=st.integers(0, 1000),
+)
+def test_both_frames_are_sharp_somewhere_in_every_crop(height, width, row, column, side, seed):
+    """Even if one pixel alone is sharp in frame 1."""
+    focus = np.zeros((height, width), np.uint8)
+    focus[row % height, column % width] = 1
+    window = choose_window(focus, side, draws("test", seed)).check(height, width)
+    assert (window.height, window.width) == (min(side, height), min(side, width))
+    assert set(np.unique(focus[window.slices])) == {0, 1}
+
+
+def crop_of(seed=0, height=12, width=12):
+    rng = np.random.default_rng(seed)
+    gt, *frames = (rng.integers(0, 256, (height, width, 3), dtype=np.uint8) for _ in range(3))
+    return Crop(tuple(frames), rng.integers(0, 2, (height, width), dtype=np.uint8), gt)
+
+
+@pytest.mark.parametrize("flips", [False, True])
+@pytest.mark.parametrize("turns", range(4))
+def test_everything_is_turned_alike(turns, flips):
+    crop = crop_of()
+    got = turned(crop, turns, flips)
+
+    def expected(array):
+        array = np.rot90(array, turns)
+        return np.fliplr(array) if flips else array
+
+    for now, before in zip(
+        (got.gt, got.focus, *got.frames), (crop.gt, crop.focus, *crop.frames), strict=True
+    ):
+        np.testing.assert_array_equal(now, expected(before))
+
+
+def test_exposure_changes_frames_and_truth_alike():
+    crop = crop_of()
+    one_stop = exposed(crop, 1.0)
+    linear = 2.0 * (crop.gt / 255.0) ** 2.2
+    expected = (255 * linear ** (1 / 2.2)).clip(0, 255)
+    assert np.abs(one_stop.gt - expected).max() <= 0.5 + 1e-6
+    same = replace(crop, frames=(crop.gt, crop.gt))
+    for frame in exposed(same, -0.7).frames:
+        np.testing.assert_array_equal(frame, exposed(same, -0.7).gt)
+
+
+def test_small_pictures_are_mirrored_up_to_the_side():
+    crop = crop_of(height=10, width=12)
+    got = filled(crop, 30)
+    np.testing.assert_array_equal(got.gt, np.pad(crop.gt, [(0, 20), (0, 18), (0, 0)], "reflect"))
+    np.testing.assert_array_equal(got.focus, np.pad(crop.focus, [(0, 20), (0, 18)], "reflect"))
+
+
+def test_noise_is_independent_and_leaves_the_truth_clean(scenes):
+    options = replace(PLAIN, noise=(0.1, 0.1))
+    scene = next(scene for scene in scenes if min(scene.size) >= 32)
+    clean, noisy = (make_crop(scene, each, draws("test")) for each in (PLAIN, options))
+    np.testing.assert_array_equal(noisy.gt, clean.gt)
+    middle = (np.array(clean.frames) > 80) & (np.array(clean.frames) < 175)
+    noise = np.array(noisy.frames).astype(float) - clean.frames
+    assert noise[middle].std() == pytest.approx(25.5, rel=0.1)
+    both = middle.all(0)
+    assert abs(np.corrcoef(noise[0][both], noise[1][both])[0, 1]) < 0.15
+
+
+def test_one_stream_gives_the_same_crop_again(scenes):
+    options = replace(preset("hf-seg", "fast"), crop=32)
+    one, other = (make_crop(scenes[0], options, draws("again", 1)) for _ in range(2))
+    np.testing.assert_array_equal(one.frames, other.frames)
+    different = make_crop(scenes[0], options, draws("again", 2))
+    assert not np.array_equal(one.frames, different.frames)

@@ -1,0 +1,295 @@
+import csv
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import zoo
+from mfsynth.coco.demo import draw_demo
+from mfsynth.errors import OutputError
+from zoo.errors import TrainingError
+from zoo.training.loop import TrainRun, learning_rate, train
+from zoo.training.presets import preset
+from zoo.training.sources import SourceSpec
+
+TINY = {
+    "model.width": "4", "model.depth": "2", "crop": "32", "pairs": "2", "warmup": "5", "precision": "fp32",
+    "validate_every": "1000", "checkpoint_every": "1000", "channels_last": "false",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory):
+    root = tmp_path_factory.mktemp("demo-split")
+    draw_demo(root)
+    return root
+
+
+def options(kind="hf-seg", **settings):
+    return preset(kind, "fast").override(TINY | {name: str(value) for name, value in settings.items()})
+
+
+def run(demo, out, **more):
+    return TrainRun((SourceSpec(f"coco:{demo}:demo"),), out, **{"workers": 0, "cpu": True} | more)
+
+
+def command(demo, out, *more, **settings):
+    named = [f"--set={name}={value}" for name, value in (TINY | settings).items()]
+    data = ["--data", f"coco:{demo}:demo", "--out", str(out), "--cpu"]
+    return [sys.executable, "-m", "mfsynth.cli", "train", "hf-seg", *data, *named, *more]
+
+
+def digest(out):
+    return hashlib.sha256((Path(out) / "model.safetensors").read_bytes()).hexdigest()
+
+
+def wait_for(path, process, seconds=120):
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, f"{path} did not appear"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("kind", ["hf-seg", "hf-reg", "noisy-hf-reg"])
+def test_training_lowers_the_loss_and_leaves_a_whole_folder(kind, demo, tmp_path):
+    settings = {"steps": 60, "validate_every": 30, "lr": 3e-3, "model.residual": "false"}
+    chosen, out = options(kind, **settings), tmp_path / "out"
+    report = train(chosen, run(demo, out))
+    assert {path.name for path in out.iterdir()} == {
+        "config.json", "curve.png", "events", "log.csv", "model.safetensors", "samples", "training.json",
+        "validation.csv",
+    }  # fmt: skip
+    rows = list(csv.DictReader((out / "log.csv").open()))
+    assert [int(row["step"]) for row in rows] == [10, 20, 30, 40, 50, 60]
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    scores = list(csv.DictReader((out / "validation.csv").open()))
+    assert [(row["step"], row["kind"]) for row in scores] == [
+        (step, name) for step in ("30", "60") for name in ("clean", "captured")
+    ]
+    told = json.loads((out / "training.json").read_text())
+    assert told["validation"]["clean"]["psnr"] == pytest.approx(report.scores["clean"].psnr)
+    assert told["data"][0]["images"] > 20
+    assert told["options"] == chosen.to_json()
+    assert str(demo) not in (out / "training.json").read_text()
+    with Image.open(out / "curve.png") as curve:
+        assert curve.size[0] > 800
+    events = EventAccumulator(str(out / "events"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("training/loss")] == [10, 20, 30, 40, 50, 60]
+    assert len(events.Images("clean/samples")) == 2
+    model = zoo.load(out)
+    assert model.config == chosen.model
+    weights = load_file(out / "model.safetensors")
+    assert all(torch.equal(weights[name], value) for name, value in model.state_dict().items())
+
+
+def test_seed_reproduces_a_run_and_another_gives_another(demo, tmp_path):
+    for name, seed in (("one", 7), ("again", 7), ("other", 8)):
+        train(options(steps=8, seed=seed), run(demo, tmp_path / name))
+    assert digest(tmp_path / "one") == digest(tmp_path / "again") != digest(tmp_path / "other")
+
+
+def test_killed_training_goes_on_to_the_same_weights(demo, tmp_path):
+    settings = {"steps": "120", "checkpoint_every": "10", "ema": "0.9"}
+    whole = subprocess.run(
+        command(demo, tmp_path / "whole", "--workers", "1", **settings), capture_output=True, check=False
+    )
+    assert whole.returncode == 0, whole.stderr
+    killed = subprocess.Popen(
+        command(demo, tmp_path / "killed", "--workers", "1", **settings), stderr=subprocess.PIPE,
+        start_new_session=True,
+    )  # fmt: skip
+    wait_for(tmp_path / "killed" / "checkpoints" / "step-00000020", killed)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert not (tmp_path / "killed" / "model.safetensors").exists()
+    resumed = subprocess.run(
+        command(demo, tmp_path / "killed", "--workers", "1", "--resume", **settings),
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert resumed.returncode == 0, resumed.stderr
+    assert digest(tmp_path / "killed") == digest(tmp_path / "whole")
+    logs = [
+        [(row["step"], row["loss"]) for row in csv.DictReader((tmp_path / name / "log.csv").open())]
+        for name in ("whole", "killed")
+    ]
+    assert [step for step, _ in logs[0]] == [step for step, _ in logs[1]]
+    assert logs[0][-1] == logs[1][-1]
+
+
+def test_interrupt_saves_and_leaves_cleanly(demo, tmp_path):
+    process = subprocess.Popen(
+        command(demo, tmp_path / "out", "--workers", "1", steps="100000", checkpoint_every="10"),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    wait_for(tmp_path / "out" / "checkpoints" / "step-00000010", process)
+    os.killpg(process.pid, signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume" in stdout
+    assert "Traceback" not in stderr
+    saved = sorted((tmp_path / "out" / "checkpoints").iterdir())
+    steps = int(saved[-1].name.removeprefix("step-"))
+    assert f"stopped after {steps} of 100000" in stdout
+    assert len(saved) == 2
+    assert (tmp_path / "out" / "curve.png").exists()
+
+
+def interrupted_at(step):
+    """A progress that behaves like a Ctrl-C after a step."""
+    return lambda done, _total, _loss: os.kill(os.getpid(), signal.SIGINT) if done == step else None
+
+
+def test_loss_that_is_no_number_stops_and_names_the_checkpoint(demo, tmp_path):
+    chosen = options("hf-reg", steps=40)
+    report = train(chosen, run(demo, tmp_path / "out", progress=interrupted_at(10)))
+    assert (report.steps, report.stopped) == (10, True)
+    weights = tmp_path / "out" / "checkpoints" / "step-00000010" / "model.safetensors"
+    save_file({name: value * float("nan") for name, value in load_file(weights).items()}, weights)
+    with pytest.raises(TrainingError, match=r"loss of step 11 is nan.*step-00000010.*lower lr"):
+        train(chosen, run(demo, tmp_path / "out", resume=True))
+    assert not (tmp_path / "out" / "model.safetensors").exists()
+
+
+def test_training_with_other_options_or_a_broken_checkpoint_does_not_go_on(demo, tmp_path):
+    train(options(steps=40), run(demo, tmp_path / "out", progress=interrupted_at(10)))
+    with pytest.raises(TrainingError, match="other options or other data"):
+        train(options(steps=41), run(demo, tmp_path / "out", resume=True))
+    state = tmp_path / "out" / "checkpoints" / "step-00000010" / "state.json"
+    state.write_text(state.read_text()[:-20])
+    with pytest.raises(TrainingError, match="step-00000010 is damaged"):
+        train(options(steps=40), run(demo, tmp_path / "out", resume=True))
+
+
+def test_averaged_weights_are_the_mean_by_hand(demo, tmp_path):
+    """After two steps at decay d: d w_1 + (1 - d) w_2."""
+    for steps in (1, 2):
+        train(options(steps=steps, schedule="constant"), run(demo, tmp_path / f"plain{steps}"))
+    train(options(steps=2, schedule="constant", ema=0.75), run(demo, tmp_path / "ema"))
+    one, two, ema = (load_file(tmp_path / name / "model.safetensors") for name in ("plain1", "plain2", "ema"))
+    for name, value in ema.items():
+        torch.testing.assert_close(value, 0.75 * one[name] + 0.25 * two[name])
+
+
+def test_accumulated_minibatches_are_one_large_one(demo, tmp_path):
+    """Two minibatches of two pairs give the gradient of one of four."""
+    train(options(steps=3, pairs=4), run(demo, tmp_path / "large"))
+    train(options(steps=3, pairs=2, accumulate=2), run(demo, tmp_path / "small"))
+    large, small = (load_file(tmp_path / name / "model.safetensors") for name in ("large", "small"))
+    for name, value in large.items():
+        torch.testing.assert_close(small[name], value, atol=1e-4, rtol=1e-3)
+
+
+def test_epochs_count_passes_and_keep_weights(demo, tmp_path):
+    paper = replace(options(pairs=10, keep_every=2), steps=0, epochs=5)
+    report = train(paper, run(demo, tmp_path / "out"))
+    assert 5 * 25 / 10 <= report.steps <= 5 * 32 / 10 + 1
+    kept = sorted(path.name for path in (tmp_path / "out" / "weights").iterdir())
+    assert kept == ["epoch-00002", "epoch-00004"]
+    assert zoo.load(tmp_path / "out" / "weights" / kept[0]).config == paper.model
+
+
+def test_folders_in_use_are_left_alone(demo, tmp_path):
+    train(options(steps=2), run(demo, tmp_path / "out"))
+    with pytest.raises(OutputError, match="holds a training"):
+        train(options(steps=2), run(demo, tmp_path / "out"))
+    with pytest.raises(TrainingError, match="finished"):
+        train(options(steps=2), run(demo, tmp_path / "out", resume=True))
+    with pytest.raises(TrainingError, match="no checkpoint"):
+        train(options(steps=2), run(demo, tmp_path / "none", resume=True))
+    train(options(steps=3), run(demo, tmp_path / "out", overwrite=True))
+
+
+def test_learning_rate_rises_and_falls():
+    fast = options(lr=1e-3, warmup=10)
+    rates = [learning_rate(fast, step, 110) for step in range(110)]
+    assert rates[0] == pytest.approx(1e-4)
+    assert rates[9] == pytest.approx(1e-3)
+    assert rates[60] == pytest.approx(0.5e-3)
+    assert rates[-1] < 1e-6
+    assert learning_rate(preset("hf-seg", "paper"), 0, 100) == 1e-5
+
+
+def test_show_prints_every_number(cli):
+    done = cli("train", "hf-reg", "--preset", "paper", "--set", "model.width=32", "--show")
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)
+    assert (shown["lr"], shown["pairs"], shown["crop"], shown["epochs"]) == (1e-5, 3, 400, 1000)
+    assert shown["model"]["width"] == 32
+    assert shown["loss"] == "nps6"
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--set", "learning_rate=1"], "learning_rate.*known"),
+        (["--set", "lr=fast"], "lr is 'fast'"),
+        (["--set", "lr"], "NAME=VALUE"),
+        (["--set", "model.width=0"], "width is 0"),
+        (["--set", "loss=l1"], "cross-entropy"),
+        ([], "--data and --out"),
+        (["--data", "coco:nowhere:val2017", "--out", "x"], "nowhere"),
+        (["--data", "nowhere", "--out", "x"], "nowhere"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(more, message, cli, tmp_path):
+    done = cli("train", "hf-seg", *more, cwd=tmp_path)
+    assert done.returncode in (1, 2)
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert re.search(message, done.stderr)
+
+
+TWO_PROCESSES = """
+import hashlib, sys
+from pathlib import Path
+import torch
+from test_loop import options, run
+from zoo.training import loop
+
+seen = []
+plain = loop.to_device
+def noting(batch, *rest):
+    seen.extend(hashlib.sha256(gt.numpy().tobytes()).hexdigest() for gt in batch.gt)
+    return plain(batch, *rest)
+loop.to_device = noting
+finish = loop._Training.report
+def dumping(self, stopped):
+    rank = self.accelerator.process_index
+    weights = {name: value.clone() for name, value in self.plain.state_dict().items()}
+    torch.save((weights, seen), f"{sys.argv[2]}/rank{rank}.pt")
+    return finish(self, stopped)
+loop._Training.report = dumping
+loop.train(options(steps=6), run(sys.argv[1], Path(sys.argv[2]) / "out"))
+"""
+
+
+def test_two_processes_see_disjoint_samples_and_end_with_the_same_weights(demo, tmp_path):
+    script = tmp_path / "two.py"
+    script.write_text(TWO_PROCESSES)
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script),
+         str(demo), str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, check=False, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (one, seen), (other, seen_there) = (torch.load(tmp_path / f"rank{rank}.pt") for rank in range(2))
+    for name, value in one.items():
+        assert torch.equal(value, other[name])
+    assert len(seen) == len(seen_there) == 12
+    assert not set(seen) & set(seen_there)
+    written = load_file(tmp_path / "out" / "model.safetensors")
+    assert all(torch.equal(written[name], value) for name, value in one.items())

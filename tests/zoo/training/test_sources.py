@@ -1,0 +1,161 @@
+from collections import Counter
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from mfsynth.build.options import BuildOptions, Run
+from mfsynth.build.run import build
+from mfsynth.coco.demo import draw_demo
+from zoo.errors import TrainingError
+from zoo.training.data import Batches, Position, loader
+from zoo.training.presets import preset
+from zoo.training.sources import (
+    LiveSource,
+    Mixture,
+    Reader,
+    ShardSource,
+    SourceSpec,
+    held_out,
+    open_source,
+)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """A COCO folder with the drawn split, and a data set of its recipes in seven shards."""
+    root = tmp_path_factory.mktemp("demo")
+    draw_demo(root)
+    build(BuildOptions("demo", store="recipe", shards=7), Run(root, root / "set", workers=1))
+    return root
+
+
+@pytest.fixture(scope="module")
+def sources(demo):
+    return {
+        "live": open_source(SourceSpec(f"coco:{demo}:demo"), 1),
+        "shards": open_source(SourceSpec(str(demo / "set")), 1),
+    }
+
+
+@pytest.fixture(params=["live", "shards"])
+def source(request, sources):
+    return sources[request.param]
+
+
+def keys(source, epoch, reader=None):
+    return [scene.key for _, scene in source.epoch(epoch, reader or Reader(), 0)]
+
+
+@pytest.mark.parametrize("readers", [(1, 1), (1, 3), (2, 2), (3, 4)])
+def test_readers_share_an_epoch_without_overlap(source, readers):
+    """Also with more readers than shards."""
+    ranks, workers = readers
+    parts = [
+        keys(source, 0, Reader(rank, ranks, worker, workers))
+        for rank in range(ranks)
+        for worker in range(workers)
+    ]
+    seen = Counter(key for part in parts for key in part)
+    assert set(seen.values()) == {1}
+    assert sorted(seen) == sorted(keys(source, 0))
+    assert all(parts)
+
+
+def test_epochs_have_orders_of_their_own(source):
+    images = [[key[:12] for key in keys(source, epoch)] for epoch in range(3)]
+    assert images[0] != images[1] != images[2]
+    assert sorted(images[0]) == sorted(images[1])
+
+
+def test_live_epochs_bring_new_variants_and_shards_the_same(sources):
+    assert {key[-3:] for key in keys(sources["live"], 2)} == {"002"}
+    assert {key[-3:] for key in keys(sources["shards"], 2)} == {"000"}
+
+
+def test_skipping_goes_on_where_reading_stopped(source):
+    reader = Reader(0, 1, 1, 2)
+    whole = [(place, scene.key) for place, scene in source.epoch(1, reader, 0)]
+    rest = [(place, scene.key) for place, scene in source.epoch(1, reader, whole[4][0])]
+    assert rest == whole[5:]
+
+
+def test_held_out_images_are_never_trained_on(source):
+    trained = {int(key[:12]) for key in keys(source, 0)}
+    held = {scene.recipe.image.id for scene in source.validation()}
+    assert held
+    assert not trained & held
+    assert all(map(held_out, held))
+    assert not any(map(held_out, trained))
+
+
+def test_one_image_in_twenty_is_held_out():
+    assert sum(map(held_out, range(20_000))) == pytest.approx(1000, rel=0.1)
+
+
+def test_shards_and_live_give_the_same_scenes(sources):
+    live = {scene.key: scene for _, scene in sources["live"].epoch(0, Reader(), 0)}
+    for _, scene in sources["shards"].epoch(0, Reader(), 0):
+        np.testing.assert_array_equal(scene.picture, live[scene.key].picture)
+        np.testing.assert_array_equal(scene.segments, live[scene.key].segments)
+
+
+def test_mixture_weighs_its_sources(demo):
+    sources = [LiveSource(str(demo), "demo", seed) for seed in (1, 2)]
+    mixture = Mixture([(sources[0], 3.0), (sources[1], 1.0)], 0, Reader())
+    seeds = Counter(mixture.next(number).recipe.seed for number in range(400))
+    assert seeds[1] / 400 == pytest.approx(0.75, abs=0.08)
+
+
+def test_mixture_goes_on_from_its_position(demo, sources):
+    def mixture(position=None):
+        return Mixture([(sources["live"], 1.0), (sources["shards"], 2.0)], 5, Reader(0, 1, 0, 1), position)
+
+    whole = mixture()
+    keys = [whole.next(number).key for number in range(120)]  # several epochs of each
+    first = mixture()
+    for number in range(77):
+        first.next(number)
+    second = mixture(first.position)
+    assert [second.next(number).key for number in range(77, 120)] == keys[77:]
+
+
+def test_batches_of_workers_go_on_from_where_they_were(demo):
+    options = preset("hf-seg", "fast").override({"pairs": "2", "crop": "48"})
+    specs = [SourceSpec(f"coco:{demo}:demo")]
+    whole = list(islice(loader(Batches(specs, options, workers=2), 2), 9))
+    assert [batch.worker for batch in whole] == [0, 1] * 4 + [0]
+    positions = [next(b.position for b in reversed(whole[:5]) if b.worker == worker) for worker in (0, 1)]
+    rest = list(islice(loader(Batches(specs, options, workers=2, begun=5, positions=positions), 2), 4))
+    for before, after in zip(whole[5:], rest, strict=True):
+        assert before.worker == after.worker
+        assert before.position == after.position
+        assert (before.frames == after.frames).all()
+
+
+def test_ranks_get_different_batches(demo):
+    options = preset("hf-seg", "fast").override({"pairs": "4", "crop": "48"})
+    specs = [SourceSpec(f"coco:{demo}:demo")]
+    one, other = (next(iter(Batches(specs, options, rank=rank, ranks=2))) for rank in range(2))
+    assert not (one.gt == other.gt).all()
+    assert one.frames.shape == (4, 2, 3, 48, 48)
+    assert one.position == Position(4, [[0, 4]])
+
+
+def test_empty_share_is_an_error_not_a_hang(demo):
+    mixture = Mixture([(LiveSource(str(demo), "demo", 0), 1.0)], 0, Reader(0, 1, 99, 100))
+    with pytest.raises(TrainingError, match=r"reader 100 of 100.*fewer workers"):
+        mixture.next(0)
+
+
+@pytest.mark.parametrize("text", ["coco:nowhere", "coco::val", "set@0"])
+def test_bad_sources_are_refused(text):
+    with pytest.raises(TrainingError):
+        open_source(SourceSpec.parse(text), 0)
+
+
+def test_source_of_shards_is_read_from_a_url(demo):
+    remote = ShardSource((demo / "set").as_uri(), 1)
+    local = ShardSource(str(demo / "set"), 1)
+    assert keys(remote, 0) == keys(local, 0)
+    assert remote.fingerprint() == local.fingerprint()
