@@ -15,8 +15,9 @@ import signal
 import threading
 import time
 import traceback
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -67,13 +68,16 @@ def run_jobs(
         progress: Told of the advance of all tasks together, several times a second.
 
     Raises:
-        BuildError: If a task's worker died twice.
+        BuildError: If a worker cannot be started, or a task's worker died twice.
         Exception: Whatever `work` raised.
     """
     waiting = iter(tasks)
-    crew = [_Worker(work) for _ in range(workers)]
+    crew: list[_Worker[T, R]] = []
     finished = 0
     try:
+        with _interrupts_put_off():
+            for _ in range(workers):
+                crew.append(_Worker(work))
         while busy := [worker for worker in crew if worker.has_task or worker.take(waiting)]:
             for worker in _ready(busy):
                 reply = worker.reply()
@@ -120,9 +124,16 @@ class _Worker(Generic[T, R]):
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self._process: SpawnProcess = context.Process(target=_serve, args=(theirs, self._work), daemon=True)
-        self._process.start()
+        try:
+            self.pipe, theirs = context.Pipe()
+            self._process: SpawnProcess = context.Process(
+                target=_serve, args=(theirs, self._work), daemon=True
+            )
+            self._process.start()
+        except OSError as error:
+            raise BuildError(
+                f"cannot start a worker: {error.strerror or error}", "try fewer --workers"
+            ) from error
         theirs.close()  # so that the pipe ends when the worker does
 
     @property
@@ -177,7 +188,8 @@ class _Worker(Generic[T, R]):
             )
         say(f"the worker on {name} died ({cause}); trying once more")
         self.pipe.close()
-        self._start()
+        with _interrupts_put_off():
+            self._start()
         self._send()
 
     def stop(self) -> None:
@@ -186,6 +198,31 @@ class _Worker(Generic[T, R]):
         if self.has_task:
             self._process.terminate()
         self._process.join()
+
+
+@contextmanager
+def _interrupts_put_off() -> Iterator[None]:
+    """Put SIGINT off until the block's end. Processes that it starts never see one: they inherit the mask.
+
+    A Ctrl-C goes to the whole group; a worker would meet it with a traceback from the midst of its imports.
+    """
+    if os.name != "posix":
+        yield
+        return
+    resource_tracker.ensure_running()  # else the first worker's start would start it, which ends the mask
+    came: list[int] = []
+    in_main = threading.current_thread() is threading.main_thread()
+    # another thread, such as a progress bar's, may take the signal in spite of this one's mask
+    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number)) if in_main else None
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if in_main:
+            signal.signal(signal.SIGINT, handler)
+    if came:
+        signal.raise_signal(signal.SIGINT)
 
 
 # --- in the worker ------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -440,6 +441,33 @@ def test_an_interrupted_build_cleans_up_and_goes_on_later(tmp_path: Path, number
     assert again.wait(120) == 0
     assert json.loads((out / "manifest.json").read_text())["samples"] == 240
     assert not list(out.glob(".parts/tmp-*"))
+
+
+@pytest.mark.parametrize("delay", [0, 0.1, 0.2, 0.3, 0.4])
+def test_an_interrupt_while_workers_start_is_one_line(tmp_path: Path, delay: float) -> None:
+    process = start(many(tmp_path), tmp_path / "out")
+    wait_until(lambda: workers(process.pid))
+    time.sleep(delay)
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: the workers, still importing, get it, too
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.strip() == "mfsynth: interrupted; run the same command again to go on"
+
+
+def test_a_build_runs_in_any_thread(coco: Path, tmp_path: Path) -> None:
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(build, BuildOptions("s"), Run(coco, tmp_path / "out")).result().samples == 3
+
+
+def test_a_worker_that_cannot_be_started_is_said(tmp_path: Path, cli: Cli) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
+
+    command = ["build", "--split", "m", "--coco", many(tmp_path), "--out", tmp_path / "out"]
+    crowded = cli(*command, "--shards", 12, "--workers", 12, preexec_fn=limit)
+    assert crowded.returncode == 1
+    assert "cannot start a worker: Too many open files; try fewer --workers" in crowded.stderr
+    assert "Traceback" not in crowded.stderr
 
 
 def test_workers_end_with_their_parent(tmp_path: Path) -> None:
