@@ -20,6 +20,7 @@ FrameFormat = Literal["png", "jpeg"]
 
 MAX_VARIANTS = 1000
 MAX_MIN_AREA = 1 / 3
+_ID_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +30,20 @@ class Selection:
     take: tuple[int, ...] = ()
     leave: tuple[int, ...] = ()
 
-    def allows(self, image_id: int) -> bool:
-        """Whether an image is taken."""
-        return (not self.take or image_id in self.take) and image_id not in self.leave
+    def rule(self) -> Callable[[int], bool]:
+        """A function that tells of an image's id whether it is taken."""
+        take, leave = frozenset(self.take), frozenset(self.leave)
+        return lambda image_id: (not take or image_id in take) and image_id not in leave
 
     @staticmethod
     def read(path: Path) -> Selection:
         """Read a file of ids.
 
         Raises:
-            OptionsError: If it cannot be read, or a line is no id.
+            OptionsError: If it cannot be read, a line is no id, or there is none.
         """
         try:
-            return Selection.parse(path.read_text("utf-8"), str(path))
+            return Selection.parse(path.read_text("utf-8-sig"), str(path))
         except (OSError, UnicodeDecodeError) as error:
             raise OptionsError(f"cannot read {path}: {error}") from error
 
@@ -53,7 +55,7 @@ class Selection:
         Selection(take=(139,), leave=(285,))
 
         Raises:
-            OptionsError: If a line is neither.
+            OptionsError: If a line is neither, or no line has an id.
         """
         take: set[int] = set()
         leave: set[int] = set()
@@ -61,9 +63,13 @@ class Selection:
             word = line.partition("#")[0].strip()
             if not word:
                 continue
-            if not word.removeprefix("!").strip().isdecimal():
-                raise OptionsError(f"{where}, line {number}: {word!r} is no image id", "write 139 or !139")
-            (leave if word.startswith("!") else take).add(int(word.removeprefix("!")))
+            digits = word.removeprefix("!").strip()
+            if not digits.isdecimal() or len(digits) > _ID_DIGITS:
+                shown = word if len(word) <= 40 else f"{word[:40]}…"
+                raise OptionsError(f"{where}, line {number}: {shown!r} is no image id", "write 139 or !139")
+            (leave if word.startswith("!") else take).add(int(digits))
+        if not take and not leave:
+            raise OptionsError(f"{where} has no image ids", "write one a line, or leave --images away")
         return Selection(tuple(sorted(take)), tuple(sorted(leave)))
 
 

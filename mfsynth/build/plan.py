@@ -91,8 +91,9 @@ def choose(split: Split, options: BuildOptions) -> tuple[list[Entry], dict[str, 
     _check_selection(split, options)
     chosen: list[Entry] = []
     left_out: dict[str, list[int]] = defaultdict(list)
+    wanted = options.images.rule()
     for entry in split.entries:
-        if not options.images.allows(entry.image.id):
+        if not wanted(entry.image.id):
             continue
         if options.limit and len(chosen) == options.limit:
             break

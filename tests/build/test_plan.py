@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -122,6 +123,42 @@ def test_selection_takes_and_leaves(small_coco: Path) -> None:
     assert ids(plan(small_coco, images=Selection(take=(83, 3, 13), leave=(13,)))) == [[3, 83]]
     with pytest.raises(OptionsError, match="--images names 1 ids that small does not have: 4"):
         plan(small_coco, images=Selection(take=(3, 4)))
+
+
+def test_a_long_selection_is_applied_at_once() -> None:
+    """As many ids as a set each cost a search among as many others: minutes, if it were a search."""
+    numbers = range(120_000)
+    wanted = Selection(take=tuple(numbers[::2]), leave=tuple(numbers[::6])).rule()
+    started = time.process_time()
+    assert sum(map(wanted, numbers)) == 40_000
+    assert time.process_time() - started < 5
+
+
+def selection(path: Path, content: str | bytes) -> Selection:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return Selection.read(path)
+
+
+def test_a_file_of_ids_may_be_written_on_any_system(tmp_path: Path) -> None:
+    expected = Selection(take=(139,), leave=(285,))
+    assert selection(tmp_path / "ids", "139\n!285 # a bear\n") == expected
+    assert selection(tmp_path / "ids", b"\xef\xbb\xbf139\r\n! 285\r\n") == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("", r"ids has no image ids; write one a line, or leave --images away"),
+        ("# all\n\n", r"has no image ids"),
+        ("139\n13x\n", r"line 2: '13x' is no image id; write 139 or !139"),
+        ("9" * 5000, r"line 1: '9{40}…' is no image id"),
+        ("!" + "9" * 13, r"line 1: '!9{13}' is no image id"),
+        (b"\xff\xfe1\x003\x00", r"cannot read .*ids: "),
+    ],
+)
+def test_a_file_without_proper_ids_is_refused(tmp_path: Path, content: str | bytes, text: str) -> None:
+    with pytest.raises(OptionsError, match=text):
+        selection(tmp_path / "ids", content)
 
 
 def test_no_image_left_is_an_error(small_coco: Path, tmp_path: Path) -> None:
