@@ -57,7 +57,9 @@ class FileRef:
         try:
             with open(self.path, "rb") as file:  # noqa: PTH123 - a Path for each of 118,287 files is felt
                 return file.read() if self.start < 0 else self._member(file)
-        except (OSError, struct.error, zlib.error) as error:
+        except OSError as error:
+            raise SourceError(f"cannot read {self}: {error.strerror or error}") from error
+        except (struct.error, zlib.error) as error:
             raise SourceError(f"cannot read {self}: {error}") from error
 
     def _member(self, file: IO[bytes]) -> bytes:

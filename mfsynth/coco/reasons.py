@@ -8,6 +8,7 @@ PICTURE_BROKEN = "picture-broken"
 PICTURE_KIND = "picture-kind"
 CMYK = "cmyk-jpeg"
 DEPTH = "12-bit-jpeg"
+UNREADABLE = "unreadable"
 SIZE = "size-mismatch"
 MASK_MISSING = "mask-missing"
 MASK_BROKEN = "mask-broken"
@@ -24,6 +25,7 @@ MEANING = {
     PICTURE_KIND: "the file is not of the kind that its name says",
     CMYK: "the JPEG has four channels (CMYK)",
     DEPTH: "the JPEG has more than 8 bits per channel",
+    UNREADABLE: "its picture or mask is there, but the system does not let it be read",
     SIZE: "picture, mask and annotation differ in size",
     MASK_MISSING: "the mask is not there",
     MASK_BROKEN: "the mask is empty, cut short, damaged or no 8-bit PNG",

@@ -31,7 +31,8 @@ def read_source(entry: Entry) -> Source:
     """Read and decode an image's picture and mask.
 
     Raises:
-        UnusableImage: If a file is missing or broken, or they do not fit together.
+        UnusableImage: If a file is missing or broken, or they do not fit together. It names files by their
+            place in the split: side files tell it, which are the same wherever the data lies.
     """
     name = entry.image.file_name
     data = _bytes(entry.picture, reasons.PICTURE_MISSING, reasons.PICTURE_BROKEN, name)
@@ -39,13 +40,12 @@ def read_source(entry: Entry) -> Source:
         data = _checked_jpeg(data, name) if codecs.is_jpeg(data) else data
         picture = codecs.decode_picture(data)
     except codecs.CodecError as error:
-        raise UnusableImage(reasons.PICTURE_BROKEN, f"{entry.picture}: {error}") from error
+        raise UnusableImage(reasons.PICTURE_BROKEN, f"{name}: {error}") from error
     size = (entry.image.height, entry.image.width)
     if picture.shape[:2] != size:
         raise UnusableImage(
             reasons.SIZE,
-            f"{entry.picture} is {picture.shape[1]} x {picture.shape[0]}, "
-            f"the annotations say {size[1]} x {size[0]}",
+            f"{name} is {picture.shape[1]} x {picture.shape[0]}, the annotations say {size[1]} x {size[0]}",
         )
     segments, infos = _segments(entry, size)
     return Source(name, data, picture, segments, infos)
@@ -70,7 +70,8 @@ def _bytes(file: FileRef | None, missing: str, broken: str, name: str) -> bytes:
     try:
         return file.read()
     except SourceError as error:
-        raise UnusableImage(broken, str(error)) from error
+        reason = reasons.UNREADABLE if isinstance(error.__cause__, OSError) else broken
+        raise UnusableImage(reason, str(error).replace(str(file), file.name)) from error
 
 
 def _checked_jpeg(data: bytes, name: str) -> bytes:
@@ -90,4 +91,4 @@ def _segments(entry: Entry, size: tuple[int, int]) -> tuple[SegmentMap, tuple[Se
     try:
         return panoptic_segments(mask, entry.segments or (), size)
     except UnusableImage as error:
-        raise UnusableImage(error.reason, f"{entry.mask}: {error}") from error
+        raise UnusableImage(error.reason, f"mask {entry.mask_name}: {error}") from error

@@ -129,6 +129,30 @@ def test_an_unusable_image_is_left_out_by_reason(coco: Path, tmp_path: Path, fau
     assert any(line.startswith(f"left out 1: {reason} ") and line.endswith(": 2") for line in report.lines())
 
 
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_is_noted_of_an_unusable_image_depends_on_no_folder(
+    coco: Path, tmp_path: Path, fault: str
+) -> None:
+    FAULTS[fault][1](coco)
+    build(BuildOptions("s"), Run(coco, tmp_path / "out", workers=1))
+    shutil.move(coco, tmp_path / "elsewhere")
+    build(BuildOptions("s"), Run(tmp_path / "elsewhere", tmp_path / "again", workers=1))
+    assert tree(tmp_path / "out") == tree(tmp_path / "again")
+    assert str(tmp_path) not in (tmp_path / "out" / ".parts" / "s-000000.json").read_text()
+
+
+@pytest.mark.parametrize("find", [picture, mask])
+def test_a_file_that_may_not_be_read_has_a_reason_of_its_own(
+    coco: Path, tmp_path: Path, cli: Cli, find: Callable[[Path], Path]
+) -> None:
+    command = ["build", "--split", "s", "--coco", coco, "--out", tmp_path / "out"]
+    with mode(0, find(coco)):
+        run = cli(*command, "--json", preexec_fn=obey_permissions)
+        strict = cli(*command, "--strict", "--overwrite", preexec_fn=obey_permissions)
+    assert json.loads(run.stdout)["left_out"] == {"unreadable": [2]}
+    assert f"image 2 cannot be used: cannot read {find(coco).name}: Permission denied" in strict.stderr
+
+
 def test_strict_stops_at_the_first_and_keeps_nothing_half_done(coco: Path, tmp_path: Path, cli: Cli) -> None:
     cut(picture(coco))
     run = cli("build", "--split", "s", "--coco", coco, "--out", tmp_path / "out", "--strict")
