@@ -3,9 +3,9 @@
     python scripts/bench_fuse.py                 # all sizes, widths, precisions
     python scripts/bench_fuse.py --quick
 
-The roofline is the network's multiply-adds over the rate of a large matrix multiplication in the same precision
-with the same threads. Times are medians of warm calls of `model.fuse`, both orders evaluated, conversions included;
-on a GPU each call ends synchronised, since its result is an array.
+The roofline is the network's operations over the rate of a large matrix multiplication in the same precision
+with the same threads. Times are medians of warm calls of `model.fuse`, both orders evaluated, conversions
+included; on a GPU each call ends synchronised, since its result is an array.
 """
 
 from __future__ import annotations
@@ -38,12 +38,14 @@ class Case:
     architecture: Architecture = "unet"
 
     def model(self, device: str) -> Hourglass:
+        """The network, its weights random."""
         torch.manual_seed(0)
         model = Hourglass(Config(task="seg", width=self.width, architecture=self.architecture)).eval()
         return model.to(device, DTYPES[self.precision]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def main_device() -> str:
+    """A GPU, if there is one."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -62,6 +64,7 @@ def matrix_rate(precision: str, device: str) -> float:
 
 
 def synchronise(device: str) -> None:
+    """Wait until a GPU has done what it was told."""
     if device == "cuda":
         torch.cuda.synchronize()
 
@@ -91,6 +94,7 @@ def milliseconds(model: Hourglass, height: int, width: int) -> float:
 
 
 def row(case: Case, device: str, sizes: dict[str, tuple[int, int]]) -> str:
+    """A row of the table: milliseconds at each size, with the roofline's part of them."""
     torch.set_num_threads(case.threads)
     model = case.model(device)
     rate = matrix_rate(case.precision, device)
@@ -135,9 +139,10 @@ def main(quick: bool, memory: bool) -> None:
     device = main_device()
     threads = torch.get_num_threads()
     sizes = {name: size for name, size in SIZES.items() if name != "12 MP" or not quick}
-    name = torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()} CPU, {threads} cores"
+    cpu = f"{platform.machine()} CPU, {threads} cores"
+    name = torch.cuda.get_device_name() if device == "cuda" else cpu
     print(
-        f"{name}; torch {torch.__version__}. Milliseconds a pair, and in brackets the roofline's part of them.\n"
+        f"{name}; torch {torch.__version__}. Milliseconds a pair; in brackets the roofline's part of them.\n"
     )
     print(f"| network, width, precision, threads | GFLOP/s | {' | '.join(sizes)} |")
     print("|---" * (2 + len(sizes)) + "|")
