@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mfsynth.coco.split import Masks
-    from mfsynth.coco.transfer import Part
+    from mfsynth.coco.transfer import Part, Progress
 
 
 class _Image(msgspec.Struct, gc=False):
@@ -30,11 +30,20 @@ class _Listing(msgspec.Struct):
     images: list[_Image]
 
 
-def check_members(part: Part, url: str) -> None:
-    """Read every member and compare its checksum; what is damaged is removed, for no resuming mends it."""
+def check_members(part: Part, url: str, progress: Progress | None = None) -> None:
+    """Read every member and compare its checksum; what is damaged is removed, for no resuming mends it.
+
+    Args:
+        part: The archive.
+        url: Where it came from.
+        progress: Told of the bytes checked, under the name `checking NAME`.
+
+    Raises:
+        DownloadError: If it is damaged.
+    """
     try:
         with zipfile.ZipFile(part.path) as archive:
-            broken = next((info for info in archive.infolist() if not _is_whole(archive, info)), None)
+            broken = _first_broken(archive, f"checking {part.final.name}", progress)
     except (zipfile.BadZipFile, EOFError) as error:
         reason = f"it is not a whole zip: {error}"
     else:
@@ -46,6 +55,19 @@ def check_members(part: Part, url: str) -> None:
         f"what {url} sent is damaged: {reason}",
         f"it was removed: download again; if that does not help, use another server: {MIRROR_HINT}",
     )
+
+
+def _first_broken(archive: zipfile.ZipFile, name: str, progress: Progress | None) -> zipfile.ZipInfo | None:
+    done, total = 0, sum(info.compress_size for info in archive.infolist())
+    for info in archive.infolist():
+        if progress is not None:
+            progress(name, done, total)
+        if not _is_whole(archive, info):
+            return info
+        done += info.compress_size
+    if progress is not None:
+        progress(name, done, total)
+    return None
 
 
 def _is_whole(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bool:

@@ -133,7 +133,8 @@ def download(
         root: The COCO folder; made if need be.
         masks: Which annotations to fetch.
         base_url: The server or mirror, instead of what `base_url()` says.
-        progress: Told of every piece that arrives; not of archives that are there already.
+        progress: Told of every piece that arrives and then, as `checking NAME`, of what has been checked; not
+            of archives that are there already.
         patience: When to give up.
 
     Returns:
@@ -231,6 +232,6 @@ def _bring(transfer: Transfer | None, path: Path, check: Callable[[Path], None])
     part = transfer.part
     log.info("checking %s", part.path)
     with disk_errors(part.path):
-        check_members(part, transfer.url)
+        check_members(part, transfer.url, transfer.progress)
         check(part.path)
         part.publish()

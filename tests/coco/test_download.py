@@ -120,6 +120,17 @@ def test_whole_download(server: Server, root: Path, made: dict[str, bytes]) -> N
     assert pieces == sorted(pieces)
 
 
+def test_checking_tells_how_it_goes_on(server: Server, root: Path, made: dict[str, bytes]) -> None:
+    told: list[tuple[str, int, int]] = []
+    download("val2017", root, progress=lambda *piece: told.append(piece), patience=QUICK)
+    pieces = [(done, total) for name, done, total in told if name == "checking val2017.zip"]
+    size = sum(info.compress_size for info in zipfile.ZipFile(root / "val2017.zip").infolist())
+    assert pieces[0] == (0, size)
+    assert pieces[-1] == (size, size)
+    assert len(pieces) == len(NAMES) + 2
+    assert told[-1][0] == "checking val2017.zip"
+
+
 def test_instances(server: Server, root: Path) -> None:
     paths = download("val2017", root, masks="instances", patience=QUICK)
     assert [path.name for path in paths] == ["annotations_trainval2017.zip", "val2017.zip"]
