@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zoo.hourglass import Hourglass
-    from zoo.training.loop import TrainReport
     from zoo.training.options import TrainOptions
+    from zoo.training.run import TrainReport
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -169,8 +169,8 @@ def train(network: str, out: Path | None, **given: Any) -> None:
     if given["show"]:
         click.echo(json.dumps(options.to_json(), indent=2))
         return
-    from zoo.training.loop import TrainRun
     from zoo.training.loop import train as run_training
+    from zoo.training.run import TrainRun
     from zoo.training.sources import SourceSpec
 
     if out is None or not given["data"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
@@ -13,6 +12,7 @@ import msgspec
 
 from mfsynth.coco.split import Masks
 from mfsynth.errors import OptionsError, ShardError
+from mfsynth.shards.manifest import fingerprint
 from mfsynth.synthesis.draw import DrawOptions
 
 Store = Literal["pairs", "recipe"]
@@ -176,11 +176,6 @@ class Run:
     strict: bool = False
     say: Callable[[str], None] = lambda _: None
     progress: Callable[[int, int], None] = lambda _done, _total: None
-
-
-def fingerprint(value: object) -> str:
-    """SHA-256 of a value's JSON, names sorted."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _require(holds: bool, options: BuildOptions, name: str, rule: str) -> None:

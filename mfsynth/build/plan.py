@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from mfsynth.build.options import fingerprint
 from mfsynth.coco import reasons
 from mfsynth.errors import BuildError, OptionsError, SourceError
 from mfsynth.shards.layout import Layout
-from mfsynth.shards.manifest import Inputs
+from mfsynth.shards.manifest import Inputs, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

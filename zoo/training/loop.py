@@ -9,110 +9,41 @@ import platform
 import shutil
 import signal
 import time
-from collections.abc import Callable
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from mfsynth.errors import OutputError
 from zoo.errors import TrainingError
-from zoo.folder import TRAINING, WEIGHTS, save_folder, weights_of
+from zoo.folder import save_folder, weights_of
 from zoo.hourglass import Hourglass
 from zoo.losses import REGRESSION, cross_entropy
 from zoo.training import checkpoint as checkpoints
 from zoo.training.checkpoint import Checkpoint, State
 from zoo.training.data import Batches, Position, loader
 from zoo.training.record import Record
+from zoo.training.run import CHECKPOINTS, KEPT, TrainReport, TrainRun, clear, last_checkpoint
 from zoo.training.sources import open_source
+from zoo.training.steps import averaged, learning_rate, make_optimizer, pairs_per_step, to_device, total_steps
 from zoo.training.validation import Scores, validate, validation_crops
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from torch import Tensor
 
     from zoo.training.crops import Crop
     from zoo.training.data import Batch
     from zoo.training.options import TrainOptions
-    from zoo.training.sources import Source, SourceSpec
+    from zoo.training.sources import Source
 
-CHECKPOINTS = "checkpoints"
-KEPT = "weights"
 LOG_EVERY = 10
 """Steps."""
 _MIXED = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
-
-
-@dataclass(frozen=True, slots=True)
-class TrainRun:
-    """How a training is carried out.
-
-    Args:
-        data: Sources to train on.
-        out: Folder to make.
-        validation: Sources to validate on; none given, one image in twenty of `data` is held out for it.
-        workers: Loader workers of each process; 0 makes batches in the process itself.
-        resume: Go on from the last checkpoint.
-        overwrite: Remove what another training left in `out`.
-        cpu: Train on the CPU even where there is an accelerator.
-        say: Told what takes a while.
-        progress: Told of steps done and to do, and of the loss.
-    """
-
-    data: tuple[SourceSpec, ...]
-    out: Path
-    validation: tuple[SourceSpec, ...] = ()
-    workers: int = 1
-    resume: bool = False
-    overwrite: bool = False
-    cpu: bool = False
-    say: Callable[[str], None] = lambda _: None
-    progress: Callable[[int, int, float], None] = lambda _done, _total, _loss: None
-
-
-@dataclass(frozen=True, slots=True)
-class TrainReport:
-    """What a training did.
-
-    Attributes:
-        steps: Steps done in all, of `total`.
-        seconds: Time spent in all.
-        waiting: Part of this run's time that steps waited for data.
-        scores: The last validation, by kind.
-        stopped: Whether it was asked to stop before the end.
-    """
-
-    steps: int
-    total: int
-    seconds: float
-    waiting: float
-    scores: dict[str, Scores]
-    stopped: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON's own types."""
-        return asdict(self)
-
-    def lines(self, out: Path) -> list[str]:
-        """As lines for people."""
-        minutes = f"{self.seconds / 60:.1f} minutes, {self.waiting:.0%} of them waiting for data"
-        if self.stopped:
-            return [
-                f"stopped after {self.steps} of {self.total} steps; the same command with --resume goes on"
-            ]
-        told = [
-            f"validation, {kind}: PSNR {scores.psnr:.2f} dB, SSIM {scores.ssim:.4f}, decision "
-            f"{scores.accuracy:.2%}, commutativity {scores.commutativity:.1e}"
-            for kind, scores in self.scores.items()
-        ]
-        return [f"trained {self.steps} steps in {minutes}; the network is in {out}", *told]
 
 
 def train(options: TrainOptions, run: TrainRun) -> TrainReport:
@@ -126,7 +57,11 @@ def train(options: TrainOptions, run: TrainRun) -> TrainReport:
         MfsynthError: If the data is missing or broken.
     """
     accelerator = Accelerator(mixed_precision=_MIXED[options.precision], cpu=run.cpu)
-    last = _prepare_folder(run, accelerator)
+    last = last_checkpoint(run)
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process and not last:
+        clear(run.out)
+    accelerator.wait_for_everyone()
     sources = [(open_source(spec, options.seed), spec.weight) for spec in run.data]
     held = [open_source(spec, options.seed) for spec in run.validation] or [each for each, _ in sources]
     crops = validation_crops(held, options) if accelerator.is_main_process else {}
@@ -136,9 +71,10 @@ def train(options: TrainOptions, run: TrainRun) -> TrainReport:
             f"the checkpoint in {run.out} is of a training with other options or other data",
             "give the same, or train into another folder",
         )
-    training = _Training(options, run, accelerator, last, crops, _total_steps(options, sources, accelerator))
+    total = total_steps(options, sum(len(source) for source, _ in sources), accelerator.num_processes)
+    training = _Training(options, run, accelerator, last, crops, total)
     with training.stopping():
-        stopped = training.run_steps(fingerprint)
+        stopped = training.steps(fingerprint)
     report = training.report(stopped)
     if accelerator.is_main_process:
         training.finish(report, [{**source.fingerprint(), "weight": weight} for source, weight in sources])
@@ -158,15 +94,15 @@ class _Training:
         crops: dict[str, list[Crop]],
         total: int,
     ) -> None:
-        self.options, self.folder, self.accelerator = options, run, accelerator
+        self.options, self.run, self.accelerator = options, run, accelerator
         self.crops, self.total = crops, total
         torch.manual_seed(options.seed)
         model = Hourglass(options.model)
         if options.channels_last:
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimizer = _optimizer(options, model)
+        optimizer = make_optimizer(options, model)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
-        self.ema = _averaged(options, self.plain)
+        self.ema = averaged(options, self.plain)
         self.state = State(0, 0, [], 0.0, "", {})
         if last:
             self._restore(last)
@@ -187,7 +123,7 @@ class _Training:
 
     # --- steps
 
-    def run_steps(self, fingerprint: str) -> bool:
+    def steps(self, fingerprint: str) -> bool:
         """Train until the end or a signal; say whether it was a signal."""
         positions = dict(enumerate(self._positions()))
         begun, step = self.state.begun, self.state.step
@@ -241,10 +177,8 @@ class _Training:
             self.ema.update_parameters(self.plain)
         return total, waiting, taken
 
-    def _syncing(self, last: bool) -> Any:
+    def _syncing(self, last: bool) -> AbstractContextManager[None]:
         """Processes add their gradients up in the last minibatch of a step alone."""
-        from contextlib import nullcontext
-
         return nullcontext() if last else self.accelerator.no_sync(self.model)
 
     def _loss(self, batch: Batch) -> Tensor:
@@ -260,7 +194,7 @@ class _Training:
             loss = self.accelerator.reduce(loss, "mean")
         value = loss.item()
         if not math.isfinite(value):
-            saved = checkpoints.found(self.folder.out / CHECKPOINTS)
+            saved = checkpoints.found(self.run.out / CHECKPOINTS)
             good = f"the last good checkpoint is {saved[-1]}" if saved else "there is no checkpoint yet"
             raise TrainingError(f"the loss of step {step} is {value}; {good}", "lower lr, or set clip")
         return value
@@ -268,9 +202,7 @@ class _Training:
     def _log(self, step: int, losses: Sequence[float], seconds: float, waited: float) -> None:
         mean = sum(losses) / len(losses)
         if self.record:
-            pairs = (
-                len(losses) * self.options.pairs * self.options.accumulate * self.accelerator.num_processes
-            )
+            pairs = len(losses) * pairs_per_step(self.options, self.accelerator.num_processes)
             self.record.step(
                 step,
                 loss=mean,
@@ -279,13 +211,13 @@ class _Training:
                 waiting=waited / seconds,
                 pairs_per_second=pairs / seconds,
             )
-        self.folder.progress(step, self.total, mean)
+        self.run.progress(step, self.total, mean)
 
     def _batches(self, positions: list[Position], begun: int) -> Iterator[Batch]:
-        workers = max(self.folder.workers, 1)
+        workers = max(self.run.workers, 1)
         return loader(
             Batches(
-                self.folder.data,
+                self.run.data,
                 self.options,
                 rank=self.accelerator.process_index,
                 ranks=self.accelerator.num_processes,
@@ -293,12 +225,12 @@ class _Training:
                 begun=begun,
                 positions=positions,
             ),
-            self.folder.workers,
+            self.run.workers,
         )
 
     def _positions(self) -> list[Position]:
         """Where this process's workers stand."""
-        workers = max(self.folder.workers, 1)
+        workers = max(self.run.workers, 1)
         saved = self.state.positions
         if not saved:
             return [Position()] * workers
@@ -324,11 +256,10 @@ class _Training:
         positions = gather_object(self.state.positions)
         scaler = self.accelerator.scaler
         if self.record:
-            state = State(**{**_fields(self.state), "positions": positions})
-            if scaler is not None:
-                state = State(**{**_fields(state), "scaler": scaler.state_dict()})
+            scale = scaler.state_dict() if scaler is not None else {}
+            state = replace(self.state, positions=positions, scaler=scale)
             checkpoints.save(
-                self.folder.out / CHECKPOINTS,
+                self.run.out / CHECKPOINTS,
                 Checkpoint(
                     state,
                     weights_of(self.plain),
@@ -360,7 +291,7 @@ class _Training:
             return
         epoch = int(step / per_epoch)
         training = {"options": self.options.to_json(), "step": step, "epoch": epoch}
-        save_folder(self.folder.out / KEPT / f"epoch-{epoch:05d}", self.best, training)
+        save_folder(self.run.out / KEPT / f"epoch-{epoch:05d}", self.best, training)
 
     def report(self, stopped: bool) -> TrainReport:
         """What was done."""
@@ -385,8 +316,8 @@ class _Training:
             "versions": _versions(),
             "validation": {kind: asdict(scores) for kind, scores in report.scores.items()},
         }
-        save_folder(self.folder.out, self.best, training)
-        shutil.rmtree(self.folder.out / CHECKPOINTS, ignore_errors=True)
+        save_folder(self.run.out, self.best, training)
+        shutil.rmtree(self.run.out / CHECKPOINTS, ignore_errors=True)
 
     # --- signals
 
@@ -403,7 +334,7 @@ class _Training:
 
     def _on_signal(self, *_: object) -> None:
         self.stop = True
-        self.folder.say("stopping after this step; a second signal stops at once")
+        self.run.say("stopping after this step; a second signal stops at once")
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _asked_to_stop(self) -> bool:
@@ -414,100 +345,9 @@ class _Training:
         return bool(self.accelerator.reduce(flag, "sum").item() > 0)
 
 
-def learning_rate(options: TrainOptions, step: int, total: int) -> float:
-    """The learning rate of a step: a linear rise, then constant, or half a cosine down to 0."""
-    rise = min(1.0, (step + 1) / options.warmup) if options.warmup else 1.0
-    if options.schedule == "constant":
-        return options.lr * rise
-    done = max(0, step - options.warmup) / max(1, total - options.warmup)
-    return options.lr * rise * (1 + math.cos(math.pi * done)) / 2
-
-
-def to_device(
-    batch: Batch, device: torch.device, options: TrainOptions
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Frames, focus map and truth of a batch as floats in [0, 1], pairs followed by their reversals if asked.
-
-    Returns:
-        a, b: N x 3 x S x S; focus: N x 1 x S x S; truth: N x 3 x S x S.
-    """
-    layout = torch.channels_last if options.channels_last else torch.contiguous_format
-    frames = batch.frames.to(device, non_blocking=True).float() / 255
-    a, b = (frames[:, k].contiguous(memory_format=layout) for k in (0, 1))
-    focus = batch.focus.to(device, non_blocking=True).float()[:, None]
-    gt = batch.gt.to(device, non_blocking=True).float() / 255
-    if options.both_orders:
-        a, b = torch.cat([a, b]), torch.cat([b, a])
-        focus, gt = torch.cat([focus, 1 - focus]), torch.cat([gt, gt])
-    return a, b, focus, gt
-
-
-def _optimizer(options: TrainOptions, model: Hourglass) -> torch.optim.Optimizer:
-    if options.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), lr=options.lr)
-    return torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=options.weight_decay)
-
-
-def _averaged(options: TrainOptions, model: Hourglass) -> AveragedModel | None:
-    if not options.ema:
-        return None
-    average = get_ema_multi_avg_fn(options.ema)  # type: ignore[no-untyped-call]
-    return AveragedModel(model, multi_avg_fn=average)
-
-
-def _total_steps(
-    options: TrainOptions, sources: Sequence[tuple[Source, float]], accelerator: Accelerator
-) -> int:
-    if options.steps:
-        return options.steps
-    samples = sum(len(source) for source, _ in sources)
-    return math.ceil(options.epochs * samples / _pairs_per_step(options, accelerator))
-
-
-def _pairs_per_step(options: TrainOptions, accelerator: Accelerator) -> int:
-    return options.pairs * options.accumulate * int(accelerator.num_processes)
-
-
-def _prepare_folder(run: TrainRun, accelerator: Accelerator) -> Checkpoint | None:
-    """Make the folder, or find the checkpoint to go on from."""
-    saved = checkpoints.found(run.out / CHECKPOINTS)
-    finished = (run.out / WEIGHTS).exists()
-    if run.resume:
-        if finished:
-            raise TrainingError(f"the training in {run.out} is finished", "train into another folder")
-        if not saved:
-            raise TrainingError(f"there is no checkpoint in {run.out}", "start without --resume")
-        return checkpoints.load(saved[-1])
-    if (finished or saved) and not run.overwrite:
-        raise OutputError(
-            f"{run.out} holds a training", "give another --out, --resume an interrupted one, or --overwrite"
-        )
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        _clear(run.out)
-    accelerator.wait_for_everyone()
-    return None
-
-
-def _clear(out: Path) -> None:
-    """Make the folder and remove what another training left there, by name."""
-    for folder in (CHECKPOINTS, KEPT, "samples", "events"):
-        shutil.rmtree(out / folder, ignore_errors=True)
-    for name in (WEIGHTS, TRAINING):
-        (out / name).unlink(missing_ok=True)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make {out}: {error.strerror}") from error
-
-
 def _fingerprint(options: TrainOptions, sources: Sequence[tuple[Source, float]]) -> str:
     data = [[source.fingerprint(), weight] for source, weight in sources]
     return hashlib.sha256(json.dumps([options.to_json(), data], sort_keys=True).encode()).hexdigest()
-
-
-def _fields(state: State) -> dict[str, Any]:
-    return {name: getattr(state, name) for name in State.__slots__}
 
 
 def _versions() -> dict[str, str]:

@@ -20,9 +20,11 @@ import zoo
 from mfsynth.coco.demo import draw_demo
 from mfsynth.errors import OutputError
 from zoo.errors import TrainingError
-from zoo.training.loop import TrainRun, learning_rate, train
+from zoo.training.loop import train
 from zoo.training.presets import preset
+from zoo.training.run import TrainRun
 from zoo.training.sources import SourceSpec
+from zoo.training.steps import learning_rate
 
 TINY = {
     "model.width": "4", "model.depth": "2", "crop": "32", "pairs": "2", "warmup": "5", "precision": "fp32",

@@ -1,0 +1,69 @@
+"""What a step needs: learning rate, batch on the device, optimizer, averaged weights. No state of its own."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from zoo.hourglass import Hourglass
+    from zoo.training.data import Batch
+    from zoo.training.options import TrainOptions
+
+
+def learning_rate(options: TrainOptions, step: int, total: int) -> float:
+    """The learning rate of a step: a linear rise, then constant, or half a cosine down to 0."""
+    rise = min(1.0, (step + 1) / options.warmup) if options.warmup else 1.0
+    if options.schedule == "constant":
+        return options.lr * rise
+    done = max(0, step - options.warmup) / max(1, total - options.warmup)
+    return options.lr * rise * (1 + math.cos(math.pi * done)) / 2
+
+
+def to_device(
+    batch: Batch, device: torch.device, options: TrainOptions
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Frames, focus map and truth of a batch as floats in [0, 1], pairs followed by their reversals if asked.
+
+    Returns:
+        a, b: N x 3 x S x S; focus: N x 1 x S x S; truth: N x 3 x S x S.
+    """
+    layout = torch.channels_last if options.channels_last else torch.contiguous_format
+    frames = batch.frames.to(device, non_blocking=True).float() / 255
+    a, b = (frames[:, k].contiguous(memory_format=layout) for k in (0, 1))
+    focus = batch.focus.to(device, non_blocking=True).float()[:, None]
+    gt = batch.gt.to(device, non_blocking=True).float() / 255
+    if options.both_orders:
+        a, b = torch.cat([a, b]), torch.cat([b, a])
+        focus, gt = torch.cat([focus, 1 - focus]), torch.cat([gt, gt])
+    return a, b, focus, gt
+
+
+def make_optimizer(options: TrainOptions, model: Hourglass) -> torch.optim.Optimizer:
+    """The optimizer that the options name."""
+    if options.optimizer == "adam":
+        return torch.optim.Adam(model.parameters(), lr=options.lr)
+    return torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=options.weight_decay)
+
+
+def averaged(options: TrainOptions, model: Hourglass) -> AveragedModel | None:
+    """A copy of a network that is to hold its averaged weights, None without EMA."""
+    if not options.ema:
+        return None
+    average = get_ema_multi_avg_fn(options.ema)  # type: ignore[no-untyped-call]
+    return AveragedModel(model, multi_avg_fn=average)
+
+
+def total_steps(options: TrainOptions, samples: int, processes: int) -> int:
+    """Optimizer steps of a training."""
+    return options.steps or math.ceil(options.epochs * samples / pairs_per_step(options, processes))
+
+
+def pairs_per_step(options: TrainOptions, processes: int) -> int:
+    """Pairs that one optimizer step sees, over all processes."""
+    return options.pairs * options.accumulate * processes
