@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import signal
 import sys
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mfsynth import __version__
+from mfsynth.console import archive_bar, bar, print_report, say_unless, stop_on_terminate
 from mfsynth.errors import MfsynthError, OptionsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from mfsynth.build.options import BuildOptions
     from mfsynth.coco.split import Masks
     from mfsynth.shards.manifest import Manifest
@@ -335,7 +331,8 @@ def preview(out: str, output: Path, samples: int | None, seed: int | None) -> No
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 def stats(out: str, output: Path | None, **given: Any) -> None:
     """Tell how sigma, in-focus area, segments, noise and image size are distributed."""
-    from mfsynth.look.stats import check_output, collect, draw
+    from mfsynth.look.histograms import check_output, draw
+    from mfsynth.look.stats import collect
 
     if output is not None:
         check_output(output)
@@ -344,9 +341,6 @@ def stats(out: str, output: Path | None, **given: Any) -> None:
     if output is not None:
         draw(table, output)
     print_report(table.to_json(), table.lines(), given | {"quiet": False})
-
-
-# --- what the commands share --------------------------------------------------------------------------
 
 
 def find_coco(given: Path | None, split: str, masks: Masks, *, yes: bool, quiet: bool) -> Path:
@@ -368,67 +362,6 @@ def find_coco(given: Path | None, split: str, masks: Masks, *, yes: bool, quiet:
             say=say_unless(quiet),
             progress=progress,
         )
-
-
-def say_unless(quiet: bool) -> Callable[[str], None]:
-    """A function that prints a line to standard error, or does not."""
-
-    def say(text: str) -> None:
-        if not quiet:
-            click.echo(f"mfsynth: {text}", err=True)
-
-    return say
-
-
-@contextmanager
-def bar(what: str, unit: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar that is told of things done and to do."""
-    from tqdm import tqdm
-
-    with tqdm(desc=what, unit=unit, disable=quiet or None, leave=False) as line:
-
-        def progress(done: int, total: int) -> None:
-            line.total = total
-            line.update(done - line.n)
-
-        yield progress
-
-
-@contextmanager
-def archive_bar(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Progress bars in bytes, one for each archive."""
-    from tqdm import tqdm
-
-    bars: dict[str, Any] = {}
-
-    def progress(name: str, done: int, total: int) -> None:
-        if name not in bars:
-            bars[name] = tqdm(
-                desc=name, total=total, initial=done, unit="B", unit_scale=True, disable=quiet or None
-            )
-        bars[name].total = total
-        bars[name].update(done - bars[name].n)
-
-    try:
-        yield progress
-    finally:
-        for line in bars.values():
-            line.close()
-
-
-def print_report(
-    report: dict[str, Any], lines: list[str], given: dict[str, Any], always: bool = False
-) -> None:
-    """Print a report as JSON or as lines; quiet prints lines only if they must be seen."""
-    if given["as_json"]:
-        click.echo(json.dumps(report, indent=1))
-    elif always or not given["quiet"]:
-        click.echo("\n".join(lines))
-
-
-def stop_on_terminate() -> None:
-    """Let a termination clean up as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 if __name__ == "__main__":

@@ -28,12 +28,13 @@ def test_every_python_block_runs(home: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(home)
     monkeypatch.setenv("HF_DATASETS_CACHE", str(home / "hf"))
     blocks = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     names: dict[str, object] = {}
     for block in blocks:
         exec(block, names)
     assert names["batch"]["frames"].shape[1:] == (2, 3, 128, 128)  # type: ignore[index]
     assert names["sample"].focus.shape == (128, 128)  # type: ignore[attr-defined]
+    assert names["fused"].image.shape == (128, 128, 3)  # type: ignore[attr-defined]
     assert {0, 1} <= set(names["sample"].focus.ravel().tolist())  # type: ignore[attr-defined]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mfsynth.cli import bar, say_unless
+from mfsynth.console import bar, say_unless
 from mfsynth.errors import MissingExtraError, OptionsError
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from zoo.errors import FrameError
-from zoo.hourglass import MIN_SIDE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +27,9 @@ Burst = Literal["joint", "fold"]
 
 RULES: dict[Task, tuple[Rule, ...]] = {"seg": ("weighted", "select"), "reg": ("direct", "nearest")}
 """Which rules a network has, its own first."""
+
+MIN_SIDE = 16
+"""Shortest side of a frame, in pixels."""
 
 _SCALES = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0, np.dtype(np.float32): 1.0}
 _TILE_VALUES = 48 << 20

@@ -35,8 +35,6 @@ Padding = Literal["same", "valid"]
 Upsampling = Literal["transposed", "bilinear"]
 
 CONFIG_FORMAT = 1
-MIN_SIDE = 16
-"""Shortest side of a frame, in pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mfsynth.look import output
+from mfsynth.errors import OptionsError, ShardError
+from mfsynth.look import output as files
 from mfsynth.look.planes import hex_colour
 from mfsynth.look.stats import QUANTITIES, license_name
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
@@ -31,6 +34,37 @@ _TITLE, _HEAD, _TYPE = 13, 9.5, 8
 _INK, _QUIET, _GRID = "#1a1a1a", "#555555", "#e4e4e4"
 
 
+def check_output(output: Path) -> None:
+    """Check that distributions can be drawn to a file, before all recipes are read for it.
+
+    Raises:
+        OptionsError: If the output is no `.png`.
+        MissingExtraError: If matplotlib is not installed.
+    """
+    if output.suffix.lower() != ".png":
+        raise OptionsError(f"distributions are drawn as PNG, not as {output.name}", "name the output .png")
+    files.need_matplotlib()
+
+
+def draw(stats: Stats, output: Path) -> None:
+    """Draw the distributions as a grid of histograms.
+
+    Args:
+        stats: What `collect` found.
+        output: A PNG to write; one of that name is replaced.
+
+    Raises:
+        OptionsError: If the output is no `.png`.
+        MissingExtraError: If matplotlib is not installed.
+        ShardError: If there is nothing to draw.
+        OutputError: If the file cannot be written.
+    """
+    check_output(output)
+    if not stats.samples:
+        raise ShardError(f"{stats.split} holds no samples, there is nothing to draw")
+    files.write(output, draw_histograms(stats))
+
+
 def draw_histograms(stats: Stats, dpi: float = DPI) -> bytes:
     """A grid of histograms as PNG.
 
@@ -41,7 +75,7 @@ def draw_histograms(stats: Stats, dpi: float = DPI) -> bytes:
     bars = max(1, len(stats.licenses)) * _BAR
     height = _TOP + rows * (_PANEL + _ROW_GAP) + bars + _BOTTOM
     panel = (_WIDTH - _LEFT - _RIGHT - (_COLUMNS - 1) * _BETWEEN) / _COLUMNS
-    with output.figure(_WIDTH, height, dpi) as figure:
+    with files.figure(_WIDTH, height, dpi) as figure:
         _draw_title(figure, stats)
 
         def axes_at(left: float, top: float, width: float, tall: float) -> Axes:
@@ -54,7 +88,7 @@ def draw_histograms(stats: Stats, dpi: float = DPI) -> bytes:
         left = _LEFT + panel + _BETWEEN
         top = _TOP + rows * (_PANEL + _ROW_GAP)
         _draw_licenses(axes_at(left, top, _WIDTH - _RIGHT - left, bars), stats.licenses)
-        return output.png(figure)
+        return files.png(figure)
 
 
 def _draw_title(figure: Figure, stats: Stats) -> None:

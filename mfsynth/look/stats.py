@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mfsynth import storage
-from mfsynth.errors import OptionsError, ShardError
-from mfsynth.look import output as files
+from mfsynth.errors import ShardError
 from mfsynth.look.planes import focus_shares
 from mfsynth.sample import Recipe
 from mfsynth.shards import tar
@@ -19,7 +18,6 @@ from mfsynth.shards.reader import open as open_data_set
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -201,36 +199,3 @@ def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
 def license_name(license: LicenseCount) -> str:
     """A licence as people call it, with its id in COCO's table."""
     return f"{license.name or 'unnamed'} ({license.id})"
-
-
-def check_output(output: Path) -> None:
-    """Check that distributions can be drawn to a file, before all recipes are read for it.
-
-    Raises:
-        OptionsError: If the output is no `.png`.
-        MissingExtraError: If matplotlib is not installed.
-    """
-    if output.suffix.lower() != ".png":
-        raise OptionsError(f"distributions are drawn as PNG, not as {output.name}", "name the output .png")
-    files.need_matplotlib()
-
-
-def draw(stats: Stats, output: Path) -> None:
-    """Draw the distributions as a grid of histograms.
-
-    Args:
-        stats: What `collect` found.
-        output: A PNG to write; one of that name is replaced.
-
-    Raises:
-        OptionsError: If the output is no `.png`.
-        MissingExtraError: If matplotlib is not installed.
-        ShardError: If there is nothing to draw.
-        OutputError: If the file cannot be written.
-    """
-    check_output(output)
-    if not stats.samples:
-        raise ShardError(f"{stats.split} holds no samples, there is nothing to draw")
-    from mfsynth.look.histograms import draw_histograms
-
-    files.write(output, draw_histograms(stats))

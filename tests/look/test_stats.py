@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from mfsynth.errors import OptionsError, ShardError
-from mfsynth.look.stats import collect, draw
+from mfsynth.look.histograms import draw
+from mfsynth.look.stats import collect
 
 
 def quiet(done: int, total: int) -> None:

@@ -194,6 +194,17 @@ def test_views_and_channels_last_networks_give_the_same():
     assert np.abs(last.astype(int) - alone).max() <= 1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CONFIGS)
+def test_compiled_network_gives_the_same_within_rounding(name):
+    model, frames = network(name), pictures(2)
+    plain = model.fuse(frames).image
+    model.compile()
+    compiled = model.fuse(frames)
+    assert np.abs(compiled.image.astype(int) - plain).max() <= 1
+    np.testing.assert_array_equal(compiled.image, model.fuse(frames[::-1]).image)
+
+
 def test_order_depends_on_content_alone():
     frames = pictures(3)
     order = canonical_order(frames)
