@@ -25,6 +25,8 @@ LICENSES_HELP = """Keep only images under these COCO licences, by id, such as 4,
 4, 5, 7 and 8 allow commercial use, too."""
 
 ZOO_COMMANDS = ("train", "fuse")
+RESUMED = ("build", "download")
+"""Commands that go on where they were interrupted."""
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -56,7 +58,8 @@ class Commands(click.Group):
         except MfsynthError as error:
             fail(error, 1)
         except KeyboardInterrupt:
-            click.echo("\nmfsynth: interrupted; run the same command again to go on", err=True)
+            again = "; run the same command again to go on" if ctx.invoked_subcommand in RESUMED else ""
+            click.echo(f"\nmfsynth: interrupted{again}", err=True)
             sys.exit(130)
 
 

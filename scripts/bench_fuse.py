@@ -128,7 +128,7 @@ def _fuse_once(case: Case, shape: tuple[int, ...], dtype: str, queue: multiproce
     for number, frame in enumerate(frames):
         frame[:] = np.roll(line, number, 0)
     case.model("cpu").fuse(frames)
-    queue.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
+    queue.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
 
 
 @click.command()
@@ -136,6 +136,7 @@ def _fuse_once(case: Case, shape: tuple[int, ...], dtype: str, queue: multiproce
 @click.option("--memory/--no-memory", default=True, help="Also measure peak memory at 12 and 100 megapixels.")
 def main(quick: bool, memory: bool) -> None:
     """Print the tables of docs/benchmarks.md on fusion."""
+    torch.backends.cudnn.allow_tf32 = False  # as for the matrix multiplication that they are compared with
     device = main_device()
     threads = torch.get_num_threads()
     sizes = {name: size for name, size in SIZES.items() if name != "12 MP" or not quick}

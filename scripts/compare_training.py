@@ -76,7 +76,7 @@ def score(folder: Path, coco: Path, split: str) -> Score:
         decided = model.fuse(sample.frames, rule=rule) if rule else fused
         values.append(
             (
-                psnr(sample.gt, fused.image),
+                min(psnr(sample.gt, fused.image), 100.0),
                 ssim(gray(sample.gt), gray(fused.image)),
                 (decided.decision == sample.focus).mean(),
             )

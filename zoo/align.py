@@ -38,10 +38,12 @@ UNTOUCHED = 0.05
 UNALIGNED = 2.0
 """Frames that `looks_unaligned` finds moved by more than this many pixels deserve a warning."""
 
+MIN_SIDE = 32
+"""The shortest side of frames that can be registered, in pixels."""
+
 _PIXELS = 1_000_000
 _QUICK_PIXELS = 250_000
 _LEVELS = (8, 4, 2, 1)
-_MIN_SIDE = 32
 _DTYPES = {np.dtype(np.uint8): 1.0, np.dtype(np.uint16): 1 / 257, np.dtype(np.float32): 255.0}
 
 # Of the same scene, 0.8 and more; of different scenes, below 0.1.
@@ -198,9 +200,9 @@ def _check(frames: Sequence[Frame]) -> None:
     if dtype not in _DTYPES or len(shape) not in (2, 3) or shape[2:] not in ((), (3,)):
         kind = f"{'x'.join(map(str, shape))} {dtype}"
         raise FrameError(f"cannot align frames of {kind}", "give gray or RGB in uint8, uint16 or float32")
-    if min(shape[:2]) < _MIN_SIDE:
+    if min(shape[:2]) < MIN_SIDE:
         size = f"{shape[1]} x {shape[0]}"
-        raise FrameError(f"frames of {size} pixels are too small to align", f"at least {_MIN_SIDE} a side")
+        raise FrameError(f"frames of {size} pixels are too small to align", f"at least {MIN_SIDE} a side")
 
 
 def _check_texture(picture: Plane, name: str) -> None:
@@ -290,7 +292,7 @@ def _bytes(picture: Plane) -> NDArray[np.uint8]:
 def _refined(first: Plane, second: Plane, matrix: Matrix) -> tuple[Matrix, float]:
     """A better matrix from a rough one, and how alike the pictures are under it: their correlation."""
     for level in _LEVELS:
-        if level > 1 and min(first.shape) // level < _MIN_SIDE:
+        if level > 1 and min(first.shape) // level < MIN_SIDE:
             continue
         pair = _Pair(_equalised(_reduced(first, level)), _equalised(_reduced(second, level)))
         matrix = _enlarged(pair.fit(_enlarged(matrix, 1 / level)), level)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from zoo.training.run import TrainReport
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
+PRESENT = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -50,7 +52,11 @@ Examples:
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True,
               help="Picture to write (.png, .tif, .jpg, .webp); with --batch, folder to fill.")  # fmt: skip
 @click.option("--model", default="hf-seg", show_default=True, help="A network's name, or its folder.")
-@click.option("--batch", type=FOLDER, help="Fuse every stack in this folder.")
+@click.option(
+    "--batch",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Fuse every stack in this folder.",
+)
 @click.option("--align", is_flag=True, help="Register every frame to the first.")
 @click.option("--decision-map", type=FILE, help="Also write which frame each pixel came from.")
 @click.option("--rule", type=click.Choice(["weighted", "select", "direct", "nearest"]),
@@ -73,29 +79,18 @@ def fuse(frames: tuple[Path, ...], output: Path, batch: Path | None, **given: An
         raise OptionsError(f"{len(frames)} frames are given", "give two or more, or --batch FOLDER")
     if batch is not None and (frames or given["decision_map"]):
         raise OptionsError("--batch takes neither frames nor --decision-map", "give one or the other")
-    quiet = given["quiet"] or given["as_json"]
-    options = FuseOptions(
-        given["rule"],
-        given["burst"],
-        not given["single_pass"],
-        given["tile"],
-        given["align"],
-        given["quality"],
-    )
+    check_paths(frames, batch, output, given["decision_map"])
+    quiet, say = given["quiet"] or given["as_json"], say_unless(given["quiet"])
+    names = ("rule", "burst", "tile", "align", "quality")
+    options = FuseOptions(symmetric=not given["single_pass"], **{name: given[name] for name in names})
     model = load_model(given["model"], given["device"], given["precision"])
     check_rule(model, options.rule, given["decision_map"])
     errors: dict[str, str] = {}
     if batch is None:
-        done = [
-            fuse_files(
-                model, frames, output, options, decision_map=given["decision_map"], say=say_unless(quiet)
-            )
-        ]
+        done = [fuse_files(model, frames, output, options, decision_map=given["decision_map"], say=say)]
     else:
         with bar("fusing", "stack", quiet) as progress:
-            done, errors = fuse_folder(
-                model, batch, output, options, say=say_unless(quiet), progress=progress
-            )
+            done, errors = fuse_folder(model, batch, output, options, say=say, progress=progress)
     if given["as_json"]:
         click.echo(json.dumps({"fused": [each.to_json() for each in done], "errors": errors}, indent=1))
     elif not given["quiet"]:
@@ -106,12 +101,22 @@ def fuse(frames: tuple[Path, ...], output: Path, batch: Path | None, **given: An
         sys.exit(1)
 
 
+def check_paths(frames: Sequence[Path], batch: Path | None, output: Path, decision_map: Path | None) -> None:
+    """Check that no picture would be overwritten by another."""
+    if batch is not None and output.resolve() == batch.resolve():
+        raise OptionsError(f"results would lie among the frames in {batch}", "give another folder with -o")
+    written = [path.resolve() for path in (output, decision_map) if path is not None]
+    if len(set(written)) < len(written) or set(written) & {frame.resolve() for frame in frames}:
+        raise OptionsError(
+            "a picture would be overwritten by another", "give -o and --decision-map other names"
+        )
+
+
 def load_model(name: str, device: str, precision: str) -> Hourglass:
     """A network where it is to run, in the precision it is to run in.
 
     Raises:
-        OptionsError: If the device is unknown or not there.
-        ZooError: If there is no such network, or its files are broken.
+        ZooError: If there is no such network or device, or the network's files are broken.
     """
     import torch
 
@@ -166,8 +171,10 @@ def train(network: str, out: Path | None, **given: Any) -> None:
     """Train one of the paper's networks, from shards or straight from COCO."""
     need("train", "torch", "webdataset", "safetensors", "accelerate", "tensorboard", "matplotlib")
     options = train_options(network, given)
+    workers = default_workers() if given["workers"] is None else given["workers"]
     if given["show"]:
-        click.echo(json.dumps(options.to_json(), indent=2))
+        rest = {name: list(given[name]) for name in ("data", "validation")} | {"workers": workers}
+        click.echo(json.dumps(options.to_json() | rest, indent=2))
         return
     from zoo.training.loop import train as run_training
     from zoo.training.run import TrainRun
@@ -181,15 +188,16 @@ def train(network: str, out: Path | None, **given: Any) -> None:
             data=tuple(map(SourceSpec.parse, given["data"])),
             out=out,
             validation=tuple(map(SourceSpec.parse, given["validation"])),
-            workers=default_workers() if given["workers"] is None else given["workers"],
+            workers=workers,
             resume=given["resume"],
             overwrite=given["overwrite"],
             cpu=given["cpu"],
-            say=say_unless(quiet),
+            say=say_unless(quiet or not main_process()),
             progress=progress,
         )
         report = run_training(options, run)
-    print_training(report, out, given)
+    if main_process():
+        print_training(report, out, given)
     sys.exit(130 if report.stopped else 0)
 
 
@@ -210,9 +218,14 @@ def train_options(network: str, given: dict[str, Any]) -> TrainOptions:
 
 def default_workers() -> int:
     """Half the cores that this process may use, 1 to 8."""
-    import os
+    from mfsynth.engine import usable_cores
 
-    return min(8, max(1, len(os.sched_getaffinity(0)) // 2))
+    return min(8, max(1, usable_cores() // 2))
+
+
+def main_process() -> bool:
+    """Whether this is the first of the processes that torchrun or accelerate started, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def print_training(report: TrainReport, out: Path, given: dict[str, Any]) -> None:
@@ -227,11 +240,9 @@ class loss_bar:  # noqa: N801 - used as a context, like mfsynth.cli's bar
     """A progress bar that also shows the loss; only the first process of several shows one."""
 
     def __init__(self, quiet: bool) -> None:
-        import os
-
         from tqdm import tqdm
 
-        off = True if quiet or os.environ.get("RANK", "0") != "0" else None
+        off = True if quiet or not main_process() else None
         self.line = tqdm(desc="training", unit="step", disable=off, leave=False)
 
     def __enter__(self) -> Any:

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.errors import FrameError
+from mfsynth.errors import OptionsError
+from zoo.errors import FrameError, ZooError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,12 +84,13 @@ def fuse(
 
     Raises:
         FrameError: If the frames cannot be fused.
-        ValueError: If the rule is not one of the network's, or an option is out of range.
+        OptionsError: If the rule is not one of the network's, or an option is out of range.
+        ZooError: If the network's result is not finite, as with numbers too large for fp16.
     """
     frames = check_frames(frames)
     rule = _rule(model, rule)
     if burst not in ("joint", "fold"):
-        raise ValueError(f"burst is {burst!r}, it can be 'joint' or 'fold'")
+        raise OptionsError(f"burst is {burst!r}", "it can be 'joint' or 'fold'")
     fuser = _Fuser(model, rule, symmetric, _tile(model, tile, *frames[0].shape[:2]))
     order = canonical_order(frames) if burst == "joint" and len(frames) > 2 else list(range(len(frames)))
     ordered = [frames[place] for place in order]
@@ -188,10 +190,10 @@ class _Fuser:
         tensors = [self._tensor(frame[outer]) for frame in frames]
         sources = [frame[window] for frame in frames]
         if self.model.config.task == "seg":
-            scores = self._scores(tensors)[(slice(None), *inner)]
+            scores = _finite(self._scores(tensors)[(slice(None), *inner)])
             weights = torch.softmax(scores, 0)
         else:
-            picture = self._pair(*tensors)[0].clamp(0, 1)[(slice(None), *inner)]
+            picture = _finite(self._pair(*tensors)[0][(slice(None), *inner)]).clamp(0, 1)
             if self.rule == "direct":
                 fused.image[window] = _like(picture.cpu(), sources[0])
                 return
@@ -208,7 +210,8 @@ class _Fuser:
     def _tensor(self, frame: np.ndarray) -> Tensor:
         """A frame as 1 x 3 x H x W float32 in [0, 1], where the network is."""
         device = next(self.model.parameters()).device
-        tensor = torch.from_numpy(_to_unit(frame)).to(device)
+        values = _to_unit(frame)
+        tensor = torch.from_numpy(values if values.flags.writeable else values.copy()).to(device)
         return (tensor.permute(2, 0, 1) if tensor.ndim == 3 else tensor.expand(3, *tensor.shape))[None]
 
     def _pair(self, a: Tensor, b: Tensor) -> Tensor:
@@ -223,6 +226,12 @@ class _Fuser:
                 scores[first] = scores[first] + logit
                 scores[second] = scores[second] - logit
         return torch.stack(scores) / len(scores)
+
+
+def _finite(values: Tensor) -> Tensor:
+    if not values.isfinite().all():
+        raise ZooError("the network's result is not finite", "compute in fp32 or bf16, or mend its weights")
+    return values
 
 
 def _distances(picture: Tensor, sources: Sequence[Tensor]) -> Tensor:
@@ -256,7 +265,7 @@ def _mix(weights: Tensor, sources: Sequence[np.ndarray]) -> np.ndarray:
     """Eq. 2: the sources' mean by the weights, rounded to their dtype."""
     total = torch.zeros(())
     for weight, source in zip(weights, sources, strict=True):
-        values = torch.from_numpy(np.ascontiguousarray(source, np.float32))
+        values = torch.from_numpy(np.array(source, np.float32))
         total = total + (weight if values.ndim == 2 else weight[..., None]) * values
     return _rounded(total.numpy(), sources[0].dtype)
 
@@ -287,14 +296,14 @@ def _from_unit(values: NDArray[np.float32], dtype: np.dtype) -> np.ndarray:
 
 def _rounded(values: NDArray[np.float32], dtype: np.dtype) -> np.ndarray:
     if dtype == np.float32:
-        return values
+        return values.clip(0, 1)  # a mean of ones may be a rounding above
     return np.rint(values).clip(0, _SCALES[dtype]).astype(dtype)
 
 
 def _rule(model: Hourglass, rule: Rule | None) -> Rule:
     rules = RULES[model.config.task]
     if rule is not None and rule not in rules:
-        raise ValueError(f"rule is {rule!r}; a network for {model.config.task} has {' and '.join(rules)}")
+        raise OptionsError(f"this network has no rule {rule!r}", f"it has {' and '.join(rules)}")
     return rule or rules[0]
 
 
@@ -305,9 +314,9 @@ def _tile(model: Hourglass, tile: int | None, height: int, width: int) -> int:
         area = _TILE_VALUES // model.config.width
         if height * width <= area:
             return -(-max(height, width) // stride) * stride
-        tile = max(int(area**0.5) - 2 * model.config.reach, 4 * stride)
+        tile = max(int(area**0.5) - 2 * model.config.reach, stride)
     if tile < stride:
-        raise ValueError(f"tile is {tile}, it must be {stride} or more for this network")
+        raise OptionsError(f"tile is {tile}", f"it must be {stride} or more for this network")
     return tile // stride * stride
 
 

@@ -35,6 +35,8 @@ Padding = Literal["same", "valid"]
 Upsampling = Literal["transposed", "bilinear"]
 
 CONFIG_FORMAT = 1
+PREPROCESSING = {"channels": "RGB", "range": [0.0, 1.0]}
+"""What `forward` expects of its frames; part of a config, so that others who load it need not guess."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +82,9 @@ class Config:
             "residual": (False, True) if (self.task, self.architecture) == ("reg", "unet") else (False,),
         }
         for name, values in allowed.items():
-            if getattr(self, name) not in values:
+            if getattr(self, name) not in values or isinstance(getattr(self, name), float):
                 raise ConfigError(
-                    f"{name} is {getattr(self, name)!r} in a {self.architecture} network for {self.task}",
+                    f"{name} is {getattr(self, name)!r}, network {self.architecture} for {self.task}",
                     f"it can be {_choices(values)}",
                 )
 
@@ -98,7 +100,7 @@ class Config:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types, with the format's version."""
-        return {"format": CONFIG_FORMAT, **asdict(self)}
+        return {"format": CONFIG_FORMAT, "preprocessing": PREPROCESSING, **asdict(self)}
 
     @staticmethod
     def from_json(values: dict[str, Any]) -> Config:
@@ -113,7 +115,11 @@ class Config:
                 f"the config has format {version!r}, this release reads {CONFIG_FORMAT}", "update mfsynth"
             )
         names = {each.name for each in fields(Config)}
-        given = {name: value for name, value in values.items() if name != "format"}
+        given = {name: value for name, value in values.items() if name not in ("format", "preprocessing")}
+        if values.get("preprocessing") != PREPROCESSING:
+            raise ConfigError(
+                f"the config asks for frames as {values.get('preprocessing')}", "update mfsynth"
+            )
         if given.keys() != names:
             odd = ", ".join(sorted(given.keys() ^ names))
             raise ConfigError(f"the config has unknown entries or lacks some: {odd}", "update mfsynth")
@@ -255,7 +261,10 @@ class Odd(nn.Module):
         upward = list(pairwise(reversed(widths)))
         self.up_odd = nn.ModuleList(_up(*step, config.upsampling, bias=False) for step in upward)
         self.up_even = nn.ModuleList(_up(*step, config.upsampling) for step in upward)
-        self.blocks = nn.ModuleList(OddEven(n_out) for _, n_out in upward)
+        last = config.depth - 1 if config.task == "seg" else config.depth  # whose even stream nobody reads
+        self.blocks = nn.ModuleList(
+            OddEven(n_out, even=level != last) for level, (_, n_out) in enumerate(upward)
+        )
         self.head = nn.Conv2d(config.width, 1, 1, bias=False)
         self.residual = nn.Conv2d(config.width, 3, 1) if config.task == "reg" else None
 
@@ -285,19 +294,25 @@ class Odd(nn.Module):
 
 
 class OddEven(nn.Module):
-    """One step of both streams: o' = conv(o) * 2 sigmoid(conv(e)), e' = relu(conv(e) + conv1x1|o|)."""
+    """One step of both streams: o' = conv(o) * 2 sigmoid(conv(e)), e' = relu(conv(e) + conv1x1|o|).
 
-    def __init__(self, width: int) -> None:
+    Without `even` the even stream ends here: e' is e.
+    """
+
+    def __init__(self, width: int, even: bool = True) -> None:
         super().__init__()
         self.odd = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.gate = nn.Conv2d(width, width, 3, padding=1)
-        self.even = nn.Conv2d(width, width, 3, padding=1)
-        self.cross = nn.Conv2d(width, width, 1, bias=False)
+        self.even = nn.Conv2d(width, width, 3, padding=1) if even else None
+        self.cross = nn.Conv2d(width, width, 1, bias=False) if even else None
 
     def forward(self, odd: Tensor, even: Tensor) -> tuple[Tensor, Tensor]:
         """Odd and even stream, N x width x H x W each."""
         gate = 2 * torch.sigmoid(self.gate(even))
-        return self.odd(odd) * gate, F.relu(self.even(even) + self.cross(odd.abs()))
+        turned = self.odd(odd) * gate
+        if self.even is None or self.cross is None:
+            return turned, even
+        return turned, F.relu(self.even(even) + self.cross(odd.abs()))
 
 
 def mirror(x: Tensor, top: int, bottom: int, left: int, right: int) -> Tensor:

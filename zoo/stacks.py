@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 
 from mfsynth.errors import MfsynthError
-from zoo.align import UNALIGNED, align, looks_unaligned
+from zoo.align import MIN_SIDE, UNALIGNED, align, looks_unaligned
 from zoo.errors import FrameError
 from zoo.pictures import PictureFile, check_output, read_picture, write_picture
 
@@ -110,6 +111,8 @@ def fuse_files(
     _check_same(paths, files)
     first = files[0]
     check_output(output, first.pixels.dtype)
+    if decision_map is not None:
+        check_output(decision_map, np.uint8)
     frames = [file.pixels for file in files]
     moves: tuple[str, ...] = ()
     if options.align:
@@ -122,9 +125,9 @@ def fuse_files(
     fused = model.fuse(
         frames, rule=options.rule, burst=options.burst, symmetric=options.symmetric, tile=options.tile
     )
+    write_picture(output, PictureFile(fused.image, first.icc, first.exif), options.quality)
     if decision_map is not None:
         write_picture(decision_map, PictureFile(drawn_decision(fused, len(frames)), None, None))
-    write_picture(output, PictureFile(fused.image, first.icc, first.exif), options.quality)
     return FusedFile(output, len(frames), first.pixels.shape[:2], _shares(fused, len(frames)), moves)
 
 
@@ -189,7 +192,7 @@ def fuse_folder(
         progress(number, len(stacks))
         try:
             done.append(fuse_files(model, paths, out / f"{name}.png", options, say=say))
-        except MfsynthError as error:
+        except (MfsynthError, cv2.error, MemoryError, RuntimeError) as error:  # torch has no class of its own
             errors[name] = str(error)
     progress(len(stacks), len(stacks))
     return done, errors
@@ -206,7 +209,7 @@ def _check_same(paths: Sequence[Path], files: Sequence[PictureFile]) -> None:
 
 
 def _warn_unaligned(paths: Sequence[Path], frames: Sequence[np.ndarray], say: Callable[[str], None]) -> None:
-    if len(frames) < 2:
+    if len(frames) < 2 or min(frames[0].shape[:2]) < MIN_SIDE:
         return
     for path, moved in zip(paths[1:], looks_unaligned(frames)[1:], strict=True):
         if moved > UNALIGNED:  # not so for nan, where nothing can be said

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from zoo.errors import FrameError
+from zoo.errors import FrameError, ZooError
 from zoo.fusion import RULES, canonical_order
 from zoo.hourglass import Config, Hourglass
 
@@ -232,6 +232,29 @@ def test_order_depends_on_content_alone():
 def test_bad_frames_are_refused_with_the_reason(frames, message):
     with pytest.raises(FrameError, match=message):
         network("seg").fuse(frames)
+
+
+@pytest.mark.parametrize("name", ["seg", "reg"])
+def test_result_that_is_not_finite_is_an_error(name):
+    model = network(name)
+    with torch.no_grad():
+        model.body.head.weight *= 1e38
+        model.body.head.weight *= 1e38
+    with pytest.raises(ZooError, match="not finite"):
+        model.fuse(pictures(2))
+
+
+def test_mean_of_ones_stays_one():
+    frames = [np.ones((16, 16, 3), np.float32)] * 2
+    assert network("seg").fuse(frames).image.max() <= 1
+
+
+def test_read_only_frames_are_taken(recwarn):
+    frames = pictures(2, np.float32)
+    for frame in frames:
+        frame.flags.writeable = False
+    network("seg").fuse(frames)
+    assert not recwarn.list
 
 
 def test_rules_are_the_networks_own():

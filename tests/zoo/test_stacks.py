@@ -182,6 +182,11 @@ def test_different_sizes_are_refused_by_name(model, tmp_path):
         (["a.png", "b.png", "-o", "out.xyz"], 1, ".png"),
         (["a.png", "b.png", "-o", "out.png", "--device", "abacus"], 1, "abacus"),
         (["--batch", ".", "a.png", "-o", "out"], 2, "--batch"),
+        (["a.png", "b.png", "-o", "a.png"], 2, "overwrite"),
+        (["a.png", "b.png", "-o", "out.png", "--decision-map", "out.png"], 2, "overwrite"),
+        (["--batch", "stack", "-o", "stack"], 2, "among the frames"),
+        (["a.png", "b.png", "-o", "out.png", "--decision-map", "map.xyz"], 1, ".png"),
+        (["a.png", "b.png", "-o", "out.png", "--device", "meta"], 1, "cpu, cuda, mps"),
     ],
 )
 def test_mistakes_are_told_in_one_line(arguments, code, message, folder, tmp_path, cli):
@@ -193,6 +198,12 @@ def test_mistakes_are_told_in_one_line(arguments, code, message, folder, tmp_pat
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "out.png").exists()
+
+
+def test_frames_too_small_to_align_are_fused(model, tmp_path):
+    paths = stack(tmp_path / "stack", size=(17, 20))
+    fuse_files(model, paths, tmp_path / "fused.png", FuseOptions())
+    assert pixels(tmp_path / "fused.png").shape == (17, 20, 3)
 
 
 def test_unknown_network_is_named(tmp_path, cli):

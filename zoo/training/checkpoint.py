@@ -42,7 +42,7 @@ class State:
     positions: list[list[Position]]
     seconds: float
     options: str
-    scaler: dict[str, float]
+    scaler: dict[str, float | int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -30,14 +30,20 @@ class Crop:
 
 def make_crop(scene: Scene, options: TrainOptions, rng: np.random.Generator) -> Crop:
     """Choose a window, render it alone, and augment it as the options say."""
-    sample = mfsynth.render(scene, choose_window(scene.focus(), options.crop, rng))
-    crop = filled(Crop(sample.frames, sample.focus, sample.gt), options.crop)
+    crop = rendered(scene, choose_window(scene.focus(), options.crop, rng), options.crop)
     turns = int(rng.integers(4)) if options.rotate else 0
     flips = bool(rng.integers(2)) if options.mirror else False
     crop = turned(crop, turns, flips)
     if options.exposure:
         crop = exposed(crop, rng.uniform(-options.exposure, options.exposure))
     return Crop(disturbed(crop.frames, options.noise, options.capture, rng), crop.focus, crop.gt)
+
+
+def rendered(scene: Scene, window: mfsynth.Window, side: int) -> Crop:
+    """A window of a scene, mirrored up to a side; without its recipe's noise, for training adds its own."""
+    frames = tuple(replace(frame, noise_sigma=0.0) for frame in scene.recipe.frames)
+    sample = mfsynth.render(replace(scene, recipe=replace(scene.recipe, frames=frames)), window)
+    return filled(Crop(sample.frames, sample.focus, sample.gt), side)
 
 
 def disturbed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from mfsynth.errors import MfsynthError
 from zoo.training.crops import Crop, draws, make_crop
 from zoo.training.sources import Mixture, Reader, SourceSpec, open_source
 
@@ -40,7 +42,7 @@ class Batch:
     position: Position
 
 
-class Batches(IterableDataset[Batch]):
+class Batches(IterableDataset["Batch | MfsynthError"]):
     """One process's endless batches; each loader worker makes its share.
 
     Args:
@@ -51,6 +53,7 @@ class Batches(IterableDataset[Batch]):
         workers: Loader workers, or 1 for none.
         begun: Batches that this process has taken before; workers take turns, and go on with them.
         positions: Where each worker's stream stands.
+        holding: Hold one image in twenty out for validation.
     """
 
     def __init__(
@@ -63,18 +66,26 @@ class Batches(IterableDataset[Batch]):
         workers: int = 1,
         begun: int = 0,
         positions: Sequence[Position] = (),
+        holding: bool = True,
     ) -> None:
         self.specs, self.options = specs, options
         self.rank, self.ranks, self.workers = rank, ranks, workers
-        self.begun = begun
+        self.begun, self.holding = begun, holding
         self.positions = positions or [Position()] * workers
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Batch | MfsynthError]:
+        """Batches; an error ends them, as an item: one raised in a worker would arrive as text alone."""
+        try:
+            yield from self._batches()
+        except MfsynthError as error:
+            yield error
+
+    def _batches(self) -> Iterator[Batch]:
         cv2.setNumThreads(1)
         info = get_worker_info()
         worker = ((info.id if info else 0) + self.begun) % self.workers
         reader = Reader(self.rank, self.ranks, worker, self.workers)
-        sources = [(open_source(spec, self.options.seed), spec.weight) for spec in self.specs]
+        sources = [(open_source(spec, self.options.seed, self.holding), spec.weight) for spec in self.specs]
         position = self.positions[worker]
         mixture = Mixture(sources, self.options.seed, reader, position.places)
         drawn = position.drawn
@@ -88,20 +99,34 @@ class Batches(IterableDataset[Batch]):
 
 
 def loader(batches: Batches, workers: int) -> Iterator[Batch]:
-    """The batches, made ahead by spawned workers, or by this process where there are none."""
+    """The batches, made ahead by spawned workers, or by this process where there are none.
+
+    Raises:
+        MfsynthError: What a worker met, when its turn comes.
+    """
     settings: dict[str, Any] = {}
     if workers:
-        settings = {
-            "multiprocessing_context": "spawn",
-            "prefetch_factor": 4,
-            "worker_init_fn": _leave_signals,
-        }
-    return iter(DataLoader(batches, batch_size=None, num_workers=workers, **settings))
+        settings = {"multiprocessing_context": "spawn", "prefetch_factor": 4}
+    with _signals_put_off():
+        items = iter(DataLoader(batches, batch_size=None, num_workers=workers, **settings))
+    return map(_batch_or_error, items)
 
 
-def _leave_signals(_worker: int) -> None:
-    """Ctrl-C is for the training, which ends its workers when it has saved."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _batch_or_error(item: Batch | MfsynthError) -> Batch:
+    if isinstance(item, MfsynthError):
+        raise item
+    return item
+
+
+@contextmanager
+def _signals_put_off() -> Iterator[None]:
+    """Workers started inside never see SIGINT and SIGTERM, which are for the training: it saves first."""
+    signals = {signal.SIGINT, signal.SIGTERM}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def batch_of(crops: Sequence[Crop], worker: int = 0, position: Position = Position()) -> Batch:

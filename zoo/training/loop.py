@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
+from safetensors import SafetensorError
 
+from mfsynth.errors import MfsynthError, OutputError
 from zoo.errors import TrainingError
-from zoo.folder import save_folder, weights_of
+from zoo.folder import save_folder, set_weights, weights_of
 from zoo.hourglass import Hourglass
 from zoo.losses import REGRESSION, cross_entropy
 from zoo.training import checkpoint as checkpoints
@@ -57,20 +59,29 @@ def train(options: TrainOptions, run: TrainRun) -> TrainReport:
         MfsynthError: If the data is missing or broken.
     """
     accelerator = Accelerator(mixed_precision=_MIXED[options.precision], cpu=run.cpu)
+    try:
+        return _train(options, run, accelerator)
+    except (OSError, SafetensorError) as error:
+        if isinstance(error, MfsynthError):
+            raise
+        raise OutputError(f"cannot write to {run.out}: {error}", "see to rights and free space") from error
+
+
+def _train(options: TrainOptions, run: TrainRun, accelerator: Accelerator) -> TrainReport:
     last = last_checkpoint(run)
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process and not last:
-        clear(run.out)
-    accelerator.wait_for_everyone()
-    sources = [(open_source(spec, options.seed), spec.weight) for spec in run.data]
-    held = [open_source(spec, options.seed) for spec in run.validation] or [each for each, _ in sources]
-    crops = validation_crops(held, options) if accelerator.is_main_process else {}
+    sources = [(open_source(spec, options.seed, run.holding), spec.weight) for spec in run.data]
+    held = [open_source(spec, options.seed, holding=False) for spec in run.validation]
+    crops = validation_crops(held or [each for each, _ in sources], options)
     fingerprint = _fingerprint(options, sources)
     if last and last.state.options != fingerprint:
         raise TrainingError(
             f"the checkpoint in {run.out} is of a training with other options or other data",
             "give the same, or train into another folder",
         )
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process and not last:
+        clear(run.out)
+    accelerator.wait_for_everyone()
     total = total_steps(options, sum(len(source) for source, _ in sources), accelerator.num_processes)
     training = _Training(options, run, accelerator, last, crops, total)
     with training.stopping():
@@ -134,11 +145,11 @@ class _Training:
         while step < self.total and not self._asked_to_stop():
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate(self.options, step, self.total)
-            loss, waiting, taken = self._step(batches)
+            loss, waiting, taken = self._step(batches, step + 1)
             positions |= taken
             begun += self.options.accumulate
             step, waited = step + 1, waited + waiting
-            losses.append(self._checked(loss, step))
+            losses.append(loss)
             now = time.perf_counter()
             self.spent, self.waited = now - started, self.waited + waiting
             self.state = State(step, begun, [list(positions.values())], seconds + self.spent, fingerprint, {})
@@ -147,15 +158,17 @@ class _Training:
                 losses, since, waited = [], now, 0.0
             if step % self.options.validate_every == 0 or step == self.total:
                 self.validate(step)
-                since = time.perf_counter()
+                since += time.perf_counter() - now
             if step % self.options.checkpoint_every == 0:
                 self.save()
             self._keep(step)
         if self.spent and step < self.total:
             self.save()
+        if step == self.total and not self.scores:  # killed between the last checkpoint and the end
+            self.validate(step)
         return step < self.total
 
-    def _step(self, batches: Iterator[Batch]) -> tuple[Tensor, float, dict[int, Position]]:
+    def _step(self, batches: Iterator[Batch], step: int) -> tuple[float, float, dict[int, Position]]:
         """One optimizer step: its loss, the seconds that it waited for data, where the workers stand."""
         total = torch.zeros((), device=self.accelerator.device)
         waiting, taken = 0.0, {}
@@ -165,17 +178,18 @@ class _Training:
             batch = next(batches)
             waiting += time.perf_counter() - before
             taken[batch.worker] = batch.position
-            with self._syncing(last=number + 1 == count), self.accelerator.autocast():
-                loss = self._loss(batch) / count
+            with self._syncing(last=number + 1 == count):
+                with self.accelerator.autocast():
+                    loss = self._loss(batch) / count
                 self.accelerator.backward(loss)
             total += loss.detach()
-        if self.options.clip:
-            self.accelerator.clip_grad_norm_(self.model.parameters(), self.options.clip)
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.options.clip or math.inf)
+        loss_now = self._checked(total, norm, step)
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.ema:
             self.ema.update_parameters(self.plain)
-        return total, waiting, taken
+        return loss_now, waiting, taken
 
     def _syncing(self, last: bool) -> AbstractContextManager[None]:
         """Processes add their gradients up in the last minibatch of a step alone."""
@@ -188,11 +202,14 @@ class _Training:
             return cross_entropy(focus, output)
         return REGRESSION[self.options.loss](gt, output)
 
-    def _checked(self, loss: Tensor, step: int) -> float:
-        """The loss over all processes, if it is a number."""
+    def _checked(self, loss: Tensor, norm: Tensor, step: int) -> float:
+        """The loss over all processes, if it and the gradient are numbers."""
         if self.accelerator.num_processes > 1:
             loss = self.accelerator.reduce(loss, "mean")
         value = loss.item()
+        # fp16's scaler skips a step whose gradient overflows, and goes on
+        if math.isfinite(value) and self.accelerator.scaler is None and not norm.isfinite():
+            value = math.nan
         if not math.isfinite(value):
             saved = checkpoints.found(self.run.out / CHECKPOINTS)
             good = f"the last good checkpoint is {saved[-1]}" if saved else "there is no checkpoint yet"
@@ -224,6 +241,7 @@ class _Training:
                 workers=workers,
                 begun=begun,
                 positions=positions,
+                holding=self.run.holding,
             ),
             self.run.workers,
         )
@@ -246,10 +264,18 @@ class _Training:
     def validate(self, step: int) -> None:
         """Score the network on the held-out pairs; the main process does it, the others wait."""
         if self.record:
+            judged = self._copy()
             for kind, crops in self.crops.items():
-                self.scores[kind], rows = validate(self.best, crops, self.options)
+                self.scores[kind], rows = validate(judged, crops, self.options)
                 self.record.scores(step, kind, self.scores[kind], rows)
         self.accelerator.wait_for_everyone()
+
+    def _copy(self) -> Hourglass:
+        """The network to keep, apart from what Accelerate did to it: it is judged in float32."""
+        with torch.random.fork_rng():
+            copy = Hourglass(self.options.model)
+        set_weights(copy, weights_of(self.best), "this training")
+        return copy.to(self.accelerator.device).eval()
 
     def save(self) -> None:
         """Write a checkpoint."""
@@ -281,15 +307,12 @@ class _Training:
 
     def _keep(self, step: int) -> None:
         """Keep the weights of this epoch, where the options ask for it."""
-        every = self.options.keep_every
-        per_epoch = self.total / self.options.epochs if self.options.epochs and every else 0
-        if (
-            not self.record
-            or not per_epoch
-            or int(step / per_epoch / every) == int((step - 1) / per_epoch / every)
-        ):
+        every, epochs = self.options.keep_every, self.options.epochs
+        if not self.record or not every or self.options.steps:
             return
-        epoch = int(step / per_epoch)
+        epoch, before = (done * epochs // self.total for done in (step, step - 1))
+        if epoch // every == before // every:
+            return
         training = {"options": self.options.to_json(), "step": step, "epoch": epoch}
         save_folder(self.run.out / KEPT / f"epoch-{epoch:05d}", self.best, training)
 
@@ -334,7 +357,7 @@ class _Training:
 
     def _on_signal(self, *_: object) -> None:
         self.stop = True
-        self.run.say("stopping after this step; a second signal stops at once")
+        self.run.say("stopping after this step; Ctrl-C once more stops at once")
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _asked_to_stop(self) -> bool:

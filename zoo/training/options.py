@@ -1,4 +1,4 @@
-"""TrainOptions: every number of a training, in JSON and back; and the presets."""
+"""TrainOptions: every number of a training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KINDS: tuple[Kind, ...] = ("hf-seg", "hf-reg", "noisy-hf-reg")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainOptions:
-    """What decides the weights that a training ends with, data and seed of the process aside.
+    """What decides the weights that a training ends with, beside the data and the number of processes.
 
     Args:
         model: The network.
@@ -51,7 +51,7 @@ class TrainOptions:
         seed: Of weights, order of the data, crops and augmentation.
         validate_every: Steps.
         checkpoint_every: Steps.
-        keep_every: Epochs after which weights are kept beside the last; 0 keeps none.
+        keep_every: Epochs after which weights are kept beside the last, where `epochs` counts; 0 keeps none.
 
     Raises:
         ConfigError: If a value makes no sense.
@@ -121,21 +121,6 @@ class TrainOptions:
         """As JSON's own types."""
         return {**asdict(self), "model": self.model.to_json(), "noise": list(self.noise)}
 
-    @staticmethod
-    def from_json(values: dict[str, Any]) -> TrainOptions:
-        """The options that `to_json` gave.
-
-        Raises:
-            ConfigError: If there are unknown names, or values that make no sense.
-        """
-        unknown = sorted(values.keys() - {each.name for each in fields(TrainOptions)})
-        if unknown:
-            raise ConfigError(f"unknown training options {', '.join(unknown)}", "update mfsynth")
-        try:
-            return msgspec.convert({**values, "model": Config.from_json(values["model"])}, TrainOptions)
-        except (KeyError, msgspec.ValidationError) as error:
-            raise ConfigError(f"the training options are malformed: {error}") from error
-
     def override(self, settings: dict[str, str]) -> TrainOptions:
         """These options with some set from text: by name, the network's with `model.` in front.
 
@@ -146,7 +131,10 @@ class TrainOptions:
         network: dict[str, str] = {}
         for name, text in settings.items():
             (network if name.startswith("model.") else own)[name.removeprefix("model.")] = text
-        model = replace(self.model, **_parse(Config, self.model, network)) if network else self.model
+        changes = _parse(Config, self.model, network)
+        if changes.get("architecture", self.model.architecture) != self.model.architecture:
+            changes = {"out_channels": 0, "residual": False, "padding": "same", **changes}
+        model = replace(self.model, **changes)
         return replace(self, model=model, **_parse(TrainOptions, self, own))
 
 

@@ -110,7 +110,8 @@ def draw_curve(steps: Sequence[dict[str, Any]], validation: Sequence[dict[str, A
         axes[1].set_xlabel("step")
         for axis in axes:
             axis.grid(alpha=0.3)
-            axis.legend()
+            if axis.lines:
+                axis.legend()
         drawn.tight_layout()
         return png(drawn)
 

@@ -31,7 +31,8 @@ class TrainRun:
     Args:
         data: Sources to train on.
         out: Folder to make.
-        validation: Sources to validate on; none given, one image in twenty of `data` is held out for it.
+        validation: Sources to validate on, whole, and not part of `data`; none given, one image in twenty of
+            `data` is held out for it.
         workers: Loader workers of each process; 0 makes batches in the process itself.
         resume: Go on from the last checkpoint.
         overwrite: Remove what another training left in `out`.
@@ -49,6 +50,11 @@ class TrainRun:
     cpu: bool = False
     say: Callable[[str], None] = lambda _: None
     progress: Callable[[int, int, float], None] = lambda _done, _total, _loss: None
+
+    @property
+    def holding(self) -> bool:
+        """Whether part of the data is held out for validation."""
+        return not self.validation
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +83,10 @@ class TrainReport:
     def lines(self, out: Path) -> list[str]:
         """As lines for people."""
         minutes = f"{self.seconds / 60:.1f} minutes, {self.waiting:.0%} of them waiting for data"
+        if self.stopped and not self.steps:
+            return ["stopped before the first step"]
         if self.stopped:
-            return [
-                f"stopped after {self.steps} of {self.total} steps; the same command with --resume goes on"
-            ]
+            return [f"stopped after {self.steps} of {self.total} steps; --resume goes on"]
         told = [
             f"validation, {kind}: PSNR {scores.psnr:.2f} dB, SSIM {scores.ssim:.4f}, decision "
             f"{scores.accuracy:.2%}, commutativity {scores.commutativity:.1e}"
@@ -104,24 +110,23 @@ def last_checkpoint(run: TrainRun) -> Checkpoint | None:
         if not saved:
             raise TrainingError(f"there is no checkpoint in {run.out}", "start without --resume")
         return checkpoints.load(saved[-1])
-    if (finished or saved) and not run.overwrite:
+    used = run.out.exists() and (not run.out.is_dir() or any(run.out.iterdir()))
+    if used and not run.overwrite:
         raise OutputError(
-            f"{run.out} holds a training", "give another --out, --resume an interrupted one, or --overwrite"
+            f"{run.out} is not empty",
+            "give another --out, --resume an interrupted training, or --overwrite what it left",
         )
     return None
 
 
 def clear(out: Path) -> None:
-    """Make the folder and remove what another training left there, by name.
+    """Make the folder, and remove what another training left there, by name.
 
     Raises:
-        OutputError: If it cannot be made.
+        OSError: If it cannot be made.
     """
+    out.mkdir(parents=True, exist_ok=True)
     for folder in (CHECKPOINTS, KEPT, SAMPLES, EVENTS):
         shutil.rmtree(out / folder, ignore_errors=True)
     for name in (WEIGHTS, TRAINING):
         (out / name).unlink(missing_ok=True)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make {out}: {error.strerror}") from error

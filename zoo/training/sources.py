@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import tarfile
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from itertools import islice
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import webdataset
 
 import mfsynth
+from mfsynth.errors import ShardError
 from zoo.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 HELD_OUT = 20
 """One image in so many is held out for validation, chosen by its id: the same in every run and data set."""
+EMPTY_EPOCHS = 10
+"""Epochs in which a reader may find nothing, one after the other, before it gives up."""
 _BUFFER = 256
 """Samples in webdataset's shuffling buffer, undecoded."""
 _WEIGHT = re.compile(r"(?P<location>.+)@(?P<weight>\d+(\.\d+)?)")
@@ -81,7 +85,22 @@ def held_out(image_id: int) -> bool:
 
 
 class Source(ABC):
-    """Scenes to train with, without those held out."""
+    """Scenes to train with, without those held out.
+
+    Args:
+        holding: Whether one image in twenty is held out; otherwise all are to train, or all to validate with.
+    """
+
+    def __init__(self, holding: bool) -> None:
+        self.holding = holding
+
+    def trains(self, image_id: int) -> bool:
+        """Whether an image is trained with."""
+        return not (self.holding and held_out(image_id))
+
+    def validates(self, image_id: int) -> bool:
+        """Whether an image is validated with."""
+        return not self.holding or held_out(image_id)
 
     @abstractmethod
     def __len__(self) -> int:
@@ -93,7 +112,7 @@ class Source(ABC):
 
     @abstractmethod
     def validation(self) -> Iterator[Scene]:
-        """The scenes held out, in an order that does not change."""
+        """The scenes to validate with, in an order that does not change."""
 
     @abstractmethod
     def fingerprint(self) -> dict[str, Any]:
@@ -103,11 +122,12 @@ class Source(ABC):
 class LiveSource(Source):
     """A COCO split, synthesized live: epoch e brings each image's variant e."""
 
-    def __init__(self, folder: str, split: str, seed: int) -> None:
+    def __init__(self, folder: str, split: str, seed: int, holding: bool = True) -> None:
+        super().__init__(holding)
         stream: Live[Scene] = mfsynth.synthesize(folder, split, seed, shuffle=seed, render=False)
         self.folder, self.split, self.seed = folder, split, seed
-        self.kept = stream.select(lambda image: not held_out(image.id))
-        self.held = stream.select(lambda image: held_out(image.id))
+        self.kept = stream.select(lambda image: self.trains(image.id))
+        self.held = stream.select(lambda image: self.validates(image.id))
 
     def __len__(self) -> int:
         return len(self.kept)
@@ -121,7 +141,7 @@ class LiveSource(Source):
                 yield number, scene
 
     def validation(self) -> Iterator[Scene]:
-        """Variant 0 of each image held out."""
+        """Variant 0 of each image, by ascending id."""
         return iter(self.held.at(0))
 
     def fingerprint(self) -> dict[str, Any]:
@@ -138,7 +158,8 @@ class LiveSource(Source):
 class ShardSource(Source):
     """A data set of shards of either store, read, split among readers and shuffled by webdataset."""
 
-    def __init__(self, location: str, seed: int) -> None:
+    def __init__(self, location: str, seed: int, holding: bool = True) -> None:
+        super().__init__(holding)
         self.data: DataSet[Scene] = mfsynth.open(location, render=False)
         self.seed = seed
 
@@ -163,12 +184,12 @@ class ShardSource(Source):
         samples = self._samples(mine)
         if not whole:
             samples = islice(samples, reader.number, None, reader.total)
-        return (sample for sample in samples if not held_out(_image_id(sample)))
+        return (sample for sample in samples if self.trains(_image_id(sample)))
 
     def validation(self) -> Iterator[Scene]:
-        """The samples held out, in the manifest's order."""
+        """The samples to validate with, in the manifest's order."""
         for sample in self._samples(range(len(self.data.manifest.shards))):
-            if held_out(_image_id(sample)):
+            if self.validates(_image_id(sample)):
                 yield mfsynth.decode(sample)
 
     def fingerprint(self) -> dict[str, Any]:
@@ -187,7 +208,11 @@ class ShardSource(Source):
 
     def _samples(self, shards: Iterable[int]) -> Iterator[dict[str, Any]]:
         members = webdataset.tariterators.tar_file_expander(self._streams(shards))
-        return webdataset.tariterators.group_by_keys(members)  # type: ignore[no-any-return]
+        try:
+            yield from webdataset.tariterators.group_by_keys(members)
+        except tarfile.TarError as error:
+            shard = error.args[-1] if error.args else "a shard"  # webdataset appends its name
+            raise ShardError(f"{shard} is damaged or cut short", "run `mfsynth verify`") from error
 
     def _streams(self, shards: Iterable[int]) -> Iterator[dict[str, Any]]:
         """Shards opened by mfsynth's storage: webdataset's own opener runs names as shell commands."""
@@ -196,19 +221,19 @@ class ShardSource(Source):
                 yield {"url": self.data.manifest.shards[number].name, "stream": stream}
 
 
-def open_source(spec: SourceSpec, seed: int) -> Source:
-    """Open a source.
+def open_source(spec: SourceSpec, seed: int, holding: bool = True) -> Source:
+    """Open a source; `holding` holds one image in twenty out for validation.
 
     Raises:
         TrainingError: If its name is not understood.
         MfsynthError: If its data is missing or broken.
     """
     if not spec.location.startswith("coco:"):
-        return ShardSource(spec.location, seed)
+        return ShardSource(spec.location, seed, holding)
     folder, _, split = spec.location.removeprefix("coco:").rpartition(":")
     if not folder or not split:
         raise TrainingError(f"{spec.location} names no split", "write coco:DIR:SPLIT")
-    return LiveSource(folder, split, seed)
+    return LiveSource(folder, split, seed, holding)
 
 
 class Mixture:
@@ -243,15 +268,12 @@ class Mixture:
         """
         rng = Random(f"mixture {self.seed} {self.reader.number} {number}")
         chosen = rng.choices(range(len(self.sources)), self.odds)[0]
-        for _ in range(2):
+        for _ in range(EMPTY_EPOCHS):
             for place, scene in self._stream(chosen):
                 self.position[chosen][1] = place
                 return scene
-            empty = self.position[chosen][1] == 0
             self.position[chosen] = [self.position[chosen][0] + 1, 0]
             self._streams[chosen] = None
-            if empty:
-                break
         raise TrainingError(
             f"{self.sources[chosen].fingerprint()['source']} has no usable sample for reader "
             f"{self.reader.number + 1} of {self.reader.total}",

@@ -10,11 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import mfsynth
 from zoo.errors import TrainingError
 from zoo.evaluation.metrics import gray, psnr, ssim
 from zoo.losses import REGRESSION, cross_entropy
-from zoo.training.crops import Crop, choose_window, disturbed, draws, filled
+from zoo.training.crops import Crop, choose_window, disturbed, draws, rendered
 from zoo.training.data import batch_of
 
 if TYPE_CHECKING:
@@ -132,8 +131,7 @@ def _row(crop: Crop, picture: Picture, decision: NDArray[np.uint8]) -> NDArray[n
 
 
 def _crop(scene: Scene) -> Crop:
-    sample = mfsynth.render(scene, choose_window(scene.focus(), SIDE, draws("validation", scene.key)))
-    return filled(Crop(sample.frames, sample.focus, sample.gt), SIDE)
+    return rendered(scene, choose_window(scene.focus(), SIDE, draws("validation", scene.key)), SIDE)
 
 
 def _captured(crop: Crop, number: int, options: TrainOptions) -> Crop:

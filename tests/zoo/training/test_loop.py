@@ -17,14 +17,17 @@ from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import zoo
+from mfsynth.build.options import BuildOptions, Run
+from mfsynth.build.run import build
 from mfsynth.coco.demo import draw_demo
-from mfsynth.errors import OutputError
+from mfsynth.errors import OutputError, SourceError
 from zoo.errors import TrainingError
 from zoo.training.loop import train
 from zoo.training.presets import preset
 from zoo.training.run import TrainRun
-from zoo.training.sources import SourceSpec
+from zoo.training.sources import SourceSpec, open_source
 from zoo.training.steps import learning_rate
+from zoo.training.validation import validate, validation_crops
 
 TINY = {
     "model.width": "4", "model.depth": "2", "crop": "32", "pairs": "2", "warmup": "5", "precision": "fp32",
@@ -132,13 +135,14 @@ def test_killed_training_goes_on_to_the_same_weights(demo, tmp_path):
     assert logs[0][-1] == logs[1][-1]
 
 
-def test_interrupt_saves_and_leaves_cleanly(demo, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_to_all_processes_saves_and_leaves_cleanly(number, demo, tmp_path):
     process = subprocess.Popen(
         command(demo, tmp_path / "out", "--workers", "1", steps="100000", checkpoint_every="10"),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     wait_for(tmp_path / "out" / "checkpoints" / "step-00000010", process)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "--resume" in stdout
@@ -206,13 +210,78 @@ def test_epochs_count_passes_and_keep_weights(demo, tmp_path):
 
 def test_folders_in_use_are_left_alone(demo, tmp_path):
     train(options(steps=2), run(demo, tmp_path / "out"))
-    with pytest.raises(OutputError, match="holds a training"):
+    with pytest.raises(OutputError, match="not empty.*--overwrite"):
         train(options(steps=2), run(demo, tmp_path / "out"))
     with pytest.raises(TrainingError, match="finished"):
         train(options(steps=2), run(demo, tmp_path / "out", resume=True))
     with pytest.raises(TrainingError, match="no checkpoint"):
         train(options(steps=2), run(demo, tmp_path / "none", resume=True))
     train(options(steps=3), run(demo, tmp_path / "out", overwrite=True))
+
+
+def test_nothing_of_the_users_is_removed_and_bad_data_costs_nothing(demo, tmp_path):
+    mine = tmp_path / "mine" / "samples" / "a.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(OutputError, match="not empty"):
+        train(options(steps=2), run(demo, tmp_path / "mine"))
+    assert mine.exists()
+    train(options(steps=2), run(demo, tmp_path / "out"))
+    before = digest(tmp_path / "out")
+    wrong = TrainRun((SourceSpec(f"coco:{demo}:dmo"),), tmp_path / "out", overwrite=True, cpu=True)
+    with pytest.raises(SourceError):
+        train(options(steps=2), wrong)
+    assert digest(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("place", ["file/run", "closed/run"])
+def test_folder_that_cannot_be_written_is_told(place, demo, tmp_path):
+    (tmp_path / "file").write_text("a file")
+    (tmp_path / "closed").symlink_to("/proc/nowhere")
+    with pytest.raises(OutputError, match="cannot write"):
+        train(options(steps=2), run(demo, tmp_path / place))
+
+
+def test_explicit_validation_is_whole_and_nothing_is_held_out(demo, tmp_path):
+    split = run(demo, tmp_path / "out", validation=(SourceSpec(f"coco:{demo}:demo"),))
+    train(options(steps=2), split)
+    told = json.loads((tmp_path / "out" / "training.json").read_text())
+    assert told["data"][0]["images"] >= 31  # of 32 drawn scenes, all that can be used
+    with Image.open(tmp_path / "out" / "samples" / "clean-00000002.png") as samples:
+        assert samples.size == (6 * 192, 4 * 192)
+
+
+@pytest.mark.parametrize("kind", ["hf-seg", "hf-reg"])
+def test_odd_network_is_trained_by_the_same_command(kind, demo, tmp_path):
+    chosen = options(kind, steps=4, **{"model.architecture": "odd"})
+    assert chosen.model.out_channels == (1 if kind == "hf-seg" else 3)
+    report = train(chosen, run(demo, tmp_path / "out"))
+    assert report.scores["clean"].commutativity == 0
+    assert zoo.load(tmp_path / "out").config.architecture == "odd"
+
+
+def test_validation_is_that_of_the_network_that_is_written(demo, tmp_path):
+    """In float32, even if the steps are bf16."""
+    report = train(options(steps=3, precision="bf16"), run(demo, tmp_path / "out"))
+    held = validation_crops([open_source(SourceSpec(f"coco:{demo}:demo"), 0)], options())
+    scores, _ = validate(zoo.load(tmp_path / "out"), held["clean"], options())
+    assert scores.psnr == pytest.approx(report.scores["clean"].psnr, abs=1e-6)
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_broken_shard_is_named_in_one_line(workers, demo, tmp_path):
+    build(BuildOptions("demo", store="recipe", shards=2), Run(demo, tmp_path / "set", workers=1))
+    shard = tmp_path / "set" / "demo-000001.tar"
+    shard.write_bytes(shard.read_bytes()[:100_000])
+    arguments = ["--data", str(tmp_path / "set"), "--out", str(tmp_path / "out"), "--cpu", "--workers", workers]
+    done = subprocess.run(
+        [sys.executable, "-m", "mfsynth.cli", "train", "hf-seg", *arguments,
+         *(f"--set={name}={value}" for name, value in TINY.items())],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "demo-000001.tar is damaged" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_learning_rate_rises_and_falls():
@@ -274,16 +343,18 @@ def dumping(self, stopped):
     torch.save((weights, seen), f"{sys.argv[2]}/rank{rank}.pt")
     return finish(self, stopped)
 loop._Training.report = dumping
-loop.train(options(steps=6), run(sys.argv[1], Path(sys.argv[2]) / "out"))
+settings = {"model.architecture": sys.argv[3]}
+loop.train(options(steps=6, **settings), run(sys.argv[1], Path(sys.argv[2]) / "out"))
 """
 
 
-def test_two_processes_see_disjoint_samples_and_end_with_the_same_weights(demo, tmp_path):
+@pytest.mark.parametrize("architecture", ["unet", "odd"])
+def test_two_processes_see_disjoint_samples_and_end_with_the_same_weights(architecture, demo, tmp_path):
     script = tmp_path / "two.py"
     script.write_text(TWO_PROCESSES)
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script),
-         str(demo), str(tmp_path)],
+         str(demo), str(tmp_path), architecture],
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, check=False, timeout=240,
     )  # fmt: skip
