@@ -107,9 +107,7 @@ def check_paths(frames: Sequence[Path], batch: Path | None, output: Path, decisi
         raise OptionsError(f"results would lie among the frames in {batch}", "give another folder with -o")
     written = [path.resolve() for path in (output, decision_map) if path is not None]
     if len(set(written)) < len(written) or set(written) & {frame.resolve() for frame in frames}:
-        raise OptionsError(
-            "a picture would be overwritten by another", "give -o and --decision-map other names"
-        )
+        raise OptionsError("one picture would overwrite another", "give -o and --decision-map other names")
 
 
 def load_model(name: str, device: str, precision: str) -> Hourglass:

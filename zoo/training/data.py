@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -121,6 +122,7 @@ def _batch_or_error(item: Batch | MfsynthError) -> Batch:
 @contextmanager
 def _signals_put_off() -> Iterator[None]:
     """Workers started inside never see SIGINT and SIGTERM, which are for the training: it saves first."""
+    resource_tracker.ensure_running()  # starting it later would lift the block
     signals = {signal.SIGINT, signal.SIGTERM}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:

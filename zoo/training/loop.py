@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object
 from safetensors import SafetensorError
 
@@ -58,6 +59,7 @@ def train(options: TrainOptions, run: TrainRun) -> TrainReport:
         TrainingError: If there is nothing to go on from, the data is another, or the loss is not finite.
         MfsynthError: If the data is missing or broken.
     """
+    AcceleratorState._reset_state()  # or a second training in this process could not choose its precision
     accelerator = Accelerator(mixed_precision=_MIXED[options.precision], cpu=run.cpu)
     try:
         return _train(options, run, accelerator)
@@ -121,6 +123,7 @@ class _Training:
         self.scores: dict[str, Scores] = {}
         self.spent = self.waited = 0.0
         self.stop = False
+        self.validated = -1
 
     @property
     def plain(self) -> Hourglass:
@@ -164,7 +167,7 @@ class _Training:
             self._keep(step)
         if self.spent and step < self.total:
             self.save()
-        if step == self.total and not self.scores:  # killed between the last checkpoint and the end
+        if step == self.total and self.validated != step:  # killed between the last checkpoint and the end
             self.validate(step)
         return step < self.total
 
@@ -263,6 +266,7 @@ class _Training:
 
     def validate(self, step: int) -> None:
         """Score the network on the held-out pairs; the main process does it, the others wait."""
+        self.validated = step
         if self.record:
             judged = self._copy()
             for kind, crops in self.crops.items():

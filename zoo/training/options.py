@@ -60,17 +60,17 @@ class TrainOptions:
     model: Config
     loss: str
     optimizer: Optimizer = "adamw"
-    lr: float = 1e-3
+    lr: float = 2e-3
     weight_decay: float = 0.01
     schedule: Schedule = "cosine"
-    warmup: int = 100
+    warmup: int = 50
     steps: int = 2000
     epochs: int = 0
     pairs: int = 8
     reversals: bool = True
     accumulate: int = 1
     clip: float = 1.0
-    crop: int = 160
+    crop: int = 128
     mirror: bool = True
     rotate: bool = True
     exposure: float = 0.5

@@ -13,8 +13,17 @@ PLAIN = replace(preset("hf-seg", "fast"), crop=32, mirror=False, rotate=False, e
 
 
 @pytest.fixture(scope="module")
-def scenes(small_recipes):
-    return list(mfsynth.open(small_recipes, render=False))
+def scenes(small_coco):
+    return list(mfsynth.synthesize(small_coco, "small", render=False))
+
+
+def test_noise_of_a_recipe_is_left_out(small_recipes, scenes):
+    """The training's own settings decide on noise."""
+    noisy = [scene for scene in mfsynth.open(small_recipes, render=False) if scene.key.endswith("-000")]
+    assert any(scene.recipe.frames[0].noise_sigma > 0.01 for scene in noisy)
+    for scene, plain in zip(noisy, scenes, strict=True):
+        one, other = (make_crop(each, PLAIN, draws("test")) for each in (scene, plain))
+        np.testing.assert_array_equal(one.frames, other.frames)
 
 
 def test_crop_is_a_window_of_the_rendered_sample(scenes):

@@ -210,7 +210,7 @@ def test_epochs_count_passes_and_keep_weights(demo, tmp_path):
 
 def test_folders_in_use_are_left_alone(demo, tmp_path):
     train(options(steps=2), run(demo, tmp_path / "out"))
-    with pytest.raises(OutputError, match="not empty.*--overwrite"):
+    with pytest.raises(OutputError, match=r"not empty.*--overwrite"):
         train(options(steps=2), run(demo, tmp_path / "out"))
     with pytest.raises(TrainingError, match="finished"):
         train(options(steps=2), run(demo, tmp_path / "out", resume=True))
@@ -273,7 +273,15 @@ def test_broken_shard_is_named_in_one_line(workers, demo, tmp_path):
     build(BuildOptions("demo", store="recipe", shards=2), Run(demo, tmp_path / "set", workers=1))
     shard = tmp_path / "set" / "demo-000001.tar"
     shard.write_bytes(shard.read_bytes()[:100_000])
-    arguments = ["--data", str(tmp_path / "set"), "--out", str(tmp_path / "out"), "--cpu", "--workers", workers]
+    arguments = [
+        "--data",
+        str(tmp_path / "set"),
+        "--out",
+        str(tmp_path / "out"),
+        "--cpu",
+        "--workers",
+        workers,
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "mfsynth.cli", "train", "hf-seg", *arguments,
          *(f"--set={name}={value}" for name, value in TINY.items())],
