@@ -58,6 +58,38 @@ class ShardError(MfsynthError, ValueError):
     """A data set, a shard or a sample on disk is not what the format says."""
 
 
+class HubError(MfsynthError, RuntimeError):
+    """The Hugging Face Hub refused, or did what it should not. Base of all below."""
+
+
+class HubNetworkError(HubError):
+    """The Hub cannot be reached, and what is asked for is not in the cache."""
+
+
+class HubLoginError(HubError):
+    """401: the Hub wants to know who asks; it says so of private repositories and missing ones alike."""
+
+
+class HubAccessError(HubError):
+    """403: the Hub knows who asks, and does not allow it."""
+
+
+class HubMissingError(HubError):
+    """404: there is no such repository, or it lacks a file."""
+
+
+class HubRevisionError(HubError):
+    """The repository has no such branch, tag or commit."""
+
+
+class HubConflictError(HubError):
+    """Someone else changed the repository meanwhile, or a tag stands elsewhere."""
+
+
+class HubDamagedError(HubError):
+    """Bytes came or went that are not those that were meant."""
+
+
 class MissingExtraError(MfsynthError, ImportError):
     """A package of an optional extra is not installed."""
 
