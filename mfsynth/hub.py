@@ -6,8 +6,9 @@ The client's own settings hold: HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE, tokens, pr
 from __future__ import annotations
 
 import hashlib
+import re
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 RepoType = Literal["model", "dataset"]
 MAIN = "main"
 _LIBRARY: dict[str, Any] = {"library_name": "mfsynth", "library_version": __version__}
+_SHA256 = re.compile("[0-9a-f]{64}")
 _BATCH = 32
 """Files whose bytes are sent before progress is told."""
 
@@ -89,11 +91,11 @@ class RemoteFile:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Files of a repository at a commit, in the client's cache; `files` names all that the commit holds."""
+    """Files of a repository at a commit, in the client's cache; `names` are of all that the commit holds."""
 
     folder: Path
     commit: str
-    files: Mapping[str, RemoteFile]
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,21 +180,24 @@ def fetch(
             **_LIBRARY,
         )
         snapshot = Path(folder)
-        files = _cached_listing(repository, snapshot.name, cache, token)
-    for name in names:
-        if name in files and not files[name].matches(snapshot / name):
+        held = _held(repository, snapshot.name, cache, token)
+    files = {name: _hashed(snapshot / name, held[name]) for name in names if name in held}
+    if None in files.values():  # the cache has no blobs with names that say the hash
+        files = {name: listing(repository, snapshot.name, token)[name] for name in files}
+    for name, file in files.items():
+        if file is not None and not file.matches(snapshot / name):
             _forget(snapshot / name)
             raise HubDamagedError(
                 f"{name} of {repository} is damaged: its hash is not what the Hub says",
                 "the bad copy is removed; try again",
             )
-    return Snapshot(snapshot, snapshot.name, files)
+    return Snapshot(snapshot, snapshot.name, tuple(held))
 
 
-def _cached_listing(
+def _held(
     repository: Repository, commit: str, cache: Path | None, token: str | bool | None
 ) -> dict[str, RemoteFile]:
-    """All files of a commit: as the download noted them, or else as the Hub says."""
+    """All files of a commit: as the download noted them (hashes of small ones only), or as the Hub says."""
     from huggingface_hub import get_cached_repo_tree
     from huggingface_hub.errors import CachedRepoTreeNotFoundError
 
@@ -201,6 +206,14 @@ def _cached_listing(
         return {each.path: _remote(each) for each in found}
     except CachedRepoTreeNotFoundError:
         return listing(repository, commit, token)
+
+
+def _hashed(path: Path, file: RemoteFile) -> RemoteFile | None:
+    """The hash of a cached file: the name of its blob is the one that the Hub gave."""
+    blob = path.resolve().name
+    if _SHA256.fullmatch(blob):
+        return replace(file, sha256=blob)
+    return file if blob == file.git else None
 
 
 def listing(repository: Repository, commit: str, token: str | bool | None = None) -> dict[str, RemoteFile]:

@@ -80,13 +80,13 @@ def operations(model: Hourglass, height: int, width: int) -> int:
 
 
 def milliseconds(model: Hourglass, height: int, width: int) -> float:
-    """Median of warm calls, within a few seconds."""
+    """Median of warm calls, within a few seconds; one that takes longer than ten is timed once."""
     rng = np.random.default_rng(0)
     frames = [rng.integers(0, 256, (height, width, 3), dtype=np.uint8) for _ in range(2)]
     for _ in range(2):
-        model.fuse(frames)
+        model.fuse([frame[:520, :520] for frame in frames])
     times: list[float] = []
-    while len(times) < 3 or (sum(times) < 4 and len(times) < 50):
+    while sum(times) < 10 and (len(times) < 3 or (sum(times) < 4 and len(times) < 50)):
         started = time.perf_counter()
         model.fuse(frames)
         times.append(time.perf_counter() - started)

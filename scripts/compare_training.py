@@ -4,8 +4,8 @@
     python scripts/compare_training.py losses --coco ../shared/coco --out runs/losses
 
 Each training is the command `mfsynth train` with the `fast` preset on train2017, extra and bsds; a short
-trial tells how many steps the time allows. Scores are of val2017 pairs, which no training sees: whole
-pictures, both orders evaluated. A training that is already in --out is not repeated.
+trial tells how many steps the time allows, or --steps says so. Scores are of val2017 pairs, which no training
+sees: whole pictures, both orders evaluated. A training that is already in --out is not repeated.
 """
 
 from __future__ import annotations
@@ -121,18 +121,21 @@ def curves(runs: dict[str, Path], column: str, label: str) -> bytes:
 @click.argument("what", type=click.Choice(list(COMPARISONS)))
 @click.option("--coco", type=click.Path(path_type=Path), required=True)
 @click.option("--minutes", default=10.0, show_default=True)
+@click.option("--steps", type=int, help="Equal steps instead of equal time.")
 @click.option("--out", type=click.Path(path_type=Path), required=True)
 @click.option("--split", default="val2017", show_default=True, help="Pairs to score on.")
 @click.option("--set", "more", multiple=True, metavar="NAME=VALUE", help="As for `mfsynth train`.")
-def main(what: str, coco: Path, minutes: float, out: Path, split: str, more: tuple[str, ...]) -> None:
+def main(
+    what: str, coco: Path, minutes: float, steps: int | None, out: Path, split: str, more: tuple[str, ...]
+) -> None:
     """Train, score, and print a Markdown table; write it, the scores and a figure to OUT."""
     runs = {name: out / name for name in COMPARISONS[what]}
     shared = dict(text.split("=", 1) for text in more)
     for name, (kind, settings) in COMPARISONS[what].items():
         if not (runs[name] / "model.safetensors").exists():
             settings = {"validate_every": "100", **settings, **shared}
-            steps = steps_in(minutes, kind, settings, coco, out / "trial")
-            train(kind, settings, coco, runs[name], steps)
+            count = steps or steps_in(minutes, kind, settings, coco, out / "trial")
+            train(kind, settings, coco, runs[name], count)
     scores = {name: score(folder, coco, split) for name, folder in runs.items()}
     lines = ["| | weights | steps | minutes | PSNR, dB | SSIM | decision |", "|---|---|---|---|---|---|---|"]
     for name, each in scores.items():

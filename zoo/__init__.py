@@ -1,7 +1,7 @@
 """Networks for multi-focus fusion, and the zoo of pretrained ones.
 
 >>> import zoo
->>> model = zoo.load("runs/mine")  # doctest: +SKIP
+>>> model = zoo.load("hf-seg")  # doctest: +SKIP
 >>> fused = model.fuse([near, far])  # doctest: +SKIP
 """
 
@@ -13,16 +13,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zoo.fusion import Fused, fuse
     from zoo.hourglass import Config, Hourglass
+    from zoo.hub import push
+    from zoo.info import info
     from zoo.loading import load
+    from zoo.registry import names
 
-__all__ = ["Config", "Fused", "Hourglass", "fuse", "load"]
+__all__ = ["Config", "Fused", "Hourglass", "fuse", "info", "load", "names", "push"]
 
 _ROOMS = {
     "Config": "zoo.hourglass",
     "Fused": "zoo.fusion",
     "Hourglass": "zoo.hourglass",
     "fuse": "zoo.fusion",
+    "info": "zoo.info",
     "load": "zoo.loading",
+    "names": "zoo.registry",
+    "push": "zoo.hub",
 }
 
 

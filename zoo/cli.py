@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mfsynth.console import bar, say_unless
-from mfsynth.errors import MissingExtraError, OptionsError
+from mfsynth.errors import MfsynthError, MissingExtraError, OptionsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zoo.hourglass import Hourglass
+    from zoo.loading import Source
     from zoo.training.options import TrainOptions
     from zoo.training.run import TrainReport
 
@@ -118,10 +119,10 @@ def load_model(name: str, device: str, precision: str) -> Hourglass:
     """
     import torch
 
-    import zoo
+    from zoo.loading import load
 
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
-    return zoo.load(name, device=device, dtype=dtype)
+    return load(name, device=device, dtype=dtype)
 
 
 def check_rule(model: Hourglass, rule: str | None, decision_map: Path | None) -> None:
@@ -190,6 +191,7 @@ def train(network: str, out: Path | None, **given: Any) -> None:
             resume=given["resume"],
             overwrite=given["overwrite"],
             cpu=given["cpu"],
+            command=train_command(network, given),
             say=say_unless(quiet or not main_process()),
             progress=progress,
         )
@@ -212,6 +214,19 @@ def train_options(network: str, given: dict[str, Any]) -> TrainOptions:
     if given["steps"]:
         settings["steps"] = str(given["steps"])
     return preset(network, given["preset"]).override(settings)  # type: ignore[arg-type]  # click checked both
+
+
+def train_command(network: str, given: dict[str, Any]) -> str:
+    """The command as others would give it: without folders of this machine."""
+    from zoo.training.sources import SourceSpec
+
+    words = [f"mfsynth train {network}"]
+    for name in ("data", "validation"):
+        words += [f"--{name} {SourceSpec.parse(text)}" for text in given[name]]
+    words += [f"--preset {given['preset']}", *(f"--set {text}" for text in given["settings"])]
+    if given["steps"]:
+        words.append(f"--steps {given['steps']}")
+    return " ".join([*words, f"--out {network}"])
 
 
 def default_workers() -> int:
@@ -256,4 +271,124 @@ class loss_bar:  # noqa: N801 - used as a context, like mfsynth.cli's bar
         self.line.close()
 
 
-COMMANDS: Sequence[click.Command] = (fuse, train)
+# --- zoo ----------------------------------------------------------------------------------------------
+
+
+@click.group()
+def zoo() -> None:
+    """List, fetch, check and publish networks."""
+    need("zoo", "torch", "safetensors", "jinja2")
+
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+REVISION = click.option("--revision", help="Branch, tag or commit on the Hub.")
+SOURCE = click.option("--source", type=click.Choice(["auto", "shipped", "hub"]), default="auto",
+                      show_default=True, help="Of a short name's files.")  # fmt: skip
+
+
+@zoo.command("list")
+@click.argument("pattern", default="*")
+@AS_JSON
+def list_(pattern: str, as_json: bool) -> None:
+    """List the networks that have a short name, or those that match a PATTERN such as "hf-*"."""
+    from zoo.registry import entry, names
+
+    known = [entry(name) for name in names(pattern)]
+    if as_json:
+        rows = [
+            {
+                "name": each.name,
+                "summary": each.summary,
+                "repository": each.repository,
+                "commit": each.commit,
+                "shipped": each.shipped is not None,
+            }
+            for each in known
+        ]
+        click.echo(json.dumps(rows, indent=1))
+        return
+    for each in known:
+        places = ["shipped"] if each.shipped else []
+        places += [f"{each.repository}@{each.commit[:10]}"] if each.commit else []
+        click.echo(f"{each.name:<16} {each.summary}  [{', '.join(places) or 'not published yet'}]")
+
+
+@zoo.command()
+@click.argument("name")
+@REVISION
+@SOURCE
+@AS_JSON
+def info(name: str, revision: str | None, source: Source, as_json: bool) -> None:
+    """Say what is known of a network: a short name, org/name on the Hub, or a folder."""
+    from zoo.info import info as known_of
+
+    known = known_of(name, revision=revision, source=source)
+    click.echo(json.dumps(known.to_json(), indent=1) if as_json else "\n".join(known.lines()))
+
+
+@zoo.command()
+@click.argument("name")
+@click.option("-o", "--output", type=FOLDER, help="Folder to copy it to.  [default: the Hub client's cache]")
+@REVISION
+@SOURCE
+@AS_JSON
+def pull(name: str, output: Path | None, revision: str | None, source: Source, as_json: bool) -> None:
+    """Fetch a network's files, check their hashes, and say where they are."""
+    from zoo.folder import copy_folder
+    from zoo.loading import find
+
+    found = find(name, revision=revision, source=source)
+    folder = copy_folder(found.folder, output, found.hashes) if output else found.folder
+    report = {"folder": str(folder), "origin": found.origin}
+    click.echo(json.dumps(report, indent=1) if as_json else f"{folder} ({found.origin})")
+
+
+@zoo.command()
+@click.argument("names", nargs=-1)
+@REVISION
+@SOURCE
+@AS_JSON
+def verify(names: tuple[str, ...], revision: str | None, source: Source, as_json: bool) -> None:
+    """Check networks: files' hashes, strict loading, a known pair fused.  [default: all short names]"""
+    from zoo.example import try_out
+    from zoo.registry import names as known
+
+    done, errors = [], {}
+    for name in names or known():
+        try:
+            done.append(try_out(name, revision=revision, source=source))
+        except MfsynthError as error:
+            errors[name] = str(error)
+    if as_json:
+        click.echo(json.dumps({"verified": [each.to_json() for each in done], "errors": errors}, indent=1))
+    else:
+        click.echo("\n".join(each.line() for each in done))
+    for name, text in errors.items():
+        click.echo(f"mfsynth: {name}: {text}", err=True)
+    if errors:
+        sys.exit(1)
+
+
+@zoo.command()
+@click.argument("network")
+@click.option("--repo", required=True, help="user/name; made if need be.")
+@click.option("--private", is_flag=True, help="Make it private, if it is made.")
+@click.option("--revision", help="Branch; made if need be.  [default: main]")
+@click.option("--create-pr", is_flag=True, help="Open a pull request instead.")
+@click.option("--tag", help="To put on the commit.")
+@click.option("--dry-run", is_flag=True, help="Show files and card, and touch nothing.")
+@click.option("--quiet", is_flag=True, help="No progress, no last lines.")
+@AS_JSON
+def push(network: str, repo: str, quiet: bool, as_json: bool, **given: Any) -> None:
+    """Publish a network's folder on the Hugging Face Hub, with a card that its own files fill."""
+    from zoo.hub import push as publish
+
+    with bar("sending", "file", quiet or as_json) as progress:
+        report = publish(network, repo, progress=progress, **given)
+    if as_json:
+        click.echo(json.dumps(report.to_json(), indent=1))
+    elif not quiet:
+        click.echo("\n".join(report.lines()))
+
+
+COMMANDS: Sequence[click.Command] = (fuse, train, zoo)

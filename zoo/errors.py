@@ -13,6 +13,26 @@ class ConfigError(ZooError, ValueError):
     """A network's or a training's configuration makes no sense, or is of another release."""
 
 
+class NewerConfigError(ConfigError):
+    """A configuration is of a newer release."""
+
+
+class MissingFileError(ZooError, OSError):
+    """A network's folder or repository lacks a file, or offers pickles alone."""
+
+
+class DamagedError(ZooError, ValueError):
+    """A file is not the one that is meant: its hash differs, or it is cut short."""
+
+
+class UnknownModelError(ZooError, LookupError):
+    """No network goes by this name."""
+
+
+class NotPublishedError(ZooError, LookupError):
+    """A network that is in the registry is not on the Hub yet."""
+
+
 class FrameError(ZooError, ValueError):
     """Frames that cannot be fused: too few, of different kinds, not finite, too small."""
 

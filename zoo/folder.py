@@ -1,7 +1,8 @@
-"""A network in a folder: config.json, model.safetensors, training.json."""
+"""A network in a folder: config.json, model.safetensors, and documents: training.json, evaluation.json."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,53 +12,109 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from mfsynth.look.output import write
-from zoo.errors import ConfigError, ZooError
+from zoo.errors import ConfigError, DamagedError, MissingFileError, ZooError
 from zoo.hourglass import Config, Hourglass
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import torch
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 TRAINING = "training.json"
+EVALUATION = "evaluation.json"
+FILES = (CONFIG, WEIGHTS, TRAINING, EVALUATION)
+"""All that a network's folder holds for programs; the last two may be missing."""
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
-def save_folder(folder: Path, model: Hourglass, training: dict[str, Any]) -> None:
-    """Write a network and how it came to be; each file whole or not at all, the weights last.
+def save_folder(folder: Path, model: Hourglass) -> None:
+    """Write a network and its documents; each file whole or not at all, the weights last.
 
     Raises:
         OutputError: If a file cannot be written.
     """
     write(folder / CONFIG, to_json(model.config.to_json()))
-    write(folder / TRAINING, to_json(training))
+    for name, text in model.documents.items():
+        write(folder / name, text)
     write(folder / WEIGHTS, save_tensors(weights_of(model), metadata={"format": "pt"}))
 
 
-def load_folder(folder: Path) -> Hourglass:
+def load_folder(folder: Path, hashes: Mapping[str, str] | None = None) -> Hourglass:
     """Read a network, in eval mode, on the CPU, in float32.
 
+    Args:
+        folder: Where its files lie.
+        hashes: SHA-256 that they must have, by name; None checks none.
+
     Raises:
-        ZooError: If a file is missing or broken, or the weights are not those of the config's network.
+        MissingFileError: If a file is missing, or there are pickles alone.
+        DamagedError: If a file is not the one that is meant, or is cut short.
         ConfigError: If the config is of another release, or makes no sense.
+        ZooError: If the weights are not those of the config's network.
     """
+    data = {name: data for name in FILES if (data := read_file(folder, name, hashes or {})) is not None}
     try:
-        text = (folder / CONFIG).read_bytes()
-        data = (folder / WEIGHTS).read_bytes()
-    except OSError as error:
-        raise ZooError(
-            f"{error.filename} cannot be read: {error.strerror}",
-            f"a network's folder holds {CONFIG} and {WEIGHTS}",
-        ) from error
-    try:
-        model = Hourglass(Config.read(text))
+        model = Hourglass(Config.read(data[CONFIG]))
     except ConfigError as error:
-        raise ConfigError(f"{folder / CONFIG}: {error.message}", error.hint) from error
+        raise type(error)(f"{folder / CONFIG}: {error.message}", error.hint) from error
     try:
-        tensors = load_tensors(data)
+        tensors = load_tensors(data[WEIGHTS])
     except SafetensorError as error:
-        raise ZooError(f"{folder / WEIGHTS} is damaged: {error}", "fetch it again") from error
+        raise DamagedError(f"{folder / WEIGHTS} is damaged: {error}", "fetch it again") from error
     set_weights(model, tensors, str(folder / WEIGHTS))
+    model.documents = {name: data[name] for name in (TRAINING, EVALUATION) if name in data}
     return model.eval()
+
+
+def copy_folder(folder: Path, to: Path, hashes: Mapping[str, str]) -> Path:
+    """Copy a network's files into another folder, checked on the way.
+
+    Raises:
+        MissingFileError, DamagedError: See `load_folder`.
+        OutputError: If a file cannot be written.
+    """
+    for name in FILES:
+        data = read_file(folder, name, hashes)
+        if data is not None:
+            write(to / name, data)
+    return to
+
+
+def read_file(folder: Path, name: str, hashes: Mapping[str, str]) -> bytes | None:
+    """A file's bytes, its hash checked; None for a document that is missing.
+
+    Raises:
+        MissingFileError, DamagedError: See `load_folder`.
+    """
+    path = folder / name
+    if not path.exists() and name not in (CONFIG, WEIGHTS) and name not in hashes:
+        return None
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise _missing(path, error) from error
+    if name in hashes and hashlib.sha256(data).hexdigest() != hashes[name]:
+        raise DamagedError(f"{path} is not the file that is meant: its SHA-256 differs", "fetch it again")
+    return data
+
+
+def _missing(path: Path, error: OSError) -> MissingFileError:
+    pickles = sorted(each.name for each in path.parent.glob("*") if each.suffix in PICKLES)
+    if path.name == WEIGHTS and pickles:
+        return pickles_alone(str(path.parent), pickles)
+    return MissingFileError(
+        f"{path} cannot be read: {error.strerror}", f"a network's folder holds {CONFIG} and {WEIGHTS}"
+    )
+
+
+def pickles_alone(where: str, names: Sequence[str]) -> MissingFileError:
+    """The error for weights that are offered as pickles alone."""
+    return MissingFileError(
+        f"{where} has no {WEIGHTS}, only {names[0]}; a pickle can run any code when it is read",
+        "ask its owner for safetensors",
+    )
 
 
 def set_weights(model: Hourglass, tensors: dict[str, torch.Tensor], where: str) -> None:

@@ -13,19 +13,22 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
+from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, NewerConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
+    from huggingface_hub import ModelCard
 
     from zoo.fusion import Burst, Fused, Rule
 
@@ -111,8 +114,10 @@ class Config:
         """
         version = values.get("format")
         if version != CONFIG_FORMAT:
-            raise ConfigError(
-                f"the config has format {version!r}, this release reads {CONFIG_FORMAT}", "update mfsynth"
+            newer = isinstance(version, int) and version > CONFIG_FORMAT
+            raise (NewerConfigError if newer else ConfigError)(
+                f"the config has format {version!r}, this release reads {CONFIG_FORMAT}",
+                "update mfsynth" if newer else "take a network that mfsynth made",
             )
         names = {each.name for each in fields(Config)}
         given = {name: value for name, value in values.items() if name not in ("format", "preprocessing")}
@@ -144,16 +149,20 @@ class Config:
         return Config.from_json(values)
 
 
-class Hourglass(nn.Module):
+class Hourglass(nn.Module, PyTorchModelHubMixin, library_name="mfsynth", tags=["multi-focus-image-fusion"]):
     """A fusion network. Call it with two batches of frames, or use `fuse` on pictures.
 
     Args:
         config: What to build. Weights are drawn Xavier-normal from torch's global generator.
+
+    Attributes:
+        documents: What is known of the weights, by file name, byte for byte: training.json, evaluation.json.
     """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
+        self.documents: dict[str, bytes] = {}
         self.body: nn.Module = Odd(config) if config.architecture == "odd" else UNet(config)
         for layer in self.modules():
             if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
@@ -202,6 +211,51 @@ class Hourglass(nn.Module):
     def parameters_count(self) -> int:
         """Number of weights."""
         return sum(weights.numel() for weights in self.parameters())
+
+    # --- what PyTorchModelHubMixin's users expect; it writes and reads a network's folder as the zoo does
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]  # nothing that is not understood is swallowed
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *,
+        force_download: bool = False,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        revision: str | None = None,
+        map_location: str = "cpu",
+    ) -> Hourglass:
+        """A network from a folder or a Hub repository, in eval mode; see `zoo.load` for short names.
+
+        Unlike the mixin's own, it checks every hash, refuses a config that it does not understand, takes no
+        pickles, and keeps training.json with the network.
+        """
+        from zoo.folder import load_folder
+        from zoo.hub import pull
+
+        folder = Path(pretrained_model_name_or_path)
+        if not folder.is_dir():
+            folder = pull(
+                str(pretrained_model_name_or_path),
+                revision,
+                cache=Path(cache_dir) if cache_dir else None,
+                token=token,
+                force=force_download,
+                local=local_files_only,
+            ).folder
+        return load_folder(folder).to(map_location)
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        from zoo.folder import save_folder
+
+        save_folder(save_directory, self)
+
+    def generate_model_card(self, *_: Any, **__: Any) -> ModelCard:
+        """The card that `zoo.push` writes."""
+        from zoo.cards import model_card
+
+        return model_card(self)
 
 
 class UNet(nn.Module):

@@ -1,46 +1,138 @@
-"""`zoo.load`: a network by its name or its folder, ready to fuse."""
+"""`zoo.load`: a network by its short name, its Hub repository or its folder, ready to fuse."""
 
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 
-from zoo.errors import ZooError
+from mfsynth.errors import HubLoginError, HubMissingError, HubNetworkError, OptionsError
+from mfsynth.hub import digest
+from zoo.errors import DamagedError, NotPublishedError, ZooError
 from zoo.folder import load_folder
+from zoo.hub import pull
+from zoo.registry import Entry, entries, entry
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from zoo.hourglass import Hourglass
 
-WEIGHTS = Path(__file__).parent / "weights"
-"""The networks that are part of the package, a folder each."""
+Source = Literal["auto", "shipped", "hub"]
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a network's files lie.
+
+    Attributes:
+        folder: Its files.
+        hashes: SHA-256 that they must have, by name; empty where nobody says.
+        origin: Where they come from, for people.
+        from_hub: Whether the Hub gave their hashes, and they were checked.
+    """
+
+    folder: Path
+    hashes: Mapping[str, str]
+    origin: str
+    from_hub: bool = False
 
 
 def load(
-    name: str | os.PathLike[str], *, device: str = "auto", dtype: torch.dtype | None = None
+    name: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    device: str = "auto",
+    dtype: torch.dtype | None = None,
+    source: Source = "auto",
 ) -> Hourglass:
-    """Load a network, in eval mode.
+    """Load a network, in eval mode. The first call of a short name needs no network connection.
 
     Args:
-        name: The name of one that comes with the package (`hf-seg`), or a folder that `mfsynth train` made.
+        name: A short name (`hf-seg`; see `zoo.names`), a Hub repository (`org/name`, `org/name@revision`),
+            or a folder that `mfsynth train` made.
+        revision: Branch, tag or commit on the Hub; None is the registry's pinned commit, or `main`.
         device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`: an accelerator, if there is one.
         dtype: What the network computes in; None is float32.
+        source: Of a short name's files: `shipped` with the package, `hub`, or `auto`: shipped if they are
+            there and their hashes are right, else the Hub.
 
     Raises:
-        ZooError: If there is no such network, its files are missing or broken, or the device is not there.
+        UnknownModelError: If nothing goes by this name.
+        NotPublishedError: If the Hub is asked for a network that it does not have yet.
+        MissingFileError, DamagedError, NewerConfigError: If its files are not what they should be.
+        HubError: By its subclass: no network connection, no right, no such repository or revision.
+        ZooError: If the device is not there.
     """
-    folder = WEIGHTS / os.fspath(name) if os.fspath(name) in shipped() else Path(name)
-    if not folder.is_dir():
-        known = f"or one of {', '.join(shipped())}" if shipped() else "no weights come with this package"
-        raise ZooError(f"there is no network {os.fspath(name)!r}", f"give a folder; {known}")
-    return load_folder(folder).to(find_device(device), dtype or torch.float32)
+    place = find_device(device)
+    found = find(name, revision=revision, source=source)
+    return load_folder(found.folder, found.hashes).to(place, dtype or torch.float32)
 
 
-def shipped() -> list[str]:
-    """Names of the networks that come with the package."""
-    return sorted(folder.name for folder in WEIGHTS.glob("*") if folder.is_dir())
+def find(name: str | os.PathLike[str], *, revision: str | None = None, source: Source = "auto") -> Found:
+    """A network's files, downloaded if need be. Arguments and errors are those of `load`."""
+    if source not in get_args(Source):
+        raise OptionsError(f"source is {source!r}", f"it can be {' or '.join(get_args(Source))}")
+    text = os.fspath(name)
+    bare, _, at = text.partition("@")
+    if isinstance(name, str) and bare in entries():
+        return _by_short_name(entry(bare), revision or at or None, source)
+    if Path(text).is_dir():
+        if source != "auto" or revision is not None:
+            raise OptionsError(f"{text} is a folder", "it has neither a source nor revisions")
+        return Found(Path(text), {}, text)
+    if not _REPOSITORY.fullmatch(bare) or source == "shipped":
+        entry(bare)  # says that there is none, and which are near
+    try:
+        return _from_hub(bare, revision or at or None, {})
+    except (HubMissingError, HubLoginError, HubNetworkError) as error:
+        raise type(error)(f"{error.message}; nor is there a folder {text}", error.hint) from error
+
+
+def _by_short_name(known: Entry, revision: str | None, source: Source) -> Found:
+    if revision not in (None, known.commit):
+        return _from_hub(known.repository, revision, {})
+    if source != "hub" and (shipped := _shipped(known, required=source == "shipped" or not known.commit)):
+        return shipped
+    if not known.commit:
+        raise NotPublishedError(
+            f"{known.name} is not published on the Hub yet",
+            f"the weights that come with the package serve: zoo.load({known.name!r})",
+        )
+    return _from_hub(known.repository, known.commit, known.files)
+
+
+def _shipped(known: Entry, required: bool) -> Found | None:
+    """The files that come with the package, if all are there and right.
+
+    Raises:
+        DamagedError: If they are required, and are not.
+    """
+    folder = known.shipped
+    if folder is None:
+        if required:
+            raise ZooError(f"the weights of {known.name} do not come with this package", "give source='hub'")
+        return None
+    wrong = [
+        name
+        for name, sha256 in known.files.items()
+        if not (folder / name).is_file() or digest(folder / name) != sha256
+    ]
+    if wrong and required:
+        raise DamagedError(
+            f"{folder / wrong[0]} is not the file that the registry means", "install mfsynth anew"
+        )
+    return None if wrong else Found(folder, known.files, "shipped with the package")
+
+
+def _from_hub(repository: str, revision: str | None, hashes: Mapping[str, str]) -> Found:
+    snapshot = pull(repository, revision)
+    return Found(snapshot.folder, hashes, f"{repository}@{snapshot.commit}", from_hub=True)
 
 
 def find_device(name: str) -> torch.device:

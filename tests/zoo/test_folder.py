@@ -12,7 +12,7 @@ from zoo.hourglass import Config, Hourglass
 @pytest.fixture
 def folder(tmp_path):
     torch.manual_seed(0)
-    save_folder(tmp_path, Hourglass(Config(task="seg", width=4, depth=2)), {"format": 1})
+    save_folder(tmp_path, Hourglass(Config(task="seg", width=4, depth=2)))
     return tmp_path
 
 

@@ -21,7 +21,7 @@ def model():
 @pytest.fixture(scope="module")
 def folder(model, tmp_path_factory):
     path = tmp_path_factory.mktemp("network")
-    save_folder(path, model, {"format": 1})
+    save_folder(path, model)
     return path
 
 

@@ -22,7 +22,8 @@ from safetensors import SafetensorError
 
 from mfsynth.errors import MfsynthError, OutputError
 from zoo.errors import TrainingError
-from zoo.folder import save_folder, set_weights, weights_of
+from zoo.evaluation.results import Result, Results, results
+from zoo.folder import EVALUATION, TRAINING, save_folder, set_weights, to_json, weights_of
 from zoo.hourglass import Hourglass
 from zoo.losses import REGRESSION, cross_entropy
 from zoo.training import checkpoint as checkpoints
@@ -318,7 +319,8 @@ class _Training:
         if epoch // every == before // every:
             return
         training = {"options": self.options.to_json(), "step": step, "epoch": epoch}
-        save_folder(self.run.out / KEPT / f"epoch-{epoch:05d}", self.best, training)
+        self.best.documents = {TRAINING: to_json(training)}
+        save_folder(self.run.out / KEPT / f"epoch-{epoch:05d}", self.best)
 
     def report(self, stopped: bool) -> TrainReport:
         """What was done."""
@@ -334,6 +336,7 @@ class _Training:
             return
         training = {
             "format": 1,
+            "command": self.run.command,
             "options": self.options.to_json(),
             "data": data,
             "steps": report.steps,
@@ -343,8 +346,27 @@ class _Training:
             "versions": _versions(),
             "validation": {kind: asdict(scores) for kind, scores in report.scores.items()},
         }
-        save_folder(self.run.out, self.best, training)
+        self.best.documents = {TRAINING: to_json(training), EVALUATION: self._evaluation(data).to_json()}
+        save_folder(self.run.out, self.best)
         shutil.rmtree(self.run.out / CHECKPOINTS, ignore_errors=True)
+
+    def _evaluation(self, data: list[dict[str, Any]]) -> Results:
+        """The last validation as what a card quotes."""
+        names = ", ".join(each["source"] for each in data)
+        held = f"crops of images held out of {names}" if self.run.holding else "crops of validation images"
+        return results(
+            *(
+                Result(
+                    data=f"{held}, {kind}",
+                    identity="held-out",
+                    kind=kind,
+                    samples=len(self.crops[kind]),
+                    metrics=asdict(scores),
+                    command=self.run.command,
+                )
+                for kind, scores in self.scores.items()
+            )
+        )
 
     # --- signals
 

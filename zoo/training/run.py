@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mfsynth.errors import OutputError
 from zoo.errors import TrainingError
-from zoo.folder import TRAINING, WEIGHTS
+from zoo.folder import EVALUATION, TRAINING, WEIGHTS
 from zoo.training import checkpoint as checkpoints
 from zoo.training.record import EVENTS, SAMPLES
 
@@ -37,6 +37,7 @@ class TrainRun:
         resume: Go on from the last checkpoint.
         overwrite: Remove what another training left in `out`.
         cpu: Train on the CPU even where there is an accelerator.
+        command: What began it, without folders of this machine: kept with the network.
         say: Told what takes a while.
         progress: Told of steps done and to do, and of the loss.
     """
@@ -48,6 +49,7 @@ class TrainRun:
     resume: bool = False
     overwrite: bool = False
     cpu: bool = False
+    command: str = ""
     say: Callable[[str], None] = lambda _: None
     progress: Callable[[int, int, float], None] = lambda _done, _total, _loss: None
 
@@ -128,5 +130,5 @@ def clear(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for folder in (CHECKPOINTS, KEPT, SAMPLES, EVENTS):
         shutil.rmtree(out / folder, ignore_errors=True)
-    for name in (WEIGHTS, TRAINING):
+    for name in (WEIGHTS, TRAINING, EVALUATION):
         (out / name).unlink(missing_ok=True)

@@ -78,6 +78,19 @@ class SourceSpec:
             raise TrainingError(f"the weight of {spec.location} is {spec.weight}", "give one above 0")
         return spec
 
+    def __str__(self) -> str:
+        """As the command line names it, without the folder, which another machine does not have.
+
+        >>> str(SourceSpec.parse("coco:data:train2017@2"))
+        'coco:DIR:train2017@2'
+        """
+        kind, colon, rest = self.location.partition(":")
+        if kind == "coco" and colon:
+            name = f"coco:DIR:{rest.rpartition(':')[2]}"
+        else:
+            name = self.location.rstrip("/").rpartition("/")[2]
+        return name if self.weight == 1 else f"{name}@{self.weight:g}"
+
 
 def held_out(image_id: int) -> bool:
     """Whether an image is kept for validation."""

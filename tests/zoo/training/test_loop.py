@@ -22,6 +22,7 @@ from mfsynth.build.run import build
 from mfsynth.coco.demo import draw_demo
 from mfsynth.errors import OutputError, SourceError
 from zoo.errors import TrainingError
+from zoo.evaluation.results import Results
 from zoo.training.loop import train
 from zoo.training.presets import preset
 from zoo.training.run import TrainRun
@@ -74,8 +75,8 @@ def test_training_lowers_the_loss_and_leaves_a_whole_folder(kind, demo, tmp_path
     chosen, out = options(kind, **settings), tmp_path / "out"
     report = train(chosen, run(demo, out))
     assert {path.name for path in out.iterdir()} == {
-        "config.json", "curve.png", "events", "log.csv", "model.safetensors", "samples", "training.json",
-        "validation.csv",
+        "config.json", "curve.png", "evaluation.json", "events", "log.csv", "model.safetensors", "samples",
+        "training.json", "validation.csv",
     }  # fmt: skip
     rows = list(csv.DictReader((out / "log.csv").open()))
     assert [int(row["step"]) for row in rows] == [10, 20, 30, 40, 50, 60]
@@ -86,6 +87,8 @@ def test_training_lowers_the_loss_and_leaves_a_whole_folder(kind, demo, tmp_path
     ]
     told = json.loads((out / "training.json").read_text())
     assert told["validation"]["clean"]["psnr"] == pytest.approx(report.scores["clean"].psnr)
+    measured = Results.from_json((out / "evaluation.json").read_bytes()).results
+    assert [(each.kind, each.metrics) for each in measured] == [*told["validation"].items()]
     assert told["data"][0]["images"] > 20
     assert told["options"] == chosen.to_json()
     assert str(demo) not in (out / "training.json").read_text()

@@ -1,0 +1,117 @@
+"""A network's card: cards/model.md, filled from the files beside the weights."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from mfsynth import __version__
+from mfsynth.cards import template
+from zoo.evaluation.results import METRICS, Results, shown
+from zoo.folder import EVALUATION, TRAINING
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult, ModelCard
+
+    from zoo.evaluation.results import Result
+    from zoo.hourglass import Hourglass
+
+LICENSE = "apache-2.0"
+"""Of the weights, and of the code."""
+TITLES = {"seg": "HF-Seg", "reg": "HF-Reg"}
+_TOLD = {"options", "data", "steps", "seconds", "device"}
+_LEFT_OUT = ("loss",)  # of a training, which says nothing to those who use the network
+
+
+def model_card(model: Hourglass, *, repository: str = "", picture: str = "", curve: str = "") -> ModelCard:
+    """The card of a network, from its documents alone.
+
+    Args:
+        model: The network, with its documents.
+        repository: Where it is going to lie; empty for a folder.
+        picture: File in the repository that shows what the network does; empty leaves it out.
+        curve: File that shows its training; empty leaves it out.
+
+    Raises:
+        ZooError: If evaluation.json is malformed.
+    """
+    from huggingface_hub import ModelCard, ModelCardData
+
+    training = training_of(model)
+    results = results_of(model)
+    title = title_of(model, training)
+    data = ModelCardData(
+        license=LICENSE,
+        library_name="mfsynth",
+        pipeline_tag="image-to-image",
+        tags=["multi-focus-image-fusion", "image-fusion", "focus-stacking", model.config.task],
+        model_name=title if results else None,
+        eval_results=[each for result in results for each in evaluations(result)] or None,
+    )
+    card: ModelCard = ModelCard.from_template(
+        data,
+        template_str=template("model.md"),
+        title=title,
+        repository=repository,
+        task=model.config.task,
+        noisy=noisy(training),
+        config=model.config,
+        parameters=f"{model.parameters_count:,}",
+        training=training,
+        results=[(result, [shown(*each) for each in measured(result)]) for result in results],
+        picture=picture,
+        curve=curve,
+        version=__version__,
+    )
+    return card
+
+
+def training_of(model: Hourglass) -> dict[str, Any]:
+    """What training.json says; empty without one, or if another program wrote it."""
+    text = model.documents.get(TRAINING)
+    values: dict[str, Any] = json.loads(text) if text else {}
+    return values if values.keys() >= _TOLD else {}
+
+
+def results_of(model: Hourglass) -> tuple[Result, ...]:
+    """What evaluation.json says, empty without one."""
+    text = model.documents.get(EVALUATION)
+    return Results.from_json(text).results if text else ()
+
+
+def noisy(training: dict[str, Any]) -> bool:
+    """Whether a network was trained to take noise away."""
+    return bool(training.get("options", {}).get("noise", [0, 0])[1] > 0)
+
+
+def title_of(model: Hourglass, training: dict[str, Any]) -> str:
+    """The network's name in the paper."""
+    return ("noisy " if noisy(training) else "") + TITLES[model.config.task]
+
+
+def measured(result: Result) -> list[tuple[str, float]]:
+    """A result's metrics that say something to those who use the network, in a fixed order."""
+    order = list(METRICS)
+    names = sorted(
+        result.metrics, key=lambda name: (order.index(name) if name in order else len(order), name)
+    )
+    return [(name, result.metrics[name]) for name in names if name not in _LEFT_OUT]
+
+
+def evaluations(result: Result) -> list[EvalResult]:
+    """A result as entries of the card's model-index."""
+    from huggingface_hub import EvalResult
+
+    return [
+        EvalResult(
+            task_type="image-to-image",
+            task_name="multi-focus image fusion",
+            dataset_type=result.identity,
+            dataset_name=result.data,
+            dataset_config=result.kind or None,
+            metric_type=name,
+            metric_name=shown(name, value)[0],
+            metric_value=value,
+        )
+        for name, value in measured(result)
+    ]
