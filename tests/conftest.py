@@ -17,6 +17,8 @@ from mfsynth.build.run import build
 
 SHARED = Path(__file__).parents[2] / "shared"
 
+pytest_plugins = ["hub.fixtures"]
+
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 

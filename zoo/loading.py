@@ -51,7 +51,7 @@ def load(
     dtype: torch.dtype | None = None,
     source: Source = "auto",
 ) -> Hourglass:
-    """Load a network, in eval mode. The first call of a short name needs no network connection.
+    """Load a network, in eval mode, channels last (the faster layout). The first call of a short name needs no network connection.
 
     Args:
         name: A short name (`hf-seg`; see `zoo.names`), a Hub repository (`org/name`, `org/name@revision`),
@@ -71,7 +71,8 @@ def load(
     """
     place = find_device(device)
     found = find(name, revision=revision, source=source)
-    return load_folder(found.folder, found.hashes).to(place, dtype or torch.float32)
+    model = load_folder(found.folder, found.hashes).to(place, dtype or torch.float32)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def find(name: str | os.PathLike[str], *, revision: str | None = None, source: Source = "auto") -> Found:

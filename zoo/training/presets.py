@@ -63,5 +63,5 @@ def _fast(kind: Kind) -> TrainOptions:
     """Warm-up and cosine, AdamW at 2e-3, small crops, bf16; frames as a camera would have stored them."""
     if kind == "hf-seg":
         return TrainOptions(model=Config(task="seg", width=16), loss="cross-entropy")
-    clean = TrainOptions(model=Config(task="reg", width=16, residual=True), loss="nps6")
+    clean = TrainOptions(model=Config(task="reg", width=16, residual=True), loss="l1")
     return replace(clean, noise=NOISE, capture=False) if kind == "noisy-hf-reg" else clean
