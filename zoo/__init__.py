@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from mfsynth.errors import MissingExtraError
+
 if TYPE_CHECKING:
     from zoo.fusion import Fused, fuse
     from zoo.hourglass import Config, Hourglass
@@ -31,8 +33,15 @@ _ROOMS = {
     "push": "zoo.hub",
 }
 
+_EXTRA = ("torch", "safetensors", "PIL", "jinja2")
+
 
 def __getattr__(name: str) -> Any:
     if name not in _ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_ROOMS[name]), name)
+    try:
+        return getattr(import_module(_ROOMS[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name in _EXTRA:
+            raise MissingExtraError(error.name, "zoo") from error
+        raise

@@ -58,6 +58,9 @@ def model_card(model: Hourglass, *, repository: str = "", picture: str = "", cur
         config=model.config,
         parameters=f"{model.parameters_count:,}",
         training=training,
+        data=[
+            (each["source"], amount(each), each["weight"], hashes(each)) for each in training.get("data", ())
+        ],
         results=[(result, [shown(*each) for each in measured(result)]) for result in results],
         picture=picture,
         curve=curve,
@@ -77,6 +80,18 @@ def results_of(model: Hourglass) -> tuple[Result, ...]:
     """What evaluation.json says, empty without one."""
     text = model.documents.get(EVALUATION)
     return Results.from_json(text).results if text else ()
+
+
+def amount(source: dict[str, Any]) -> str:
+    """How much a source of training.json holds: `101 images` of COCO, `24 samples` of shards."""
+    unit = "images" if "images" in source else "samples"
+    return f"{source.get(unit, 'unknown')} {unit}"
+
+
+def hashes(source: dict[str, Any]) -> str:
+    """What tells a source of training.json from others: the beginning of each hash."""
+    names = ("options", "ids", "shards")
+    return ", ".join(f"{name} `{source[name][:16]}`" for name in names if name in source)
 
 
 def noisy(training: dict[str, Any]) -> bool:

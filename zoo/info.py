@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
-from zoo.cards import LICENSE, measured
+from zoo.cards import LICENSE, amount, measured
 from zoo.errors import DamagedError
 from zoo.evaluation.results import Result, Results, shown
 from zoo.folder import CONFIG, EVALUATION, TRAINING, WEIGHTS, read_file
@@ -69,7 +69,7 @@ class Info:
         if self.repository:
             lines.append(f"  Hub         {self.repository}{where}")
         if self.training:
-            data = ", ".join(f"{each['images']} images of {each['source']}" for each in self.training["data"])
+            data = ", ".join(f"{amount(each)} of {each['source']}" for each in self.training["data"])
             lines.append(f"  trained on  {data}; {self.training['steps']} steps")
         for result in self.results:
             values = (" ".join(shown(*each)) for each in measured(result))

@@ -51,7 +51,7 @@ def load(
     dtype: torch.dtype | None = None,
     source: Source = "auto",
 ) -> Hourglass:
-    """Load a network, in eval mode, channels last (the faster layout). The first call of a short name needs no network connection.
+    """Load a network, in eval mode, channels last, which is faster. A short name needs no connection.
 
     Args:
         name: A short name (`hf-seg`; see `zoo.names`), a Hub repository (`org/name`, `org/name@revision`),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
@@ -22,6 +23,13 @@ def net(hub: HubServer) -> str:
     commit = hub.commit("ann/net", {"config.json": SMALL, "model.safetensors": LARGE})
     repo.add_ref("refs/tags/v1", commit)
     return commit
+
+
+@pytest.fixture
+def web() -> Iterator[httpx2.Client]:
+    """For requests that the genuine client would not send; no proxy of the user's comes between."""
+    with httpx2.Client(trust_env=False) as each:
+        yield each
 
 
 def sha256(data: bytes) -> str:
@@ -407,55 +415,55 @@ def test_cards_are_checked(hub: HubServer, client: Client, net: str) -> None:
     assert told[3]["model.safetensors"] == len(LARGE)
 
 
-def upload_url(hub: HubServer, data: bytes, size: int) -> str:
+def upload_url(web: httpx2.Client, hub: HubServer, data: bytes, size: int) -> str:
     """Where an LFS file may be sent."""
     batch = f"{hub.url}/ann/net.git/info/lfs/objects/batch"
     body = {"operation": "upload", "objects": [{"oid": sha256(data), "size": size}]}
-    answer = httpx2.post(batch, json=body, headers={"Authorization": f"Bearer {ANN.token}"})
+    answer = web.post(batch, json=body, headers={"Authorization": f"Bearer {ANN.token}"})
     return str(answer.json()["objects"][0]["actions"]["upload"]["href"])
 
 
 @pytest.mark.usefixtures("net")
-def test_large_files_have_keys_of_their_own(hub: HubServer) -> None:
+def test_large_files_have_keys_of_their_own(hub: HubServer, web: httpx2.Client) -> None:
     token = {"Authorization": f"Bearer {ANN.token}"}
-    location = httpx2.get(f"{hub.url}/ann/net/resolve/v1/model.safetensors").headers["Location"]
+    location = web.get(f"{hub.url}/ann/net/resolve/v1/model.safetensors").headers["Location"]
     assert location.startswith(f"{hub.cdn_url}/cdn/")
-    assert httpx2.get(location).content == LARGE
-    assert httpx2.get(location, headers=token).status_code == 400
-    assert httpx2.get(location.partition("?")[0]).status_code == 403
-    assert httpx2.get(location, headers={"Range": "bytes=-3"}).content == LARGE[-3:]
-    assert httpx2.get(location, headers={"Range": f"bytes={len(LARGE)}-"}).status_code == 416
-    url = upload_url(hub, b"right", 5)
-    assert httpx2.put(url, content=b"right", headers=token).status_code == 400
-    assert httpx2.put(url, content=b"wrong").status_code == 400
+    assert web.get(location).content == LARGE
+    assert web.get(location, headers=token).status_code == 400
+    assert web.get(location.partition("?")[0]).status_code == 403
+    assert web.get(location, headers={"Range": "bytes=-3"}).content == LARGE[-3:]
+    assert web.get(location, headers={"Range": f"bytes={len(LARGE)}-"}).status_code == 416
+    url = upload_url(web, hub, b"right", 5)
+    assert web.put(url, content=b"right", headers=token).status_code == 400
+    assert web.put(url, content=b"wrong").status_code == 400
     assert sha256(b"right") not in hub.repo("ann/net").objects
-    assert httpx2.put(url, content=b"right").status_code == 200
-    assert httpx2.put(url.partition("?")[0], content=b"right").status_code == 403
+    assert web.put(url, content=b"right").status_code == 200
+    assert web.put(url.partition("?")[0], content=b"right").status_code == 403
 
 
 @pytest.mark.usefixtures("net")
-def test_parts_must_be_those_that_were_sent(hub: HubServer) -> None:
+def test_parts_must_be_those_that_were_sent(hub: HubServer, web: httpx2.Client) -> None:
     hub.part_size = 4
-    complete = upload_url(hub, b"abcdef", 6)
+    complete = upload_url(web, hub, b"abcdef", 6)
     key = complete.partition("key=")[2]
     put = f"{hub.cdn_url}/cdn/models/ann/net/{sha256(b'abcdef')}?key={key}"
     etags = [
-        httpx2.put(f"{put}&part={number}", content=data).headers["ETag"]
+        web.put(f"{put}&part={number}", content=data).headers["ETag"]
         for number, data in ((1, b"abcd"), (2, b"xx"))
     ]
 
     def completed(*numbers: int) -> int:
         parts = [{"partNumber": number, "etag": etags[number - 1]} for number in numbers]
-        return httpx2.post(complete, json={"oid": sha256(b"abcdef"), "parts": parts}).status_code
+        return web.post(complete, json={"oid": sha256(b"abcdef"), "parts": parts}).status_code
 
     assert [completed(1), completed(1, 2)] == [400, 400]
-    etags[1] = httpx2.put(f"{put}&part=2", content=b"ef").headers["ETag"]
+    etags[1] = web.put(f"{put}&part=2", content=b"ef").headers["ETag"]
     assert completed(1, 2) == 200
     assert hub.repo("ann/net").objects[sha256(b"abcdef")] == b"abcdef"
 
 
 @pytest.mark.usefixtures("net")
-def test_other_paths_are_not_found(hub: HubServer) -> None:
+def test_other_paths_are_not_found(hub: HubServer, web: httpx2.Client) -> None:
     paths = (
         "/",
         "/ann/net",
@@ -463,8 +471,8 @@ def test_other_paths_are_not_found(hub: HubServer) -> None:
         "/api/models/ann/net/tree/a/b",
         "/cdn/x",
     )
-    assert [httpx2.get(hub.url + path).status_code for path in paths] == [404] * len(paths)
-    assert httpx2.get(f"{hub.cdn_url}/api/models/ann/net").status_code == 404
+    assert [web.get(hub.url + path).status_code for path in paths] == [404] * len(paths)
+    assert web.get(f"{hub.cdn_url}/api/models/ann/net").status_code == 404
 
 
 def test_the_environment_is_the_hubs_alone(
