@@ -25,6 +25,14 @@ class DamagedError(ZooError, ValueError):
     """A file is not the one that is meant: its hash differs, or it is cut short."""
 
 
+class WeightsError(ZooError, ValueError):
+    """Weights are not those of the network that the config names."""
+
+
+class DeviceError(ZooError, RuntimeError):
+    """There is no such device on this machine."""
+
+
 class UnknownModelError(ZooError, LookupError):
     """No network goes by this name."""
 
@@ -35,6 +43,10 @@ class NotPublishedError(ZooError, LookupError):
 
 class FrameError(ZooError, ValueError):
     """Frames that cannot be fused: too few, of different kinds, not finite, too small."""
+
+
+class MetricError(ZooError, ValueError):
+    """Pictures cannot be compared: in colour where gray is meant, of different sizes, too small."""
 
 
 class PictureError(ZooError, OSError):
