@@ -25,7 +25,7 @@ LICENSES_HELP = """Keep only images under these COCO licences, by id, such as 4,
 4, 5, 7 and 8 allow commercial use, too."""
 
 ZOO_COMMANDS = ("train", "fuse", "zoo")
-RESUMED = ("build", "download")
+RESUMED = ("build", "download", "zoo")
 """Commands that go on where they were interrupted."""
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)

@@ -54,6 +54,20 @@ class Repository:
     def __str__(self) -> str:
         return f"{self.id}@{self.revision}" if self.revision else self.id
 
+    def checked(self) -> Repository:
+        """Itself, if its name can be one.
+
+        Raises:
+            HubError: If it cannot.
+        """
+        from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+        with hub_errors(self):
+            validate_repo_id(self.id)
+        if "/" not in self.id:
+            raise HubError(f"{self.id!r} is no repository's full name", "it looks like user/name")
+        return self
+
     @property
     def url(self) -> str:
         """Its page."""
@@ -198,13 +212,15 @@ def _held(
     repository: Repository, commit: str, cache: Path | None, token: str | bool | None
 ) -> dict[str, RemoteFile]:
     """All files of a commit: as the download noted them (hashes of small ones only), or as the Hub says."""
-    from huggingface_hub import get_cached_repo_tree
+    from huggingface_hub import get_cached_repo_tree, is_offline_mode
     from huggingface_hub.errors import CachedRepoTreeNotFoundError
 
     try:
         found = get_cached_repo_tree(**repository.names, revision=commit, cache_dir=cache)
         return {each.path: _remote(each) for each in found}
     except CachedRepoTreeNotFoundError:
+        if is_offline_mode():
+            return {}
         return listing(repository, commit, token)
 
 
@@ -280,6 +296,7 @@ def push(
             pushed = Pushed(repository, head, changed=False)
         if upload.tag is not None:
             _api().create_tag(**repository.names, tag=upload.tag, revision=pushed.commit, exist_ok=True)
+            _check_tag(repository, upload.tag, pushed.commit)  # somebody else may have been faster
     return pushed
 
 
@@ -287,8 +304,10 @@ def _prepare(repository: Repository, upload: Upload) -> str:
     """Make the repository and the branch if need be; say where the branch stands."""
     api = _api()
     api.create_repo(**repository.names, exist_ok=True, private=True if upload.private else None)
+    if upload.private and not api.repo_info(**repository.names).private:
+        raise HubConflictError(f"{repository.id} is there already, and public", "choose another name")
     branch = repository.revision or MAIN
-    if branch != MAIN and not branch.startswith("refs/"):
+    if branch != MAIN and not branch.startswith("refs/") and not upload.create_pr:
         api.create_branch(**repository.names, branch=branch, exist_ok=True)
     return commit_of(repository)
 
@@ -393,13 +412,17 @@ def hub_errors(repository: Repository) -> Iterator[None]:
         raise HubError(f"{repository.id!r} is no repository's name", "it looks like user/name") from error
     except (HfHubHTTPError, httpx2.HTTPError, ConnectionError, FileNotFoundError, ValueError) as error:
         raise translated(error, repository) from error
+    except PermissionError as error:
+        raise translated(error, repository) from error
     except (OSError, RuntimeError) as error:  # a download of a wrong size, an upload that failed
         if isinstance(error, HubError):
             raise
         cause = error.__cause__
         if isinstance(cause, (HfHubHTTPError, httpx2.HTTPError)):
             raise translated(cause, repository) from error
-        raise HubDamagedError(f"{repository}: {_first_line(error)}", "try again") from error
+        if isinstance(error, OSError) and error.errno is not None:
+            raise HubError(f"{repository}: {error}", "see to HF_HOME: rights, and free space") from error
+        raise HubDamagedError(f"{repository}: {_told_by(error)}", "try again") from error
 
 
 def translated(error: Exception, repository: Repository) -> HubError:
@@ -411,7 +434,7 @@ def translated(error: Exception, repository: Repository) -> HubError:
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.GatedRepoError) or status == 403:
         return HubAccessError(
-            f"{repository}: you may not do this ({_first_line(error)})",
+            f"{repository}: you may not do this ({_told_by(error)})",
             "ask for access on its page, or use a token that has the right",
         )
     if status == 401:
@@ -419,6 +442,9 @@ def translated(error: Exception, repository: Repository) -> HubError:
             f"{repository} does not exist, or needs a login that is missing or wrong",
             "`hf auth login`, or HF_TOKEN",
         )
+    absent = isinstance(error, FileNotFoundError) and not isinstance(error, errors.LocalEntryNotFoundError)
+    if status is None and (absent or isinstance(error, PermissionError)):
+        return HubError(f"{repository}: {error}", "see to HF_HOME: rights, and free space")
     if isinstance(error, errors.RevisionNotFoundError):
         return HubRevisionError(f"{repository.id} has no revision {repository.revision or MAIN!r}")
     if isinstance(error, errors.RepositoryNotFoundError):
@@ -426,24 +452,25 @@ def translated(error: Exception, repository: Repository) -> HubError:
             f"there is no {repository.type} {repository.id} on the Hub, or it is another user's private one",
             "check its name",
         )
-    if isinstance(error, errors.RemoteEntryNotFoundError):
-        return HubMissingError(f"{repository} lacks a file: {_first_line(error)}")
+    if isinstance(error, errors.RemoteEntryNotFoundError) or status == 404:
+        return HubMissingError(f"{repository} lacks what was asked for: {_told_by(error)}")
     if status in (409, 412):
         return HubConflictError(f"{repository} was changed by someone else meanwhile", "run it again")
     if status is not None:
-        return HubError(f"{repository}: the Hub answered {status}: {_first_line(error)}", "try again later")
+        again = "try again later" if status in (408, 429) or status >= 500 else ""
+        return HubError(f"{repository}: the Hub answered {status}: {_told_by(error)}", again)
     if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__ is not None:
         cause = error.__cause__
         if isinstance(cause, Exception) and not isinstance(cause, errors.OfflineModeIsEnabled):
             return translated(cause, repository)
     if isinstance(error, ValueError) and not isinstance(error, errors.LocalEntryNotFoundError):
-        return HubError(f"{repository}: {_first_line(error)}")
+        return HubError(f"{repository}: {_told_by(error)}")
     return HubNetworkError(
-        f"the Hub cannot be reached, and {repository} is not in the cache ({_first_line(error)})",
-        "check the network, proxies and HF_HUB_OFFLINE; or give a folder that was downloaded before",
+        f"the Hub cannot be reached for {repository} ({_told_by(error)})",
+        "check the network, proxies and HF_HUB_OFFLINE; what is in the cache can be used without",
     )
 
 
-def _first_line(error: BaseException) -> str:
+def _told_by(error: BaseException) -> str:
     message = getattr(error, "server_message", None) or str(error) or type(error).__name__
-    return str(message).strip().splitlines()[0]
+    return " ".join(str(message).split()) or type(error).__name__

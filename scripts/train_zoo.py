@@ -47,8 +47,8 @@ def ship(name: str, folder: Path) -> None:
     """Put a trained network's files into the package, under a name that the registry has."""
     entry(name)
     load_folder(folder)
-    shipped = copy_folder(folder, SHIPPED / name, {})
-    hashes = {each: digest(shipped / each) for each in FILES if (shipped / each).is_file()}
+    hashes = {each: digest(folder / each) for each in FILES if (folder / each).is_file()}
+    shipped = copy_folder(folder, SHIPPED / name, hashes)
     REGISTRY.write_text(with_hashes(REGISTRY.read_text("utf-8"), name, hashes), "utf-8")
     click.echo(f"{shipped}: {', '.join(hashes)}")
 

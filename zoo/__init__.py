@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from mfsynth.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from zoo.about import info
     from zoo.fusion import Fused, fuse
     from zoo.hourglass import Config, Hourglass
     from zoo.hub import push
-    from zoo.info import info
     from zoo.loading import load
     from zoo.registry import names
 
@@ -27,7 +27,7 @@ _ROOMS = {
     "Fused": "zoo.fusion",
     "Hourglass": "zoo.hourglass",
     "fuse": "zoo.fusion",
-    "info": "zoo.info",
+    "info": "zoo.about",
     "load": "zoo.loading",
     "names": "zoo.registry",
     "push": "zoo.hub",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from mfsynth import __version__
 from mfsynth.cards import template
 from zoo.evaluation.results import METRICS, Results, shown
@@ -19,8 +21,34 @@ if TYPE_CHECKING:
 LICENSE = "apache-2.0"
 """Of the weights, and of the code."""
 TITLES = {"seg": "HF-Seg", "reg": "HF-Reg"}
-_TOLD = {"options", "data", "steps", "seconds", "device"}
 _LEFT_OUT = ("loss",)  # of a training, which says nothing to those who use the network
+
+
+class _Options(msgspec.Struct):
+    pairs: int
+    crop: int
+    reversals: bool
+    optimizer: str
+    lr: float
+    schedule: str
+    loss: str
+    precision: str
+    noise: tuple[float, float]
+
+
+class _Source(msgspec.Struct):
+    source: str
+    weight: float
+
+
+class _Training(msgspec.Struct):
+    """What cards and `zoo.info` read of training.json."""
+
+    options: _Options
+    data: tuple[_Source, ...]
+    steps: int
+    seconds: float
+    device: str
 
 
 def model_card(model: Hourglass, *, repository: str = "", picture: str = "", curve: str = "") -> ModelCard:
@@ -38,7 +66,7 @@ def model_card(model: Hourglass, *, repository: str = "", picture: str = "", cur
     from huggingface_hub import ModelCard, ModelCardData
 
     training = training_of(model)
-    results = results_of(model)
+    results = tuple(each for each in results_of(model) if measured(each))
     title = title_of(model, training)
     data = ModelCardData(
         license=LICENSE,
@@ -70,10 +98,18 @@ def model_card(model: Hourglass, *, repository: str = "", picture: str = "", cur
 
 
 def training_of(model: Hourglass) -> dict[str, Any]:
-    """What training.json says; empty without one, or if another program wrote it."""
-    text = model.documents.get(TRAINING)
-    values: dict[str, Any] = json.loads(text) if text else {}
-    return values if values.keys() >= _TOLD else {}
+    """What training.json says; see `read_training`."""
+    return read_training(model.documents.get(TRAINING))
+
+
+def read_training(text: bytes | None) -> dict[str, Any]:
+    """What training.json says; empty without one, or if it is not one that `mfsynth train` wrote."""
+    try:
+        values: dict[str, Any] = json.loads(text or b"{}")
+        msgspec.convert(values, _Training)
+    except (ValueError, msgspec.ValidationError):  # another program's, or a broken one: nothing is known
+        return {}
+    return values
 
 
 def results_of(model: Hourglass) -> tuple[Result, ...]:

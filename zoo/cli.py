@@ -320,7 +320,7 @@ def list_(pattern: str, as_json: bool) -> None:
 @AS_JSON
 def info(name: str, revision: str | None, source: Source, as_json: bool) -> None:
     """Say what is known of a network: a short name, org/name on the Hub, or a folder."""
-    from zoo.info import info as known_of
+    from zoo.about import info as known_of
 
     known = known_of(name, revision=revision, source=source)
     click.echo(json.dumps(known.to_json(), indent=1) if as_json else "\n".join(known.lines()))
@@ -337,6 +337,8 @@ def pull(name: str, output: Path | None, revision: str | None, source: Source, a
     from zoo.folder import copy_folder
     from zoo.loading import find
 
+    if output is not None and output.exists() and any(output.iterdir()):
+        raise OptionsError(f"{output} is not empty", "give another folder with -o")
     found = find(name, revision=revision, source=source)
     folder = copy_folder(found.folder, output, found.hashes) if output else found.folder
     report = {"folder": str(folder), "origin": found.origin}

@@ -12,11 +12,11 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from mfsynth.look.output import write
-from zoo.errors import ConfigError, DamagedError, MissingFileError, ZooError
+from zoo.errors import ConfigError, DamagedError, MissingFileError, WeightsError
 from zoo.hourglass import Config, Hourglass
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import torch
 
@@ -36,8 +36,11 @@ def save_folder(folder: Path, model: Hourglass) -> None:
         OutputError: If a file cannot be written.
     """
     write(folder / CONFIG, to_json(model.config.to_json()))
-    for name, text in model.documents.items():
-        write(folder / name, text)
+    for name in (TRAINING, EVALUATION):
+        if name in model.documents:
+            write(folder / name, model.documents[name])
+        else:
+            (folder / name).unlink(missing_ok=True)
     write(folder / WEIGHTS, save_tensors(weights_of(model), metadata={"format": "pt"}))
 
 
@@ -52,7 +55,7 @@ def load_folder(folder: Path, hashes: Mapping[str, str] | None = None) -> Hourgl
         MissingFileError: If a file is missing, or there are pickles alone.
         DamagedError: If a file is not the one that is meant, or is cut short.
         ConfigError: If the config is of another release, or makes no sense.
-        ZooError: If the weights are not those of the config's network.
+        WeightsError: If the weights are not those of the config's network.
     """
     data = {name: data for name in FILES if (data := read_file(folder, name, hashes or {})) is not None}
     try:
@@ -69,7 +72,7 @@ def load_folder(folder: Path, hashes: Mapping[str, str] | None = None) -> Hourgl
 
 
 def copy_folder(folder: Path, to: Path, hashes: Mapping[str, str]) -> Path:
-    """Copy a network's files into another folder, checked on the way.
+    """Copy a network's files into another folder, checked on the way, in place of another network's.
 
     Raises:
         MissingFileError, DamagedError: See `load_folder`.
@@ -79,6 +82,8 @@ def copy_folder(folder: Path, to: Path, hashes: Mapping[str, str]) -> Path:
         data = read_file(folder, name, hashes)
         if data is not None:
             write(to / name, data)
+        else:
+            (to / name).unlink(missing_ok=True)
     return to
 
 
@@ -94,19 +99,28 @@ def read_file(folder: Path, name: str, hashes: Mapping[str, str]) -> bytes | Non
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise _missing(path, error) from error
+        raise missing(path, error) from error
     if name in hashes and hashlib.sha256(data).hexdigest() != hashes[name]:
         raise DamagedError(f"{path} is not the file that is meant: its SHA-256 differs", "fetch it again")
     return data
 
 
-def _missing(path: Path, error: OSError) -> MissingFileError:
-    pickles = sorted(each.name for each in path.parent.glob("*") if each.suffix in PICKLES)
+def missing(path: Path, error: OSError) -> MissingFileError:
+    """The error for a file of a network that is not there."""
+    pickles = pickles_among(each.name for each in path.parent.glob("*"))
     if path.name == WEIGHTS and pickles:
         return pickles_alone(str(path.parent), pickles)
     return MissingFileError(
         f"{path} cannot be read: {error.strerror}", f"a network's folder holds {CONFIG} and {WEIGHTS}"
     )
+
+
+def pickles_among(names: Iterable[str]) -> list[str]:
+    """Weights that are pickles, where none are safetensors."""
+    kinds = {name: Path(name).suffix for name in names}
+    if ".safetensors" in kinds.values():
+        return []
+    return sorted(name for name, kind in kinds.items() if kind in PICKLES)
 
 
 def pickles_alone(where: str, names: Sequence[str]) -> MissingFileError:
@@ -121,12 +135,14 @@ def set_weights(model: Hourglass, tensors: dict[str, torch.Tensor], where: str) 
     """Give a network its weights, all of them and no others.
 
     Raises:
-        ZooError: If names or shapes differ.
+        WeightsError: If names, shapes or kinds differ.
     """
+    if not all(tensor.is_floating_point() for tensor in tensors.values()):
+        raise WeightsError(f"the weights in {where} are not floating-point numbers", "take others")
     try:
         model.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
-        raise ZooError(
+        raise WeightsError(
             f"the weights in {where} are not those of the network in its config", "fetch both again"
         ) from error
 

@@ -225,6 +225,7 @@ class Hourglass(nn.Module, PyTorchModelHubMixin, library_name="mfsynth", tags=["
         local_files_only: bool = False,
         revision: str | None = None,
         map_location: str = "cpu",
+        strict: Literal[True] = True,
     ) -> Hourglass:
         """A network from a folder or a Hub repository, in eval mode; see `zoo.load` for short names.
 
@@ -234,6 +235,8 @@ class Hourglass(nn.Module, PyTorchModelHubMixin, library_name="mfsynth", tags=["
         from zoo.folder import load_folder
         from zoo.hub import pull
 
+        if strict is not True:
+            raise ConfigError("weights are loaded strictly", "leave strict away")
         folder = Path(pretrained_model_name_or_path)
         if not folder.is_dir():
             folder = pull(
@@ -251,8 +254,22 @@ class Hourglass(nn.Module, PyTorchModelHubMixin, library_name="mfsynth", tags=["
 
         save_folder(save_directory, self)
 
+    def push_to_hub(  # type: ignore[override]  # nothing that is not understood is swallowed
+        self,
+        repo_id: str,
+        *,
+        private: bool = False,
+        branch: str | None = None,
+        create_pr: bool = False,
+    ) -> str:
+        """Publish; see `zoo.push`, which this calls. Returns the page of the repository or pull request."""
+        from zoo.hub import push
+
+        report = push(self, repo_id, private=private, revision=branch, create_pr=create_pr)
+        return report.pull_request or report.url
+
     def generate_model_card(self, *_: Any, **__: Any) -> ModelCard:
-        """The card that `zoo.push` writes."""
+        """The card that `zoo.push` writes, for a folder."""
         from zoo.cards import model_card
 
         return model_card(self)

@@ -9,11 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from mfsynth.errors import HubDamagedError
+from mfsynth.errors import HubDamagedError, OptionsError
 from mfsynth.hub import Repository, Snapshot, Upload, digest, fetch
 from mfsynth.hub import push as push_files
 from zoo.errors import MissingFileError
-from zoo.folder import FILES, PICKLES, WEIGHTS, load_folder, pickles_alone, save_folder
+from zoo.folder import FILES, WEIGHTS, load_folder, pickles_alone, pickles_among, save_folder
+from zoo.registry import entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -50,8 +51,7 @@ def pull(
     source = Repository(repository, "model", revision)
     snapshot = fetch(source, FILES, cache=cache, token=token, force=force, local=local)
     if WEIGHTS not in snapshot.names:
-        pickles = sorted(name for name in snapshot.names if Path(name).suffix in PICKLES)
-        if pickles:
+        if pickles := pickles_among(snapshot.names):
             raise pickles_alone(str(source), pickles)
         raise MissingFileError(f"{source} has no {WEIGHTS}", "is it a network of mfsynth?")
     return snapshot
@@ -95,11 +95,10 @@ class PushReport:
         files = [f"  {self.sizes[name]:>10,}  {name}" for name in self.files]
         if self.commit is None:
             return [f"would publish at {self.url}:", *files, "", self.card]
-        if not self.changed:
-            return [f"{self.url} has it already, at commit {self.commit}"]
         where = self.pull_request or f"{self.url}, commit {self.commit}"
-        told = ["", "for zoo/registry.toml:", "", self.entry] if self.entry else []
-        return [f"published at {where}:", *files, *told]
+        told = ["", "for zoo/registry.toml, in place of what it has:", "", self.entry] if self.entry else []
+        done = [f"published at {where}:", *files] if self.changed else [f"{where} has it already"]
+        return [*done, *told]
 
 
 def push(
@@ -132,7 +131,9 @@ def push(
         HubError: By its subclass; nothing half-published is left as the latest commit.
         ZooError: If the folder's network is broken.
     """
-    target = Repository(repo_id, "model", revision)
+    target = Repository(repo_id, "model", revision).checked()
+    if tag is not None and create_pr:
+        raise OptionsError("a tag cannot be put on a pull request", "tag the commit once it is merged")
     with _folder_of(network) as folder:
         files = contents(folder, repo_id)
     hashes = {name: digest(data) for name, data in files.items()}
@@ -140,7 +141,7 @@ def push(
     report = PushReport(repo_id, target.url, hashes, {name: len(data) for name, data in files.items()}, card)
     if dry_run:
         return report
-    upload = Upload(files, f"Publish {repo_id.rpartition('/')[2]}", private, create_pr, tag)
+    upload = Upload(files, f"Publish {repo_id.rpartition('/')[2]}", private, create_pr, tag, is_ours)
     pushed = push_files(target, upload, progress)
     check_arrived(Repository(repo_id, "model", pushed.commit), hashes)
     return PushReport(
@@ -154,6 +155,11 @@ def push(
         pushed.pull_request,
         "" if create_pr else registry_entry(repo_id, pushed.commit, hashes),
     )
+
+
+def is_ours(path: str) -> bool:
+    """Whether a file in a repository is one that a push makes: one of an older network has to go."""
+    return path in (*FILES, *LOGS, EXAMPLE)
 
 
 def contents(folder: Path, repo_id: str) -> dict[str, bytes]:
@@ -191,8 +197,10 @@ def check_arrived(repository: Repository, hashes: Mapping[str, str]) -> None:
 def registry_entry(repo_id: str, commit: str, hashes: Mapping[str, str]) -> str:
     """What makes a pushed network a short name: lines for registry.toml."""
     name = repo_id.rpartition("/")[2]
+    known = entries().get(name)
     files = [f'files."{each}" = "{hashes[each]}"' for each in FILES if each in hashes]
-    lines = [f"[models.{name}]", 'summary = ""', f'repository = "{repo_id}"', f'commit = "{commit}"', *files]
+    summary = f'summary = "{known.summary if known else ""}"'
+    lines = [f'[models."{name}"]', summary, f'repository = "{repo_id}"', f'commit = "{commit}"', *files]
     return "\n".join(lines) + "\n"
 
 

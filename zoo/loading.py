@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -12,7 +12,7 @@ import torch
 
 from mfsynth.errors import HubLoginError, HubMissingError, HubNetworkError, OptionsError
 from mfsynth.hub import digest
-from zoo.errors import DamagedError, NotPublishedError, ZooError
+from zoo.errors import DamagedError, DeviceError, MissingFileError, NotPublishedError
 from zoo.folder import load_folder
 from zoo.hub import pull
 from zoo.registry import Entry, entries, entry
@@ -35,12 +35,14 @@ class Found:
         hashes: SHA-256 that they must have, by name; empty where nobody says.
         origin: Where they come from, for people.
         from_hub: Whether the Hub gave their hashes, and they were checked.
+        entry: Of a network with a short name.
     """
 
     folder: Path
     hashes: Mapping[str, str]
     origin: str
     from_hub: bool = False
+    entry: Entry | None = None
 
 
 def load(
@@ -58,7 +60,7 @@ def load(
             or a folder that `mfsynth train` made.
         revision: Branch, tag or commit on the Hub; None is the registry's pinned commit, or `main`.
         device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`: an accelerator, if there is one.
-        dtype: What the network computes in; None is float32.
+        dtype: What the network computes in, a floating-point type; None is float32.
         source: Of a short name's files: `shipped` with the package, `hub`, or `auto`: shipped if they are
             there and their hashes are right, else the Hub.
 
@@ -67,8 +69,10 @@ def load(
         NotPublishedError: If the Hub is asked for a network that it does not have yet.
         MissingFileError, DamagedError, NewerConfigError: If its files are not what they should be.
         HubError: By its subclass: no network connection, no right, no such repository or revision.
-        ZooError: If the device is not there.
+        DeviceError: If the device is not there.
     """
+    if dtype is not None and not getattr(dtype, "is_floating_point", False):
+        raise OptionsError(f"dtype is {dtype!r}", "it can be torch.float32, bfloat16 or float16")
     place = find_device(device)
     found = find(name, revision=revision, source=source)
     model = load_folder(found.folder, found.hashes).to(place, dtype or torch.float32)
@@ -79,45 +83,64 @@ def find(name: str | os.PathLike[str], *, revision: str | None = None, source: S
     """A network's files, downloaded if need be. Arguments and errors are those of `load`."""
     if source not in get_args(Source):
         raise OptionsError(f"source is {source!r}", f"it can be {' or '.join(get_args(Source))}")
-    text = os.fspath(name)
-    bare, _, at = text.partition("@")
-    if isinstance(name, str) and bare in entries():
-        return _by_short_name(entry(bare), revision or at or None, source)
-    if Path(text).is_dir():
-        if source != "auto" or revision is not None:
-            raise OptionsError(f"{text} is a folder", "it has neither a source nor revisions")
-        return Found(Path(text), {}, text)
-    if not _REPOSITORY.fullmatch(bare) or source == "shipped":
-        entry(bare)  # says that there is none, and which are near
+    if not isinstance(name, str):
+        return _in_folder(Path(name), revision, source)
+    bare, _, at = name.partition("@")
+    if at and revision is not None:
+        raise OptionsError(f"{name} and revision={revision!r} name a revision each", "leave one away")
+    revision = revision or at or None
+    if bare in entries():
+        return _by_short_name(entry(bare), revision, source)
+    if not _REPOSITORY.fullmatch(bare) or Path(name).exists():
+        return _in_folder(Path(name), revision, source)
+    if source == "shipped":
+        raise OptionsError(f"{name} has no short name", "only those come with the package")
     try:
-        return _from_hub(bare, revision or at or None, {})
+        return _from_hub(bare, revision, {})
     except (HubMissingError, HubLoginError, HubNetworkError) as error:
-        raise type(error)(f"{error.message}; nor is there a folder {text}", error.hint) from error
+        raise type(error)(f"{error.message}; nor is there a folder {name}", error.hint) from error
+
+
+def _in_folder(folder: Path, revision: str | None, source: Source) -> Found:
+    if folder.is_file():
+        raise MissingFileError(f"{folder} is a file", f"give its folder, {folder.parent}")
+    if not folder.is_dir():
+        if folder.name == str(folder):
+            entry(str(folder))  # says that there is none, and which are near
+        raise MissingFileError(
+            f"there is no folder {folder}", "give a network's folder, a short name, or org/name on the Hub"
+        )
+    if source != "auto" or revision is not None:
+        raise OptionsError(f"{folder} is a folder", "it has neither a source nor revisions")
+    return Found(folder, {}, str(folder))
 
 
 def _by_short_name(known: Entry, revision: str | None, source: Source) -> Found:
-    if revision not in (None, known.commit):
-        return _from_hub(known.repository, revision, {})
-    if source != "hub" and (shipped := _shipped(known, required=source == "shipped" or not known.commit)):
-        return shipped
+    pinned = revision in (None, known.commit)
+    if source == "shipped" and not pinned:
+        raise OptionsError(f"no revisions of {known.name} are shipped", "leave revision away")
+    if pinned and source != "hub" and (found := _shipped(known, source == "shipped" or not known.commit)):
+        return replace(found, entry=known)
     if not known.commit:
+        serve = f"the weights that come with the package serve: zoo.load({known.name!r})"
         raise NotPublishedError(
             f"{known.name} is not published on the Hub yet",
-            f"the weights that come with the package serve: zoo.load({known.name!r})",
+            serve if known.shipped else "train it: `mfsynth train --help`",
         )
-    return _from_hub(known.repository, known.commit, known.files)
+    hashes = known.files if pinned else {}
+    return replace(_from_hub(known.repository, revision or known.commit, hashes), entry=known)
 
 
 def _shipped(known: Entry, required: bool) -> Found | None:
     """The files that come with the package, if all are there and right.
 
     Raises:
-        DamagedError: If they are required, and are not.
+        MissingFileError, DamagedError: If they are required, and are not.
     """
     folder = known.shipped
     if folder is None:
-        if required:
-            raise ZooError(f"the weights of {known.name} do not come with this package", "give source='hub'")
+        if required and known.commit:
+            raise MissingFileError(f"{known.name} does not come with this package", "give source='hub'")
         return None
     wrong = [
         name
@@ -140,7 +163,7 @@ def find_device(name: str) -> torch.device:
     """The device of a name.
 
     Raises:
-        ZooError: If it is unknown, or not there.
+        DeviceError: If it is unknown, or not there.
     """
     if name == "auto":
         accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
@@ -151,7 +174,7 @@ def find_device(name: str) -> torch.device:
             raise RuntimeError("it can be cpu, cuda, mps or xpu")
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ZooError(
+        raise DeviceError(
             f"there is no device {name!r}: {str(error).splitlines()[0]}", "try --device cpu"
         ) from error
     return device

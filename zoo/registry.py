@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from zoo.errors import UnknownModelError
+from zoo.errors import UnknownModelError, ZooError
 
 REGISTRY = Path(__file__).parent / "registry.toml"
 SHIPPED = Path(__file__).parent / "weights"
@@ -63,7 +63,7 @@ def entry(name: str) -> Entry:
         near = get_close_matches(name, known, n=3, cutoff=0.5) or sorted(known)
         raise UnknownModelError(
             f"there is no network {name!r}, neither in the registry nor as a folder",
-            f"did you mean {' or '.join(near)}? A Hub repository is org/name",
+            f"did you mean {' or '.join(near)}? A Hub repository is org/name, a folder may be ./{name}",
         )
     return known[name]
 
@@ -76,7 +76,10 @@ def entries() -> dict[str, Entry]:
 @cache
 def read_registry(path: Path) -> dict[str, Entry]:
     """The entries of a file, by name."""
-    data = msgspec.convert(tomllib.loads(path.read_text("utf-8")), _Registry)
+    try:
+        data = msgspec.convert(tomllib.loads(path.read_text("utf-8")), _Registry)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ZooError(f"{path} is no registry: {error}", "install mfsynth anew") from error
     return {
         name: Entry(name, each.summary, _full(each.repository, data.organisation), each.commit, each.files)
         for name, each in data.models.items()

@@ -52,12 +52,17 @@ class Results:
             ZooError: If it is something else, or of another release.
         """
         try:
-            results = msgspec.json.decode(text, type=Results)
+            version = msgspec.json.decode(text, type=_Versioned).format
+            if version != RESULTS_FORMAT:
+                raise ZooError(f"{where} has format {version}", "update mfsynth")
+            return msgspec.json.decode(text, type=Results)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ZooError(f"{where} is no evaluation: {error}") from error
-        if results.format != RESULTS_FORMAT:
-            raise ZooError(f"{where} has format {results.format}", "update mfsynth")
-        return results
+            raise ZooError(f"{where} is no evaluation: {error}", "evaluate the network again") from error
+
+
+@dataclass(frozen=True)
+class _Versioned:
+    format: int
 
 
 def results(*each: Result) -> Results:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, dataclass
+from errno import ENOENT
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
-from zoo.cards import LICENSE, amount, measured
+from zoo.cards import LICENSE, amount, measured, read_training
 from zoo.errors import DamagedError
 from zoo.evaluation.results import Result, Results, shown
-from zoo.folder import CONFIG, EVALUATION, TRAINING, WEIGHTS, read_file
+from zoo.folder import CONFIG, EVALUATION, TRAINING, WEIGHTS, missing, read_file
 from zoo.hourglass import Config
 from zoo.loading import find
-from zoo.registry import entries
 
 if TYPE_CHECKING:
     import os
@@ -34,10 +33,10 @@ class Info:
         config: All that defines it but its weights.
         parameters: Number of weights.
         size: Of the weights' file, in bytes.
-        license: Of the weights.
+        license: Of the weights; empty for others' networks, whose cards say.
         origin: Where its files come from.
         repository: Its repository on the Hub; empty for a folder.
-        commit: The commit that the registry means, None if it was not pushed yet.
+        commit: The commit that the registry means, or that was fetched; None if there is none.
         training: Command, data and length of its training; empty if nothing is recorded.
         results: What was measured of it.
     """
@@ -60,11 +59,12 @@ class Info:
 
     def lines(self) -> list[str]:
         """As lines for people."""
+        licence = self.license or "licence not known"
         where = f"@{self.commit}" if self.commit else ", not published yet"
         lines = [
             f"{self.name}: {self.summary}" if self.summary else self.name,
             f"  network     {self.config.architecture}, width {self.config.width}, depth {self.config.depth}",
-            f"  weights     {self.parameters:,} ({self.size / 1e6:.1f} MB), {self.license}; {self.origin}",
+            f"  weights     {self.parameters:,} ({self.size / 1e6:.1f} MB); {licence}; {self.origin}",
         ]
         if self.repository:
             lines.append(f"  Hub         {self.repository}{where}")
@@ -89,9 +89,9 @@ def info(name: str | os.PathLike[str], *, revision: str | None = None, source: S
         UnknownModelError, NotPublishedError, MissingFileError, DamagedError, HubError: As `zoo.load` does.
     """
     found = find(name, revision=revision, source=source)
-    known = entries().get(str(name))
+    known = found.entry
     read = {each: read_file(found.folder, each, found.hashes) for each in (CONFIG, TRAINING, EVALUATION)}
-    training = json.loads(read[TRAINING] or b"{}")
+    training = read_training(read[TRAINING])
     parts = ("command", "data", "steps", "seconds", "device")
     evaluation = read[EVALUATION]
     return Info(
@@ -100,10 +100,10 @@ def info(name: str | os.PathLike[str], *, revision: str | None = None, source: S
         config=Config.read(read[CONFIG] or b""),
         parameters=count_weights(found.folder / WEIGHTS),
         size=(found.folder / WEIGHTS).stat().st_size,
-        license=LICENSE,
+        license=LICENSE if known else "",
         origin=found.origin,
-        repository=known.repository if known else "",
-        commit=known.commit if known else None,
+        repository=known.repository if known else found.origin.partition("@")[0] if found.from_hub else "",
+        commit=known.commit if known else found.origin.partition("@")[2] or None,
         training={part: training[part] for part in parts if part in training},
         results=Results.from_json(evaluation).results if evaluation else (),
     )
@@ -113,8 +113,10 @@ def count_weights(path: Path) -> int:
     """Number of weights in a file, by its header.
 
     Raises:
-        DamagedError: If it is no safetensors file.
+        MissingFileError, DamagedError: If there is none, or it is no safetensors file.
     """
+    if not path.is_file():
+        raise missing(path, FileNotFoundError(ENOENT, "No such file"))
     try:
         with safe_open(path, framework="numpy") as file:
             return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
