@@ -1,10 +1,10 @@
 """How long the metrics of a fused picture take, on one core.
 
-    python scripts/bench_metrics.py              # 520 x 520, and an odd size
-    python scripts/bench_metrics.py --repeat 3
+    python scripts/bench_metrics.py              # 520 x 520
+    python scripts/bench_metrics.py --side 521   # a prime number, at which FFTs are slow
 
-The best of several calls in milliseconds of processor time, so that other programs do not count: each metric by itself,
-all of a fresh pair, and all of one more fused picture of a pair whose features are kept.
+The best of several calls in milliseconds of processor time, so that other programs count less: each metric by
+itself, all of a fresh pair, and all of one more fused picture of a pair whose features are kept.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import platform
 import time
 from collections.abc import Callable
+from functools import partial
 
 import click
 import cv2
@@ -24,7 +25,6 @@ import numpy as np
 from zoo.evaluation.metrics import Sources, q_cb, q_g, q_mi, q_ncie, q_p, q_s, q_te, ssim
 from zoo.evaluation.metrics.planes import Plane
 
-SIZES = [(520, 520), (521, 523)]
 METRICS = [q_mi, q_te, q_ncie, q_g, q_p, q_s, q_cb]
 
 
@@ -49,30 +49,23 @@ def milliseconds(work: Callable[[], object], repeat: int) -> float:
 
 
 @click.command()
-@click.option("--repeat", default=7, show_default=True, help="Calls of which the best counts.")
-def main(repeat: int) -> None:
+@click.option("--side", default=520, show_default=True, help="Pictures are so many pixels wide and high.")
+@click.option("--repeat", default=3, show_default=True, help="Calls of which the best counts.")
+def main(side: int, repeat: int) -> None:
     """Print a table of the metrics' times."""
     cv2.setNumThreads(1)
-    print(
-        f"{platform.machine()}, one core; numpy {np.__version__}, OpenCV {cv2.__version__}. Milliseconds.\n"
-    )
-    print(f"| | {' | '.join(f'{height} x {width}' for height, width in SIZES)} |\n|---|{'---|' * len(SIZES)}")
-    pairs = [planes(*size) for size in SIZES]
-    kept = [Sources(a, b) for a, b, _ in pairs]
-    rows: list[tuple[str, list[Callable[[], object]]]] = [
-        (metric.__name__, [lambda metric=metric, pair=pair: metric(*pair) for pair in pairs])  # type: ignore[misc]
-        for metric in METRICS
-    ]
-    rows += [
-        ("ssim", [lambda pair=pair: ssim(*pair[1:]) for pair in pairs]),  # type: ignore[misc]
-        ("all seven", [lambda pair=pair: Sources(*pair[:2]).score(pair[2]) for pair in pairs]),  # type: ignore[misc]
-        (
-            "all seven, features kept",
-            [lambda one=one, pair=pair: one.score(pair[2]) for one, pair in zip(kept, pairs, strict=True)],  # type: ignore[misc]
-        ),
-    ]
-    for name, each in rows:
-        print(f"| {name} | {' | '.join(f'{milliseconds(work, repeat):.0f}' for work in each)} |", flush=True)
+    a, b, fused = planes(side, side)
+    kept = Sources(a, b)
+    rows: dict[str, Callable[[], object]] = {
+        **{metric.__name__: partial(metric, a, b, fused) for metric in METRICS},
+        "ssim": partial(ssim, a, fused),
+        "all seven": lambda: Sources(a, b).score(fused),
+        "all seven, features kept": partial(kept.score, fused),
+    }
+    print(f"{platform.machine()}, one core; numpy {np.__version__}, OpenCV {cv2.__version__}.\n")
+    print(f"| {side} x {side} | ms |\n|---|---|")
+    for name, work in rows.items():
+        print(f"| {name} | {milliseconds(work, repeat):.0f} |", flush=True)
 
 
 if __name__ == "__main__":
