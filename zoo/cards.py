@@ -137,7 +137,7 @@ def noisy(training: dict[str, Any]) -> bool:
 
 def title_of(model: Hourglass, training: dict[str, Any]) -> str:
     """The network's name in the paper."""
-    return ("noisy " if noisy(training) else "") + TITLES[model.config.task]
+    return ("Noisy " if noisy(training) else "") + TITLES[model.config.task]
 
 
 def measured(result: Result) -> list[tuple[str, float]]:
