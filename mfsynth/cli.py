@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mfsynth import __version__
-from mfsynth.console import archive_bar, bar, print_report, say_unless, stop_on_terminate
+from mfsynth.console import archive_bar, bar, print_report, say_unless, stage_bars, stop_on_terminate
 from mfsynth.errors import MfsynthError, OptionsError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ LICENSES_HELP = """Keep only images under these COCO licences, by id, such as 4,
 4, 5, 7 and 8 allow commercial use, too."""
 
 ZOO_COMMANDS = ("train", "fuse", "zoo")
-RESUMED = ("build", "download", "zoo")
+RESUMED = ("build", "download", "publish", "zoo")
 """Commands that go on where they were interrupted."""
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
@@ -215,7 +215,7 @@ def content_options(ctx: click.Context, given: dict[str, Any]) -> tuple[Manifest
     return None, BuildOptions(**values)
 
 
-# --- download, verify, preview, stats -----------------------------------------------------------------
+# --- download, verify, preview, stats, publish --------------------------------------------------------
 
 
 @main.command(epilog="\b\nExamples:\n  mfsynth download --split val2017 --coco ~/coco")
@@ -344,6 +344,37 @@ def stats(out: str, output: Path | None, **given: Any) -> None:
     if output is not None:
         draw(table, output)
     print_report(table.to_json(), table.lines(), given | {"quiet": False})
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  mfsynth publish val2017 --repo you/val2017-pairs --dry-run
+  mfsynth publish val2017 --repo you/val2017-pairs --private --tag v1""",
+)
+@click.argument("out", type=DIRECTORY)
+@click.option("--repo", required=True, help="user/name; made if need be.")
+@click.option("--private", is_flag=True, help="Make it private, if it is made.")
+@click.option("--revision", help="Branch; made if need be.  [default: main]")
+@click.option("--create-pr", is_flag=True, help="Open a pull request instead.")
+@click.option("--tag", help="To put on the commit.")
+@click.option("--accept-licenses", is_flag=True, help="""Publish pictures whose licences forbid derivatives or
+commercial use, or are unknown, though the build did not choose them by --licenses.""")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Show files, licences and card, and touch nothing.")
+@click.option("--quiet", is_flag=True, help="No progress, no last lines.")
+@click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+def publish(out: Path, repo: str, quiet: bool, as_json: bool, **given: Any) -> None:
+    """Publish a finished data set on the Hugging Face Hub, and compare what arrived with its manifest.
+
+    A card, a Croissant file and a table of every picture's licence go along.
+    """
+    from mfsynth.publish.run import PublishOptions
+    from mfsynth.publish.run import publish as publish_data_set
+
+    stop_on_terminate()
+    with stage_bars(quiet or as_json) as progress:
+        report = publish_data_set(PublishOptions(out, repo, **given), say_unless(quiet or as_json), progress)
+    print_report(report.to_json(), report.lines(), {"quiet": quiet, "as_json": as_json})
 
 
 def find_coco(given: Path | None, split: str, masks: Masks, *, yes: bool, quiet: bool) -> Path:

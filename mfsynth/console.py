@@ -41,15 +41,27 @@ def bar(what: str, unit: str, quiet: bool) -> Iterator[Callable[[int, int], None
 @contextmanager
 def archive_bar(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
     """Progress bars in bytes, one for each archive."""
+    with _bars(quiet, unit="B", unit_scale=True) as progress:
+        yield progress
+
+
+@contextmanager
+def stage_bars(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Progress bars of stages that follow one another."""
+    with _bars(quiet, leave=False) as progress:
+        yield progress
+
+
+@contextmanager
+def _bars(quiet: bool, **style: Any) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar for each name that is told of."""
     from tqdm import tqdm
 
     bars: dict[str, Any] = {}
 
     def progress(name: str, done: int, total: int) -> None:
         if name not in bars:
-            bars[name] = tqdm(
-                desc=name, total=total, initial=done, unit="B", unit_scale=True, disable=quiet or None
-            )
+            bars[name] = tqdm(desc=name, total=total, initial=done, disable=quiet or None, **style)
         bars[name].total = total
         bars[name].update(done - bars[name].n)
 

@@ -58,6 +58,10 @@ class ShardError(MfsynthError, ValueError):
     """A data set, a shard or a sample on disk is not what the format says."""
 
 
+class LicenseError(MfsynthError, ValueError):
+    """Pictures' licences do not allow what is to be done with them."""
+
+
 class HubError(MfsynthError, RuntimeError):
     """The Hugging Face Hub refused, or did what it should not. Base of all below."""
 

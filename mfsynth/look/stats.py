@@ -8,21 +8,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mfsynth import storage
-from mfsynth.errors import ShardError
 from mfsynth.look.planes import focus_shares
-from mfsynth.sample import Recipe
-from mfsynth.shards import tar
-from mfsynth.shards.layout import RECIPE
 from mfsynth.shards.reader import open as open_data_set
+from mfsynth.shards.recipes import recipes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from mfsynth.shards.manifest import LicenseCount, Manifest, Shard
-    from mfsynth.shards.tar import Packed
+    from mfsynth.sample import Recipe
+    from mfsynth.shards.manifest import LicenseCount
 
 _PROGRESS_STEP = 100
 
@@ -155,34 +151,6 @@ def collect(location: str, progress: Callable[[int, int], None]) -> Stats:
         left_out={reason: len(ids) for reason, ids in manifest.left_out.items()},
         values={quantity.name: column for quantity, column in zip(QUANTITIES, columns, strict=True)},
     )
-
-
-def recipes(folder: str, manifest: Manifest) -> Iterator[Recipe]:
-    """Every recipe of a data set in a folder or at a URL, in the manifest's order.
-
-    Raises:
-        ShardError: If a shard is damaged, or holds fewer or more samples than the manifest says.
-    """
-    for shard in manifest.shards:
-        count = 0
-        with storage.open_file(storage.join(folder, shard.name)) as file:
-            for packed in tar.samples(file, shard.name):
-                yield _recipe(packed, shard)
-                count += 1
-        if count != shard.samples:
-            raise ShardError(
-                f"{shard.name} holds {count} samples, the manifest says {shard.samples}",
-                "run `mfsynth verify`",
-            )
-
-
-def _recipe(packed: Packed, shard: Shard) -> Recipe:
-    try:
-        return Recipe.from_json(packed.members[RECIPE])
-    except KeyError:
-        raise ShardError(f"{shard.name}: sample {packed.key} has no recipe", "run `mfsynth verify`") from None
-    except ShardError as error:
-        raise ShardError(f"{shard.name}: sample {packed.key}: {error}") from error
 
 
 def _number(value: float) -> str:

@@ -68,10 +68,19 @@ def check_shard_name(name: str, split: str) -> str:
     Raises:
         ShardError: If it is not.
     """
-    match = _SHARD.fullmatch(name)
-    if not match or match["split"] != split:
+    if split_of(name) != split:
         raise ShardError(f"{name!r} is no name of a shard of {split!r}", "the manifest was tampered with")
     return name
+
+
+def split_of(name: str) -> str | None:
+    """The split that a shard is of, by its name; None if it is no shard's.
+
+    >>> split_of("val2017-000007.tar")
+    'val2017'
+    """
+    match = _SHARD.fullmatch(name)
+    return match["split"] if match else None
 
 
 def member_name(key: str, field: str) -> str:
@@ -97,4 +106,4 @@ def split_member(name: str) -> tuple[str, str]:
 
 def is_ours(name: str) -> bool:
     """Whether a file in a data set's folder bears a name that this format gives."""
-    return name in (MANIFEST, PARTS) or _SHARD.fullmatch(name) is not None
+    return name in (MANIFEST, PARTS) or split_of(name) is not None

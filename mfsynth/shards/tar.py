@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 from typing import IO, TYPE_CHECKING, NamedTuple
 
@@ -75,6 +76,28 @@ def index(file: IO[bytes], shard: str) -> list[Place]:
     return places
 
 
+def members(file: IO[bytes], shard: str, field: str) -> Iterator[tuple[str, bytes | None]]:
+    """One member of every sample, by the sample's key, None where it has none; all others are passed over.
+
+    Raises:
+        ShardError: As `samples`.
+    """
+    current, data = "", None
+    while (member := _next_header(file, shard)) is not None:
+        key, name = split_member(member.name)
+        if current and key != current:
+            yield current, data
+            data = None
+        current = key
+        if name == field:
+            data = _read(file, member.size, shard)
+            _read(file, -member.size % _BLOCK, shard)
+        else:
+            _pass(file, member.size + -member.size % _BLOCK, shard)
+    if current:
+        yield current, data
+
+
 def sample_at(file: IO[bytes], place: Place, shard: str) -> Packed:
     """One sample of a shard, by its place.
 
@@ -111,3 +134,11 @@ def _read(file: IO[bytes], size: int, shard: str) -> bytes:
     if len(data) != size:
         raise ShardError(f"{shard} is cut short")
     return data
+
+
+def _pass(file: IO[bytes], size: int, shard: str) -> None:
+    """Go on behind so many bytes; an archive that ends before is found out by what is read next."""
+    if file.seekable():
+        file.seek(size, os.SEEK_CUR)
+    else:
+        _read(file, size, shard)

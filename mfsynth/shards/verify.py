@@ -277,11 +277,19 @@ def verify_shard(task: ShardTask, advance: Callable[[int], None]) -> ShardResult
 
 
 def _check_bytes(path: Path, task: ShardTask, problems: list[Problem]) -> None:
+    problem = wrong_bytes(path, task.shard)
+    if problem:
+        problems.append(Problem(task.name, problem))
+
+
+def wrong_bytes(path: Path, shard: Shard) -> str:
+    """What is wrong with the size or hash of a shard's file, empty if nothing is."""
     size = path.stat().st_size
-    if size != task.shard.size:
-        problems.append(Problem(task.name, f"has {size} bytes, the manifest says {task.shard.size}"))
-    elif storage.sha256(path) != task.shard.sha256:
-        problems.append(Problem(task.name, "does not have the SHA-256 that the manifest gives"))
+    if size != shard.size:
+        return f"has {size} bytes, the manifest says {shard.size}"
+    if storage.sha256(path) != shard.sha256:
+        return "does not have the SHA-256 that the manifest gives"
+    return ""
 
 
 class _Checks:

@@ -71,6 +71,56 @@ def test_a_shard_cut_anywhere_is_noticed(tmp_path_factory: pytest.TempPathFactor
         list(tar.samples(io.BytesIO(cut), "s"))
 
 
+class OneWay(io.BytesIO):
+    """A stream that cannot seek, and how much was read of it."""
+
+    taken = 0
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *_: int) -> int:
+        raise io.UnsupportedOperation
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        self.taken += len(data)
+        return data
+
+
+class BothWays(OneWay):
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, *where: int) -> int:
+        return io.BytesIO.seek(self, *where)
+
+
+@pytest.mark.parametrize("field", ["json", "gt.jpg", "segments.png", "focus.png"])
+@pytest.mark.parametrize("kind", [OneWay, BothWays])
+def test_one_member_of_every_sample_comes_by_itself(tmp_path: Path, field: str, kind: type[OneWay]) -> None:
+    file = kind(shard(tmp_path).read_bytes())
+    expected = [(key, members.get(field)) for key, members in SAMPLES]
+    assert list(tar.members(file, "s", field)) == expected
+
+
+def test_the_other_members_are_not_read(tmp_path: Path) -> None:
+    file = BothWays(shard(tmp_path).read_bytes())
+    list(tar.members(file, "s", "json"))
+    assert file.taken == 512 * (9 + 3 + 1)  # headers, recipes, the archive's end
+
+
+@settings(deadline=None)
+@given(st.integers(0, 9 * 1024))
+def test_members_of_a_shard_cut_anywhere_are_missed(
+    tmp_path_factory: pytest.TempPathFactory, size: int
+) -> None:
+    data = shard(tmp_path_factory.mktemp("shard")).read_bytes()
+    cut = data[: min(size, len(data) - 1024)]
+    with pytest.raises(ShardError, match="is cut short"):
+        list(tar.members(io.BytesIO(cut), "s", "json"))
+
+
 def archive(*members: tarfile.TarInfo) -> io.BytesIO:
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w") as out:

@@ -1,0 +1,93 @@
+"""A data set's card: cards/dataset.md, filled from the manifest and what was counted in the recipes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mfsynth.build.options import BuildOptions, Selection
+from mfsynth.cards import template
+from mfsynth.coco.reasons import MEANING
+from mfsynth.publish.attribution import ATTRIBUTION
+from mfsynth.publish.command import SELECTION, build_command
+from mfsynth.publish.licences import ANNOTATIONS, licences_of
+from mfsynth.publish.members import members
+from mfsynth.publish.words import hub_split, is_coco, origin, plain, readable, size_category, tags, title
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from huggingface_hub import DatasetCardData
+
+    from mfsynth.hub import Repository
+    from mfsynth.shards.manifest import Manifest
+
+
+def dataset_card(
+    manifest: Manifest, repository: Repository, images: Mapping[int, int], picture: str = ""
+) -> str:
+    """The card of a data set, metadata and text.
+
+    Args:
+        manifest: Of the data set.
+        repository: Where it is going to lie.
+        images: Number of images by their licence's id.
+        picture: File of the repository that shows samples; empty leaves it out.
+    """
+    from huggingface_hub import DatasetCard
+
+    options = BuildOptions.from_json(manifest.options)
+    card = DatasetCard.from_template(
+        card_data(manifest, repository),
+        template_str=template("dataset.md"),
+        title=title(manifest),
+        manifest=manifest,
+        options=options,
+        origin=origin(manifest),
+        repository=repository,
+        hub_split=hub_split(manifest.split),
+        braces=shard_braces(manifest),
+        size=readable(sum(shard.size for shard in manifest.shards)),
+        images=images,
+        members=members(manifest.layout),
+        licences=[(each, plain(each.name)) for each in licences_of(manifest)],
+        left_out={reason: len(ids) for reason, ids in manifest.left_out.items()},
+        meaning=MEANING,
+        command=build_command(options),
+        selection=SELECTION if options.images != Selection() else "",
+        attribution=ATTRIBUTION,
+        picture=picture,
+    )
+    return str(card)
+
+
+def card_data(manifest: Manifest, repository: Repository) -> DatasetCardData:
+    """The card's metadata, in the Hub's words."""
+    from huggingface_hub import DatasetCardData
+
+    files = {"split": hub_split(manifest.split), "path": f"{manifest.split}-*.tar"}
+    return DatasetCardData(
+        pretty_name=title(manifest),
+        size_categories=[size_category(manifest.samples)],
+        task_categories=["image-to-image", "image-segmentation"],
+        task_ids=[f"{manifest.options['masks'].removesuffix('s')}-segmentation"],
+        tags=tags(manifest),
+        configs=[{"config_name": "default", "data_files": [files]}],
+        **licence_data(manifest, repository),
+    )
+
+
+def licence_data(manifest: Manifest, repository: Repository) -> dict[str, Any]:
+    """The metadata's licence: the one of everything if the Hub knows it, else where each one stands."""
+    ids = {each.terms.hub if each.terms else "" for each in licences_of(manifest)}
+    if is_coco(manifest):
+        ids.add(ANNOTATIONS.hub)
+    if len(ids) == 1 and "" not in ids:
+        return {"license": ids.pop()}
+    link = f"{repository.url}/blob/main/{ATTRIBUTION}"
+    return {"license": "other", "license_name": "per-picture", "license_link": link}
+
+
+def shard_braces(manifest: Manifest) -> str:
+    """All shards in brace notation, as webdataset takes them."""
+    first, last = (manifest.shards[k].name.removesuffix(".tar").rpartition("-")[2] for k in (0, -1))
+    return f"{manifest.split}-{{{first}..{last}}}.tar"

@@ -1,0 +1,41 @@
+"""The command that builds a data set of some options."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from mfsynth.build.options import BuildOptions
+
+if TYPE_CHECKING:
+    from dataclasses import Field
+
+SELECTION = "ids.txt"
+"""The file that stands for the image ids that were taken or left."""
+
+
+def build_command(options: BuildOptions) -> str:
+    """The shortest `mfsynth build` that gives these options.
+
+    >>> build_command(BuildOptions("val2017", noise=(0, 0.1), licenses=(4, 5)))
+    'mfsynth build --split val2017 --noise 0 0.1 --licenses 4,5'
+    """
+    words = ["mfsynth", "build"]
+    for field in fields(BuildOptions):
+        value = getattr(options, field.name)
+        if value != _default(field):
+            words += [f"--{field.name.replace('_', '-')}", *_words(field.name, value)]
+    return shlex.join(words)
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default_factory() if callable(field.default_factory) else field.default
+
+
+def _words(name: str, value: Any) -> list[str]:
+    if name == "images":
+        return [SELECTION]
+    if name == "licenses":
+        return [",".join(map(str, value))]
+    return [str(each) for each in value] if isinstance(value, tuple) else [str(value)]

@@ -1,0 +1,69 @@
+"""What a sample's members hold, in words: the schema that the card and the Croissant file give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mfsynth.shards.layout import FOCUS, RECIPE, SEGMENTS
+
+if TYPE_CHECKING:
+    from mfsynth.shards.layout import Layout
+
+_MEDIA_TYPES = {"json": "application/json", "png": "image/png", "jpg": "image/jpeg"}
+_RECIPE = (
+    "what was drawn: `key`, `seed`, `variant`; `image` (`id`, `file_name`, `width`, `height`, `license`, "
+    "`coco_url`, `flickr_url`); `segments` (`index` in segments.png, `id`, `category_id` and `iscrowd` as "
+    "annotated, `area`, `plane`: the frame in which it is sharp); `frames` (`plane`, `noise_sigma`, "
+    "`noise_key`); `blur` (`kernel`, `sigma` in pixels); `tries`"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of every sample.
+
+    Attributes:
+        field: What follows `KEY.` in its name, such as `gt.jpg`.
+        form: Of its content, such as `RGB, 8 bit`.
+        text: What it is.
+    """
+
+    field: str
+    form: str
+    text: str
+
+    @property
+    def name(self) -> str:
+        """The field without the kind of file: `gt`; the recipe is `json`."""
+        return self.field.partition(".")[0]
+
+    @property
+    def media_type(self) -> str:
+        """Such as `image/png`."""
+        return _MEDIA_TYPES[self.field.rpartition(".")[2]]
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is one."""
+        return self.field != RECIPE
+
+
+def members(layout: Layout) -> tuple[Member, ...]:
+    """The members of every sample of a data set, in the order in which they are stored."""
+    return tuple(_member(field, layout) for field in layout.fields)
+
+
+def _member(field: str, layout: Layout) -> Member:
+    if field == RECIPE:
+        return Member(field, "object", _RECIPE)
+    if field == layout.gt_field:
+        own = "the source's own bytes" if layout.gt == "jpg" else "encoded anew"
+        return Member(field, "RGB or gray, 8 bit", f"the all-in-focus picture, {own}")
+    if field == SEGMENTS:
+        text = "the index of each pixel's segment, in the order of the recipe's `segments`; 16 bit beyond 256"
+        return Member(field, "gray, 8 or 16 bit", text)
+    if field == FOCUS:
+        return Member(field, "gray, 8 bit", "the index of the frame that is sharp there")
+    index = layout.frame_fields.index(field)
+    return Member(field, "RGB, 8 bit", f"frame {index}: sharp where the focus map says {index}, else blurred")

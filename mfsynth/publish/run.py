@@ -1,0 +1,261 @@
+"""Publishing: check, gather, push in one commit, and compare what arrived."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mfsynth.errors import HubDamagedError, LicenseError, MissingExtraError, OptionsError
+from mfsynth.hub import Repository, Upload, digest, listing, push
+from mfsynth.publish.licences import licences_of, refusal
+from mfsynth.shards.manifest import Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mfsynth.hub import Pushed, RemoteFile
+    from mfsynth.publish.contents import Progress
+    from mfsynth.publish.licences import Licence
+
+_EXTRA = ("jinja2", "mlcroissant")
+
+
+@dataclass(frozen=True, slots=True)
+class PublishOptions:
+    """What is published, and how.
+
+    Args:
+        folder: Of a finished data set.
+        repo: `user/name`; the repository is made if need be.
+        private: Make it private, if it is made.
+        revision: Branch; None is `main`. A missing one is made.
+        create_pr: Open a pull request instead.
+        tag: To put on the commit.
+        accept_licenses: Publish pictures whose licences forbid derivatives or commercial use, or are unknown.
+        dry_run: Show what would be published, and touch nothing.
+
+    Raises:
+        OptionsError: If the repository's name lacks its user.
+    """
+
+    folder: Path
+    repo: str
+    private: bool = False
+    revision: str | None = None
+    create_pr: bool = False
+    tag: str | None = None
+    accept_licenses: bool = False
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        if self.repo.count("/") != 1:
+            raise OptionsError(f"--repo is {self.repo!r}, it must be user/name")
+
+    @property
+    def repository(self) -> Repository:
+        """Where it is published."""
+        return Repository(self.repo, "dataset", self.revision)
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """A file's size in bytes and its SHA-256."""
+
+    size: int
+    sha256: str
+
+    @staticmethod
+    def of(data: bytes | Path) -> FileInfo:
+        """Of bytes or a file."""
+        size = data.stat().st_size if isinstance(data, Path) else len(data)
+        return FileInfo(size, digest(data))
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReport:
+    """What was published, or would be.
+
+    Attributes:
+        url: The repository's page.
+        location: What `mfsynth.open` takes.
+        files: By path in the repository.
+        shards: How many of them are shards.
+        licences: Of the pictures, with their samples.
+        card: Its text.
+        refused: Why a dry run would be refused without --dry-run; empty if it would not.
+        commit: Where the data set stands now; None in a dry run.
+        changed: Whether that is a new commit.
+        pull_request: Its page, if there is one.
+    """
+
+    url: str
+    location: str
+    files: Mapping[str, FileInfo]
+    shards: int
+    licences: tuple[Licence, ...]
+    card: str
+    refused: str = ""
+    commit: str | None = None
+    changed: bool = False
+    pull_request: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        names = ("url", "location", "commit", "changed", "pull_request", "refused", "shards", "card")
+        return {name: getattr(self, name) for name in names} | {
+            "files": {name: asdict(info) for name, info in self.files.items()},
+            "licenses": [asdict(each.count) | {"limits": each.limits} for each in self.licences],
+        }
+
+    def lines(self) -> list[str]:
+        """As lines for people."""
+        usage = f'open it by mfsynth.open("{self.location}")'
+        if self.commit is None:
+            refused = [f"would be refused: {self.refused}"] if self.refused else []
+            return [f"would publish at {self.url}:", *self._what(), *refused, "", self.card]
+        if not self.changed:
+            return [f"{self.url} has it already, at commit {self.commit}; all hashes are equal", usage]
+        where = self.pull_request or f"{self.url}, commit {self.commit}"
+        arrived = f"all {self.shards} shards have arrived with the hashes of the manifest"
+        return [f"published at {where}:", *self._what(), arrived, usage]
+
+    def _what(self) -> list[str]:
+        files = [f"{info.size:>14,}  {name}" for name, info in self.files.items()]
+        return ["bytes".rjust(14), *files, "samples".rjust(14), *(each.line() for each in self.licences)]
+
+
+def publish(
+    options: PublishOptions,
+    say: Callable[[str], None] = lambda _text: None,
+    progress: Progress = lambda _what, _done, _total: None,
+) -> PublishReport:
+    """Publish a finished data set on the Hugging Face Hub, in one commit, and compare what arrived.
+
+    The folder is left as it is. Publishing the same again changes nothing; an interrupted run is finished by
+    the next one, which does not send again what arrived.
+
+    Args:
+        options: What, where to, and how.
+        say: Told what users should know.
+        progress: Told of what is being done, how much of it is done, and of how much.
+
+    Raises:
+        MissingExtraError: If a package of the extra `publish` is not installed.
+        ShardError: If the folder holds no finished data set, or a damaged one.
+        LicenseError: If pictures' licences do not allow it.
+        HubError: By its subclass; nothing half-published is left as the latest commit.
+    """
+    need_extra()
+    from mfsynth.publish.contents import check_shards, contents
+
+    options.repository.checked()
+    manifest = Manifest.read(options.folder)
+    why, advice = ("", "") if options.accept_licenses else refusal(manifest)
+    if why and not options.dry_run:
+        raise LicenseError(why, advice)
+    check_shards(options.folder, manifest, progress)
+    files = contents(options.folder, manifest, options.repository, say, progress)
+    report = report_on(options, manifest, files)
+    if options.dry_run:
+        return replace(report, refused=str(LicenseError(why, advice)))
+    return _send(options, manifest, files, report, progress)
+
+
+def need_extra() -> None:
+    """Check that what makes cards and Croissant files is installed, before anything is done.
+
+    Raises:
+        MissingExtraError: If a package is not.
+    """
+    for package in _EXTRA:
+        if find_spec(package) is None:
+            raise MissingExtraError(package, "publish")
+
+
+def report_on(
+    options: PublishOptions, manifest: Manifest, files: Mapping[str, bytes | Path]
+) -> PublishReport:
+    """What is going to be published; the shards' hashes are the manifest's, with which they were compared."""
+    from mfsynth.publish.contents import CARD
+
+    shards = {shard.name: FileInfo(shard.size, shard.sha256) for shard in manifest.shards}
+    card = files[CARD]
+    return PublishReport(
+        options.repository.url,
+        location(options.repo, options.revision),
+        {name: shards.get(name) or FileInfo.of(data) for name, data in files.items()},
+        len(shards),
+        licences_of(manifest),
+        card.decode() if isinstance(card, bytes) else "",
+    )
+
+
+def _send(
+    options: PublishOptions,
+    manifest: Manifest,
+    files: Mapping[str, bytes | Path],
+    report: PublishReport,
+    progress: Progress,
+) -> PublishReport:
+    from mfsynth.publish.contents import stale_in
+
+    upload = Upload(
+        files,
+        f"Publish {manifest.split}: {manifest.samples} samples in {report.shards} shards",
+        options.private,
+        options.create_pr,
+        options.tag,
+        stale_in(options.repository, manifest),
+    )
+    pushed = push(options.repository, upload, lambda *count: progress("sending files", *count))
+    revision = revision_of(pushed)
+    check_arrived(listing(options.repository, revision), report.files, files)
+    return replace(
+        report,
+        location=location(options.repo, revision if pushed.pull_request else options.revision),
+        commit=pushed.commit,
+        changed=pushed.changed,
+        pull_request=pushed.pull_request,
+    )
+
+
+def location(repo: str, revision: str | None) -> str:
+    """What `mfsynth.open` takes for a data set on the Hub.
+
+    >>> location("ann/pairs", "refs/pr/1")
+    'hf://datasets/ann/pairs@refs/pr/1'
+    """
+    return f"hf://datasets/{repo}@{revision}" if revision else f"hf://datasets/{repo}"
+
+
+def revision_of(pushed: Pushed) -> str:
+    """Where to look for what was pushed: the commit, or the pull request's own branch."""
+    if pushed.pull_request is None:
+        return pushed.commit
+    return f"refs/pr/{pushed.pull_request.rpartition('/')[2]}"
+
+
+def check_arrived(
+    held: Mapping[str, RemoteFile], expected: Mapping[str, FileInfo], sent: Mapping[str, bytes | Path]
+) -> None:
+    """Compare what a repository holds with what was to be sent.
+
+    Args:
+        held: What the Hub says: SHA-256 of large files, git's hash of small ones.
+        expected: Sizes and SHA-256, those of shards by the manifest.
+        sent: The content, for files that the Hub gives git's hash of.
+
+    Raises:
+        HubDamagedError: If a file is not there, or another one.
+    """
+    for name, info in expected.items():
+        file = held.get(name)
+        if file is None:
+            raise HubDamagedError(f"{name} has not arrived", "publish again")
+        same = FileInfo(file.size, file.sha256) == info if file.sha256 else file.matches(sent[name])
+        if not same:
+            raise HubDamagedError(
+                f"{name} has not arrived as it was sent: the hashes differ", "publish again"
+            )

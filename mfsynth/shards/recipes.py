@@ -1,0 +1,45 @@
+"""The recipes of a data set, without its pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mfsynth import storage
+from mfsynth.errors import ShardError
+from mfsynth.sample import Recipe
+from mfsynth.shards import tar
+from mfsynth.shards.layout import RECIPE
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    from mfsynth.shards.manifest import Manifest, Shard
+
+
+def recipes(folder: str | os.PathLike[str], manifest: Manifest) -> Iterator[Recipe]:
+    """Every recipe of a data set in a folder or at a URL, in the manifest's order.
+
+    Raises:
+        ShardError: If a shard is damaged, or holds fewer or more samples than the manifest says.
+    """
+    for shard in manifest.shards:
+        count = 0
+        with storage.open_file(storage.join(folder, shard.name)) as file:
+            for key, text in tar.members(file, shard.name, RECIPE):
+                yield _recipe(shard, key, text)
+                count += 1
+        if count != shard.samples:
+            raise ShardError(
+                f"{shard.name} holds {count} samples, the manifest says {shard.samples}",
+                "run `mfsynth verify`",
+            )
+
+
+def _recipe(shard: Shard, key: str, text: bytes | None) -> Recipe:
+    if text is None:
+        raise ShardError(f"{shard.name}: sample {key} has no recipe", "run `mfsynth verify`")
+    try:
+        return Recipe.from_json(text)
+    except ShardError as error:
+        raise ShardError(f"{shard.name}: sample {key}: {error}") from error
