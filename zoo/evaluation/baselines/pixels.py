@@ -1,0 +1,65 @@
+"""What the methods share: frames as numbers, numbers as frames, and pictures put together from both.
+
+Integers are rounded as MATLAB does, in which most of the methods were published: halves go up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Frame: TypeAlias = NDArray[Any]
+"""H x W x 3 (RGB) or H x W (gray); uint8, uint16, or float32 in [0, 1]."""
+Floats: TypeAlias = NDArray[np.float64]
+
+_RGB2GRAY = np.array([0.298936021293775, 0.587043074451121, 0.114020904255103])
+
+
+def white(frame: Frame) -> float:
+    """The largest value of the frame's dtype: 1 for floats."""
+    return 1.0 if frame.dtype == np.float32 else float(np.iinfo(frame.dtype).max)
+
+
+def unit(frame: Frame) -> Floats:
+    """The frame in [0, 1]."""
+    return frame / np.float64(white(frame))
+
+
+def like(values: Floats, frame: Frame) -> Frame:
+    """Values in [0, 1] in the frame's dtype."""
+    return rounded(values * white(frame), frame)
+
+
+def rounded(values: Floats, frame: Frame) -> Frame:
+    """Values in the frame's own numbers in its dtype."""
+    whole = values if frame.dtype == np.float32 else np.floor(values + 0.5)
+    return whole.clip(0, white(frame)).astype(frame.dtype)
+
+
+def luma(frame: Frame) -> Floats:
+    """The gray plane in the frame's own numbers, as MATLAB's rgb2gray has it: of integers, integers."""
+    if frame.ndim == 2:
+        return frame.astype(np.float64)
+    plane: Floats = frame.astype(np.float64) @ _RGB2GRAY
+    return plane if frame.dtype == np.float32 else np.floor(plane + 0.5)
+
+
+def mixed(frames: Sequence[Frame], weights: Floats) -> Frame:
+    """The sum of the frames by their weights, n x H x W."""
+    total = sum(over(weight, frame) * unit(frame) for weight, frame in zip(weights, frames, strict=True))
+    return like(np.asarray(total), frames[0])
+
+
+def picked(frames: Sequence[Frame], decision: NDArray[np.uint8]) -> Frame:
+    """Each pixel from the frame that the decision, H x W, names."""
+    places = over(decision, frames[0])[None].astype(np.intp)
+    picture: Frame = np.take_along_axis(np.stack(frames), places, 0)[0]
+    return picture
+
+
+def over(plane: NDArray[Any], frame: Frame) -> NDArray[Any]:
+    """A plane in a shape that spreads over the frame's channels."""
+    return plane if frame.ndim == 2 else plane[..., None]
