@@ -43,7 +43,6 @@ _MEDIAN = 8
 _CLEAR = 127 / 255
 _UNKNOWN = 0.5
 _CERTAINTY = 100.0
-_PRECISION = 1e-6
 
 
 class Matting:
@@ -131,7 +130,7 @@ def _solver() -> Callable[[Floats, Floats], Floats]:
     def solve(colours: Floats, trimap: Floats) -> Floats:
         """The matte. Multigrid, as incomplete factors fail or take minutes where much is unknown."""
         matrix, target = make_linear_system(cf_laplacian(colours), trimap, lambda_value=_CERTAINTY)
-        matte: Floats = cg(matrix, target, M=vcycle(matrix, trimap.shape), rtol=_PRECISION)
+        matte: Floats = cg(matrix, target, M=vcycle(matrix, trimap.shape))
         return matte.reshape(trimap.shape).clip(0, 1)
 
     return solve
