@@ -58,9 +58,14 @@ def command(hub_env: HubEnv, tmp_path: Path) -> Callable[..., subprocess.Popen[s
     def start(*words: object) -> subprocess.Popen[str]:
         line = [sys.executable, "-m", "mfsynth.cli", *map(str, words)]
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen(line, env=hub_env(), cwd=tmp_path, **pipes)
+        return subprocess.Popen(line, env=hub_env(), cwd=tmp_path, preexec_fn=_interruptible, **pipes)
 
     return start
+
+
+def _interruptible() -> None:
+    """A shell's job in the background ignores SIGINT, and so would what the tests start from there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def stored(hub: HubServer, repo_id: str = "ann/pairs", revision: str = "main") -> dict[str, str]:
