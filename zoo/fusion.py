@@ -33,7 +33,7 @@ MIN_SIDE = 16
 """Shortest side of a frame, in pixels."""
 
 _SCALES = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0, np.dtype(np.float32): 1.0}
-_TILE_VALUES = 48 << 20
+_TILE_VALUES = 36 << 20
 """Values of the finest level that a tile may have: a pass then needs about 1 GB beside the pictures."""
 
 

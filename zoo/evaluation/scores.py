@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsynth.sample import Picture
+if TYPE_CHECKING:
+    from mfsynth.sample import Picture
+
 
 QUALITY = ("q_mi", "q_te", "q_ncie", "q_g", "q_p", "q_s", "q_cb")
 """The paper's measures, which need no ground truth, in its order."""
@@ -77,12 +80,14 @@ class Scores:
         images: Names of the pairs that all methods were scored on, in order.
         methods: Names, in the order asked for.
         rows: One for each image and method.
+        noise: Standard deviation of each image's noise, in units of full range; empty where nobody knows.
     """
 
     data: str
     images: tuple[str, ...]
     methods: tuple[str, ...]
     rows: tuple[Row, ...]
+    noise: tuple[float, ...] = ()
 
     @property
     def measures(self) -> tuple[str, ...]:

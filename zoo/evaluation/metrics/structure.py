@@ -38,8 +38,17 @@ def ssim(truth: Plane, picture: Plane) -> float:
     Raises:
         MetricError: If they are not gray, of uint8, of one size, with sides of at least 11.
     """
+    return float(ssim_map(truth, picture).mean())
+
+
+def ssim_map(truth: Plane, picture: Plane) -> Floats:
+    """Structural similarity at each place where the window lies inside, (H - 10) x (W - 10); see `ssim`.
+
+    Raises:
+        MetricError: If they are not gray, of uint8, of one size, with sides of at least 11.
+    """
     check(truth, picture)
-    return float(_similarity(_Window.of(truth), _Window.of(picture)).mean())
+    return _similarity(_Window.of(truth), _Window.of(picture))
 
 
 def q_s(a: Plane, b: Plane, fused: Plane) -> float:

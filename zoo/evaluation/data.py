@@ -1,0 +1,213 @@
+"""What methods are scored on: pairs of frames in a folder, or shards of mfsynth's own."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfsynth.errors import OptionsError
+from zoo.errors import PictureError
+
+if TYPE_CHECKING:
+    from mfsynth.sample import Picture
+
+_ROLE = re.compile(r"(?P<pair>.+)[-_ ](?P<role>a|b|gt)", re.IGNORECASE)
+_LYTRO = re.compile(r"lytro-\d+")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """Two frames of a scene, and what is known of it.
+
+    Args:
+        name: Its name in the data.
+        frames: Frame 0 and frame 1, H x W x 3 uint8 RGB.
+        truth: The ground truth, the same; None where nobody knows it.
+        focus: The focus map, H x W uint8; None where nobody knows it.
+        noise: Standard deviation of the frames' noise, in units of full range; 0 where nobody says.
+    """
+
+    name: str
+    frames: tuple[Picture, Picture]
+    truth: Picture | None = None
+    focus: NDArray[np.uint8] | None = None
+    noise: float = 0.0
+
+    def digest(self) -> str:
+        """SHA-256 of all pixels, as hex text."""
+        state = hashlib.sha256()
+        for array in (*self.frames, self.truth, self.focus):
+            state.update(repr(None if array is None else array.shape).encode())
+            state.update(b"" if array is None else np.ascontiguousarray(array).data)
+        return state.hexdigest()
+
+
+class Data(Protocol):
+    """Pairs by name; can be pickled, and holds no pixels."""
+
+    @property
+    def kind(self) -> str:
+        """lytro, pairs or shards."""
+
+    @property
+    def title(self) -> str:
+        """The data's name, for people."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The pairs' names, in order."""
+
+    def load(self, name: str) -> Pair:
+        """One pair.
+
+        Raises:
+            MfsynthError: If it cannot be read, or its pictures differ in size.
+        """
+
+
+def open_data(text: str) -> Data:
+    """The data that a text names: `lytro:DIR`, `pairs:DIR` or `shards:DIR`.
+
+    `pairs` takes any folder of `NAME_A`, `NAME_B` and, where it is known, `NAME_GT`; `lytro` is the same for
+    the twenty pairs of the Lytro set. `shards` is a data set that `mfsynth build` made, of either store.
+
+    Raises:
+        OptionsError: If it is none of these, or the folder holds no pairs.
+        ShardError: If there is no data set.
+    """
+    kind, _, place = text.partition(":")
+    if kind not in ("lytro", "pairs", "shards") or not place:
+        raise OptionsError(f"{text!r} names no data", "write lytro:DIR, pairs:DIR or shards:DIR")
+    if kind == "shards":
+        return _open_shards(place)
+    return _open_folder(kind, Path(place))
+
+
+@dataclass(frozen=True, slots=True)
+class FolderData:
+    """Pairs as picture files, by the roles a, b and gt."""
+
+    kind: str
+    title: str
+    files: dict[str, dict[str, Path]]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The pairs' names, in order."""
+        return tuple(self.files)
+
+    def load(self, name: str) -> Pair:
+        """One pair.
+
+        Raises:
+            PictureError: If a file cannot be read, is not RGB of 8 bits, or sizes differ.
+        """
+        paths = self.files[name]
+        pictures = {role: read_rgb(path) for role, path in paths.items()}
+        for role, picture in pictures.items():
+            if picture.shape != pictures["a"].shape:
+                raise PictureError(
+                    f"{paths['a']} is {_size(pictures['a'])}, {paths[role]} is {_size(picture)}",
+                    "all pictures of a pair must have one size",
+                )
+        return Pair(name, (pictures["a"], pictures["b"]), pictures.get("gt"))
+
+
+@dataclass(frozen=True, slots=True)
+class ShardData:
+    """Samples of a data set, by key."""
+
+    kind: str
+    title: str
+    folder: str
+    keys: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The samples' keys, in order."""
+        return self.keys
+
+    def load(self, name: str) -> Pair:
+        """One sample, rendered if need be.
+
+        Raises:
+            ShardError: If its shard is damaged.
+        """
+        import mfsynth
+
+        place = self.keys.index(name)
+        sample = next(iter(mfsynth.open(self.folder).read(place, place + 1)))
+        a, b = sample.frames
+        noise = max(frame.noise_sigma for frame in sample.recipe.frames)
+        return Pair(name, (a, b), sample.gt, sample.focus, noise)
+
+
+def read_rgb(path: Path) -> Picture:
+    """A picture file as H x W x 3 uint8 RGB; gray becomes three equal channels.
+
+    Raises:
+        PictureError: If it cannot be read, or has more than 8 bits.
+    """
+    from zoo.pictures import read_picture
+
+    pixels = read_picture(path).pixels
+    if pixels.dtype != np.uint8:
+        raise PictureError(
+            f"{path} has 16 bits a channel", "the metrics are defined on 8 bits: convert it first"
+        )
+    return np.ascontiguousarray(pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, 2), np.uint8)
+
+
+def _open_folder(kind: str, folder: Path) -> FolderData:
+    from zoo.stacks import SUFFIXES
+
+    if not folder.is_dir():
+        raise OptionsError(f"there is no folder {folder}", f"give the folder of the pairs after {kind}:")
+    found: dict[str, dict[str, Path]] = defaultdict(dict)
+    for path in sorted(folder.iterdir()):
+        match = _ROLE.fullmatch(path.stem)
+        if match is None or path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+            continue
+        if kind == "lytro" and not _LYTRO.fullmatch(match["pair"]):
+            continue
+        role = match["role"].lower()
+        if role in found[match["pair"]]:
+            raise OptionsError(
+                f"{path} and {found[match['pair']][role]} are both picture {role.upper()}", "remove one"
+            )
+        found[match["pair"]][role] = path
+    pairs = {name: roles for name, roles in found.items() if {"a", "b"} <= roles.keys()}
+    if not pairs:
+        raise OptionsError(
+            f"{folder} holds no pairs",
+            "name them lytro-01-A.jpg, lytro-01-B.jpg, …"
+            if kind == "lytro"
+            else "name them NAME_A, NAME_B, and NAME_GT",
+        )
+    return FolderData(kind, "Lytro" if kind == "lytro" else folder.resolve().name, pairs)
+
+
+def _open_shards(place: str) -> ShardData:
+    import mfsynth
+    from mfsynth.shards.recipes import recipes
+
+    data = mfsynth.open(place, render=False)
+    keys = []
+    for recipe in recipes(data.folder, data.manifest):
+        if len(recipe.frames) != 2:
+            raise OptionsError(f"{recipe.key} in {place} has {len(recipe.frames)} frames", "pairs are scored")
+        keys.append(recipe.key)
+    if not keys:
+        raise OptionsError(f"{place} holds no samples", "build a data set with some")
+    return ShardData("shards", data.manifest.split, place, tuple(keys))
+
+
+def _size(picture: Picture) -> str:
+    return f"{picture.shape[1]} x {picture.shape[0]}"

@@ -1,0 +1,240 @@
+"""What is scored: networks, classic methods and pictures that others fused, by the texts that name them.
+
+hf-seg            a network: a short name, org/name on the Hub, or a folder
+gff               a classic method: see `zoo.evaluation.baselines`
+hf-reg+near       a network by one of its other rules: near (Eq. 6) or select
+hf-seg+single     a network's single pass, as in the paper, instead of both orders
+hf-seg+denoise    followed by OpenCV's non-local means
+ours=runs/try     any of these under another name
+folder:NAME:DIR   pictures that lie in DIR, by the pairs' names
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from mfsynth.errors import OptionsError
+from mfsynth.hub import digest
+from zoo import registry
+from zoo.errors import PictureError
+from zoo.evaluation import baselines
+from zoo.evaluation.data import Pair, read_rgb
+from zoo.fusion import RULES, Fused
+
+if TYPE_CHECKING:
+    from mfsynth.sample import Picture
+    from zoo.loading import Found
+
+NETWORK, CLASSIC, FOLDER = "network", "classic method", "fused by others"
+_MODIFIERS: dict[str, dict[str, Any]] = {
+    "near": {"rule": "nearest"},
+    "select": {"rule": "select"},
+    "single": {"symmetric": False},
+}
+_DENOISE = "denoise"
+_FUSING = tuple(Path(__file__).parents[1] / name for name in ("fusion.py", "hourglass.py", "siamese.py"))
+_PACKAGES = ("mfsynth", "numpy", "opencv-python-headless", "torch", "pymatting")
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """Something that fuses pairs; can be pickled.
+
+    Attributes:
+        name: As tables call it.
+        kind: A network, a classic method, or pictures that others fused.
+        base: The network's name or folder, the classic method's name, or the folder of the pictures.
+        options: Keywords of `fuse`, for a network.
+        denoise: Whether the fused picture is denoised.
+        device: Where a network runs.
+        identity: Hash of all that its pictures depend on beside the frames; empty for `folder`.
+    """
+
+    name: str
+    kind: str
+    base: str
+    options: tuple[tuple[str, Any], ...] = ()
+    denoise: bool = False
+    device: str = "cpu"
+    identity: str = ""
+
+    @property
+    def fuses(self) -> bool:
+        """Whether it can fuse anything, rather than look up what others fused."""
+        return self.kind != FOLDER
+
+    def fused(self, pair: Pair) -> Fused:
+        """What it makes of a pair.
+
+        Raises:
+            MfsynthError: If it cannot, or the picture that others fused is missing or of another size.
+        """
+        if self.fuses:
+            return self.fuse(pair.frames)
+        picture = _picture_of(Path(self.base), pair.name)
+        if picture.shape != pair.frames[0].shape:
+            raise PictureError(
+                f"{pair.name} in {self.base} is {picture.shape}, its frames {pair.frames[0].shape}"
+            )
+        return Fused(picture, None, None)
+
+    def fuse(self, frames: Sequence[Picture]) -> Fused:
+        """Fuse two frames of its own accord, H x W x 3 uint8 RGB each.
+
+        Raises:
+            MfsynthError: If it cannot.
+        """
+        fused = _opened(self.kind, self.base, self.device)(frames, **dict(self.options))
+        return Fused(denoised(fused.image), fused.decision, fused.confidence) if self.denoise else fused
+
+
+def parse_methods(texts: Sequence[str], device: str = "cpu") -> tuple[Method, ...]:
+    """The methods that texts name, commas between them; opened once, so that errors come before the work.
+
+    Raises:
+        OptionsError: If a text makes no sense, or two methods have one name.
+        MfsynthError: If a network cannot be loaded, or a package is missing.
+    """
+    methods = [_parse(word.strip(), device) for text in texts for word in text.split(",") if word.strip()]
+    names = [method.name for method in methods]
+    for name in names:
+        if names.count(name) > 1:
+            raise OptionsError(f"there are two methods {name}", "write NAME=METHOD to give one another name")
+    if not methods:
+        raise OptionsError("no methods are given", f"known: hf-seg, hf-reg, {', '.join(baselines.names())}")
+    return tuple(methods)
+
+
+def _parse(text: str, device: str) -> Method:
+    if text.startswith("folder:"):
+        name, _, folder = text.removeprefix("folder:").partition(":")
+        if not name or not Path(folder).is_dir():
+            raise OptionsError(f"{text!r} names no folder of pictures", "write folder:NAME:DIR")
+        return Method(name, FOLDER, folder)
+    name, given, spec = text.rpartition("=")
+    base, modifiers = _split(spec)
+    options = {
+        key: value for word in modifiers if word != _DENOISE for key, value in _MODIFIERS[word].items()
+    }
+    kind = CLASSIC if base in baselines.names() else NETWORK
+    if kind == CLASSIC and options:
+        raise OptionsError(f"{base} has no variant +{' +'.join(modifiers)}", "those are a network's")
+    method = Method(
+        name if given else spec, kind, base, tuple(sorted(options.items())), _DENOISE in modifiers, device
+    )
+    _check_rule(method)
+    return replace(method, identity=_identity(method))
+
+
+def _split(spec: str) -> tuple[str, list[str]]:
+    """The method and its modifiers, taken off from the right: dct+cv is a method of its own."""
+    modifiers: list[str] = []
+    while spec not in baselines.names():
+        rest, plus, word = spec.rpartition("+")
+        if not plus or word not in (*_MODIFIERS, _DENOISE):
+            break
+        modifiers.append(word)
+        spec = rest
+    return spec, modifiers
+
+
+def _check_rule(method: Method) -> None:
+    """Open the method, and see that a network has the rule."""
+    opened = _opened(method.kind, method.base, method.device)
+    rule = dict(method.options).get("rule")
+    if rule is not None and rule not in (rules := RULES[opened.__self__.config.task]):  # type: ignore[attr-defined]
+        raise OptionsError(f"{method.base} has no rule {rule}", f"it has {' and '.join(rules)}")
+
+
+@cache
+def _opened(kind: str, base: str, device: str) -> Callable[..., Fused]:
+    """The method's own `fuse`, opened once in each process."""
+    if kind == CLASSIC:
+        return baselines.get(base).fuse
+    from zoo.loading import load
+
+    return load(base, device=device).fuse
+
+
+def _identity(method: Method) -> str:
+    """A hash that changes when the method's pictures may change: its code, weights, options, packages."""
+    own = Path(baselines.__file__).parent.glob("*.py") if method.kind == CLASSIC else ()
+    parts: dict[str, Any] = {
+        "base": method.base,
+        "options": method.options,
+        "denoise": method.denoise,
+        "device": method.device,
+        "code": {path.name: digest(path) for path in sorted((*_FUSING, *own)) if path.exists()},
+        "packages": packages(),
+        "weights": weights(method),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def weights(method: Method) -> dict[str, str]:
+    """SHA-256 of the files of a network, or of a classic method that has one; empty for other methods."""
+    if method.kind == FOLDER or (method.kind == CLASSIC and method.base not in registry.names()):
+        return {}
+    found = _found(method.base)
+    names = ("config.json", "model.safetensors")
+    return {name: digest(found.folder / name) for name in names}
+
+
+@cache
+def _found(base: str) -> Found:
+    from zoo.loading import find
+
+    return find(base)
+
+
+@cache
+def _named(folder: Path) -> dict[str, Path]:
+    return {path.stem.lower(): path for path in sorted(folder.iterdir()) if path.is_file()}
+
+
+def _picture_of(folder: Path, name: str) -> Picture:
+    path = _named(folder).get(name.lower())
+    if path is None:
+        raise PictureError(f"{folder} has no picture of {name}", f"name it {name}.png")
+    return read_rgb(path)
+
+
+def packages() -> dict[str, str]:
+    """Versions of what pictures depend on."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def denoised(picture: Picture) -> Picture:
+    """OpenCV's non-local means with its own window sizes, as strong as the picture's noise asks for.
+
+    The strength is the noise's standard deviation, as J. Immerkær estimates it ("Fast noise variance
+    estimation", Computer Vision and Image Understanding 64 (1996) 300-302).
+    """
+    sigma = noise_of(picture)
+    if sigma == 0:
+        return picture
+    return np.asarray(cv2.fastNlMeansDenoisingColored(picture, None, sigma, sigma), np.uint8)
+
+
+def noise_of(picture: Picture) -> float:
+    """Immerkær's estimate of a picture's noise: a standard deviation in levels; H x W x 3 uint8."""
+    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+    response = cv2.filter2D(picture.astype(np.float32), -1, kernel)[1:-1, 1:-1]
+    return float(np.sqrt(np.pi / 2) / 6 * np.abs(response).mean())

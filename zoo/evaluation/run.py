@@ -1,0 +1,248 @@
+"""Methods over pairs: fused pictures and their scores, kept by the hash of all that they depend on.
+
+    OUT/fused/METHOD/PAIR.png           the fused picture, lossless
+    OUT/fused/METHOD/PAIR.decision.png  its decision map, if there is one
+    OUT/fused/METHOD/PAIR.json          its scores, and the hash; written last, so that a run can be killed
+
+A worker takes one pair at a time and all methods on it, so that what the measures need of the pair is
+computed once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mfsynth import storage
+from mfsynth.codecs import decode_png, encode_png
+from mfsynth.engine import run_jobs
+from mfsynth.errors import MfsynthError, OptionsError, OutputError
+from mfsynth.hub import digest
+from zoo.evaluation import measure, metrics
+from zoo.evaluation.data import Data, Pair
+from zoo.evaluation.methods import Method
+from zoo.evaluation.scores import MEASURES, Row, Scores
+from zoo.fusion import Fused
+
+if TYPE_CHECKING:
+    from mfsynth.sample import Picture
+
+FUSED = "fused"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run gave.
+
+    Attributes:
+        scores: Of the pairs that every method was scored on.
+        digests: SHA-256 of these pairs' pixels, by name.
+        errors: Why pairs were left out, by name.
+        kept: Number of fused pictures that an earlier run had left.
+    """
+
+    scores: Scores
+    digests: dict[str, str]
+    errors: dict[str, str]
+    kept: int
+
+
+def run(
+    methods: tuple[Method, ...],
+    data: Data,
+    out: Path,
+    *,
+    names: tuple[str, ...] = (),
+    swap: bool = True,
+    workers: int = 1,
+    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Outcome:
+    """Score methods over pairs; what an earlier run left in `out` and is still true is not computed again.
+
+    Args:
+        methods: As `parse_methods` gives them.
+        data: As `open_data` gives it.
+        out: Folder to fill; made if need be.
+        names: Which pairs; all if none are named.
+        swap: Whether every pair is fused in the other order, too, to measure commutativity.
+        workers: Processes, each with one thread of its own.
+        say: Told when a worker died.
+        progress: Told of pictures fused and to fuse.
+
+    Raises:
+        OptionsError: If two methods' names differ too little to be folders.
+        OutputError: If the folder cannot be made or written to.
+        BuildError: If a worker died twice on a pair.
+    """
+    names = names or data.names
+    if len({_folder(out, method) for method in methods}) < len(methods):
+        raise OptionsError("two methods would share a folder", "write NAME=METHOD to give one another name")
+    try:
+        for method in methods:
+            _folder(out, method).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make {out}: {error.strerror or error}") from error
+    total = len(names) * len(methods)
+    tasks = (PairTask(name, data, methods, out, swap) for name in names)
+    results = {
+        task.name: result
+        for task, result in run_jobs(
+            score_pair,
+            tasks,
+            workers=min(workers, len(names)),
+            say=say,
+            progress=lambda done: progress(done, total),
+        )
+    }
+    return _outcome(methods, data, names, results)
+
+
+def _outcome(
+    methods: tuple[Method, ...], data: Data, names: tuple[str, ...], results: dict[str, PairResult]
+) -> Outcome:
+    good = [name for name in names if not results[name].error]
+    rows = tuple(row for name in good for row in results[name].rows)
+    noise = tuple(results[name].noise for name in good)
+    scores = Scores(data.title, tuple(good), tuple(method.name for method in methods), rows, noise)
+    return Outcome(
+        scores,
+        {name: results[name].digest for name in good},
+        {name: results[name].error for name in names if results[name].error},
+        sum(results[name].kept for name in good),
+    )
+
+
+def load_fused(out: Path, method: Method, name: str) -> tuple[Picture, NDArray[np.uint8] | None]:
+    """A fused picture and its decision map, if there is one, as a run left them."""
+    decision = _path(out, method, name, ".decision.png")
+    picture: Picture = decode_png(_path(out, method, name, ".png").read_bytes())  # type: ignore[assignment]
+    plane: Any = decode_png(decision.read_bytes()) if decision.exists() else None
+    return picture, plane
+
+
+# --- in the worker ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PairTask:
+    """A pair and what is to be done with it."""
+
+    name: str
+    data: Data
+    methods: tuple[Method, ...]
+    out: Path
+    swap: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PairResult:
+    """What became of a pair: a row for each method, or the reason why there are none."""
+
+    rows: tuple[Row, ...] = ()
+    digest: str = ""
+    noise: float = 0.0
+    kept: int = 0
+    error: str = ""
+
+
+def score_pair(task: PairTask, advance: Callable[[int], None]) -> PairResult:
+    """Fuse and score a pair by all methods; a pair that cannot be read or fused is left out, not fatal."""
+    _one_thread()
+    rows, kept, at_work = [], 0, ""
+    try:
+        pair = task.data.load(task.name)
+        measured, hashed = measure.Measured(pair), pair.digest()
+        for method in task.methods:
+            at_work = f"{method.name}: "
+            key = _key(method, pair, hashed, task.swap)
+            values = _kept_values(task, method, key)
+            kept += values is not None
+            if values is None:
+                values = _fuse_and_score(task, method, measured, key)
+            rows.append(Row(task.name, method.name, values))
+            advance(1)
+    except (MfsynthError, cv2.error, MemoryError) as error:
+        advance(len(task.methods) - len(rows))
+        return PairResult(error=f"{at_work}{error}")
+    return PairResult(tuple(rows), hashed, pair.noise, kept)
+
+
+def _fuse_and_score(task: PairTask, method: Method, measured: measure.Measured, key: str) -> dict[str, float]:
+    pair = measured.pair
+    fused = method.fused(pair)
+    swapped = method.fuse(pair.frames[::-1]).image if task.swap and method.fuses else None
+    values = measured.values(fused, swapped)
+    _keep(task, method, fused, values, key)
+    return values
+
+
+def _keep(task: PairTask, method: Method, fused: Fused, values: dict[str, float], key: str) -> None:
+    """Leave picture, decision map and scores for a later run."""
+    folder = _folder(task.out, method)
+    if method.fuses:
+        storage.put(_path(task.out, method, task.name, ".png"), encode_png(fused.image), folder)
+        decision = _path(task.out, method, task.name, ".decision.png")
+        if fused.decision is not None:
+            storage.put(decision, encode_png(fused.decision), folder)
+        else:
+            decision.unlink(missing_ok=True)
+    numbers = {name: None if math.isnan(value) else value for name, value in values.items()}
+    text = json.dumps({"key": key, "values": numbers}, indent=1)
+    storage.put(_path(task.out, method, task.name, ".json"), text.encode(), folder)
+
+
+def _kept_values(task: PairTask, method: Method, key: str) -> dict[str, float] | None:
+    """Scores of an earlier run, if they are of the same method, pair and measures."""
+    try:
+        kept = json.loads(_path(task.out, method, task.name, ".json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    if not isinstance(kept, dict) or kept.get("key") != key:
+        return None
+    if method.fuses and not _path(task.out, method, task.name, ".png").exists():
+        return None
+    return {name: math.nan if value is None else value for name, value in kept["values"].items()}
+
+
+def _key(method: Method, pair: Pair, hashed: str, swap: bool) -> str:
+    """Hash of all that a picture and its scores depend on."""
+    identity = method.identity
+    if not method.fuses:
+        identity = hashlib.sha256(np.ascontiguousarray(method.fused(pair).image).data).hexdigest()
+    parts = [identity, hashed, str(swap), _measures()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@cache
+def _measures() -> str:
+    """Hash of the code that measures."""
+    files = [Path(measure.__file__), *sorted(Path(metrics.__file__).parent.glob("*.py"))]
+    return " ".join([*map(digest, files), *MEASURES])
+
+
+@cache
+def _one_thread() -> None:
+    """Workers are as many as the cores: more threads would fight, and change how sums are rounded."""
+    import torch
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+def _folder(out: Path, method: Method) -> Path:
+    return out / FUSED / "".join(c if c.isalnum() or c in "-+._" else "_" for c in method.name)
+
+
+def _path(out: Path, method: Method, name: str, suffix: str) -> Path:
+    return _folder(out, method) / f"{name}{suffix}"

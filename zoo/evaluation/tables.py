@@ -1,0 +1,89 @@
+"""Scores as text: a CSV of every value, Markdown tables of means."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+import numpy as np
+
+from zoo.evaluation.paper import Printed
+from zoo.evaluation.scores import MEASURES, Scores
+
+
+def csv_of(scores: Scores) -> str:
+    """Every value in full precision, a line for each image and method; empty where it is not defined."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    noise = dict(zip(scores.images, scores.noise, strict=True)) if any(scores.noise) else {}
+    writer.writerow(["image", "method", *(["noise"] if noise else []), *scores.measures])
+    for row in scores.rows:
+        values = [row.values.get(name, np.nan) for name in scores.measures]
+        known = [repr(noise[row.image])] if noise else []
+        writer.writerow(
+            [row.image, row.method, *known, *("" if np.isnan(v) else repr(float(v)) for v in values)]
+        )
+    return text.getvalue()
+
+
+def mean_and_deviation(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
+    """Mean and sample standard deviation of the values that are defined; NaN where there are too few."""
+    defined = np.asarray(values, np.float64)
+    defined = defined[~np.isnan(defined)]
+    mean = float(defined.mean()) if defined.size else np.nan
+    return mean, float(defined.std(ddof=1)) if defined.size > 1 else np.nan
+
+
+def markdown_of(scores: Scores, paper: Printed) -> str:
+    """Mean ± sample standard deviation, measures down and methods across, the best in bold.
+
+    Under a measure stand the paper's values, where it has some. A mean that leaves images out, since the
+    measure is not defined for them, says over how many it was taken.
+    """
+    lines = [_line(["", *scores.methods]), _line(["---"] * (len(scores.methods) + 1))]
+    for name in scores.measures:
+        lines.append(_line([MEASURES[name].label, *_cells(scores, name)]))
+        printed = [_printed(paper, method, name) for method in scores.methods]
+        if any(printed):
+            lines.append(_line(["*paper*", *printed]))
+    return "\n".join(lines) + "\n"
+
+
+def best(scores: Scores, measure: str) -> str | None:
+    """The method with the best mean of a measure; None if there is none, or all are equal."""
+    means = {method: _mean(scores, measure, method) for method in scores.methods}
+    defined = {method: mean for method, mean in means.items() if not np.isnan(mean)}
+    if len(set(defined.values())) < 2:
+        return None
+    return (max if MEASURES[measure].rising else min)(defined, key=lambda method: defined[method])
+
+
+def _cells(scores: Scores, measure: str) -> list[str]:
+    first = best(scores, measure)
+    cells = []
+    for method in scores.methods:
+        values = scores.table(measure, [method])[:, 0]
+        mean, deviation = mean_and_deviation(values)
+        if np.isnan(mean):
+            cells.append("–")
+            continue
+        form = MEASURES[measure].form
+        text = form.format(mean) + ("" if np.isnan(deviation) else f" ± {form.format(deviation)}")
+        count = int((~np.isnan(values)).sum())
+        text += f" ({count} of {len(values)})" if count < len(values) else ""
+        cells.append(f"**{text}**" if method == first else text)
+    return cells
+
+
+def _mean(scores: Scores, measure: str, method: str) -> float:
+    return mean_and_deviation(scores.table(measure, [method])[:, 0])[0]
+
+
+def _printed(paper: Printed, method: str, measure: str) -> str:
+    values = paper.get(method, {}).get(measure)
+    return f"*{values[0]:.4f} ± {values[1]:.4f}*" if values else ""
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

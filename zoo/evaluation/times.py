@@ -1,0 +1,116 @@
+"""How long methods take for a pair, all on the same pictures in one run (the paper's Table III)."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from zoo.evaluation.paper import seconds as printed
+
+if TYPE_CHECKING:
+    from mfsynth.sample import Picture
+    from zoo.evaluation.data import Pair
+    from zoo.evaluation.methods import Method
+
+SIDES = (520, 260, 130)
+"""Sides of the square pictures, in pixels: Table III's."""
+_CALLS = (5, 50)
+_ENOUGH = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """How long a method takes.
+
+    Args:
+        method: Its name.
+        side: Of the square pictures, in pixels.
+        seconds: Median of the calls, for one pair.
+        calls: How many, after one that does not count.
+    """
+
+    method: str
+    side: int
+    seconds: float
+    calls: int
+
+
+def time_methods(
+    methods: Sequence[Method],
+    pairs: Sequence[Pair],
+    *,
+    threads: int,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> list[Time]:
+    """Time methods in this process, one after the other, on squares made of the pairs in turn.
+
+    A network's result is an array, so a call ends when a GPU has done its part. Of each method there are 5 to
+    50 calls, no more once three seconds are spent.
+
+    Args:
+        methods: Those that fuse; others have no time.
+        pairs: One or more.
+        threads: Of torch and OpenCV.
+        progress: Told of times taken and to take.
+    """
+    import torch
+
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+    chosen = [method for method in methods if method.fuses]
+    times = []
+    for side in SIDES:
+        squares = [tuple(square(frame, side) for frame in pair.frames) for pair in pairs]
+        for method in chosen:
+            times.append(_time(method, squares, side))
+            progress(len(times), len(SIDES) * len(chosen))
+    return times
+
+
+def square(picture: Picture, side: int) -> Picture:
+    """The middle of a picture, H x W x 3 uint8, as a square of a side."""
+    height, width = picture.shape[:2]
+    least = min(height, width)
+    top, left = (height - least) // 2, (width - least) // 2
+    middle = picture[top : top + least, left : left + least]
+    if least == side:
+        return np.ascontiguousarray(middle)
+    how = cv2.INTER_AREA if side < least else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(middle, (side, side), interpolation=how), np.uint8)
+
+
+def markdown_of(times: Sequence[Time]) -> str:
+    """Milliseconds, methods down and sides across; the paper's seconds beside, where it has some."""
+    sides = sorted({each.side for each in times}, reverse=True)
+    taken = {(each.method, each.side): each.seconds for each in times}
+    heads = ["", *(f"{side}², ms" for side in sides), *(f"*paper, {side}², ms*" for side in sides)]
+    lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
+    for method in dict.fromkeys(each.method for each in times):
+        ours = [f"{taken[method, side] * 1e3:.1f}" for side in sides]
+        paper = [
+            f"*{value * 1e3:.1f}*" if (value := printed().get(method, {}).get(side)) else "" for side in sides
+        ]
+        lines.append(f"| {' | '.join([method, *ours, *paper])} |")
+    return "\n".join(lines) + "\n"
+
+
+def csv_of(times: Sequence[Time]) -> str:
+    """A line for each method and side."""
+    lines = [f"{each.method},{each.side},{each.seconds!r},{each.calls}" for each in times]
+    return "\n".join(["method,side,seconds,calls", *lines]) + "\n"
+
+
+def _time(method: Method, squares: Sequence[tuple[Picture, ...]], side: int) -> Time:
+    method.fuse(squares[0])
+    spent: list[float] = []
+    while len(spent) < _CALLS[0] or (len(spent) < _CALLS[1] and sum(spent) < _ENOUGH):
+        started = time.perf_counter()
+        method.fuse(squares[len(spent) % len(squares)])
+        spent.append(time.perf_counter() - started)
+    return Time(method.name, side, statistics.median(spent), len(spent))
