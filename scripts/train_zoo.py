@@ -20,8 +20,20 @@ from zoo.folder import FILES, copy_folder, load_folder
 from zoo.registry import REGISTRY, SHIPPED, entry
 
 SPLITS = ("train2017", "extra", "bsds")
-STEPS = {"hf-seg": 5000, "hf-reg": 3500, "noisy-hf-reg": 3500}
+STEPS = {"hf-seg": 5000, "hf-reg": 3500, "noisy-hf-reg": 3500, "cnn": 8500}
 """More than half an hour each, on one core."""
+KINDS = {"cnn": "hf-seg"}
+"""What `mfsynth train` calls a network that it knows by another name than the registry."""
+SETTINGS = {
+    "cnn": (
+        "model.architecture=siamese",
+        "model.width=64",
+        "model.depth=1",
+        "model.upsampling=bilinear",
+        "crop=64",
+    )
+}
+"""What a network has beside its preset."""
 
 
 @click.group()
@@ -36,8 +48,10 @@ def main() -> None:
 def train(name: str, coco: Path, out: Path | None) -> None:
     """Run `mfsynth train` as it was run for the weights that the package ships."""
     data = [f"--data=coco:{coco}:{split}" for split in SPLITS]
+    own = [f"--set={setting}" for setting in SETTINGS.get(name, ())]
     fixed = [f"--steps={STEPS[name]}", "--set=validate_every=250", f"--out={out or Path('runs', name)}"]
-    subprocess.run([sys.executable, "-m", "mfsynth.cli", "train", name, *data, *fixed], check=True)
+    kind = KINDS.get(name, name)
+    subprocess.run([sys.executable, "-m", "mfsynth.cli", "train", kind, *data, *own, *fixed], check=True)
 
 
 @main.command()

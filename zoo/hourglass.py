@@ -1,4 +1,5 @@
-"""The networks: the paper's multi-source U-Net, and `odd`, commutative by construction, behind one interface.
+"""The networks behind one interface: the paper's multi-source U-Net, `odd`, commutative by construction, and
+`siamese`, the classic one (`zoo.siamese`).
 
 A network takes two frames, N x 3 x H x W float in [0, 1], RGB, and returns
 
@@ -23,6 +24,7 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
 from zoo.errors import ConfigError, NewerConfigError
+from zoo.siamese import REACH, Siamese
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from zoo.fusion import Burst, Fused, Rule
 
 Task = Literal["seg", "reg"]
-Architecture = Literal["unet", "odd"]
+Architecture = Literal["unet", "odd", "siamese"]
 Padding = Literal["same", "valid"]
 Upsampling = Literal["transposed", "bilinear"]
 
@@ -48,7 +50,7 @@ class Config:
 
     Args:
         task: `seg` (which frame is sharp) or `reg` (the picture itself).
-        architecture: `unet` (the paper's) or `odd`.
+        architecture: `unet` (the paper's), `odd`, or `siamese` (seg alone, with depth 1).
         width: Channels at full resolution; each level below has twice as many.
         depth: Number of times that the resolution is halved.
         out_channels: seg: 2 scores as in the paper, or 1 logit; reg: 3. 0 takes the architecture's own.
@@ -72,16 +74,17 @@ class Config:
 
     def __post_init__(self) -> None:
         if not self.out_channels:
-            own = 3 if self.task == "reg" else 1 if self.architecture == "odd" else 2
+            own = 3 if self.task == "reg" else 1 if self.commutative else 2
             object.__setattr__(self, "out_channels", own)
+        siamese = self.architecture == "siamese"
         allowed: dict[str, Sequence[object]] = {
-            "task": ("seg", "reg"),
-            "architecture": ("unet", "odd"),
+            "task": ("seg",) if siamese else ("seg", "reg"),
+            "architecture": ("unet", "odd", "siamese"),
             "width": range(1, 1025),
-            "depth": range(1, 9),
-            "out_channels": (3,) if self.task == "reg" else (1,) if self.architecture == "odd" else (1, 2),
-            "padding": ("same",) if self.architecture == "odd" else ("same", "valid"),
-            "upsampling": ("transposed", "bilinear"),
+            "depth": (1,) if siamese else range(1, 9),
+            "out_channels": (3,) if self.task == "reg" else (1,) if self.commutative else (1, 2),
+            "padding": ("same",) if self.commutative else ("same", "valid"),
+            "upsampling": ("bilinear",) if siamese else ("transposed", "bilinear"),
             "residual": (False, True) if (self.task, self.architecture) == ("reg", "unet") else (False,),
         }
         for name, values in allowed.items():
@@ -92,6 +95,11 @@ class Config:
                 )
 
     @property
+    def commutative(self) -> bool:
+        """Whether a swap of the frames negates a logit and leaves a picture by construction, in one pass."""
+        return self.architecture in ("odd", "siamese")
+
+    @property
     def stride(self) -> int:
         """Pixels that become one at the bottom; results do not change when a picture moves by this many."""
         return 1 << self.depth
@@ -99,6 +107,8 @@ class Config:
     @property
     def reach(self) -> int:
         """How far away, in pixels, a value of the input can be and still change a value of the output."""
+        if self.architecture == "siamese":
+            return REACH
         return _reach(self.depth, 1 if self.architecture == "odd" else 2, self.upsampling == "bilinear")
 
     def to_json(self) -> dict[str, Any]:
@@ -163,7 +173,8 @@ class Hourglass(nn.Module, PyTorchModelHubMixin, library_name="mfsynth", tags=["
         super().__init__()
         self.config = config
         self.documents: dict[str, bytes] = {}
-        self.body: nn.Module = Odd(config) if config.architecture == "odd" else UNet(config)
+        bodies = {"unet": UNet, "odd": Odd, "siamese": Siamese}
+        self.body: nn.Module = bodies[config.architecture](config)
         for layer in self.modules():
             if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
                 nn.init.xavier_normal_(layer.weight)
@@ -185,9 +196,9 @@ class Hourglass(nn.Module, PyTorchModelHubMixin, library_name="mfsynth", tags=["
     def symmetric(self, a: Tensor, b: Tensor) -> Tensor:
         """Both orders, antisymmetrised: a swap negates a logit and leaves a picture, bit for bit.
 
-        `odd` needs one pass for it.
+        Networks that are commutative by construction need one pass for it.
         """
-        if self.config.architecture == "odd":
+        if self.config.commutative:
             return self(a, b)  # type: ignore[no-any-return]
         if self.config.task == "seg":
             return (self(a, b) - self(b, a)) / 2  # type: ignore[no-any-return]

@@ -13,6 +13,7 @@ CONFIGS = {
     "seg": Config(task="seg", width=4, depth=2),
     "seg-valid": Config(task="seg", width=4, depth=2, padding="valid"),
     "seg-odd": Config(task="seg", architecture="odd", width=4, depth=2),
+    "seg-siamese": Config(task="seg", architecture="siamese", width=4, depth=1, upsampling="bilinear"),
     "reg": Config(task="reg", width=4, depth=2, residual=True),
     "reg-odd": Config(task="reg", architecture="odd", width=4, depth=2),
 }

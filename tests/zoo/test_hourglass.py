@@ -11,6 +11,7 @@ from torch import nn
 from zoo.errors import ConfigError
 from zoo.hourglass import Config, Hourglass, mirror, valid_margins
 
+SIAMESE = Config(task="seg", architecture="siamese", width=4, depth=1, upsampling="bilinear")
 CONFIGS = {
     "seg": Config(task="seg", width=4, depth=3),
     "seg-logit": Config(task="seg", width=4, depth=2, out_channels=1),
@@ -20,6 +21,7 @@ CONFIGS = {
     "reg-valid": Config(task="reg", width=4, depth=2, padding="valid", residual=True),
     "seg-odd": Config(task="seg", architecture="odd", width=4, depth=3),
     "reg-odd": Config(task="reg", architecture="odd", width=4, depth=2, upsampling="bilinear"),
+    "siamese": SIAMESE,
 }
 
 

@@ -34,8 +34,8 @@ class TrainOptions:
         steps: Optimizer steps; 0 takes `epochs`.
         epochs: Passes over the data, where `steps` is 0.
         pairs: Pairs in a minibatch, per process.
-        reversals: Follow each pair by its reversal in the same minibatch. `odd` networks learn the same
-            without.
+        reversals: Follow each pair by its reversal in the same minibatch. Networks that are commutative by
+            construction learn the same without.
         accumulate: Minibatches per optimizer step.
         clip: Largest norm of the gradient; 0 is off.
         crop: Side of the square crops, in pixels.
@@ -114,8 +114,8 @@ class TrainOptions:
 
     @property
     def both_orders(self) -> bool:
-        """Whether reversals are computed: `odd` networks have the same gradient from either order."""
-        return self.reversals and self.model.architecture != "odd"
+        """Whether reversals are computed: commutative networks have the same gradient from either order."""
+        return self.reversals and not self.model.commutative
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
