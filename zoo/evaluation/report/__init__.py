@@ -1,0 +1,1 @@
+"""What an evaluation's scores look like: ranks and their tests, figures, a contact sheet, a page."""
