@@ -24,8 +24,8 @@ LICENSES_HELP = """Keep only images under these COCO licences, by id, such as 4,
 8 US government work. All but 3 and 6 allow derivatives, such as blurred frames;
 4, 5, 7 and 8 allow commercial use, too."""
 
-ZOO_COMMANDS = ("train", "fuse", "zoo")
-RESUMED = ("build", "download", "publish", "zoo")
+ZOO_COMMANDS = ("train", "fuse", "evaluate", "zoo")
+RESUMED = ("build", "download", "publish", "evaluate", "zoo")
 """Commands that go on where they were interrupted."""
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)

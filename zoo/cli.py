@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mfsynth.console import bar, say_unless
+from mfsynth.console import bar, print_report, say_unless
 from mfsynth.errors import MfsynthError, MissingExtraError, OptionsError
 
 if TYPE_CHECKING:
@@ -271,6 +271,90 @@ class loss_bar:  # noqa: N801 - used as a context, like mfsynth.cli's bar
         self.line.close()
 
 
+# --- evaluate -----------------------------------------------------------------------------------------
+
+
+@click.command(
+    epilog="""\b
+Methods, commas between them:
+  hf-seg, runs/try, org/name     networks; +near or +select: another rule; +single: one order of the frames
+  gff, dct, dct+cv, im, cnn, pyramid, average, dummy-a, dummy-b
+  hf-seg+denoise                 followed by OpenCV's non-local means
+  folder:NAME:DIR                pictures that others fused, by the pairs' names
+  ours=runs/try+near             any of these under another name
+\b
+Data:
+  lytro:DIR   the Lytro set      shards:DIR   what `mfsynth build` made
+  pairs:DIR   NAME_A, NAME_B and, where it is known, NAME_GT
+\b
+Examples:
+  mfsynth evaluate --methods hf-seg,hf-reg+near,gff --data lytro:../lytro --out results/lytro
+  mfsynth evaluate --methods hf-seg,folder:theirs:DIR --data shards:val2017 --times --out results/coco""",
+)
+@click.option("--methods", multiple=True, required=True, metavar="METHOD,…", help="What to score; see below.")
+@click.option("--data", required=True, metavar="KIND:DIR", help="Pairs to score on; see below.")
+@click.option("--out", type=FOLDER, required=True, help="Folder to fill; a second run goes on from there.")
+@click.option("--limit", type=click.IntRange(min=1), help="Take the first pairs alone.")
+@click.option("--no-swap", is_flag=True, help="Do not measure commutativity: half the time.")
+@click.option("--times", is_flag=True, help="Also time every method at 520², 260² and 130².")
+@click.option("--shown", type=click.IntRange(1, 20), default=20, show_default=True,
+              help="Pairs on the page and the contact sheet.")  # fmt: skip
+@click.option("--against", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="JSON to rank among: {method: {measure: [a value for each pair]}}.")  # fmt: skip
+@click.option("--device", default="cpu", show_default=True, help="Of networks: cpu, cuda, mps, or auto.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+@click.option("--quiet", is_flag=True, help="No progress, no last lines.")
+@click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+def evaluate(methods: tuple[str, ...], data: str, out: Path, **given: Any) -> None:
+    """Score fusion methods over pairs: tables, rank tests, figures, times, and a page to look at."""
+    need("evaluate", "torch", "matplotlib", "PIL", "scikit_posthocs")
+    from mfsynth.console import stage_bars
+    from mfsynth.engine import usable_cores
+    from zoo.evaluation.evaluate import EvaluateOptions
+    from zoo.evaluation.evaluate import evaluate as run_evaluation
+
+    quiet = given["quiet"] or given["as_json"]
+    options = EvaluateOptions(
+        methods=methods,
+        data=data,
+        limit=given["limit"] or 0,
+        swap=not given["no_swap"],
+        workers=given["workers"] or usable_cores(),
+        command=evaluate_command(methods, data, given),
+        **{name: given[name] for name in ("times", "shown", "against", "device")},
+    )
+    with stage_bars(quiet) as progress:
+        report = run_evaluation(options, out, say=say_unless(quiet), progress=progress)
+    print_report(report.to_json(), report.lines(out), given)
+    for name, text in report.errors.items():
+        click.echo(f"mfsynth: {name}: {text}", err=True)
+    if report.errors:
+        sys.exit(1)
+
+
+def evaluate_command(methods: Sequence[str], data: str, given: dict[str, Any]) -> str:
+    """The command as others would give it: without folders of this machine."""
+    kind, _, place = data.partition(":")
+    words = [f"mfsynth evaluate --methods {','.join(map(without_folders, methods))}"]
+    words.append(f"--data {kind}:{Path(place).name}")
+    words += [f"--{name} {given[name]}" for name in ("limit",) if given[name]]
+    words += [f"--{name.replace('_', '-')}" for name in ("no_swap", "times") if given[name]]
+    if given["against"]:
+        words.append(f"--against {given['against'].name}")
+    return " ".join([*words, f"--out {kind}"])
+
+
+def without_folders(methods: str) -> str:
+    """Methods' texts with the last name of every folder alone."""
+    words = []
+    for text in methods.split(","):
+        head, colon, folder = text.rpartition(":") if text.startswith("folder:") else ("", "", text)
+        name, equals, base = folder.rpartition("=")
+        short = Path(base).name if Path(base).is_dir() else base
+        words.append(f"{head}{colon}{name}{equals}{short}")
+    return ",".join(words)
+
+
 # --- zoo ----------------------------------------------------------------------------------------------
 
 
@@ -393,4 +477,4 @@ def push(network: str, repo: str, quiet: bool, as_json: bool, **given: Any) -> N
         click.echo("\n".join(report.lines()))
 
 
-COMMANDS: Sequence[click.Command] = (fuse, train, zoo)
+COMMANDS: Sequence[click.Command] = (fuse, train, evaluate, zoo)

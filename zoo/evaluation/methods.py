@@ -119,7 +119,7 @@ def parse_methods(texts: Sequence[str], device: str = "cpu") -> tuple[Method, ..
 def _parse(text: str, device: str) -> Method:
     if text.startswith("folder:"):
         name, _, folder = text.removeprefix("folder:").partition(":")
-        if not name or not Path(folder).is_dir():
+        if not name or not folder or not Path(folder).is_dir():
             raise OptionsError(f"{text!r} names no folder of pictures", "write folder:NAME:DIR")
         return Method(name, FOLDER, folder)
     name, given, spec = text.rpartition("=")

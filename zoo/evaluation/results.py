@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 import msgspec
 
 from zoo.errors import ZooError
+from zoo.evaluation.scores import MEASURES, QUALITY
 
 RESULTS_FORMAT = 1
 
@@ -74,8 +75,14 @@ METRICS: dict[str, tuple[str, str]] = {
     "psnr": ("PSNR of the fused picture, dB", "{:.2f}"),
     "ssim": ("SSIM of the fused picture", "{:.4f}"),
     "accuracy": ("accuracy of the decision map", "{:.4f}"),
+    "psnr_band": ("PSNR within 5 pixels of the focus map's edges, dB", "{:.2f}"),
+    "ssim_band": ("SSIM within 5 pixels of the focus map's edges", "{:.4f}"),
+    "accuracy_band": ("accuracy of the decision map within 5 pixels of its edges", "{:.4f}"),
     "commutativity": ("mean squared difference of both orders", "{:.1e}"),
+    "swap_mean": ("mean squared difference of both orders", "{:.1e}"),
+    "swap_max": ("largest squared difference of both orders", "{:.1e}"),
     "loss": ("loss", "{:.4f}"),
+    **{name: (MEASURES[name].label, MEASURES[name].form) for name in QUALITY},
 }
 """Names for people, and how values are written."""
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from zoo.evaluation.paper import Printed
+from zoo.evaluation.report.ranks import Ranks, Test, Untested
 from zoo.evaluation.scores import MEASURES, Scores
 
 
@@ -41,12 +43,12 @@ def markdown_of(scores: Scores, paper: Printed) -> str:
     Under a measure stand the paper's values, where it has some. A mean that leaves images out, since the
     measure is not defined for them, says over how many it was taken.
     """
-    lines = [_line(["", *scores.methods]), _line(["---"] * (len(scores.methods) + 1))]
+    lines = [line(["", *scores.methods]), line(["---"] * (len(scores.methods) + 1))]
     for name in scores.measures:
-        lines.append(_line([MEASURES[name].label, *_cells(scores, name)]))
+        lines.append(line([MEASURES[name].label, *_cells(scores, name)]))
         printed = [_printed(paper, method, name) for method in scores.methods]
         if any(printed):
-            lines.append(_line(["*paper*", *printed]))
+            lines.append(line(["*paper*", *printed]))
     return "\n".join(lines) + "\n"
 
 
@@ -57,6 +59,32 @@ def best(scores: Scores, measure: str) -> str | None:
     if len(set(defined.values())) < 2:
         return None
     return (max if MEASURES[measure].rising else min)(defined, key=lambda method: defined[method])
+
+
+def ranks_of(ranks: Ranks) -> str:
+    """Mean ranks, methods down and measures across, from the best; below it whether they differ at all."""
+    tested = {name: test for name, test in ranks.tests.items() if isinstance(test, Test)}
+    columns: dict[str, Any] = {} if ranks.by_means is None else {"of means": ranks.by_means}
+    if isinstance(ranks.together, Test):
+        columns["all seven"] = ranks.together.ranks
+    columns |= {MEASURES[name].label: test.ranks for name, test in tested.items()}
+    if not columns:
+        return "Too few methods or pairs to rank.\n"
+    order = np.argsort(next(iter(columns.values())), kind="stable")
+    lines = [line(["mean rank", *columns]), line(["---"] * (len(columns) + 1))]
+    for place in order:
+        lines.append(line([ranks.methods[place], *(f"{column[place]:.2f}" for column in columns.values())]))
+    tests = {"all seven": ranks.together, **{MEASURES[name].label: test for name, test in tested.items()}}
+    probabilities = [_probability(tests.get(name)) for name in columns]
+    differences = [
+        f"{test.difference:.2f}" if isinstance(test := tests.get(name), Test) else "" for name in columns
+    ]
+    lines += [line(["*Friedman p*", *probabilities]), line(["*critical difference*", *differences])]
+    return "\n".join(lines) + "\n"
+
+
+def _probability(test: Test | Untested | None) -> str:
+    return f"{test.p_value:.1e}" if isinstance(test, Test) else ""
 
 
 def _cells(scores: Scores, measure: str) -> list[str]:
@@ -85,5 +113,6 @@ def _printed(paper: Printed, method: str, measure: str) -> str:
     return f"*{values[0]:.4f} ± {values[1]:.4f}*" if values else ""
 
 
-def _line(cells: Sequence[str]) -> str:
+def line(cells: Sequence[str]) -> str:
+    """A row of a Markdown table."""
     return f"| {' | '.join(cells)} |"

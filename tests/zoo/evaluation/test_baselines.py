@@ -1,5 +1,6 @@
-"""The classic methods: what they must give by construction, and what GFF's authors published."""
+"""The classic methods: what they must give by construction, and what the authors of two published."""
 
+import itertools
 import sys
 
 import cv2
@@ -13,7 +14,7 @@ from zoo.evaluation import baselines
 from zoo.evaluation.metrics import psnr
 
 NAMES = baselines.names()
-DECIDING = ("dct", "dct+cv", "im")
+DECIDING = ("cnn", "dct", "dct+cv", "im")
 FUSING = (*DECIDING, "gff", "pyramid")
 
 
@@ -41,6 +42,17 @@ def stripes(truth, frames=2):
 def as_dtype(picture, dtype):
     factor = {"uint8": 1, "uint16": 257, "float32": np.float32(1 / 255)}[dtype]
     return (picture * np.asarray(factor, dtype)).astype(dtype)
+
+
+def lytro(number, method):
+    """A pair of Lytro, and what a method's authors made of it."""
+    if not (SHARED / "golden" / f"lytro_{method}").is_dir():
+        pytest.skip("the published pictures are not beside this checkout")
+    names = [f"lytro/lytro-{number:02}-{letter}.jpg" for letter in "AB"]
+    return [
+        cv2.cvtColor(cv2.imread(str(SHARED / name)), cv2.COLOR_BGR2RGB)
+        for name in (*names, f"golden/lytro_{method}/lytro-{number:02}.png")
+    ]
 
 
 @pytest.fixture(params=[3, 1], ids=["colour", "gray"])
@@ -200,17 +212,60 @@ def test_consistency_verification_overrules_lone_blocks():
     np.testing.assert_array_equal(fuse("dct+cv", *frames).decision[::8, ::8], clean)
 
 
+# --- CNN -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_cnn_gives_the_same_bits_in_every_order(count, truth):
+    frames, _ = stripes(truth, count)
+    fused = fuse("cnn", *frames)
+    for order in itertools.permutations(range(count)):
+        other = fuse("cnn", *[frames[number] for number in order])
+        np.testing.assert_array_equal(other.image, fused.image)
+        np.testing.assert_array_equal(np.array(order)[other.decision], fused.decision)
+        np.testing.assert_array_equal(other.confidence, fused.confidence)
+
+
+def test_cnn_takes_the_frame_that_is_sharp_everywhere(truth):
+    blurred = cv2.GaussianBlur(truth, None, 3)
+    fused = fuse("cnn", blurred, truth)
+    np.testing.assert_array_equal(fused.image, truth)
+    assert (fused.decision == 1).all()
+    assert (fused.confidence == 1).all()
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_cnn_gives_small_regions_of_either_frame_to_the_other(number):
+    truth = texture(256, 256)
+    blurred = cv2.GaussianBlur(truth, None, 3)
+    island = np.zeros((256, 256, 1), bool)
+    island[100:124, 60:84] = True  # 0.9% of the picture
+    frames = [np.where(island, blurred, truth), np.where(island, truth, blurred)]
+    frames = frames[::-1] if number else frames
+    kept = baselines.Cnn(smallest=0).fuse(frames)
+    assert (kept.decision != number)[105:119, 65:79].all()
+    assert (fuse("cnn", *frames).decision == number).all()
+
+
+def test_cnns_windows_do_not_show(monkeypatch):
+    frames, _ = stripes(texture(99, 141))
+    whole = fuse("cnn", *frames)
+    monkeypatch.setattr("zoo.evaluation.baselines.cnn._WINDOW", 13)
+    np.testing.assert_array_equal(fuse("cnn", *frames).decision, whole.decision)
+
+
+@pytest.mark.parametrize("number", [9, 16])
+def test_cnn_comes_near_to_its_authors_pictures(number):
+    """They trained other weights on other pairs."""
+    *frames, published = lytro(number, "cnn")
+    assert psnr(published, fuse("cnn", *frames).image) > 50
+
+
 # --- GFF -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [1, 9, 16])
 def test_gff_is_its_authors(number):
     """Their pictures, of which floating point may tip a few pixels."""
-    if not (SHARED / "golden" / "lytro_gff").is_dir():
-        pytest.skip("the published pictures are not beside this checkout")
-    names = [f"lytro/lytro-{number:02}-{letter}.jpg" for letter in "AB"]
-    *frames, published = (
-        cv2.cvtColor(cv2.imread(str(SHARED / name)), cv2.COLOR_BGR2RGB)
-        for name in (*names, f"golden/lytro_gff/lytro-{number:02}.png")
-    )
+    *frames, published = lytro(number, "gff")
     assert psnr(published, fuse("gff", *frames).image) > 85

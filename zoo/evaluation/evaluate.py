@@ -1,0 +1,327 @@
+"""`mfsynth evaluate`: methods over pairs, and a folder of all that can be said of them.
+
+OUT/scores.csv        every value            OUT/index.html   all of it, to look at
+OUT/table.md          means ± deviations     OUT/sheet.webp   pictures, decision maps, errors
+OUT/ranks.md, .png    who is better, surely  OUT/boxes.png    the paper's Fig. 10
+OUT/times.md, .csv    Table III              OUT/noise.csv, .png   where frames differ in noise
+OUT/standing.md       among published ones   OUT/evaluation/  what networks' cards quote
+OUT/manifest.json     what it was made from  OUT/fused/       the pictures, kept for the next run
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mfsynth.look.output import need_matplotlib, write
+from zoo import registry
+from zoo.errors import ZooError
+from zoo.evaluation import noise, standing, tables, times
+from zoo.evaluation.data import open_data
+from zoo.evaluation.methods import NETWORK, packages, parse_methods, weights
+from zoo.evaluation.paper import printed
+from zoo.evaluation.report import figures
+from zoo.evaluation.report.page import write_page
+from zoo.evaluation.report.ranks import Test, rank
+from zoo.evaluation.report.sheet import write_sheet
+from zoo.evaluation.results import Result, results
+from zoo.evaluation.run import Outcome, load_fused, run
+from zoo.evaluation.scores import MEASURES, Exhibit, Scores
+
+if TYPE_CHECKING:
+    from zoo.evaluation.data import Data
+    from zoo.evaluation.methods import Method
+    from zoo.evaluation.report.ranks import Ranks
+
+MANIFEST = "manifest.json"
+_TIMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateOptions:
+    """What is evaluated, and how.
+
+    Args:
+        methods: Texts that name them; see `zoo.evaluation.methods`.
+        data: Text that names the pairs; see `zoo.evaluation.data`.
+        limit: Take the first pairs alone; 0 takes all.
+        swap: Whether to measure commutativity, which fuses every pair twice.
+        times: Whether to take times at the end.
+        shown: How many pairs the page and the sheet show, evenly chosen.
+        against: A file of published values to rank among.
+        device: Where networks run.
+        workers: Processes.
+        command: What began it, kept with the results.
+    """
+
+    methods: tuple[str, ...]
+    data: str
+    limit: int = 0
+    swap: bool = True
+    times: bool = False
+    shown: int = 20
+    against: Path | None = None
+    device: str = "cpu"
+    workers: int = 1
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateReport:
+    """What an evaluation did.
+
+    Attributes:
+        scores: All values.
+        errors: Why pairs were left out, by name.
+        kept: Fused pictures that an earlier run had left.
+        seconds: It took.
+        table: Means, as Markdown.
+        files: Written, by name, in the output folder.
+    """
+
+    scores: Scores
+    errors: dict[str, str]
+    kept: int
+    seconds: float
+    table: str
+    files: tuple[str, ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        means = {
+            method: {
+                name: tables.mean_and_deviation(self.scores.table(name, [method])[:, 0])[0]
+                for name in self.scores.measures
+            }
+            for method in self.scores.methods
+        }
+        return {
+            "images": len(self.scores.images),
+            "means": means,
+            "errors": self.errors,
+            "kept": self.kept,
+            "seconds": self.seconds,
+            "files": list(self.files),
+        }
+
+    def lines(self, out: Path) -> list[str]:
+        """As lines for people."""
+        count = len(self.scores.images) * len(self.scores.methods)
+        minutes = f"{self.seconds / 60:.1f} minutes"
+        told = f"{count} pictures scored in {minutes}, {self.kept} of them kept from before"
+        return [self.table, f"{told}; see {out / 'index.html'}"]
+
+
+def evaluate(
+    options: EvaluateOptions,
+    out: Path,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
+) -> EvaluateReport:
+    """Evaluate methods, and write all that the module's head lists.
+
+    Args:
+        options: What, and how.
+        out: Folder to fill; what an earlier run left there and is still true is not computed again.
+        say: Told what happens beside.
+        progress: Told of a stage's name, of things done and to do.
+
+    Raises:
+        OptionsError: If methods or data make no sense.
+        ZooError: If a network cannot be loaded, or no pair could be scored.
+        MissingExtraError: If a package is missing.
+        OutputError: If the folder holds something else, or cannot be written to.
+    """
+    need_matplotlib()
+    started = time.monotonic()
+    data = open_data(options.data)
+    methods = parse_methods(options.methods, options.device)
+    names = data.names[: options.limit or None]
+    published = standing.read_published(options.against, len(names)) if options.against else {}
+    outcome = run(
+        methods,
+        data,
+        out,
+        names=names,
+        swap=options.swap,
+        workers=options.workers,
+        say=say,
+        progress=lambda done, total: progress("fusing", done, total),
+    )
+    if not outcome.scores.images:
+        raise ZooError(
+            f"no pair could be scored; {next(iter(outcome.errors.values()))}", "see the others with --json"
+        )
+    report = _Report(options, data, methods, outcome, out, say, progress)
+    report.write_scores()
+    if published:
+        report.write_standing(published)
+    if options.times:
+        report.write_times()
+    report.write_noise()
+    report.write_pictures()
+    report.write_manifest(time.monotonic() - started)
+    table = (out / "table.md").read_text("utf-8")
+    seconds = time.monotonic() - started
+    return EvaluateReport(outcome.scores, outcome.errors, outcome.kept, seconds, table, tuple(report.files))
+
+
+@dataclass(slots=True)
+class _Report:
+    """The output folder in the making."""
+
+    options: EvaluateOptions
+    data: Data
+    methods: tuple[Method, ...]
+    outcome: Outcome
+    out: Path
+    say: Callable[[str], None]
+    progress: Callable[[str, int, int], None]
+    files: list[str] = field(default_factory=list)
+
+    @property
+    def scores(self) -> Scores:
+        return self.outcome.scores
+
+    def put(self, name: str, content: str | bytes) -> None:
+        write(self.out / name, content.encode() if isinstance(content, str) else content)
+        self.files.append(name)
+
+    def write_scores(self) -> None:
+        self.put("scores.csv", tables.csv_of(self.scores))
+        self.put("table.md", tables.markdown_of(self.scores, printed(self.data.kind)))
+        shutil.rmtree(self.out / "evaluation", ignore_errors=True)
+        for method in self.methods:
+            if method.kind == NETWORK and method.base in registry.names() and method.name == method.base:
+                self.put(f"evaluation/{method.name}.json", results(self._result(method)).to_json())
+
+    def _result(self, method: Method) -> Result:
+        means = {
+            name: tables.mean_and_deviation(self.scores.table(name, [method.name])[:, 0])[0]
+            for name in self.scores.measures
+        }
+        identity = {"lytro": "lytro", "shards": f"coco/{self.data.title}"}.get(
+            self.data.kind, self.data.title
+        )
+        kind = "noisy" if any(self.scores.noise) else ""
+        metrics = {name: value for name, value in means.items() if value == value}
+        return Result(self.data.title, identity, kind, len(self.scores.images), metrics, self.options.command)
+
+    def write_standing(self, published: standing.Published) -> None:
+        if self.outcome.errors:
+            self.say("pairs were left out: no standing among published methods")
+            return
+        self.put("standing.md", standing.markdown_of(self.scores, published, printed(self.data.kind)))
+
+    def write_times(self) -> None:
+        pairs = [self.data.load(name) for name in self.scores.images[:_TIMED]]
+        taken = times.time_methods(
+            self.methods,
+            pairs,
+            threads=self.options.workers,
+            progress=lambda done, total: self.progress("timing", done, total),
+        )
+        self.put("times.csv", times.csv_of(taken))
+        self.put("times.md", times.markdown_of(taken))
+
+    def write_noise(self) -> None:
+        curves = {
+            name: curve
+            for name in ("psnr", "ssim")
+            if (curve := noise.noise_curve(self.scores, name)) is not None
+        }
+        if not curves:
+            return
+        levels = next(iter(curves.values())).levels
+        panels = {MEASURES[name].label: curve.means for name, curve in curves.items()}
+        self.put("noise.csv", noise.csv_of(curves))
+        self.put(
+            "noise.png",
+            figures.curves(
+                f"{self.data.title}: frames with noise",
+                levels,
+                panels,
+                "standard deviation of the noise, of full range",
+            ),
+        )
+
+    def write_pictures(self) -> None:
+        """Figures, contact sheet and page."""
+        ranks = rank(self.scores)
+        drawn = {"boxes": figures.boxes(self.scores)}
+        if isinstance(ranks.together, Test):
+            drawn["ranks"] = figures.critical_differences(
+                ranks.together, f"{self.data.title}: the paper's measures"
+            )
+        for name, png in drawn.items():
+            self.put(f"{name}.png", png)
+        self.put("ranks.md", tables.ranks_of(ranks))
+        self.put("sheet.webp", write_sheet(self._exhibits("drawing the sheet")))
+        self.put("index.html", self._page(ranks, drawn))
+
+    def _page(self, ranks: Ranks, drawn: dict[str, bytes]) -> bytes:
+        return write_page(
+            self.scores,
+            self._exhibits("writing the page"),
+            ranks=ranks,
+            figures=drawn,
+            manifest=self._manifest(),
+            paper=printed(self.data.kind),
+        )
+
+    def _exhibits(self, stage: str) -> Iterator[Exhibit]:
+        """The pairs to be looked at, evenly chosen, one by one."""
+        names = self.scores.images
+        count = min(self.options.shown, len(names))
+        for number in range(count):
+            self.progress(stage, number, count)
+            yield self._exhibit(names[number * len(names) // count])
+        self.progress(stage, count, count)
+
+    def _exhibit(self, name: str) -> Exhibit:
+        pair = self.data.load(name)
+        fused, decisions = {}, {}
+        for method in self.methods:
+            picture, decision = (
+                load_fused(self.out, method, name) if method.fuses else (method.fused(pair).image, None)
+            )
+            fused[method.name] = picture
+            if decision is not None:
+                decisions[method.name] = decision
+        return Exhibit(name, pair.frames, pair.truth, pair.focus, fused, decisions)
+
+    def _manifest(self) -> dict[str, Any]:
+        digests = "".join(self.outcome.digests[name] for name in self.scores.images)
+        return {
+            "command": self.options.command,
+            "packages": packages(),
+            "data": {
+                "title": self.data.title,
+                "kind": self.data.kind,
+                "pairs": len(self.scores.images),
+                "sha256": hashlib.sha256(digests.encode()).hexdigest(),
+            },
+            "left_out": self.outcome.errors,
+            "methods": [
+                {
+                    "name": method.name,
+                    "kind": method.kind,
+                    "base": method.base if method.kind != NETWORK else Path(method.base).name,
+                    "options": dict(method.options) | ({"denoise": True} if method.denoise else {}),
+                    "weights": weights(method),
+                    "identity": method.identity,
+                }
+                for method in self.methods
+            ],
+        }
+
+    def write_manifest(self, seconds: float) -> None:
+        rest = {"seconds": round(seconds, 1), "kept": self.outcome.kept, "workers": self.options.workers}
+        self.put(MANIFEST, json.dumps(self._manifest() | rest, indent=1, ensure_ascii=False) + "\n")
