@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -43,7 +44,7 @@ _MODIFIERS: dict[str, dict[str, Any]] = {
     "single": {"symmetric": False},
 }
 _DENOISE = "denoise"
-_FUSING = tuple(Path(__file__).parents[1] / name for name in ("fusion.py", "hourglass.py", "siamese.py"))
+_ZOO = Path(__file__).parents[1]
 _PACKAGES = ("mfsynth", "numpy", "opencv-python-headless", "torch", "pymatting")
 
 
@@ -169,17 +170,28 @@ def _opened(kind: str, base: str, device: str) -> Callable[..., Fused]:
 
 def _identity(method: Method) -> str:
     """A hash that changes when the method's pictures may change: its code, weights, options, packages."""
-    own = Path(baselines.__file__).parent.glob("*.py") if method.kind == CLASSIC else ()
-    parts: dict[str, Any] = {
+    parts = {
         "base": method.base,
         "options": method.options,
         "denoise": method.denoise,
         "device": method.device,
-        "code": {path.name: digest(path) for path in sorted((*_FUSING, *own)) if path.exists()},
+        "code": {path.name: digest(path) for path in _code(method)},
         "packages": packages(),
         "weights": weights(method),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _code(method: Method) -> list[Path]:
+    """The rooms that a method's pictures come from."""
+    paths = [_ZOO / "fusion.py"]
+    if method.kind == CLASSIC:
+        fuse = _opened(method.kind, method.base, method.device)
+        own = sys.modules[type(fuse.__self__).__module__].__file__  # type: ignore[attr-defined]
+        paths += [Path(str(own)), Path(baselines.__file__).with_name("pixels.py")]
+    if weights(method):
+        paths += [_ZOO / "hourglass.py", _ZOO / "siamese.py"]
+    return paths
 
 
 def weights(method: Method) -> dict[str, str]:
