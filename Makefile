@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 COCO ?= ../shared/coco
 
-.PHONY: setup demo test test-slow lint bench pictures clean
+.PHONY: setup demo test test-slow lint bench pictures tables clean
 .DEFAULT_GOAL := help
 
 help:
@@ -11,6 +11,7 @@ help:
 	@echo "make test       lint, types and all quick tests"
 	@echo "make test-slow  the long tests: many kills of a build"
 	@echo "make bench      scripts/bench_build.py on COCO=$(COCO), or on the demo split where that is missing"
+	@echo "make tables     the paper's tables and figures, from ../shared into results/: half an hour"
 	@echo "make pictures   the pictures of the README"
 
 setup: $(BIN)/.installed
@@ -42,6 +43,9 @@ bench: setup
 
 pictures: setup
 	$(BIN)/python scripts/readme_pictures.py
+
+tables: setup
+	$(BIN)/python scripts/reproduce_tables.py --shared ../shared
 
 clean:
 	rm -rf $(VENV) out
