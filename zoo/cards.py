@@ -136,7 +136,9 @@ def noisy(training: dict[str, Any]) -> bool:
 
 
 def title_of(model: Hourglass, training: dict[str, Any]) -> str:
-    """The network's name in the paper."""
+    """The network's name in the paper, or in the comparisons that classic ones are part of."""
+    if model.config.architecture == "siamese":
+        return "CNN"
     return ("Noisy " if noisy(training) else "") + TITLES[model.config.task]
 
 

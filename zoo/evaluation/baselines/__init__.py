@@ -1,7 +1,7 @@
 """Classic multi-focus fusion, to compare networks with: a room for each method, called as a model is.
 
 >>> names()
-['average', 'dct', 'dct+cv', 'dummy-a', 'dummy-b', 'gff', 'im', 'pyramid']
+['average', 'cnn', 'dct', 'dct+cv', 'dummy-a', 'dummy-b', 'gff', 'im', 'pyramid']
 >>> import numpy as np
 >>> black, white = np.zeros((16, 16), np.uint8), np.full((16, 16), 255, np.uint8)
 >>> get("average").fuse([black, white]).image[0, 0]
@@ -16,6 +16,7 @@ from functools import partial
 from typing import Protocol
 
 from zoo.errors import UnknownModelError
+from zoo.evaluation.baselines.cnn import Cnn
 from zoo.evaluation.baselines.dct import Dct
 from zoo.evaluation.baselines.gff import Gff
 from zoo.evaluation.baselines.matting import Matting
@@ -24,7 +25,7 @@ from zoo.evaluation.baselines.pyramid import Pyramid
 from zoo.evaluation.baselines.simple import Average, Dummy
 from zoo.fusion import Fused
 
-__all__ = ["Average", "Baseline", "Dct", "Dummy", "Gff", "Matting", "Pyramid", "get", "names"]
+__all__ = ["Average", "Baseline", "Cnn", "Dct", "Dummy", "Gff", "Matting", "Pyramid", "get", "names"]
 
 
 class Baseline(Protocol):
@@ -40,6 +41,7 @@ class Baseline(Protocol):
 
 _METHODS: dict[str, Callable[[], Baseline]] = {
     "average": Average,
+    "cnn": Cnn,
     "dct": Dct,
     "dct+cv": partial(Dct, verify=True),
     "dummy-a": partial(Dummy, 0),

@@ -8,8 +8,7 @@ for the base and narrowly for the detail, and both are mixed by them.
 Settings, borders and rounding are those with which the authors' published pictures of Lytro come out, bit for
 bit in nearly all: the Laplacian has four neighbours, the Gaussian 11 x 11 taps of sigma 5, gray planes are
 MATLAB's rgb2gray in whole levels, weights are rounded to 255ths, filters repeat the border's pixels, and only
-the guided filter's windows are cut at it (K. He, J. Sun, X. Tang, "Guided image filtering"). No departures;
-pictures of 16 bits and floats are treated alike.
+the guided filter's windows are cut at it. No departures; pictures of 16 bits and floats are treated alike.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from zoo.evaluation.baselines.pixels import Floats, Frame, like, luma, over, unit, white
+from zoo.evaluation.baselines.pixels import Floats, Frame, guided, like, luma, over, unit, white
 from zoo.fusion import Fused, check_frames
 
 _LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float64)
@@ -69,26 +68,7 @@ def _saliency(plane: Floats) -> Floats:
 def _weights(guides: Sequence[Floats], masks: Sequence[Floats], radius: int, epsilon: float) -> Floats:
     """Each frame's weights, n x H x W, with the sum 1."""
     pairs = zip(guides, masks, strict=True)
-    weights = np.stack([_guided(guide, mask, radius, epsilon) for guide, mask in pairs])
+    weights = np.stack([guided(guide, mask, radius, epsilon) for guide, mask in pairs])
     weights = np.floor(weights.clip(0, 1) * 255 + 0.5) / 255 + 1e-12  # the authors': no sum is 0
     total: Floats = weights.sum(0)
     return weights / total
-
-
-def _guided(guide: Floats, values: Floats, radius: int, epsilon: float) -> Floats:
-    """The guided filter with a gray guide: where the guide is flat the mean, along its edges the values."""
-    counts = _sums(np.ones_like(guide), radius)
-
-    def mean(plane: Floats) -> Floats:
-        return _sums(plane, radius) / counts
-
-    centre, level = mean(guide), mean(values)
-    variance = mean(guide * guide) - centre * centre
-    slope = (mean(guide * values) - centre * level) / (variance + epsilon)
-    return mean(slope) * guide + mean(level - slope * centre)
-
-
-def _sums(plane: Floats, radius: int) -> Floats:
-    """Sums of windows that are cut at the border."""
-    window = (2 * radius + 1, 2 * radius + 1)
-    return np.asarray(cv2.boxFilter(plane, -1, window, normalize=False, borderType=cv2.BORDER_CONSTANT))

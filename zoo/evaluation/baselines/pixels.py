@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -63,3 +64,32 @@ def picked(frames: Sequence[Frame], decision: NDArray[np.uint8]) -> Frame:
 def over(plane: NDArray[Any], frame: Frame) -> NDArray[Any]:
     """A plane in a shape that spreads over the frame's channels."""
     return plane if frame.ndim == 2 else plane[..., None]
+
+
+def guided(guide: Floats, values: Floats, radius: int, epsilon: float) -> Floats:
+    """The guided filter with a gray guide: where the guide is flat the mean, along its edges the values.
+
+    K. He, J. Sun, X. Tang, "Guided image filtering", IEEE TPAMI 35 (2013) 1397-1409: square windows that are
+    cut at the border.
+
+    Args:
+        guide: H x W, in [0, 1].
+        values: What is smoothed, H x W.
+        radius: Of the windows.
+        epsilon: Regularisation: what varies less than this in the guide is no edge.
+    """
+    counts = _sums(np.ones_like(guide), radius)
+
+    def mean(plane: Floats) -> Floats:
+        return _sums(plane, radius) / counts
+
+    centre, level = mean(guide), mean(values)
+    variance = mean(guide * guide) - centre * centre
+    slope = (mean(guide * values) - centre * level) / (variance + epsilon)
+    return mean(slope) * guide + mean(level - slope * centre)
+
+
+def _sums(plane: Floats, radius: int) -> Floats:
+    """Sums of windows that are cut at the border."""
+    window = (2 * radius + 1, 2 * radius + 1)
+    return np.asarray(cv2.boxFilter(plane, -1, window, normalize=False, borderType=cv2.BORDER_CONSTANT))
