@@ -70,6 +70,31 @@ def test_odd_cannot_tell_equal_frames_apart():
     assert not Hourglass(Config(task="seg", architecture="odd", width=8))(a, a).any()
 
 
+@torch.inference_mode()
+def test_siamese_leans_to_no_side():
+    """With weights that are their own mirror images, mirrored frames give the mirrored logits."""
+    model = Hourglass(SIAMESE).eval()
+    for weights in model.parameters():
+        if weights.ndim == 4:
+            weights += weights.flip(2, 3)
+    a, b = frames(32, 46)
+    mirrored = model(a.flip(2, 3), b.flip(2, 3)).flip(2, 3)
+    assert torch.allclose(mirrored, model(a, b), atol=1e-5)
+
+
+@torch.inference_mode()
+def test_siamese_logits_lie_at_the_centres_of_patches():
+    """Between pixels 2k + 7 and 2k + 8 is what two frames differ by in sharpness at patch k."""
+    model = Hourglass(SIAMESE).eval()
+    a, b = frames(40, 48)
+    patches = model.body.sharpness(a) - model.body.sharpness(b)
+    assert patches.shape == (1, 1, 13, 17)
+    stencil = torch.tensor([0.125, 0.75, 0.125])  # the mean of both pixels, which interpolate
+    expected = nn.functional.conv2d(patches, stencil.outer(stencil)[None, None])
+    at_centres = nn.functional.avg_pool2d(model(a, b)[..., 9:-9, 9:-9], 2)
+    assert torch.allclose(at_centres, expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
 def test_gradient_reaches_as_far_as_the_config_says(config):
     """Everything that an output depends on lies within `reach`, and something lies just there."""
