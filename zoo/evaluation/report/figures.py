@@ -57,7 +57,7 @@ def boxes(scores: Scores, measures: Sequence[str] = (), methods: Sequence[str] =
     panel = max(2.6, 0.34 * len(methods)), 1.5
     left, between, below = 0.65, 0.7, label + 0.5
     width = left + across * panel[0] + (across - 1) * between + _MARGIN
-    height = _TITLE_ROOM + 0.3 + down * (panel[1] + below)
+    height = _TITLE_ROOM + 0.3 + down * (panel[1] + below) - 0.35
     with output.figure(width, height, DPI) as figure:
         pictures = f"{len(scores.images)} pair{'s' if len(scores.images) != 1 else ''}"
         _title(figure, f"{scores.data}: {pictures}", "box: quartiles; diamond: mean; orange: best mean")
