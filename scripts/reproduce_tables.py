@@ -23,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
@@ -31,12 +32,14 @@ import mfsynth
 import zoo
 from mfsynth.hub import digest
 from mfsynth.look.output import figure, png, write
-from mfsynth.sample import Picture
 from zoo.evaluation.data import read_rgb
 from zoo.evaluation.methods import parse_methods
 from zoo.evaluation.report.figures import curves
 from zoo.evaluation.results import Results, results
 from zoo.registry import REGISTRY, SHIPPED, names
+
+if TYPE_CHECKING:
+    from mfsynth.sample import Picture
 
 METHODS = "hf-seg,hf-reg,hf-reg+near,gff,dct,dct+cv,im,pyramid,average,dummy-a,dummy-b"
 SINGLE = "hf-seg+single,hf-reg+single"

@@ -255,7 +255,8 @@ class _Report:
     def write_pictures(self) -> None:
         """Figures, contact sheet and page."""
         ranks = rank(self.scores)
-        drawn = {"boxes": figures.boxes(self.scores)}
+        rising = [name for name in self.scores.measures if MEASURES[name].rising]
+        drawn = {"boxes": figures.boxes(self.scores, rising)}
         if isinstance(ranks.together, Test):
             drawn["ranks"] = figures.critical_differences(
                 ranks.together, f"{self.data.title}: the paper's measures"

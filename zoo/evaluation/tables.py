@@ -68,7 +68,7 @@ def ranks_of(ranks: Ranks) -> str:
     if isinstance(ranks.together, Test):
         columns["all seven"] = ranks.together.ranks
     columns |= {MEASURES[name].label: test.ranks for name, test in tested.items()}
-    if not columns:
+    if not columns or len(ranks.methods) < 2:
         return "Too few methods or pairs to rank.\n"
     order = np.argsort(next(iter(columns.values())), kind="stable")
     lines = [line(["mean rank", *columns]), line(["---"] * (len(columns) + 1))]

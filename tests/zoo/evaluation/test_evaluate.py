@@ -52,7 +52,7 @@ def evaluated(pairs, tmp_path_factory):
     out = tmp_path_factory.mktemp("results") / "out"
     command = [sys.executable, "-m", "mfsynth.cli", "evaluate", "--methods", f"hf-seg,{QUICK}"]
     done = subprocess.run(
-        [*command, "--data", f"pairs:{pairs}", "--out", str(out), "--times"], capture_output=True, text=True
+        [*command, "--data", f"pairs:{pairs}", "--out", str(out)], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     return out, done
@@ -63,7 +63,7 @@ def test_everything_that_is_promised_is_there(evaluated):
     names = {path.name for path in out.iterdir()}
     assert names == {
         "scores.csv", "table.md", "ranks.md", "boxes.png", "ranks.png", "sheet.webp", "index.html",
-        "times.csv", "times.md", "manifest.json", "evaluation", "fused",
+        "manifest.json", "evaluation", "fused",
     }  # fmt: skip
     assert "15 pictures scored" in done.stdout
     assert (out / "table.md").read_text() in done.stdout
@@ -188,14 +188,10 @@ def test_when_no_pair_is_left_nothing_is_claimed(tmp_path, cli):
     assert not (out / "scores.csv").exists()
 
 
-def test_shards_have_decisions_bands_and_noise(small_coco, tmp_path, cli):
-    built = cli(
-        "build", "--coco", small_coco, "--split", "train2017", "--noise", 0, 0.1, "--out", tmp_path / "d"
-    )
-    assert built.returncode == 0, built.stderr
+def test_shards_have_decisions_bands_and_noise(small_pairs, tmp_path, cli):
     out = tmp_path / "out"
-    done = cli("evaluate", "--methods", "hf-seg,average,dummy-a", "--data", f"shards:{tmp_path / 'd'}",
-               "--out", out, "--no-swap")  # fmt: skip
+    methods = "hf-seg,average,dummy-a"
+    done = cli("evaluate", "--methods", methods, "--data", f"shards:{small_pairs}", "--out", out, "--no-swap")
     assert done.returncode == 0, done.stderr
     rows = rows_of(out)
     network = next(row for (_, method), row in rows.items() if method == "hf-seg")
@@ -206,10 +202,13 @@ def test_shards_have_decisions_bands_and_noise(small_coco, tmp_path, cli):
     assert (out / "noise.png").exists()
 
 
-def test_few_methods_still_give_a_page(pairs, tmp_path, cli):
+def test_few_methods_still_give_a_page_and_times(pairs, tmp_path, cli):
     out = tmp_path / "out"
-    done = cli("evaluate", "--methods", "average", "--data", f"pairs:{pairs}", "--out", out, "--limit", 1)
+    done = cli(
+        "evaluate", "--methods", "average", "--data", f"pairs:{pairs}", "--out", out, "--limit", 1, "--times"
+    )
     assert done.returncode == 0, done.stderr
+    assert "520², ms" in (out / "times.md").read_text()
     assert "Too few methods" in (out / "ranks.md").read_text()
     assert (out / "index.html").exists()
     assert not (out / "ranks.png").exists()
