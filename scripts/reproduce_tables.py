@@ -209,12 +209,11 @@ def picture_grid(heads: Sequence[str], rows: Sequence[Sequence[Picture]], inches
     """Pictures in rows under heads."""
     with figure(inches * len(heads), inches * len(rows) + 0.3, 150) as drawn:
         axes = drawn.subplots(len(rows), len(heads), squeeze=False)
-        for line, pictures in zip(axes, rows, strict=True):
-            for axis, head, picture in zip(line, heads, pictures, strict=True):
-                axis.imshow(picture, interpolation="lanczos")
-                axis.axis("off")
-                if line is axes[0]:
-                    axis.set_title(head, fontsize=8)
+        for axis, head in zip(axes[0], heads, strict=True):
+            axis.set_title(head, fontsize=8)
+        for axis, picture in zip(axes.flat, (picture for row in rows for picture in row), strict=True):
+            axis.imshow(picture, interpolation="lanczos")
+            axis.axis("off")
         drawn.subplots_adjust(0, 0, 1, 1 - 0.3 / (inches * len(rows) + 0.3), 0.02, 0.02)
         return png(drawn)
 

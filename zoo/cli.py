@@ -320,7 +320,7 @@ def evaluate(methods: tuple[str, ...], data: str, out: Path, **given: Any) -> No
         limit=given["limit"] or 0,
         swap=not given["no_swap"],
         workers=given["workers"] or usable_cores(),
-        command=evaluate_command(methods, data, given),
+        command=evaluate_command(methods, data, out, given),
         **{name: given[name] for name in ("times", "shown", "against", "device")},
     )
     with stage_bars(quiet) as progress:
@@ -332,7 +332,7 @@ def evaluate(methods: tuple[str, ...], data: str, out: Path, **given: Any) -> No
         sys.exit(1)
 
 
-def evaluate_command(methods: Sequence[str], data: str, given: dict[str, Any]) -> str:
+def evaluate_command(methods: Sequence[str], data: str, out: Path, given: dict[str, Any]) -> str:
     """The command as others would give it: without folders of this machine."""
     kind, _, place = data.partition(":")
     words = [f"mfsynth evaluate --methods {','.join(map(without_folders, methods))}"]
@@ -341,7 +341,7 @@ def evaluate_command(methods: Sequence[str], data: str, given: dict[str, Any]) -
     words += [f"--{name.replace('_', '-')}" for name in ("no_swap", "times") if given[name]]
     if given["against"]:
         words.append(f"--against {given['against'].name}")
-    return " ".join([*words, f"--out {kind}"])
+    return " ".join([*words, f"--out {out.name}"])
 
 
 def without_folders(methods: str) -> str:
