@@ -184,7 +184,7 @@ class _Worker(Generic[T, R]):
         if self._deaths >= _TRIES:
             raise BuildError(
                 f"the worker on {name} died twice ({cause})",
-                "out of memory? try fewer --workers; finished shards are kept",
+                "out of memory? try fewer --workers; what is finished is kept",
             )
         say(f"the worker on {name} died ({cause}); trying once more")
         self.pipe.close()

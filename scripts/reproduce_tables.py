@@ -45,9 +45,9 @@ METHODS = "hf-seg,hf-reg,hf-reg+near,gff,dct,dct+cv,im,pyramid,average,dummy-a,d
 SINGLE = "hf-seg+single,hf-reg+single"
 NOISE = "noisy-hf-reg,hf-reg,hf-seg,hf-seg+denoise,average"
 LOSSES = ("nps6", "l1", "mse")
-LOGS = Path("docs/results/logs")
-DOCS = Path("docs/results")
-PAGE = Path("docs/results.md")
+DOCS = Path(__file__).parents[1] / "docs" / "results"
+LOGS = DOCS / "logs"
+PAGE = DOCS.with_suffix(".md")
 KEPT = ("scores.csv", "boxes.png", "ranks.png", "noise.png", "noise.csv", "times.csv")
 """What docs/results/ holds of an evaluation."""
 
@@ -82,7 +82,8 @@ class Reproduction:
 def mfsynth_command(*words: str) -> None:
     """Run a command as a user would, and stop if it fails."""
     click.echo(f"$ {shlex.join(['mfsynth', *words])}")
-    subprocess.run([sys.executable, "-m", "mfsynth.cli", *words], check=True)
+    if code := subprocess.run([sys.executable, "-m", "mfsynth.cli", *words]).returncode:
+        sys.exit(code)
 
 
 @click.command()
@@ -95,19 +96,17 @@ def mfsynth_command(*words: str) -> None:
 )
 def main(shared: Path, out: Path, docs: bool, cards: bool) -> None:
     """Regenerate the paper's tables and figures."""
+    fresh = not out.exists()
     work = Reproduction(shared, out)
     tables(work)
     with work.step("figures"):
         write(out / "losses.png", loss_curves())
         write(out / "triples.png", triples(shared / "lytro"))
         write(out / "noise-example.png", noise_example(out))
-    previous = json.loads((out / "seconds.json").read_text()) if (out / "seconds.json").exists() else {}
-    # a run that found all done says nothing of how long it takes
-    seconds = {name: max(value, previous.get(name, 0.0)) for name, value in work.seconds.items()}
-    write(out / "seconds.json", (json.dumps(seconds, indent=1) + "\n").encode())
-    own = seconds["table1-cnn"] + seconds["table2-cnn"]
-    click.echo(f"{sum(seconds.values()) - own:.0f} s without CNN, {own:.0f} s for CNN; this run took "
-               f"{sum(work.seconds.values()):.0f} s")  # fmt: skip
+    if fresh:  # a run that found some of it done says nothing of how long it takes
+        write(out / "seconds.json", (json.dumps(work.seconds, indent=1) + "\n").encode())
+    own = work.seconds["table1-cnn"] + work.seconds["table2-cnn"]
+    click.echo(f"{sum(work.seconds.values()) - own:.0f} s without CNN, {own:.0f} s for CNN")
     if docs:
         write_docs(out)
     if cards:
@@ -228,7 +227,8 @@ def write_docs(out: Path) -> None:
             if (out / name / file).exists() and (name != "table3" or file == "times.csv"):
                 shutil.copyfile(out / name / file, DOCS / f"{name}-{file}")
     for file in ("losses.png", "triples.png", "noise-example.png", "seconds.json"):
-        shutil.copyfile(out / file, DOCS / file)
+        if (out / file).exists():
+            shutil.copyfile(out / file, DOCS / file)
     text = PAGE.read_text("utf-8")
     for source in re.findall(r"<!-- (\S+\.md) -->", text):
         table = (out / source).read_text("utf-8")

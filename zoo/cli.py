@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -302,7 +303,8 @@ Examples:
 @click.option("--against", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="JSON to rank among: {method: {measure: [a value for each pair]}}.")  # fmt: skip
 @click.option("--device", default="cpu", show_default=True, help="Of networks: cpu, cuda, mps, or auto.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+@click.option("--workers", type=click.IntRange(min=1),
+              help="Processes of one thread; threads of --times.  [default: one a core]")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="No progress, no last lines.")
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 def evaluate(methods: tuple[str, ...], data: str, out: Path, **given: Any) -> None:
@@ -335,13 +337,14 @@ def evaluate(methods: tuple[str, ...], data: str, out: Path, **given: Any) -> No
 def evaluate_command(methods: Sequence[str], data: str, out: Path, given: dict[str, Any]) -> str:
     """The command as others would give it: without folders of this machine."""
     kind, _, place = data.partition(":")
-    words = [f"mfsynth evaluate --methods {','.join(map(without_folders, methods))}"]
-    words.append(f"--data {kind}:{Path(place).name}")
-    words += [f"--{name} {given[name]}" for name in ("limit",) if given[name]]
+    words = ["mfsynth", "evaluate", "--methods", ",".join(map(without_folders, methods))]
+    words += ["--data", f"{kind}:{Path(place).name}"]
+    words += [word for name in ("limit",) if given[name] for word in (f"--{name}", str(given[name]))]
     words += [f"--{name.replace('_', '-')}" for name in ("no_swap", "times") if given[name]]
-    if given["against"]:
-        words.append(f"--against {given['against'].name}")
-    return " ".join([*words, f"--out {out.name}"])
+    words += ["--shown", str(given["shown"])] if given["shown"] != 20 else []
+    words += ["--device", given["device"]] if given["device"] != "cpu" else []
+    words += ["--against", given["against"].name] if given["against"] else []
+    return shlex.join([*words, "--out", out.name])
 
 
 def without_folders(methods: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -64,6 +64,10 @@ class Data(Protocol):
     def names(self) -> tuple[str, ...]:
         """The pairs' names, in order."""
 
+    @property
+    def incomplete(self) -> dict[str, str]:
+        """What is said of pairs that lack a frame, by name."""
+
     def load(self, name: str) -> Pair:
         """One pair.
 
@@ -97,6 +101,7 @@ class FolderData:
     kind: str
     title: str
     files: dict[str, dict[str, Path]]
+    incomplete: dict[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -128,6 +133,11 @@ class ShardData:
     title: str
     folder: str
     keys: tuple[str, ...]
+
+    @property
+    def incomplete(self) -> dict[str, str]:
+        """None: shards hold whole samples."""
+        return {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -191,7 +201,12 @@ def _open_folder(kind: str, folder: Path) -> FolderData:
             if kind == "lytro"
             else "name them NAME_A, NAME_B, and NAME_GT",
         )
-    return FolderData(kind, "Lytro" if kind == "lytro" else folder.resolve().name, pairs)
+    title = "Lytro" if kind == "lytro" else folder.resolve().name
+    missing = {name: sorted({"a", "b"} - roles.keys()) for name, roles in found.items() if name not in pairs}
+    incomplete = {
+        name: f"there is no picture {' or '.join(roles).upper()} of it" for name, roles in missing.items()
+    }
+    return FolderData(kind, title, pairs, incomplete)
 
 
 def _open_shards(place: str) -> ShardData:

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mfsynth.errors import OutputError
+from mfsynth.locks import locked
 from mfsynth.look.output import need_matplotlib, write
 from zoo import registry
 from zoo.errors import ZooError
@@ -37,9 +39,17 @@ from zoo.evaluation.scores import MEASURES, Exhibit, Scores
 if TYPE_CHECKING:
     from zoo.evaluation.data import Data
     from zoo.evaluation.methods import Method
+    from zoo.evaluation.paper import Printed
     from zoo.evaluation.report.ranks import Ranks
 
 MANIFEST = "manifest.json"
+_MARK = ".evaluation"
+_WRITTEN = (
+    MANIFEST, "scores.csv", "table.md", "ranks.md", "ranks.png", "boxes.png", "sheet.webp", "index.html",
+    "times.md", "times.csv", "noise.csv", "noise.png", "standing.md",
+)  # fmt: skip
+_LYTRO = 20
+_OFFICIAL = ("train2017", "val2017")
 _TIMED = 3
 
 
@@ -94,13 +104,7 @@ class EvaluateReport:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
-        means = {
-            method: {
-                name: tables.mean_and_deviation(self.scores.table(name, [method])[:, 0])[0]
-                for name in self.scores.measures
-            }
-            for method in self.scores.methods
-        }
+        means = {method: tables.means_of(self.scores, method) for method in self.scores.methods}
         return {
             "images": len(self.scores.images),
             "means": means,
@@ -140,10 +144,25 @@ def evaluate(
         OutputError: If the folder holds something else, or cannot be written to.
     """
     need_matplotlib()
-    started = time.monotonic()
     data = open_data(options.data)
     methods = parse_methods(options.methods, options.device)
+    with locked(out, "evaluation"):
+        _take(out)
+        return _evaluate(options, data, methods, out, say, progress)
+
+
+def _evaluate(
+    options: EvaluateOptions,
+    data: Data,
+    methods: tuple[Method, ...],
+    out: Path,
+    say: Callable[[str], None],
+    progress: Callable[[str, int, int], None],
+) -> EvaluateReport:
+    started = time.monotonic()
     names = data.names[: options.limit or None]
+    if data.kind == "lytro" and len(data.names) < _LYTRO:
+        say(f"{len(data.names)} of Lytro's {_LYTRO} pairs are there: the paper's values are of all")
     published = standing.read_published(options.against, len(names)) if options.against else {}
     outcome = run(
         methods,
@@ -156,10 +175,10 @@ def evaluate(
         progress=lambda done, total: progress("fusing", done, total),
     )
     if not outcome.scores.images:
-        raise ZooError(
-            f"no pair could be scored; {next(iter(outcome.errors.values()))}", "see the others with --json"
-        )
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in outcome.errors.items())
+        raise ZooError(f"no pair could be scored: {reasons}")
     report = _Report(options, data, methods, outcome, out, say, progress)
+    report.clear()
     report.write_scores()
     if published:
         report.write_standing(published)
@@ -171,6 +190,19 @@ def evaluate(
     table = (out / "table.md").read_text("utf-8")
     seconds = time.monotonic() - started
     return EvaluateReport(outcome.scores, outcome.errors, outcome.kept, seconds, table, tuple(report.files))
+
+
+def _take(out: Path) -> None:
+    """Make the folder ours, or see that it is.
+
+    Raises:
+        OutputError: If it holds something else.
+    """
+    if out.is_dir() and any(out.iterdir()) and not (out / _MARK).exists():
+        raise OutputError(
+            f"{out} holds something else than an evaluation", "give an empty folder, or a new one"
+        )
+    write(out / _MARK, b"what mfsynth evaluate wrote\n")
 
 
 @dataclass(slots=True)
@@ -194,34 +226,41 @@ class _Report:
         write(self.out / name, content.encode() if isinstance(content, str) else content)
         self.files.append(name)
 
+    def clear(self) -> None:
+        """Remove what an earlier run said; the pictures stay."""
+        for name in (*_WRITTEN, *(f"evaluation/{each}.json" for each in registry.names())):
+            (self.out / name).unlink(missing_ok=True)
+
+    @property
+    def paper(self) -> Printed:
+        """What the paper printed of such data; nothing of noisy pairs."""
+        return {} if any(self.scores.noise) else printed(self.data.kind)
+
     def write_scores(self) -> None:
         self.put("scores.csv", tables.csv_of(self.scores))
-        self.put("table.md", tables.markdown_of(self.scores, printed(self.data.kind)))
-        shutil.rmtree(self.out / "evaluation", ignore_errors=True)
+        self.put("table.md", tables.markdown_of(self.scores, self.paper))
         for method in self.methods:
             if method.kind == NETWORK and method.base in registry.names() and method.name == method.base:
                 self.put(f"evaluation/{method.name}.json", results(self._result(method)).to_json())
 
     def _result(self, method: Method) -> Result:
-        means = {
-            name: tables.mean_and_deviation(self.scores.table(name, [method.name])[:, 0])[0]
-            for name in self.scores.measures
-        }
-        identity = {"lytro": "lytro", "shards": f"coco/{self.data.title}"}.get(
-            self.data.kind, self.data.title
-        )
+        title = self.data.title
+        identity = f"coco/{title}" if self.data.kind == "shards" and title in _OFFICIAL else title.lower()
         kind = "noisy" if any(self.scores.noise) else ""
-        metrics = {name: value for name, value in means.items() if value == value}
-        return Result(self.data.title, identity, kind, len(self.scores.images), metrics, self.options.command)
+        means = tables.means_of(self.scores, method.name)
+        return Result(self.data.title, identity, kind, len(self.scores.images), means, self.options.command)
 
     def write_standing(self, published: standing.Published) -> None:
         if self.outcome.errors:
             self.say("pairs were left out: no standing among published methods")
             return
-        self.put("standing.md", standing.markdown_of(self.scores, published, printed(self.data.kind)))
+        self.put("standing.md", standing.markdown_of(self.scores, published, self.paper))
 
     def write_times(self) -> None:
         pairs = [self.data.load(name) for name in self.scores.images[:_TIMED]]
+        if not any(method.fuses for method in self.methods):
+            self.say("pictures that others fused have no times")
+            return
         taken = times.time_methods(
             self.methods,
             pairs,
@@ -229,7 +268,7 @@ class _Report:
             progress=lambda done, total: self.progress("timing", done, total),
         )
         self.put("times.csv", times.csv_of(taken))
-        self.put("times.md", times.markdown_of(taken))
+        self.put("times.md", times.markdown_of(taken, times.conditions(self.methods, self.options.workers)))
 
     def write_noise(self) -> None:
         curves = {
@@ -274,7 +313,7 @@ class _Report:
             ranks=ranks,
             figures=drawn,
             manifest=self._manifest(),
-            paper=printed(self.data.kind),
+            paper=self.paper,
         )
 
     def _exhibits(self, stage: str) -> Iterator[Exhibit]:
@@ -309,19 +348,33 @@ class _Report:
                 "pairs": len(self.scores.images),
                 "sha256": hashlib.sha256(digests.encode()).hexdigest(),
             },
-            "left_out": self.outcome.errors,
+            "left_out": {name: self._bare(reason) for name, reason in self.outcome.errors.items()},
             "methods": [
                 {
                     "name": method.name,
                     "kind": method.kind,
-                    "base": method.base if method.kind != NETWORK else Path(method.base).name,
+                    "base": Path(method.base).name if Path(method.base).is_dir() else method.base,
                     "options": dict(method.options) | ({"denoise": True} if method.denoise else {}),
                     "weights": weights(method),
-                    "identity": method.identity,
+                    "identity": method.identity or self._pictures(method),
                 }
                 for method in self.methods
             ],
         }
+
+    def _bare(self, text: str) -> str:
+        """A text without the folders that were given."""
+        folders = [self.options.data.partition(":")[2], *(method.base for method in self.methods)]
+        for folder in folders:
+            text = text.replace(f"{Path(folder)}{os.sep}", "")
+        return text
+
+    def _pictures(self, method: Method) -> str:
+        """Hash of all pictures that others fused."""
+        state = hashlib.sha256()
+        for name in self.scores.images:
+            state.update(method.fused(self.data.load(name)).image.tobytes())
+        return state.hexdigest()
 
     def write_manifest(self, seconds: float) -> None:
         rest = {"seconds": round(seconds, 1), "kept": self.outcome.kept, "workers": self.options.workers}

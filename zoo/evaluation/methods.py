@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -44,8 +45,9 @@ _MODIFIERS: dict[str, dict[str, Any]] = {
     "single": {"symmetric": False},
 }
 _DENOISE = "denoise"
+_NAME = re.compile(r"\w[\w.+-]*")
 _ZOO = Path(__file__).parents[1]
-_PACKAGES = ("mfsynth", "numpy", "opencv-python-headless", "torch", "pymatting")
+_PACKAGES = ("mfsynth", "numpy", "opencv-python-headless", "torch", "pymatting", "scipy", "numba")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,11 @@ class Method:
         """Whether it can fuse anything, rather than look up what others fused."""
         return self.kind != FOLDER
 
+    @property
+    def folder(self) -> str:
+        """Its name as a folder's: letters, digits, + and - alone."""
+        return re.sub(r"[^\w+-]", "_", self.name)
+
     def fused(self, pair: Pair) -> Fused:
         """What it makes of a pair.
 
@@ -85,8 +92,10 @@ class Method:
             return self.fuse(pair.frames)
         picture = _picture_of(Path(self.base), pair.name)
         if picture.shape != pair.frames[0].shape:
+            (height, width), (high, wide) = picture.shape[:2], pair.frames[0].shape[:2]
             raise PictureError(
-                f"{pair.name} in {self.base} is {picture.shape}, its frames {pair.frames[0].shape}"
+                f"{pair.name} in {self.base} is {width} x {height}, its frames {wide} x {high}",
+                "fuse the frames as they are",
             )
         return Fused(picture, None, None)
 
@@ -107,27 +116,46 @@ def parse_methods(texts: Sequence[str], device: str = "cpu") -> tuple[Method, ..
         OptionsError: If a text makes no sense, or two methods have one name.
         MfsynthError: If a network cannot be loaded, or a package is missing.
     """
-    methods = [_parse(word.strip(), device) for text in texts for word in text.split(",") if word.strip()]
+    from zoo.loading import find_device
+
+    place = str(find_device(device))
+    methods = [_parse(word, place) for text in texts for word in _words(text)]
     names = [method.name for method in methods]
     for name in names:
         if names.count(name) > 1:
             raise OptionsError(f"there are two methods {name}", "write NAME=METHOD to give one another name")
+    folders = [method.folder.casefold() for method in methods]
+    if len(set(folders)) < len(folders):
+        raise OptionsError("two methods' names differ too little to be folders", "write NAME=METHOD for one")
     if not methods:
         raise OptionsError("no methods are given", f"known: hf-seg, hf-reg, {', '.join(baselines.names())}")
     return tuple(methods)
 
 
+def _words(text: str) -> list[str]:
+    """The methods in a text; the folder of `folder:NAME:DIR`, given alone, may have commas in its name."""
+    if text.startswith("folder:") and Path(text.split(":", 2)[-1]).is_dir():
+        return [text]
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
 def _parse(text: str, device: str) -> Method:
     if text.startswith("folder:"):
         name, _, folder = text.removeprefix("folder:").partition(":")
-        if not name or not folder or not Path(folder).is_dir():
-            raise OptionsError(f"{text!r} names no folder of pictures", "write folder:NAME:DIR")
-        return Method(name, FOLDER, folder)
+        if not folder or not Path(folder).is_dir():
+            raise OptionsError(
+                f"{text!r} names no folder of pictures",
+                "write folder:NAME:DIR; with a comma in DIR's name, in a --methods of its own",
+            )
+        return Method(_checked(name), FOLDER, folder)
     name, given, spec = text.rpartition("=")
     base, modifiers = _split(spec)
-    options = {
-        key: value for word in modifiers if word != _DENOISE for key, value in _MODIFIERS[word].items()
-    }
+    if given:
+        _checked(name)
+    settings = [setting for word in modifiers for setting in _MODIFIERS.get(word, {}).items()]
+    options = dict(settings)
+    if len(options) < len(settings) or modifiers.count(_DENOISE) > 1:
+        raise OptionsError(f"{spec} has variants that exclude one another", "leave one away")
     kind = CLASSIC if base in baselines.names() else NETWORK
     if kind == CLASSIC and options:
         raise OptionsError(f"{base} has no variant +{' +'.join(modifiers)}", "those are a network's")
@@ -136,6 +164,13 @@ def _parse(text: str, device: str) -> Method:
     )
     _check_rule(method)
     return replace(method, identity=_identity(method))
+
+
+def _checked(name: str) -> str:
+    """A name that someone gave, if tables and folders can bear it."""
+    if not _NAME.fullmatch(name):
+        raise OptionsError(f"{name!r} is no name for a method", "letters, digits and . _ + - will do")
+    return name
 
 
 def _split(spec: str) -> tuple[str, list[str]]:
@@ -174,7 +209,7 @@ def _identity(method: Method) -> str:
         "base": method.base,
         "options": method.options,
         "denoise": method.denoise,
-        "device": method.device,
+        "device": method.device if method.kind == NETWORK else "",
         "code": {path.name: digest(path) for path in _code(method)},
         "packages": packages(),
         "weights": weights(method),
@@ -191,6 +226,8 @@ def _code(method: Method) -> list[Path]:
         paths += [Path(str(own)), Path(baselines.__file__).with_name("pixels.py")]
     if weights(method):
         paths += [_ZOO / "hourglass.py", _ZOO / "siamese.py"]
+    if method.denoise:
+        paths.append(Path(__file__))
     return paths
 
 
@@ -211,15 +248,21 @@ def _found(base: str) -> Found:
 
 
 @cache
-def _named(folder: Path) -> dict[str, Path]:
-    return {path.stem.lower(): path for path in sorted(folder.iterdir()) if path.is_file()}
+def _pictures_in(folder: Path) -> tuple[Path, ...]:
+    from zoo.stacks import SUFFIXES
+
+    return tuple(path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES)
 
 
 def _picture_of(folder: Path, name: str) -> Picture:
-    path = _named(folder).get(name.lower())
-    if path is None:
+    """The picture of a pair's very name, else the only one whose name differs in case alone."""
+    like = [path for path in _pictures_in(folder) if path.stem.lower() == name.lower()]
+    found = [path for path in like if path.stem == name] or like
+    if not found:
         raise PictureError(f"{folder} has no picture of {name}", f"name it {name}.png")
-    return read_rgb(path)
+    if len(found) > 1:
+        raise PictureError(f"{found[0]} and {found[1].name} are both of {name}", "remove one")
+    return read_rgb(found[0])
 
 
 def packages() -> dict[str, str]:
@@ -242,7 +285,8 @@ def denoised(picture: Picture) -> Picture:
     sigma = noise_of(picture)
     if sigma == 0:
         return picture
-    return np.asarray(cv2.fastNlMeansDenoisingColored(picture, None, sigma, sigma), np.uint8)
+    bgr = np.ascontiguousarray(picture[..., ::-1])  # its luminance is that of BGR
+    return np.ascontiguousarray(cv2.fastNlMeansDenoisingColored(bgr, None, sigma, sigma)[..., ::-1], np.uint8)
 
 
 def noise_of(picture: Picture) -> float:

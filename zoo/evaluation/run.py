@@ -11,7 +11,6 @@ computed once.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,13 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from mfsynth import storage
 from mfsynth.codecs import decode_png, encode_png
 from mfsynth.engine import run_jobs
-from mfsynth.errors import MfsynthError, OptionsError, OutputError
+from mfsynth.errors import MfsynthError, OutputError
 from mfsynth.hub import digest
 from zoo.evaluation import measure, metrics
 from zoo.evaluation.data import Data, Pair
@@ -81,16 +81,16 @@ def run(
         progress: Told of pictures fused and to fuse.
 
     Raises:
-        OptionsError: If two methods' names differ too little to be folders.
         OutputError: If the folder cannot be made or written to.
         BuildError: If a worker died twice on a pair.
     """
     names = names or data.names
-    if len({_folder(out, method) for method in methods}) < len(methods):
-        raise OptionsError("two methods would share a folder", "write NAME=METHOD to give one another name")
     try:
         for method in methods:
-            _folder(out, method).mkdir(parents=True, exist_ok=True)
+            folder = out / FUSED / method.folder
+            folder.mkdir(parents=True, exist_ok=True)
+            for left in folder.glob("tmp-*"):  # by a run that was killed
+                left.unlink()
     except OSError as error:
         raise OutputError(f"cannot make {out}: {error.strerror or error}") from error
     total = len(names) * len(methods)
@@ -111,14 +111,15 @@ def run(
 def _outcome(
     methods: tuple[Method, ...], data: Data, names: tuple[str, ...], results: dict[str, PairResult]
 ) -> Outcome:
-    good = [name for name in names if not results[name].error]
+    good = [name for name in names if results[name].error is None]
+    errors = {name: error for name in names if (error := results[name].error) is not None}
     rows = tuple(row for name in good for row in results[name].rows)
     noise = tuple(results[name].noise for name in good)
     scores = Scores(data.title, tuple(good), tuple(method.name for method in methods), rows, noise)
     return Outcome(
         scores,
         {name: results[name].digest for name in good},
-        {name: results[name].error for name in names if results[name].error},
+        dict(sorted((data.incomplete | errors).items())),
         sum(results[name].kept for name in good),
     )
 
@@ -153,7 +154,7 @@ class PairResult:
     digest: str = ""
     noise: float = 0.0
     kept: int = 0
-    error: str = ""
+    error: str | None = None
 
 
 def score_pair(task: PairTask, advance: Callable[[int], None]) -> PairResult:
@@ -172,10 +173,20 @@ def score_pair(task: PairTask, advance: Callable[[int], None]) -> PairResult:
                 values = _fuse_and_score(task, method, measured, key)
             rows.append(Row(task.name, method.name, values))
             advance(1)
-    except (MfsynthError, cv2.error, MemoryError) as error:
+    except OutputError:
+        raise
+    except (MfsynthError, cv2.error, MemoryError, RuntimeError) as error:  # torch has no class of its own
         advance(len(task.methods) - len(rows))
-        return PairResult(error=f"{at_work}{error}")
+        return PairResult(error=f"{at_work}{error or type(error).__name__}")
     return PairResult(tuple(rows), hashed, pair.noise, kept)
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """What a run leaves beside a picture: hash of what it depends on, scores, hashes of its files."""
+
+    key: str
+    values: dict[str, float | None]
+    pictures: dict[str, str]
 
 
 def _fuse_and_score(task: PairTask, method: Method, measured: measure.Measured, key: str) -> dict[str, float]:
@@ -189,30 +200,37 @@ def _fuse_and_score(task: PairTask, method: Method, measured: measure.Measured, 
 
 def _keep(task: PairTask, method: Method, fused: Fused, values: dict[str, float], key: str) -> None:
     """Leave picture, decision map and scores for a later run."""
-    folder = _folder(task.out, method)
-    if method.fuses:
-        storage.put(_path(task.out, method, task.name, ".png"), encode_png(fused.image), folder)
-        decision = _path(task.out, method, task.name, ".decision.png")
-        if fused.decision is not None:
-            storage.put(decision, encode_png(fused.decision), folder)
-        else:
-            decision.unlink(missing_ok=True)
+    pictures = {".png": fused.image, ".decision.png": fused.decision} if method.fuses else {}
+    encoded = {suffix: encode_png(picture) for suffix, picture in pictures.items() if picture is not None}
     numbers = {name: None if math.isnan(value) else value for name, value in values.items()}
-    text = json.dumps({"key": key, "values": numbers}, indent=1)
-    storage.put(_path(task.out, method, task.name, ".json"), text.encode(), folder)
+    kept = _Kept(key, numbers, {suffix: digest(data) for suffix, data in encoded.items()})
+    encoded[".json"] = msgspec.json.format(msgspec.json.encode(kept), indent=1)
+    try:
+        for suffix, data in encoded.items():
+            path = _path(task.out, method, task.name, suffix)
+            storage.put(path, data, path.parent)
+        if ".decision.png" not in encoded:
+            _path(task.out, method, task.name, ".decision.png").unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot keep {method.name}'s picture of {task.name} in {task.out}: {error.strerror or error}",
+            "make room, or give another --out; what is done is kept",
+        ) from error
 
 
 def _kept_values(task: PairTask, method: Method, key: str) -> dict[str, float] | None:
     """Scores of an earlier run, if they are of the same method, pair and measures."""
     try:
-        kept = json.loads(_path(task.out, method, task.name, ".json").read_bytes())
-    except (OSError, ValueError):
+        kept = msgspec.json.decode(_path(task.out, method, task.name, ".json").read_bytes(), type=_Kept)
+        whole = all(
+            digest(_path(task.out, method, task.name, suffix)) == sha256
+            for suffix, sha256 in kept.pictures.items()
+        )
+    except (OSError, ValueError):  # msgspec's errors are ValueErrors: what cannot be read is made again
         return None
-    if not isinstance(kept, dict) or kept.get("key") != key:
+    if kept.key != key or not whole:
         return None
-    if method.fuses and not _path(task.out, method, task.name, ".png").exists():
-        return None
-    return {name: math.nan if value is None else value for name, value in kept["values"].items()}
+    return {name: math.nan if value is None else value for name, value in kept.values.items()}
 
 
 def _key(method: Method, pair: Pair, hashed: str, swap: bool) -> str:
@@ -240,9 +258,5 @@ def _one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def _folder(out: Path, method: Method) -> Path:
-    return out / FUSED / "".join(c if c.isalnum() or c in "-+._" else "_" for c in method.name)
-
-
 def _path(out: Path, method: Method, name: str, suffix: str) -> Path:
-    return _folder(out, method) / f"{name}{suffix}"
+    return out / FUSED / method.folder / f"{name}{suffix}"

@@ -31,10 +31,12 @@ def read_published(path: Path, pairs: int) -> Published:
         published = msgspec.json.decode(path.read_bytes(), type=Published)
     except OSError as error:
         raise ZooError(f"cannot read {path}: {error.strerror or error}", "check the path") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ZooError(
             f"{path} holds no published values: {error}", "write {method: {measure: [values]}}"
         ) from error
+    if not published:
+        raise ZooError(f"{path} is empty", "write {method: {measure: [values]}}")
     for method, measures in published.items():
         if missing := [name for name in QUALITY if name not in measures]:
             raise ZooError(f"{path} lacks {', '.join(missing)} of {method}")

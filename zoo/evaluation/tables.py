@@ -37,6 +37,12 @@ def mean_and_deviation(values: Sequence[float] | np.ndarray) -> tuple[float, flo
     return mean, float(defined.std(ddof=1)) if defined.size > 1 else np.nan
 
 
+def means_of(scores: Scores, method: str) -> dict[str, float]:
+    """A method's mean of every measure that it has."""
+    means = {name: _mean(scores, name, method) for name in scores.measures}
+    return {name: mean for name, mean in means.items() if not np.isnan(mean)}
+
+
 def markdown_of(scores: Scores, paper: Printed) -> str:
     """Mean ± sample standard deviation, measures down and methods across, the best in bold.
 
@@ -52,13 +58,14 @@ def markdown_of(scores: Scores, paper: Printed) -> str:
     return "\n".join(lines) + "\n"
 
 
-def best(scores: Scores, measure: str) -> str | None:
-    """The method with the best mean of a measure; None if there is none, or all are equal."""
+def best(scores: Scores, measure: str) -> frozenset[str]:
+    """The methods with the best mean of a measure; none where all are equal."""
     means = {method: _mean(scores, measure, method) for method in scores.methods}
     defined = {method: mean for method, mean in means.items() if not np.isnan(mean)}
     if len(set(defined.values())) < 2:
-        return None
-    return (max if MEASURES[measure].rising else min)(defined, key=lambda method: defined[method])
+        return frozenset()
+    first = (max if MEASURES[measure].rising else min)(defined.values())
+    return frozenset(method for method, mean in defined.items() if mean == first)
 
 
 def ranks_of(ranks: Ranks) -> str:
@@ -79,8 +86,15 @@ def ranks_of(ranks: Ranks) -> str:
     differences = [
         f"{test.difference:.2f}" if isinstance(test := tests.get(name), Test) else "" for name in columns
     ]
+    pairs = [str(test.images) if isinstance(test := tests.get(name), Test) else "" for name in columns]
     lines += [line(["*Friedman p*", *probabilities]), line(["*critical difference*", *differences])]
-    return "\n".join(lines) + "\n"
+    lines.append(line(["*pairs ranked*", *pairs]))
+    untested = [
+        f"{MEASURES[name].label}: {test.reason}."
+        for name, test in ranks.tests.items()
+        if not isinstance(test, Test)
+    ]
+    return "\n".join([*lines, *(["", *untested] if untested else [])]) + "\n"
 
 
 def _probability(test: Test | Untested | None) -> str:
@@ -100,7 +114,7 @@ def _cells(scores: Scores, measure: str) -> list[str]:
         text = form.format(mean) + ("" if np.isnan(deviation) else f" ± {form.format(deviation)}")
         count = int((~np.isnan(values)).sum())
         text += f" ({count} of {len(values)})" if count < len(values) else ""
-        cells.append(f"**{text}**" if method == first else text)
+        cells.append(f"**{text}**" if method in first else text)
     return cells
 
 
@@ -115,4 +129,4 @@ def _printed(paper: Printed, method: str, measure: str) -> str:
 
 def line(cells: Sequence[str]) -> str:
     """A row of a Markdown table."""
-    return f"| {' | '.join(cells)} |"
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

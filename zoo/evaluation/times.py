@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 
 from zoo.evaluation.paper import seconds as printed
+from zoo.evaluation.tables import line
 
 if TYPE_CHECKING:
     from mfsynth.sample import Picture
@@ -33,12 +35,14 @@ class Time:
         side: Of the square pictures, in pixels.
         seconds: Median of the calls, for one pair.
         calls: How many, after one that does not count.
+        threads: Of torch and OpenCV.
     """
 
     method: str
     side: int
     seconds: float
     calls: int
+    threads: int
 
 
 def time_methods(
@@ -68,7 +72,7 @@ def time_methods(
     for side in SIDES:
         squares = [tuple(square(frame, side) for frame in pair.frames) for pair in pairs]
         for method in chosen:
-            times.append(_time(method, squares, side))
+            times.append(_time(method, squares, side, threads))
             progress(len(times), len(SIDES) * len(chosen))
     return times
 
@@ -85,32 +89,41 @@ def square(picture: Picture, side: int) -> Picture:
     return np.asarray(cv2.resize(middle, (side, side), interpolation=how), np.uint8)
 
 
-def markdown_of(times: Sequence[Time]) -> str:
-    """Milliseconds, methods down and sides across; the paper's seconds beside, where it has some."""
+def conditions(methods: Sequence[Method], threads: int) -> str:
+    """Under which times are taken, for people."""
+    devices = sorted({method.device for method in methods if method.fuses})
+    return (
+        f"{platform.machine()}, threads of torch and OpenCV: {threads}; networks on {', '.join(devices)}. "
+        "Medians of 5 to 50 warm calls for one pair."
+    )
+
+
+def markdown_of(times: Sequence[Time], note: str) -> str:
+    """Milliseconds, methods down and sides across; the paper's beside, where it has some; a note below."""
     sides = sorted({each.side for each in times}, reverse=True)
     taken = {(each.method, each.side): each.seconds for each in times}
     heads = ["", *(f"{side}², ms" for side in sides), *(f"*paper, {side}², ms*" for side in sides)]
-    lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
+    lines = [line(heads), line(["---"] * len(heads))]
     for method in dict.fromkeys(each.method for each in times):
         ours = [f"{taken[method, side] * 1e3:.1f}" for side in sides]
         paper = [
             f"*{value * 1e3:.1f}*" if (value := printed().get(method, {}).get(side)) else "" for side in sides
         ]
-        lines.append(f"| {' | '.join([method, *ours, *paper])} |")
-    return "\n".join(lines) + "\n"
+        lines.append(line([method, *ours, *paper]))
+    return "\n".join([*lines, "", note]) + "\n"
 
 
 def csv_of(times: Sequence[Time]) -> str:
     """A line for each method and side."""
-    lines = [f"{each.method},{each.side},{each.seconds!r},{each.calls}" for each in times]
-    return "\n".join(["method,side,seconds,calls", *lines]) + "\n"
+    lines = [f"{each.method},{each.side},{each.seconds!r},{each.calls},{each.threads}" for each in times]
+    return "\n".join(["method,side,seconds,calls,threads", *lines]) + "\n"
 
 
-def _time(method: Method, squares: Sequence[tuple[Picture, ...]], side: int) -> Time:
+def _time(method: Method, squares: Sequence[tuple[Picture, ...]], side: int, threads: int) -> Time:
     method.fuse(squares[0])
     spent: list[float] = []
     while len(spent) < _CALLS[0] or (len(spent) < _CALLS[1] and sum(spent) < _ENOUGH):
         started = time.perf_counter()
         method.fuse(squares[len(spent) % len(squares)])
         spent.append(time.perf_counter() - started)
-    return Time(method.name, side, statistics.median(spent), len(spent))
+    return Time(method.name, side, statistics.median(spent), len(spent), threads)

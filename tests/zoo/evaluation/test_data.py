@@ -34,6 +34,7 @@ def test_any_folder_of_pairs_with_or_without_truth(tmp_path):
     (tmp_path / "readme_A.txt").write_text("no picture")
     data = open_data(f"pairs:{tmp_path}")
     assert data.names == ("b-1", "x")
+    assert data.incomplete == {"lonely": "there is no picture B of it"}
     whole, bare = map(data.load, data.names)
     assert [np.array_equal(frame, picture(k)) for k, frame in enumerate(whole.frames, 1)] == [True, True]
     assert np.array_equal(whole.truth, picture(3))
@@ -147,6 +148,10 @@ def test_variants_do_what_they_say():
         ("hf-seg+near", OptionsError, "hf-seg has no rule nearest; it has weighted and select"),
         ("gff,gff", OptionsError, "two methods gff"),
         ("folder:mine", OptionsError, "write folder:NAME:DIR"),
+        ("hf-reg+near+select", OptionsError, "exclude one another"),
+        ("..=average", OptionsError, "is no name"),
+        ("=average", OptionsError, "is no name"),
+        ("a=average,A=gff", OptionsError, "differ too little"),
         (" , ", OptionsError, "no methods are given"),
     ],
 )
@@ -178,6 +183,46 @@ def test_noise_is_estimated_and_taken_away(sigma):
         return np.square(pixels - smooth).mean()
 
     assert error(denoised(noisy)) < 0.5 * error(noisy)
+
+
+def test_colours_are_denoised_as_opencv_has_them():
+    noisy = picture(3, 32, 32)
+    sigma = noise_of(noisy)
+    bgr = cv2.fastNlMeansDenoisingColored(np.ascontiguousarray(noisy[..., ::-1]), None, sigma, sigma)
+    assert np.array_equal(denoised(noisy), bgr[..., ::-1])
+
+
+def test_the_denoisers_code_is_part_of_what_its_pictures_depend_on(tmp_path):
+    plain, clean = parse_methods(["gff,gff+denoise"])
+    assert plain.identity != clean.identity
+    assert parse_methods(["gff"], "auto")[0].identity == plain.identity
+
+
+def test_a_name_that_differs_in_case_alone_must_be_the_only_one(tmp_path):
+    for name in (
+        "in/P_A.png",
+        "in/P_B.png",
+        "one/p.png",
+        "both/p.png",
+        "both/P.png",
+        "kinds/P.png",
+        "kinds/P.jpg",
+    ):
+        save(tmp_path / name, picture(1))
+    save(tmp_path / "both/P.png", picture(2))
+    pair = open_data(f"pairs:{tmp_path / 'in'}").load("P")
+    one, both, kinds = parse_methods(
+        [f"folder:{name}:{tmp_path / name}" for name in ("one", "both", "kinds")]
+    )
+    assert np.array_equal(one.fused(pair).image, picture(1))
+    assert np.array_equal(both.fused(pair).image, picture(2))
+    with pytest.raises(PictureError, match="are both of P"):
+        kinds.fused(pair)
+
+
+def test_a_folder_with_a_comma_in_its_name(tmp_path):
+    (tmp_path / "a,b").mkdir()
+    assert parse_methods([f"folder:x:{tmp_path / 'a,b'}"])[0].base == str(tmp_path / "a,b")
 
 
 def test_a_flat_picture_needs_no_denoising():

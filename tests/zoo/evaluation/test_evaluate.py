@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,7 +64,7 @@ def test_everything_that_is_promised_is_there(evaluated):
     names = {path.name for path in out.iterdir()}
     assert names == {
         "scores.csv", "table.md", "ranks.md", "boxes.png", "ranks.png", "sheet.webp", "index.html",
-        "manifest.json", "evaluation", "fused",
+        "manifest.json", ".evaluation", "evaluation", "fused",
     }  # fmt: skip
     assert "15 pictures scored" in done.stdout
     assert (out / "table.md").read_text() in done.stdout
@@ -118,6 +119,63 @@ def test_a_second_run_fuses_nothing_and_says_the_same(evaluated, pairs, cli):
     assert {name: after[name] for name in same} == {name: before[name] for name in same}
 
 
+def test_broken_pictures_of_an_earlier_run_are_made_again(evaluated, pairs, tmp_path, cli):
+    out = tmp_path / "out"
+    shutil.copytree(evaluated[0], out)
+    whole = tree(out / "fused")
+    (out / "fused" / "gff" / "p0.png").write_bytes((out / "fused" / "gff" / "p1.png").read_bytes())
+    (out / "fused" / "average" / "p0.png").write_bytes(b"")
+    (out / "fused" / "hf-seg" / "p1.decision.png").unlink()
+    (out / "fused" / "pyramid" / "p2.json").write_text('{"key": "x"}')
+    (out / "ranks.png").unlink()
+    (out / "noise.png").write_bytes(b"of an earlier run")
+    again = cli(
+        "evaluate", "--methods", f"hf-seg,{QUICK}", "--data", f"pairs:{pairs}", "--out", out, "--json"
+    )
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["kept"] == 11
+    assert tree(out / "fused") == whole
+    assert not (out / "noise.png").exists()
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(pairs, small_pairs, tmp_path, cli):
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "mine.txt").write_text("precious")
+    before = tree(tmp_path), tree(small_pairs)
+    for out in (tmp_path, small_pairs):
+        done = cli("evaluate", "--methods", "average", "--data", f"pairs:{pairs}", "--out", out)
+        assert done.returncode == 1
+        assert "holds something else than an evaluation" in done.stderr
+    assert (tree(tmp_path), tree(small_pairs)) == before
+
+
+def test_what_cannot_be_kept_is_one_line(pairs, tmp_path, cli):
+    out = tmp_path / "out"
+    given = ("evaluate", "--methods", "average", "--data", f"pairs:{pairs}", "--out", out, "--workers", 1)
+    assert cli(*given).returncode == 0
+    (out / "fused" / "average" / "p0.png").unlink()
+    (out / "fused" / "average" / "p0.png").mkdir()
+    done = cli(*given)
+    assert done.returncode == 1
+    assert "cannot keep average's picture of p0" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_others_pictures_are_in_the_manifest_by_hash_and_in_json_without_nan(evaluated, pairs, tmp_path, cli):
+    out = tmp_path / "out"
+    theirs = f"folder:theirs:{evaluated[0] / 'fused' / 'gff'}"
+    done = cli("evaluate", "--methods", theirs, "--data", f"pairs:{pairs}", "--out", out, "--json")
+    assert done.returncode == 0, done.stderr
+    means = json.loads(done.stdout, parse_constant=pytest.fail)["means"]["theirs"]
+    assert means["psnr"] == pytest.approx(
+        np.mean([float(rows_of(out)[f"p{k}", "theirs"]["psnr"]) for k in range(3)])
+    )
+    assert "swap_mean" not in means
+    text = (out / "manifest.json").read_text()
+    assert len(json.loads(text)["methods"][0]["identity"]) == 64
+    assert str(evaluated[0]) not in text
+
+
 def test_what_changed_alone_is_computed_again(pairs, tmp_path, cli):
     folder, out = tmp_path / "pairs", tmp_path / "out"
     folder.mkdir()
@@ -169,13 +227,17 @@ def test_broken_pairs_are_named_and_left_out(pairs, tmp_path, cli):
     for path in pairs.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
     (folder / "p1_B.png").write_bytes((folder / "p1_B.png").read_bytes()[:200])
+    shutil.copyfile(folder / "p0_A.png", folder / "p3_A.png")
     out = tmp_path / "out"
     done = cli("evaluate", "--methods", "average,dummy-a,dummy-b", "--data", f"pairs:{folder}", "--out", out)
     assert done.returncode == 1
     assert "p1: cannot read" in done.stderr
     assert "Traceback" not in done.stderr
     assert {image for image, _ in rows_of(out)} == {"p0", "p2"}
-    assert list(json.loads((out / "manifest.json").read_text())["left_out"]) == ["p1"]
+    manifest = (out / "manifest.json").read_text()
+    assert list(json.loads(manifest)["left_out"]) == ["p1", "p3"]
+    assert str(folder) not in manifest
+    assert "p3: there is no picture B of it" in done.stderr
 
 
 def test_when_no_pair_is_left_nothing_is_claimed(tmp_path, cli):
@@ -208,7 +270,9 @@ def test_few_methods_still_give_a_page_and_times(pairs, tmp_path, cli):
         "evaluate", "--methods", "average", "--data", f"pairs:{pairs}", "--out", out, "--limit", 1, "--times"
     )
     assert done.returncode == 0, done.stderr
-    assert "520², ms" in (out / "times.md").read_text()
+    times = (out / "times.md").read_text()
+    assert "520², ms" in times
+    assert "threads of torch and OpenCV" in times
     assert "Too few methods" in (out / "ranks.md").read_text()
     assert (out / "index.html").exists()
     assert not (out / "ranks.png").exists()

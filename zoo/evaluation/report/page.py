@@ -147,7 +147,7 @@ def _summary(scores: Scores, paper: Printed) -> list[dict[str, Any]]:
             "ours": method in scores.methods,
             "cells": [
                 {"paper": _printed(paper, method, name)}
-                | (_cell(scores, name, method, method == firsts[name]) if method in scores.methods else {})
+                | (_cell(scores, name, method, method in firsts[name]) if method in scores.methods else {})
                 for name in scores.measures
             ],
         }
