@@ -48,8 +48,14 @@ LOSSES = ("nps6", "l1", "mse")
 DOCS = Path(__file__).parents[1] / "docs" / "results"
 LOGS = DOCS / "logs"
 PAGE = DOCS.with_suffix(".md")
-KEPT = ("scores.csv", "boxes.png", "ranks.png", "noise.png", "noise.csv", "times.csv")
-"""What docs/results/ holds of an evaluation."""
+KEPT = {
+    "table1": ("scores.csv", "boxes.png", "ranks.png"),
+    "table2": ("scores.csv", "boxes.png", "ranks.png"),
+    "table3": ("times.csv",),
+    "published": ("scores.csv",),
+    "noise": ("scores.csv", "noise.csv", "noise.png"),
+}
+"""What docs/results/ holds of each evaluation."""
 
 
 @dataclass
@@ -222,10 +228,9 @@ def picture_grid(heads: Sequence[str], rows: Sequence[Sequence[Picture]], inches
 
 def write_docs(out: Path) -> None:
     """Copy values and figures to docs/results/, and fill the marked tables of docs/results.md."""
-    for name in ("table1", "table2", "table3", "published", "noise"):
-        for file in KEPT:
-            if (out / name / file).exists() and (name != "table3" or file == "times.csv"):
-                shutil.copyfile(out / name / file, DOCS / f"{name}-{file}")
+    for name, files in KEPT.items():
+        for file in files:
+            shutil.copyfile(out / name / file, DOCS / f"{name}-{file}")
     for file in ("losses.png", "triples.png", "noise-example.png", "seconds.json"):
         if (out / file).exists():
             shutil.copyfile(out / file, DOCS / file)
