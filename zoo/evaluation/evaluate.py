@@ -247,8 +247,9 @@ class _Report:
         title = self.data.title
         identity = f"coco/{title}" if self.data.kind == "shards" and title in _OFFICIAL else title.lower()
         kind = "noisy" if any(self.scores.noise) else ""
+        named = f"{title}, frames with noise" if kind else title
         means = tables.means_of(self.scores, method.name)
-        return Result(self.data.title, identity, kind, len(self.scores.images), means, self.options.command)
+        return Result(named, identity, kind, len(self.scores.images), means, self.options.command)
 
     def write_standing(self, published: standing.Published) -> None:
         if self.outcome.errors:
