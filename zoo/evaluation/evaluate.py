@@ -28,9 +28,9 @@ from zoo.evaluation import noise, standing, tables, times
 from zoo.evaluation.data import open_data
 from zoo.evaluation.methods import NETWORK, packages, parse_methods, weights
 from zoo.evaluation.paper import printed
+from zoo.evaluation.ranks import Test, rank
 from zoo.evaluation.report import figures
 from zoo.evaluation.report.page import write_page
-from zoo.evaluation.report.ranks import Test, rank
 from zoo.evaluation.report.sheet import write_sheet
 from zoo.evaluation.results import Result, results
 from zoo.evaluation.run import Outcome, load_fused, run
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from zoo.evaluation.data import Data
     from zoo.evaluation.methods import Method
     from zoo.evaluation.paper import Printed
-    from zoo.evaluation.report.ranks import Ranks
+    from zoo.evaluation.ranks import Ranks
 
 MANIFEST = "manifest.json"
 _MARK = ".evaluation"

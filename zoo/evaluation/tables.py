@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from zoo.evaluation.paper import Printed
-from zoo.evaluation.report.ranks import Ranks, Test, Untested
+from zoo.evaluation.ranks import Ranks, Test, Untested
 from zoo.evaluation.scores import MEASURES, Scores
 
 

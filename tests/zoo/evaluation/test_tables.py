@@ -11,7 +11,7 @@ from conftest import SHARED
 
 from zoo.errors import ZooError
 from zoo.evaluation import noise, paper, standing, tables
-from zoo.evaluation.report.ranks import rank
+from zoo.evaluation.ranks import rank
 from zoo.evaluation.scores import QUALITY, Row, Scores
 
 

@@ -1,1 +1,1 @@
-"""What an evaluation's scores look like: ranks and their tests, figures, a contact sheet, a page."""
+"""What an evaluation's scores look like: figures, a contact sheet, a page."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mfsynth.look import output
 from mfsynth.look.histograms import shorten
 from mfsynth.look.planes import hex_colour
-from zoo.evaluation.report.ranks import Test, cliques
+from zoo.evaluation.ranks import Test, cliques
 from zoo.evaluation.scores import MEASURES, Scores
 
 if TYPE_CHECKING:

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
+from zoo.evaluation.ranks import Test
 from zoo.evaluation.report.maps import decision_map, error_map, error_words
-from zoo.evaluation.report.ranks import Test
 from zoo.evaluation.scores import MEASURES
 from zoo.evaluation.tables import best, mean_and_deviation
 
 if TYPE_CHECKING:
     from mfsynth.sample import Picture
     from zoo.evaluation.paper import Printed
-    from zoo.evaluation.report.ranks import Ranks, Untested
+    from zoo.evaluation.ranks import Ranks, Untested
     from zoo.evaluation.scores import Exhibit, Scores
 
 _TEMPLATE = "page.html"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from zoo.evaluation.ranks import Test, rank
 from zoo.evaluation.report.figures import bars, boxes, critical_differences, curves
-from zoo.evaluation.report.ranks import Test, rank
 from zoo.evaluation.scores import Row, Scores
 
 BEST = (230, 159, 0)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from zoo.evaluation.ranks import rank
 from zoo.evaluation.report.page import write_page
-from zoo.evaluation.report.ranks import rank
 from zoo.evaluation.scores import Exhibit, Scores
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mfsynth.errors import MissingExtraError
-from zoo.evaluation.report.ranks import (
+from zoo.evaluation.ranks import (
     Test,
     Untested,
     cliques,
