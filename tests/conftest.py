@@ -48,6 +48,14 @@ def shared_coco() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_golden() -> Path:
+    """Published pictures and values of the Lytro set, which are not ours to keep in the repository."""
+    if not (SHARED / "golden").is_dir():
+        pytest.skip("the published pictures and values are not beside this checkout")
+    return SHARED / "golden"
+
+
+@pytest.fixture(scope="session")
 def small_coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A COCO folder with the split `small`: nine pictures of different sizes. Not to be written to."""
     root = tmp_path_factory.mktemp("coco")

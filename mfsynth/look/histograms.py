@@ -104,7 +104,7 @@ def _draw_title(figure: Figure, stats: Stats) -> None:
 
 
 def _draw_histogram(axes: Axes, quantity: Quantity, values: NDArray[np.float64]) -> None:
-    _style(axes, f"{quantity.title} ({quantity.unit})")
+    style(axes, f"{quantity.title} ({quantity.unit})")
     axes.grid(axis="y", color=_GRID, linewidth=0.7)
     axes.hist(values, bins=bin_edges(values, quantity.whole), color=hex_colour(0), rwidth=0.9)
     axes.axvline(float(np.median(values)), color=_INK, linewidth=0.9, linestyle=(0, (3, 2)))
@@ -130,7 +130,7 @@ def bin_edges(values: NDArray[np.float64], whole: bool) -> list[float]:
 
 
 def _draw_licenses(axes: Axes, licenses: tuple[LicenseCount, ...]) -> None:
-    _style(axes, "samples by licence")
+    style(axes, "samples by licence")
     places = range(len(licenses))
     bars = axes.barh(places, [each.samples for each in licenses], height=0.7, color=hex_colour(0))
     axes.bar_label(bars, fmt="{:,.0f}", padding=4, fontsize=_TYPE, color=_QUIET)
@@ -151,8 +151,9 @@ def shorten(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def _style(axes: Axes, title: str) -> None:
-    axes.set_title(title, loc="left", fontsize=_HEAD, color=_INK, pad=6)
+def style(axes: Axes, title: str) -> None:
+    """The house's look of a panel: a title as it is written, a line below, no other frame."""
+    axes.set_title(title, loc="left", fontsize=_HEAD, color=_INK, pad=6, parse_math=False)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=_TYPE, colors=_QUIET, length=3, width=0.7)
     axes.tick_params(axis="y", length=0)

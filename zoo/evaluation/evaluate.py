@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -205,7 +206,7 @@ def _take(out: Path) -> None:
     write(out / _MARK, b"what mfsynth evaluate wrote\n")
 
 
-@dataclass(slots=True)
+@dataclass
 class _Report:
     """The output folder in the making."""
 
@@ -314,7 +315,7 @@ class _Report:
             self._exhibits("writing the page"),
             ranks=ranks,
             figures=drawn,
-            manifest=self._manifest(),
+            manifest=self.manifest,
             paper=self.paper,
         )
 
@@ -339,7 +340,9 @@ class _Report:
                 decisions[method.name] = decision
         return Exhibit(name, pair.frames, pair.truth, pair.focus, fused, decisions)
 
-    def _manifest(self) -> dict[str, Any]:
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """What the results were made from; others' pictures are hashed for it."""
         digests = "".join(self.outcome.digests[name] for name in self.scores.images)
         return {
             "command": self.options.command,
@@ -380,4 +383,4 @@ class _Report:
 
     def write_manifest(self, seconds: float) -> None:
         rest = {"seconds": round(seconds, 1), "kept": self.outcome.kept, "workers": self.options.workers}
-        self.put(MANIFEST, json.dumps(self._manifest() | rest, indent=1, ensure_ascii=False) + "\n")
+        self.put(MANIFEST, json.dumps(self.manifest | rest, indent=1, ensure_ascii=False) + "\n")

@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 import pytest
-from conftest import SHARED
 
 import mfsynth
 from mfsynth.errors import OptionsError, ShardError
@@ -42,11 +41,12 @@ def test_any_folder_of_pairs_with_or_without_truth(tmp_path):
     assert np.array_equal(bare.frames[1], np.repeat(picture(5)[..., :1], 3, 2))
 
 
-def test_lytro_takes_its_pairs_alone():
-    if not SHARED.is_dir():
-        pytest.skip("real pairs are not here")
-    data = open_data(f"lytro:{SHARED / 'lytro'}")
-    assert data.names == tuple(f"lytro-{number:02d}" for number in range(1, 21))
+def test_lytro_takes_its_pairs_and_leaves_its_triples(tmp_path):
+    for name in ("lytro-02-A", "lytro-02-B", "lytro-10-A", "lytro-10-B", "lytro-t01-A", "lytro-t01-B"):
+        save(tmp_path / f"{name}.jpg", picture())
+    data = open_data(f"lytro:{tmp_path}")
+    assert data.names == ("lytro-02", "lytro-10")
+    assert data.incomplete == {}
 
 
 @pytest.mark.parametrize("store", ["small_pairs", "small_recipes"])

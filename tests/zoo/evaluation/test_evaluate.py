@@ -11,7 +11,7 @@ import time
 import cv2
 import numpy as np
 import pytest
-from conftest import SHARED, tree
+from conftest import tree
 
 from zoo.evaluation import baselines
 from zoo.evaluation.metrics import psnr, score
@@ -293,14 +293,18 @@ def test_squares_are_made_of_the_middle():
 
 
 @pytest.mark.slow
-def test_published_pictures_give_the_papers_columns(tmp_path, cli):
-    """metrics.md: column CNN within 5e-5, column GFF within 1e-4 (it was cut off, not rounded)."""
-    if not SHARED.is_dir():
-        pytest.skip("published pictures are not here")
-    golden = SHARED / "golden"
-    methods = f"folder:gff:{golden / 'lytro_gff'},folder:cnn:{golden / 'lytro_cnn'}"
+def test_published_pictures_give_the_papers_columns(shared_golden, tmp_path, cli):
+    """Column CNN within 5e-5, column GFF within 1e-4 (it was cut off, not rounded)."""
+    methods = f"folder:gff:{shared_golden / 'lytro_gff'},folder:cnn:{shared_golden / 'lytro_cnn'}"
     done = cli(
-        "evaluate", "--methods", methods, "--data", f"lytro:{SHARED / 'lytro'}", "--out", tmp_path, "--json"
+        "evaluate",
+        "--methods",
+        methods,
+        "--data",
+        f"lytro:{shared_golden.parent / 'lytro'}",
+        "--out",
+        tmp_path,
+        "--json",
     )
     assert done.returncode == 0, done.stderr
     from zoo.evaluation.paper import printed

@@ -7,7 +7,6 @@ import re
 
 import numpy as np
 import pytest
-from conftest import SHARED
 
 from zoo.errors import ZooError
 from zoo.evaluation import noise, paper, standing, tables
@@ -108,16 +107,9 @@ def test_without_differences_in_noise_there_is_no_curve():
 # --- standing -----------------------------------------------------------------------------------------
 
 
-def published():
-    path = SHARED / "golden" / "lytro_methods.json"
-    if not path.exists():
-        pytest.skip("published values are not here")
-    return path
-
-
-def test_the_published_order_comes_out_of_the_published_values():
+def test_the_published_order_comes_out_of_the_published_values(shared_golden):
     """Ranks among these 21 and the paper's columns: best and worst as in the survey's own table."""
-    path = published()
+    path = shared_golden / "lytro_methods.json"
     text = standing.markdown_of(
         Scores("Lytro", (), (), ()), standing.read_published(path, 20), paper.printed("lytro")
     )

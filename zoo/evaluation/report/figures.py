@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsynth.look import output
-from mfsynth.look.histograms import shorten
+from mfsynth.look.histograms import shorten, style
 from mfsynth.look.planes import hex_colour
 from zoo.evaluation.ranks import Test, cliques
 from zoo.evaluation.scores import MEASURES, Scores
@@ -125,7 +125,7 @@ def curves(
         _title(figure, title, "")
         for column, (label, lines) in enumerate(panels.items()):
             axes = _axes(figure, left + column * (panel[0] + between), _TITLE_ROOM + 0.15, *panel)
-            _style(axes, label)
+            style(axes, label)
             axes.grid(color=_GRID, linewidth=0.7)
             axes.set_xlabel(xlabel, fontsize=_TYPE, color=_QUIET)
             if log:
@@ -163,7 +163,7 @@ def bars(title: str, values: Mapping[str, float], xlabel: str, *, log: bool = Fa
     with output.figure(width, height, DPI) as figure:
         _title(figure, title, "")
         axes = _axes(figure, left, _TITLE_ROOM, 4.6, tall)
-        _style(axes, "")
+        style(axes, "")
         axes.grid(axis="x", color=_GRID, linewidth=0.7)
         if log:
             axes.set_xscale("log")
@@ -178,7 +178,7 @@ def bars(title: str, values: Mapping[str, float], xlabel: str, *, log: bool = Fa
 
 def _draw_boxes(axes: Axes, measure: str, table: NDArray[np.float64], names: Sequence[str]) -> None:
     about = MEASURES[measure]
-    _style(axes, f"{about.label}  {'↑' if about.rising else '↓'}")
+    style(axes, f"{about.label}  {'↑' if about.rising else '↓'}")
     axes.grid(axis="y", color=_GRID, linewidth=0.7)
     values = [column[np.isfinite(column)] for column in table.T]
     places = [place for place, column in enumerate(values) if column.size]
@@ -305,14 +305,3 @@ def _canvas(figure: Figure, width: float, height: float) -> Axes:
     axes.set_ylim(height, 0)
     axes.axis("off")
     return axes
-
-
-def _style(axes: Axes, title: str) -> None:
-    axes.set_title(title, loc="left", fontsize=_HEAD, color=_INK, pad=6, parse_math=False)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=_TYPE, colors=_QUIET, length=3, width=0.7)
-    axes.tick_params(axis="y", length=0)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side == "bottom")
-        spine.set_color(_QUIET)
-        spine.set_linewidth(0.7)
