@@ -18,7 +18,7 @@ def keys(stream: Live[Scene]) -> list[str]:
 
 
 def test_images_are_selected_by_what_coco_lists_of_them(small_coco: Path) -> None:
-    whole = mfsynth.synthesize(small_coco, "small", render=False, epoch=1)
+    whole = mfsynth.synthesize(small_coco, "small", epoch=1).scenes()
     wide = whole.select(lambda image: image.width > image.height)
     assert 0 < len(wide) < len(whole) == 9
     assert keys(wide) == [
@@ -48,7 +48,7 @@ def test_nothing_selected_is_an_empty_stream(small_coco: Path) -> None:
 
 @pytest.mark.parametrize("images", [[43, 3], (43, 3, 3), {3, 43}, np.array([3, 43]), iter([3, 43])])
 def test_images_are_named_by_any_sequence_of_ids(small_coco: Path, images: Iterable[int]) -> None:
-    stream = mfsynth.synthesize(small_coco, "small", images=images, render=False)
+    stream = mfsynth.synthesize(small_coco, "small", images=images).scenes()
     assert keys(stream) == ["000000000003-000", "000000000043-000"]
 
 
@@ -79,7 +79,7 @@ def test_options_that_make_no_sense_are_named(small_coco: Path, options: dict[st
 
 
 def test_an_epoch_is_counted_from_0(small_coco: Path) -> None:
-    stream = mfsynth.synthesize(small_coco, "small", epoch=np.int64(3), render=False)
+    stream = mfsynth.synthesize(small_coco, "small", epoch=np.int64(3)).scenes()
     assert keys(stream)[0] == "000000000003-003"
     with pytest.raises(OptionsError, match="epoch is -1"):
         stream.at(-1)

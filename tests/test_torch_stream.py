@@ -40,7 +40,7 @@ def test_arrays_become_tensors_channels_first(small_pairs: Path) -> None:
 
 
 def test_scenes_become_tensors_too(small_pairs: Path) -> None:
-    item = next(iter(mfsynth.open(small_pairs, render=False).torch()))
+    item = next(iter(mfsynth.open(small_pairs).scenes().torch()))
     assert set(item) == {"key", "gt", "segments", "recipe"}
 
 
@@ -76,7 +76,7 @@ def test_loader_workers_share_an_epoch(small_recipes: Path, workers: int, method
         workers = 4
     stream = mfsynth.open(small_recipes, shuffle=3).torch(window=WINDOW, batch=2)
     loader = DataLoader(stream, batch_size=None, num_workers=workers, multiprocessing_context=method)
-    assert sorted(keys(loader)) == [scene.key for scene in mfsynth.open(small_recipes, render=False)]
+    assert sorted(keys(loader)) == [scene.key for scene in mfsynth.open(small_recipes).scenes()]
 
 
 def test_live_synthesis_is_shared_the_same_way(small_coco: Path) -> None:
@@ -108,7 +108,7 @@ import json, sys, torch.distributed as dist, mfsynth
 from torch.utils.data import DataLoader
 folder, rendezvous, rank, ranks = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=ranks)
-stream = mfsynth.open(folder, shuffle=1, render=False).torch()
+stream = mfsynth.open(folder, shuffle=1).scenes().torch()
 print(json.dumps([item["key"] for item in DataLoader(stream, batch_size=None, num_workers=2)]))
 dist.destroy_process_group()
 """
@@ -126,4 +126,4 @@ def test_ranks_share_an_epoch(small_recipes: Path, tmp_path: Path) -> None:
     ]
     seen = [json.loads(rank.communicate(timeout=120)[0].splitlines()[-1]) for rank in ranks]
     assert len(seen[0]) == len(seen[1]) == 9
-    assert sorted(seen[0] + seen[1]) == [scene.key for scene in mfsynth.open(small_recipes, render=False)]
+    assert sorted(seen[0] + seen[1]) == [scene.key for scene in mfsynth.open(small_recipes).scenes()]

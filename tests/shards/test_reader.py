@@ -65,7 +65,7 @@ def test_four_numbers_are_a_window(small_recipes: Path) -> None:
             assert sample.window == Window(3, 5, 13, 11)
             assert np.array_equal(sample.frames[1], frame)
         assert next(iter(mfsynth.open(small_recipes).torch(window=window)))["gt"].shape == (3, 13, 11)
-    scene = next(iter(mfsynth.open(small_recipes, render=False)))
+    scene = next(iter(mfsynth.open(small_recipes).scenes()))
     assert np.array_equal(mfsynth.render(scene, plain).frames[1], expected[0])
     assert np.array_equal(scene.focus(plain), scene.focus()[3:16, 5:16])
 
@@ -94,7 +94,7 @@ def test_a_window_outside_a_picture_is_refused(small_pairs: Path) -> None:
 
 
 def test_scenes_are_not_rendered(small_pairs: Path) -> None:
-    scene = next(iter(mfsynth.open(small_pairs, render=False)))
+    scene = next(iter(mfsynth.open(small_pairs).scenes()))
     assert isinstance(scene, Scene)
     sample = next(iter(mfsynth.open(small_pairs)))
     assert same(mfsynth.render(scene), sample)
@@ -102,7 +102,7 @@ def test_scenes_are_not_rendered(small_pairs: Path) -> None:
 
 def test_order_is_the_manifests_or_shuffled_by_seed_and_epoch(small_pairs: Path) -> None:
     def keys(**options: int) -> list[str]:
-        return [scene.key for scene in mfsynth.open(small_pairs, render=False, **options)]
+        return [scene.key for scene in mfsynth.open(small_pairs, **options).scenes()]
 
     plain = keys()
     assert plain == sorted(plain)
@@ -113,9 +113,7 @@ def test_order_is_the_manifests_or_shuffled_by_seed_and_epoch(small_pairs: Path)
     assert keys(shuffle=1) == shuffled
     assert keys(shuffle=1, epoch=1) != shuffled
     assert keys(shuffle=2) != shuffled
-    assert [s.key for s in mfsynth.open(small_pairs, render=False, shuffle=1).at(1)] == keys(
-        shuffle=1, epoch=1
-    )
+    assert [s.key for s in mfsynth.open(small_pairs, shuffle=1).scenes().at(1)] == keys(shuffle=1, epoch=1)
 
 
 @settings(deadline=None, max_examples=40)
@@ -123,7 +121,7 @@ def test_order_is_the_manifests_or_shuffled_by_seed_and_epoch(small_pairs: Path)
 def test_readers_share_an_epoch_without_gap_or_overlap(
     small_recipes: Path, readers: int, shuffle: int | None
 ) -> None:
-    data = mfsynth.open(small_recipes, render=False, shuffle=shuffle)
+    data = mfsynth.open(small_recipes, shuffle=shuffle).scenes()
     shares = [[s.key for s in data.read(*share(len(data), reader, readers))] for reader in range(readers)]
     assert [key for part in shares for key in part] == [scene.key for scene in data]
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
@@ -177,12 +175,12 @@ def test_a_manifest_stands_for_its_folder_whatever_it_is_called(
     memory = fsspec.filesystem("memory")
     memory.put(f"{folder}/", "/", recursive=True)
     monkeypatch.chdir(folder)
-    local = [scene.key for scene in mfsynth.open(small_pairs, render=False)]
+    local = [scene.key for scene in mfsynth.open(small_pairs).scenes()]
     for location in (folder / "mymanifest.json", "mymanifest.json", "memory://mymanifest.json"):
-        assert [scene.key for scene in mfsynth.open(location, render=False)] == local
+        assert [scene.key for scene in mfsynth.open(location).scenes()] == local
     (folder / "mymanifest.json").rename(folder / "manifest.json")
     for location in (folder, f"{folder}/", ".", f"{folder}/manifest.json"):
-        assert [scene.key for scene in mfsynth.open(location, render=False)] == local
+        assert [scene.key for scene in mfsynth.open(location).scenes()] == local
 
 
 def test_what_is_not_there_is_named(small_pairs: Path, tmp_path: Path, website: str) -> None:
