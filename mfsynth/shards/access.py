@@ -27,18 +27,18 @@ OPEN_COPIES = 1
 """Remote shards of which it keeps a local copy for that."""
 
 
-def in_order(location: str, shard: Shard, low: int, high: int) -> Iterator[Packed]:
+def in_order(folder: str, shard: Shard, low: int, high: int) -> Iterator[Packed]:
     """A shard's samples from `low` to `high` as they lie: from one stream, or by seeking in a local file.
 
     Raises:
         ShardError: If the shard is damaged, or holds fewer or more samples than the manifest says.
     """
-    if low and not storage.is_url(location):
-        opened = OpenShard(storage.parent(location), shard)
+    if low and not storage.is_url(folder):
+        opened = OpenShard(folder, shard)
         yield from (opened[place] for place in range(low, high))
         return
     number = -1
-    with storage.open_file(location) as file:
+    with storage.open_file(storage.join(folder, shard.name)) as file:
         for number, packed in enumerate(tar.samples(file, shard.name)):
             if low <= number < high:
                 yield packed
@@ -131,8 +131,9 @@ class Shelf:
         opened = self._open.pop(number, None)
         if opened is None:
             kept = OPEN_COPIES if storage.is_url(self.folder) else OPEN_SHARDS
-            while len(self._open) >= kept:
-                del self._open[next(iter(self._open))]
+            surplus = max(0, len(self._open) + 1 - kept)
+            for old in list(self._open)[:surplus]:
+                self._open.pop(old, None)  # another thread may have been faster
             opened = OpenShard(self.folder, self.manifest.shards[number])
         self._open[number] = opened
         return opened

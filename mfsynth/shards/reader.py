@@ -151,7 +151,7 @@ class DataSet(Stream[Item]):
         """A shard's samples from one place in this epoch's order of them to another."""
         shard = self.manifest.shards[number]
         if self.shuffle is None:
-            return in_order(storage.join(self.folder, shard.name), shard, low, high)
+            return in_order(self.folder, shard, low, high)
         order = permutation(shard.samples, "order", self.shuffle, self.epoch, number)
         opened = OpenShard(self.folder, shard)
         return (opened[place] for place in order[low:high].tolist())

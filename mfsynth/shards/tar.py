@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import os
 import tarfile
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from mfsynth.errors import ShardError
 from mfsynth.shards.layout import split_member
@@ -101,15 +100,11 @@ def sample_at(file: IO[bytes], place: Place, shard: str) -> Packed:
     Raises:
         ShardError: As `samples`.
     """
-    size = place.end - place.start
     try:
-        data = os.pread(file.fileno(), size, place.start)
+        for packed in samples(cast("IO[bytes]", _Part(file.fileno(), place)), shard):
+            return packed
     except OSError as error:
         raise ShardError(f"cannot read {shard}: {error.strerror or error}") from error
-    if len(data) != size:
-        raise ShardError(f"{shard} is cut short")
-    for packed in samples(io.BytesIO(data + bytes(_BLOCK)), shard):
-        return packed
     raise ShardError(f"{shard} changed while it was read")
 
 
@@ -120,6 +115,20 @@ def first_key(file: IO[bytes], shard: str) -> str:
         ShardError: As `samples`.
     """
     return next((key for key, _, _ in _headers(file, shard)), "")
+
+
+class _Part:
+    """Reads the bytes of one sample with a position of its own; behind them the archive seems to end."""
+
+    def __init__(self, descriptor: int, place: Place) -> None:
+        self._descriptor, self._at, self._end = descriptor, place.start, place.end
+
+    def read(self, size: int) -> bytes:
+        if self._at >= self._end:
+            return bytes(size)
+        data = os.pread(self._descriptor, size, self._at)
+        self._at += len(data)
+        return data
 
 
 def _headers(file: IO[bytes], shard: str) -> Iterator[tuple[str, str, int]]:
