@@ -55,7 +55,10 @@ class Stream(ABC, Generic[Item]):
 
     @abstractmethod
     def select(self, keep: Keep) -> Self:
-        """The same stream with only the images for which `keep` returns True; no other picture is decoded."""
+        """The same stream with only the images for which `keep` returns True; no other picture is decoded.
+
+        A selection of a selection keeps what both keep.
+        """
 
     def read(self, start: int, stop: int) -> Iterator[Item]:
         """The samples from one place in this epoch's order to another."""

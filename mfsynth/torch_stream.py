@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Readable(Protocol):
-    """What is read here: samples or scenes in the order of an epoch, any range of it by itself."""
+    """What is read here: samples or scenes in the order of an epoch, any range of it on its own."""
 
     epoch: int
 

@@ -36,6 +36,7 @@ def test_a_selection_keeps_epoch_order_and_pixels(small_coco: Path) -> None:
         assert sample.recipe == samples[sample.key].recipe
         for frame, expected in zip(sample.frames, samples[sample.key].frames, strict=True):
             assert (frame == expected).all()
+    assert len(some.select(lambda image: image.id != 43)) == 2
     orders = {tuple(sample.key[:12] for sample in some.at(epoch)) for epoch in range(8)}
     assert len(orders) > 1
 
@@ -70,9 +71,9 @@ def test_images_are_named_by_any_sequence_of_ids(small_coco: Path, images: Itera
         ({"licenses": 4}, "licenses is 4, it must be a sequence of ids"),
         ({"sigmas": (1, 2)}, "there is no option 'sigmas'; the options are masks, sigma, noise"),
         ({"variants": 2}, "there is no option 'variants'"),
-        ({"window": 64}, r"64 is no window; give \(top, left, height, width\)"),
-        ({"window": (0, 0, 64)}, r"\(0, 0, 64\) is no window"),
-        ({"window": (0, 0, 8.5, 8)}, r"\(0, 0, 8.5, 8\) is no window"),
+        ({"window": 64}, r"64 is (no|not a) window; give \(top, left, height, width\)"),
+        ({"window": (0, 0, 64)}, r"\(0, 0, 64\) is (no|not a) window"),
+        ({"window": (0, 0, 8.5, 8)}, r"\(0, 0, 8.5, 8\) is (no|not a) window"),
     ],
 )
 def test_options_that_make_no_sense_are_named(small_coco: Path, options: dict[str, Any], text: str) -> None:

@@ -72,7 +72,7 @@ class DataSet(Stream[Item]):
         super().__init__(epoch=epoch, shuffle=shuffle, window=window)
         self.folder = folder
         self.manifest = manifest
-        self.keep: Keep | None = None
+        self.keeps: tuple[Keep, ...] = ()
         self._shelf = Shelf(folder, manifest)
 
     def __len__(self) -> int:
@@ -116,7 +116,7 @@ class DataSet(Stream[Item]):
         What is left out keeps its place in the order, and counts in `len`.
         """
         other = copy(self)
-        other.keep = keep
+        other.keeps = (*self.keeps, keep)
         return other
 
     def recipes(self) -> Iterator[Recipe]:
@@ -157,11 +157,11 @@ class DataSet(Stream[Item]):
         return (opened[place] for place in order[low:high].tolist())
 
     def _keeps(self, packed: Packed, shard: str) -> bool:
-        if self.keep is None:
+        if not self.keeps:
             return True
         with _naming(shard, packed.key):
-            recipe = Recipe.from_json(packed.members[RECIPE])
-        return self.keep(recipe.image)
+            image = Recipe.from_json(packed.members[RECIPE]).image
+        return all(keep(image) for keep in self.keeps)
 
     def _item(self, packed: Packed, shard: str) -> Item:
         layout = self.manifest.layout

@@ -108,11 +108,11 @@ class Source(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """Number of samples in an epoch, over all readers; an estimate, for it may count a few held out."""
+        """Number of samples in an epoch, over all readers; an estimate, as it may count a few held out."""
 
     @abstractmethod
     def epoch(self, epoch: int, reader: Reader, skip: int) -> Iterator[tuple[int, Scene]]:
-        """One reader's scenes of an epoch, after `skip` places, each with the place that follows it."""
+        """One reader's scenes of an epoch, after `skip` places, each with the place to resume at."""
 
     @abstractmethod
     def validation(self) -> Iterator[Scene]:
@@ -202,7 +202,7 @@ def open_source(spec: SourceSpec, seed: int, holding: bool = True) -> Source:
         return ShardSource(spec.location, seed, holding)
     folder, _, split = spec.location.removeprefix("coco:").rpartition(":")
     if not folder or not split:
-        raise TrainingError(f"{spec.location} names no split", "write coco:DIR:SPLIT")
+        raise TrainingError(f"{spec.location} does not name a split", "write coco:DIR:SPLIT")
     return LiveSource(folder, split, seed, holding)
 
 

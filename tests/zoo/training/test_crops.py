@@ -56,7 +56,7 @@ def test_crop_is_a_window_of_the_rendered_sample(scenes):
     seed=st.integers(0, 1000),
 )
 def test_both_frames_are_sharp_somewhere_in_every_crop(height, width, row, column, side, seed):
-    """Even if one pixel alone is sharp in frame 1."""
+    """Even if only one pixel is sharp in frame 1."""
     focus = np.zeros((height, width), np.uint8)
     focus[row % height, column % width] = 1
     window = choose_window(focus, side, draws("test", seed)).check(height, width)

@@ -194,7 +194,7 @@ def test_source_of_shards_is_read_from_a_url(demo):
 
 
 def test_pictures_held_out_are_not_decoded(demo, tmp_path):
-    """A picture that nobody can decode does no harm where it is left out."""
+    """A picture that cannot be decoded does no harm where it is left out."""
     shutil.copytree(demo / "set", tmp_path / "set")
     held = sorted({scene.key for scene in ShardSource(str(demo / "set"), 1).validation()})
     for path in (tmp_path / "set").glob("*.tar"):
