@@ -75,7 +75,7 @@ class _Canvas:
     def places(self, count: int) -> Array:
         """Places across the picture, jittered, in random order."""
         places = np.arange(count) + self.rng.uniform(0.25, 0.75, count)
-        return self.rng.permutation(places * self.shape[1] / count)
+        return self.rng.permutation((0.06 + 0.88 * places / count) * self.shape[1])
 
     def noise(self, cell: float, tall: float = 1, fade: float = 0.8, shape: Any = None) -> Array:
         """Noise around 0, spread about 1: octaves from `cell` pixels down, each `fade` times the last."""
@@ -98,9 +98,11 @@ class _Canvas:
             rough, stains = (self.noise(size, tall, shape=inside.shape) for size in (cell, 5 * cell))
             light += _light(bumps * rough, 0.6, 0.8, 0) + 0.05 * stains
         if bulge:
-            depth = cv2.distanceTransform((inside >= 128).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+            depth = cv2.distanceTransform(
+                (inside >= 128).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
+            )
             height = bulge * np.sqrt(1 - (1 - depth / np.float32(bulge)).clip(0, 1) ** 2)
-            height = cv2.GaussianBlur(height, (0, 0), max(0.07 * bulge, 0.7))
+            height = cv2.GaussianBlur(height, (0, 0), max(0.12 * bulge, 0.7))
             light *= 0.42 + 0.82 * _light(height, 0.46, 0.56, 0.69).clip(0, 1)
             shine += 0.3 * _light(height, 0.25, 0.32, 0.91).clip(0, 1) ** 60
         return light[..., None], shine[..., None]
@@ -160,9 +162,6 @@ def _clouds(c: _Canvas) -> Array:
     return np.asarray(air * (1 - share) + white * share, np.float32)
 
 
-# Things: each stands on (x, y), or has its middle there.
-
-
 def _rectangle(left: float, top: float, right: float, bottom: float) -> Array:
     return np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
 
@@ -207,15 +206,15 @@ def _vase(c: _Canvas, x: float, y: float, size: float) -> None:
     t, (wave, phase) = np.linspace(0, 1, 60), c.rng.uniform([4.5, 2.2], [5.5, 3.2])
     radius = size * (0.2 + c.rng.uniform(0.06, 0.1) * np.sin(wave * t - phase))
     outline = np.stack([np.append(x - radius, x + radius[::-1]), y - size * np.append(1 - t, t)], 1)
-    c.put("vase", outline, c.near(), shadow=0.12 * size, cell=10, bulge=0.28 * size)
+    c.put("vase", outline, c.near(), shadow=0.12 * size, cell=6, bulge=0.28 * size)
 
 
-def _flower(c: _Canvas, x: float, y: float, size: float, stem: float) -> None:
-    """A flower whose head is at (x, y)."""
-    way, lean, color = np.linspace(0, 1, 9), c.rng.uniform(-0.2, 0.2), c.near(*c.accents[:3], c.linen)
-    stalk = np.stack([x + lean * stem * way**2, y + stem * way], 1)
+def _flower(c: _Canvas, x: float, y: float, size: float, foot: float, ground: float) -> None:
+    """A flower whose head is at (x, y), and whose stem ends at (foot, ground)."""
+    way, color = np.linspace(0, 1, 9), c.near(*c.accents[:3], c.linen)
+    stalk = np.stack([x + (foot - x) * way**2, y + (ground - y) * way], 1)
     segment = c.put("flower", c.mask(stalk, 0.13 * size), 0.7 * c.near(c.grass))
-    for angle in np.arange(8) * np.pi / 4 + lean:
+    for angle in np.arange(8) * np.pi / 4 + c.rng.uniform():
         turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
         petal = _blob(c, 0.6 * size, 0, 0.42 * size, 0.24 * size, 0.05) @ turn + [[x, y]]
         c.put(segment, petal, color, shadow=0.05 * size, cell=5, bulge=0.2 * size)
@@ -262,16 +261,16 @@ def _still_life(c: _Canvas) -> None:
     """Vases, books, flowers and fruit on a cloth, in front of a wall."""
     (h, w), left, x = c.shape, c.rng.uniform(0, 0.3), c.places(3)
     _backdrop(c, "wall", -0.1, c.wall, cell=24)
-    _backdrop(c, "table", 0.6, c.wood, cell=20, bumps=0.4, tall=0.15)
+    _backdrop(c, "table", 0.6, c.wood, cell=20, bumps=0.25, tall=0.15)
     cloth = np.array([[left, 0.68], [left + 0.55, 0.66], [left + 0.7, 1.05], [left - 0.1, 1.05]]) * [w, h]
     c.put("cloth", cloth, _checked(c), shadow=4, bulge=4, cell=4)
     _board(c, "sign", x[0], 0.3 * h, 0.28 * w, 0.12 * h)
+    for place, y in zip(c.rng.normal(x[1], 0.05 * w, 4), c.rng.uniform(0.08, 0.24, 4), strict=True):
+        _flower(c, place, y * h, 0.06 * h, x[1], 0.4 * h)
     _vase(c, x[1], 0.74 * h, 0.4 * h)
     for floor in range(c.rng.integers(3, 6)):
         _board(c, "book", x[2], (0.77 - 0.06 * floor) * h, c.rng.uniform(0.24, 0.3) * w, 0.06 * h)
     _vase(c, x[0], 0.76 * h, 0.22 * h)
-    for place in c.rng.normal(x[1], 0.06 * w, 4):
-        _flower(c, place, h * c.rng.uniform(0.1, 0.22), 0.06 * h, 0.15 * h)
     for place in c.places(4):
         _fruit(c, place, h * c.rng.uniform(0.86, 0.97), h * c.rng.uniform(0.05, 0.07))
 
@@ -284,7 +283,8 @@ def _meadow(c: _Canvas) -> None:
     _board(c, "sign", x[0], 0.66 * h, 0.28 * w, 0.12 * h)
     _stone(c, "stone", x[1], 0.83 * h, 0.1 * w)
     for place in c.places(6):
-        _flower(c, place, h * c.rng.uniform(0.72, 0.85), h * c.rng.uniform(0.03, 0.06), 0.25 * h)
+        foot = place + c.rng.normal(0, 0.03 * w)
+        _flower(c, place, h * c.rng.uniform(0.72, 0.85), h * c.rng.uniform(0.03, 0.06), foot, h)
     _reeds(c, x[2])
 
 
