@@ -98,9 +98,8 @@ class _Canvas:
             rough, stains = (self.noise(size, tall, shape=inside.shape) for size in (cell, 5 * cell))
             light += _light(bumps * rough, 0.6, 0.8, 0) + 0.05 * stains
         if bulge:
-            depth = cv2.distanceTransform(
-                (inside >= 128).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
-            )
+            # Not cv2.DIST_MASK_PRECISE: with several threads it gives other values from time to time.
+            depth = cv2.distanceTransform((inside >= 128).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
             height = bulge * np.sqrt(1 - (1 - depth / np.float32(bulge)).clip(0, 1) ** 2)
             height = cv2.GaussianBlur(height, (0, 0), max(0.12 * bulge, 0.7))
             light *= 0.42 + 0.82 * _light(height, 0.46, 0.56, 0.69).clip(0, 1)
