@@ -90,7 +90,7 @@ class BuildOptions:
         store: `pairs` (rendered frames) or `recipe` (frames are rendered on reading).
         format: Of the frames of pairs: `png`, or `jpeg` (quality 95, 4:4:4).
         min_area: Each frame keeps at least this fraction in focus.
-        licenses: COCO licence ids to keep; empty keeps all.
+        licenses: COCO license ids to keep; empty keeps all.
         images: Image ids to take or leave.
         limit: Only the first so many images, by id, after the filters; 0 takes all.
         shards: Number of shards; 0 makes one for each 1,000 samples.

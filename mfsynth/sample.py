@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 
+from mfsynth import schema
 from mfsynth.errors import OptionsError, ShardError
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """A source image as COCO lists it; `license` is the id in COCO's licence table, URLs may be empty."""
+    """A source image as COCO lists it; `license` is the id in COCO's license table, URLs may be empty."""
 
     id: _Natural
     file_name: str
@@ -161,7 +162,8 @@ class Recipe:
         """The recipe that `to_json` wrote.
 
         Raises:
-            ShardError: If the text is not a recipe of this format, or a value in it is out of bounds.
+            ShardError: If the text is not a recipe of this format, has a field that this release does not know,
+                or a value that is out of bounds.
         """
         try:
             recipe = msgspec.json.decode(text, type=Recipe)
@@ -172,6 +174,8 @@ class Recipe:
                 f"recipe {recipe.key} has format {recipe.format}, this release reads {RECIPE_FORMAT}",
                 "update mfsynth",
             )
+        if recipe.to_json() != text:  # half the time of decoding; only then are fields compared by name
+            schema.check_fields(msgspec.json.decode(text), Recipe, f"recipe {recipe.key}", error=ShardError)
         return recipe
 
 

@@ -63,7 +63,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A finished shard, with the samples under each licence and the images left out: its side file."""
+    """A finished shard, with the samples under each license and the images left out: its side file."""
 
     shard: Shard
     licenses: dict[int, int]

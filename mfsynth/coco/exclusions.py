@@ -17,7 +17,7 @@ MISSING_SEGMENT = "missing-segment"
 BAD_INSTANCE = "bad-instance"
 
 MEANING = {
-    LICENSE: "its licence is not among --licenses",
+    LICENSE: "its license is not among --licenses",
     NO_ANNOTATION: "the annotations list no mask for it",
     MIN_AREA: "its segments cannot be shared out so that both frames keep --min-area in focus",
     PICTURE_MISSING: "the picture is not there",

@@ -69,7 +69,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class License:
-    """A licence of COCO's table."""
+    """A license of COCO's table."""
 
     id: int
     name: str
@@ -78,7 +78,7 @@ class License:
 
 @dataclass(frozen=True)
 class Split:
-    """A split's images in ascending id, its licences, and its annotation file's name and SHA-256."""
+    """A split's images in ascending id, its licenses, and its annotation file's name and SHA-256."""
 
     name: str
     masks: Masks

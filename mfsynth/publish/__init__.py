@@ -1,1 +1,1 @@
-"""A finished data set to the Hugging Face Hub: what its licences allow, what goes along, the push."""
+"""A finished data set to the Hugging Face Hub: what its licenses allow, what goes along, the push."""

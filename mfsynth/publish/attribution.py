@@ -1,4 +1,4 @@
-"""ATTRIBUTION.tsv: for every image its licence and where it comes from, as CC BY asks."""
+"""ATTRIBUTION.tsv: for every image its license and where it comes from, as CC BY asks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from mfsynth.errors import ShardError
-from mfsynth.publish.licences import licences_of
+from mfsynth.publish.licenses import licenses_of
 from mfsynth.shards.recipes import recipes
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ ATTRIBUTION = "ATTRIBUTION.tsv"
 COLUMNS = {
     "image_id": "the image's id",
     "file_name": "the picture's file",
-    "license": "its licence",
-    "license_url": "the licence's text",
+    "license": "its license",
+    "license_url": "the license's text",
     "coco_url": "where COCO keeps the picture, if the annotation file says so",
     "flickr_url": "where it was published, if the annotation file says so",
     "samples": "how many samples are made of it",
@@ -34,7 +34,7 @@ COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """The table as a file's bytes, and the number of images by their licence's id."""
+    """The table as a file's bytes, and the number of images by their license's id."""
 
     table: bytes
     images: Counter[int]
@@ -53,9 +53,9 @@ def attribute(
         progress: Told of samples read and to read.
 
     Raises:
-        ShardError: If the recipes are damaged, or contradict what the manifest says of licences.
+        ShardError: If the recipes are damaged, or contradict what the manifest says of licenses.
     """
-    known = {each.count.id: (each.name, each.url) for each in licences_of(manifest)}
+    known = {each.count.id: (each.name, each.url) for each in licenses_of(manifest)}
     text = io.StringIO()
     table = csv.writer(text, delimiter="\t", lineterminator="\n")
     table.writerow(COLUMNS)
@@ -70,5 +70,5 @@ def attribute(
         samples[image.license] += count
         progress(samples.total(), manifest.samples)
     if samples != {each.id: each.samples for each in manifest.licenses if each.samples}:
-        raise ShardError("the recipes have other licences than the manifest says", "run `mfsynth verify`")
+        raise ShardError("the recipes have other licenses than the manifest says", "run `mfsynth verify`")
     return Attribution(text.getvalue().encode(), images)

@@ -9,7 +9,7 @@ from mfsynth.coco.exclusions import MEANING
 from mfsynth.options import BuildOptions, Selection
 from mfsynth.publish.attribution import ATTRIBUTION
 from mfsynth.publish.command import SELECTION, build_command
-from mfsynth.publish.licences import ANNOTATIONS, licences_of
+from mfsynth.publish.licenses import ANNOTATIONS, licenses_of
 from mfsynth.publish.members import members
 from mfsynth.publish.words import hub_split, is_coco, origin, plain, readable, size_category, tags, title
 
@@ -30,7 +30,7 @@ def dataset_card(
     Args:
         manifest: Of the data set.
         repository: Where it is going to lie.
-        images: Number of images by their licence's id.
+        images: Number of images by their license's id.
         picture: File of the repository that shows samples; empty leaves it out.
     """
     from huggingface_hub import DatasetCard
@@ -49,7 +49,7 @@ def dataset_card(
         size=readable(sum(shard.size for shard in manifest.shards)),
         images=images,
         members=members(manifest.layout),
-        licences=[(each, plain(each.name)) for each in licences_of(manifest)],
+        licenses=[(each, plain(each.name)) for each in licenses_of(manifest)],
         left_out={reason: len(ids) for reason, ids in manifest.left_out.items()},
         meaning=MEANING,
         command=build_command(options),
@@ -72,13 +72,13 @@ def card_data(manifest: Manifest, repository: Repository) -> DatasetCardData:
         task_ids=[f"{manifest.options['masks'].removesuffix('s')}-segmentation"],
         tags=tags(manifest),
         configs=[{"config_name": "default", "data_files": [files]}],
-        **licence_data(manifest, repository),
+        **license_data(manifest, repository),
     )
 
 
-def licence_data(manifest: Manifest, repository: Repository) -> dict[str, Any]:
-    """The metadata's licence: the one of everything if the Hub knows it, else where each one stands."""
-    ids = {each.terms.hub if each.terms else "" for each in licences_of(manifest)}
+def license_data(manifest: Manifest, repository: Repository) -> dict[str, Any]:
+    """The metadata's license: the one of everything if the Hub knows it, else where each one stands."""
+    ids = {each.terms.hub if each.terms else "" for each in licenses_of(manifest)}
     if is_coco(manifest):
         ids.add(ANNOTATIONS.hub)
     if len(ids) == 1 and "" not in ids:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import mlcroissant as mlc
 
 from mfsynth.publish.attribution import ATTRIBUTION, COLUMNS
-from mfsynth.publish.licences import ANNOTATIONS, licences_of
+from mfsynth.publish.licenses import ANNOTATIONS, licenses_of
 from mfsynth.publish.members import members
 from mfsynth.publish.words import is_coco, tags, title
 from mfsynth.shards.layout import MANIFEST
@@ -61,7 +61,7 @@ def croissant(
         name=title(manifest),
         description=_DESCRIPTION.format(samples=manifest.samples, images=images),
         url=repository.url,
-        license=_licences(manifest),
+        license=_licenses(manifest),
         keywords=tags(manifest),
         cite_as=_CITATION,
         distribution=[
@@ -75,8 +75,8 @@ def croissant(
     return (json.dumps(metadata.to_json(), indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def _licences(manifest: Manifest) -> list[str]:
-    pictures = [each.url or each.name for each in licences_of(manifest)]
+def _licenses(manifest: Manifest) -> list[str]:
+    pictures = [each.url or each.name for each in licenses_of(manifest)]
     return pictures + ([ANNOTATIONS.url] if is_coco(manifest) else [])
 
 
@@ -146,7 +146,7 @@ class _Nodes:
             )
             for name, text in COLUMNS.items()
         ]
-        return self._records("images", "every image with its licence", fields)
+        return self._records("images", "every image with its license", fields)
 
     def _records(self, name: str, text: str, fields: list[Any]) -> Any:
         """A record set whose records are known by their first field."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mfsynth import storage
+from mfsynth import schema, storage
 from mfsynth.errors import ShardError
 from mfsynth.shards.layout import MANIFEST, Layout, check_shard_name
 
@@ -47,7 +47,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class LicenseCount:
-    """A licence of COCO's table, and how many samples come under it."""
+    """A license of COCO's table, and how many samples come under it."""
 
     id: int
     name: str
@@ -57,7 +57,7 @@ class LicenseCount:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A data set: its options, inputs, shards, licences, and every image left out, by reason.
+    """A data set: its options, inputs, shards, licenses, and every image left out, by reason.
 
     `left_out_files` gives the SHA-256 of each file for whose sake an image was left out ("missing" for one
     that was not there), so that a later build can tell whether it has changed.
@@ -78,30 +78,21 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """The manifest as indented JSON, the same bytes for equal manifests."""
-        return (json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n").encode()
+        return (json.dumps(schema.to_json(self), indent=1, ensure_ascii=False) + "\n").encode()
 
     @staticmethod
     def from_json(text: bytes, where: str = MANIFEST) -> Manifest:
         """The manifest that `to_json` wrote.
 
         Raises:
-            ShardError: If the text is no manifest of this format.
+            ShardError: If the text is not a manifest of this format, has a field that this release does not
+                know, or contradicts itself.
         """
-        import msgspec
-
-        try:
-            version = msgspec.json.decode(text, type=_Versioned).format
-            if version != MANIFEST_FORMAT:
-                raise ShardError(
-                    f"{where} has format {version}, this release reads {MANIFEST_FORMAT}", "update mfsynth"
-                )
-            manifest = msgspec.json.decode(text, type=Manifest)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ShardError(f"{where} is no manifest of mfsynth: {error}") from error
+        manifest = _decode(text, where)
         for shard in manifest.shards:
             check_shard_name(shard.name, manifest.split)
         if any(shard.samples < 0 for shard in manifest.shards):
-            raise ShardError(f"{where} contradicts itself: a shard has less than no samples")
+            raise ShardError(f"{where} contradicts itself: a shard has a negative number of samples")
         if manifest.samples != sum(shard.samples for shard in manifest.shards):
             raise ShardError(f"{where} contradicts itself: its shards do not add up to its samples")
         return manifest
@@ -148,6 +139,25 @@ def fingerprint(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+def _decode(text: bytes, where: str) -> Manifest:
+    import msgspec
+
+    try:
+        head = msgspec.json.decode(text, type=_Head)
+        if head.format != MANIFEST_FORMAT:
+            raise ShardError(
+                f"{where} has format {head.format}, this release reads {MANIFEST_FORMAT}", "update mfsynth"
+            )
+        release = head.packages.get("mfsynth", "")
+        schema.check_fields(msgspec.json.decode(text), Manifest, where, error=ShardError, release=release)
+        return msgspec.json.decode(text, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ShardError(f"{where} is not a manifest of mfsynth: {error}") from error
+
+
 @dataclass(frozen=True)
-class _Versioned:
+class _Head:
+    """What is read of any format."""
+
     format: int
+    packages: dict[str, str] = field(default_factory=dict)

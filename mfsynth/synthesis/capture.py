@@ -21,7 +21,7 @@ NOISY = 0.6
 COMPRESSED = 0.6
 """Part of the noisy samples that are compressed."""
 NOISE = (0.0, 5.0)
-"""Standard deviation of the noise, in grey levels."""
+"""Standard deviation of the noise, in gray levels."""
 QUALITY = (70, 99)
 """JPEG quality."""
 _BLOCK = 8
@@ -48,7 +48,7 @@ def capture(frames: Sequence[Picture], rng: np.random.Generator) -> tuple[Pictur
 
 
 def sensor_noise(frame: Picture, sigma: float, rng: np.random.Generator) -> Picture:
-    """A frame with Gaussian noise, its standard deviation in grey levels, rounded and saturated."""
+    """A frame with Gaussian noise, its standard deviation in gray levels, rounded and saturated."""
     noise = rng.standard_normal(frame.shape, np.float32)
     noise *= sigma
     return cv2.add(frame, np.rint(noise).astype(np.int16), dtype=cv2.CV_8U)  # type: ignore[return-value]

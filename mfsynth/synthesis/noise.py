@@ -31,7 +31,7 @@ def _normal_quantiles() -> NDArray[np.float64]:
 
 
 def noise_table(sigma: float) -> NDArray[np.int16]:
-    """The noise in grey levels for each 16-bit word; sigma in units of full range (255 grey levels)."""
+    """The noise in gray levels for each 16-bit word; sigma in units of full range (255 gray levels)."""
     return np.rint(_normal_quantiles() * (sigma * 255.0)).clip(-255, 255).astype(np.int16)
 
 

@@ -1,7 +1,7 @@
 """Scene to Sample: Eq. 1 of the paper, with noise after it.
 
 x_k = y where the focus map says k, and the blurred picture elsewhere. The whole picture is blurred first
-and then composed, so colours bleed across a mask's edge inside the blurred side and the edge is hard.
+and then composed, so colors bleed across a mask's edge inside the blurred side and the edge is hard.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def gaussian_reach(sigma: float) -> int:
 def gaussian_blur(picture: Picture, sigma: float) -> Picture:
     """Gaussian blur, cut at 4 sigma, mirror border (reflect-101), rounded once at the end.
 
-    OpenCV's own 8-bit GaussianBlur works in fixed point and is off by more than a grey level; this is
+    OpenCV's own 8-bit GaussianBlur works in fixed point and is off by more than a gray level; this is
     within 0.53 of a float64 reference.
     """
     offsets = np.arange(-gaussian_reach(sigma), gaussian_reach(sigma) + 1)

@@ -211,7 +211,7 @@ def test_options_go_to_json_and_back() -> None:
     options = BuildOptions("s", licenses=(4, 5), images=Selection((1,), (2,)), noise=(0.0, 0.1), shards=3)
     assert BuildOptions.from_json(options.to_json()) == options
     assert BuildOptions.from_json(options.to_json()).fingerprint == options.fingerprint
-    with pytest.raises(ShardError, match="unknown fields: blurr"):
+    with pytest.raises(ShardError, match="unknown fields in the build options: blurr"):
         BuildOptions.from_json(options.to_json() | {"blurr": 1})
     with pytest.raises(ShardError, match=r"malformed: .*\$.seed"):
         BuildOptions.from_json(options.to_json() | {"seed": "x"})

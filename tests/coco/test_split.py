@@ -130,7 +130,7 @@ def test_annotations_that_make_no_sense_are_refused(
         read_split(coco, "s", cache=tmp_path)
 
 
-def test_null_licences_and_addresses_are_taken_as_unknown(coco: Path, tmp_path: Path) -> None:
+def test_null_licenses_and_addresses_are_taken_as_unknown(coco: Path, tmp_path: Path) -> None:
     content = edit_annotations(coco, "s")
     content["images"][0] |= {"license": None, "coco_url": None, "flickr_url": "x"}
     save_annotations(coco, "s", content)

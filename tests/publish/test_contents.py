@@ -1,4 +1,4 @@
-"""What goes along: checked shards, every image's licence, the card, what machines read."""
+"""What goes along: checked shards, every image's license, the card, what machines read."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_an_unfinished_folder_is_refused(demo: Path, tmp_path: Path) -> None:
         dry(tmp_path / "set")
 
 
-def test_licences_are_asked_for_before_anything_is_read(closed: Path) -> None:
+def test_licenses_are_asked_for_before_anything_is_read(closed: Path) -> None:
     steps: list[str] = []
     with pytest.raises(LicenseError, match=r"4 of 6 samples .*unknown \(id 11\)"):
         publish(PublishOptions(closed, "ann/own"), progress=lambda what, *_: steps.append(what))
@@ -158,7 +158,7 @@ def test_without_matplotlib_the_card_shows_no_picture(demo: Path, monkeypatch: p
     assert "mfsynth[look]" in said[0]
 
 
-def test_every_image_has_a_line_with_its_licence_and_urls(closed: Path) -> None:
+def test_every_image_has_a_line_with_its_license_and_urls(closed: Path) -> None:
     found = attribute(closed, Manifest.read(closed))
     rows = list(csv.DictReader(found.table.decode().splitlines(), delimiter="\t"))
     recipes = [scene.recipe for scene in mfsynth.open(closed, render=False)]
@@ -176,7 +176,7 @@ def test_every_image_has_a_line_with_its_licence_and_urls(closed: Path) -> None:
 def test_recipes_that_contradict_the_manifest_are_noticed(closed: Path) -> None:
     manifest = Manifest.read(closed)
     free = replace(manifest, licenses=(replace(manifest.licenses[0], samples=6),))
-    with pytest.raises(ShardError, match="other licences than the manifest says"):
+    with pytest.raises(ShardError, match="other licenses than the manifest says"):
         attribute(closed, free)
 
 
@@ -202,7 +202,7 @@ def test_a_cards_metadata_is_what_the_hub_takes(demo: Path) -> None:
     }
 
 
-def test_the_metadatas_licence_is_one_only_where_all_is_under_it(manifest: Manifest) -> None:
+def test_the_metadatas_license_is_one_only_where_all_is_under_it(manifest: Manifest) -> None:
     by = LicenseCount(4, "Attribution License", "", 6)
     own = replace(manifest, split="own", licenses=(by,))
     assert metadata(own)["license"] == "cc-by-2.0"

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mfsynth import Manifest
 from mfsynth.errors import ShardError
+
+Change = Callable[[dict[str, Any]], object]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +55,7 @@ def test_a_newer_format_says_what_to_do(text: bytes) -> None:
 
 @pytest.mark.parametrize("broken", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": 1}'])
 def test_what_is_no_manifest_is_refused(broken: bytes) -> None:
-    with pytest.raises(ShardError, match=r"manifest.json is no manifest of mfsynth"):
+    with pytest.raises(ShardError, match=r"manifest.json is not a manifest of mfsynth"):
         Manifest.from_json(broken)
 
 
@@ -92,5 +96,35 @@ def test_a_shard_of_less_than_no_samples_is_refused(text: bytes) -> None:
     content = json.loads(text)
     content["shards"][0]["samples"] -= 20
     content["samples"] -= 20
-    with pytest.raises(ShardError, match="contradicts itself: a shard has less than no samples"):
+    with pytest.raises(ShardError, match="contradicts itself: a shard has a negative number of samples"):
         Manifest.from_json(json.dumps(content).encode())
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda content: content.update(optics="thin lens"), "optics"),
+        (lambda content: content["layout"].update(layers=3), r"layout\.layers"),
+        (lambda content: content["shards"][0].update(crc=1), r"shards\.crc"),
+    ],
+)
+def test_fields_of_a_later_release_are_refused_by_name(text: bytes, change: Change, name: str) -> None:
+    content = json.loads(text)
+    change(content)
+    content["packages"]["mfsynth"] = "9.1.0"
+    expected = rf"unknown fields in manifest\.json: {name}; written by mfsynth 9\.1\.0: update mfsynth$"
+    with pytest.raises(ShardError, match=expected):
+        Manifest.from_json(json.dumps(content).encode())
+
+
+def test_options_of_a_later_release_are_not_the_manifests_to_judge(text: bytes) -> None:
+    content = json.loads(text)
+    content["options"]["optics"] = "thin lens"
+    assert Manifest.from_json(json.dumps(content).encode()).options["optics"] == "thin lens"
+
+
+def test_optional_fields_may_be_absent(text: bytes) -> None:
+    content = json.loads(text)
+    del content["left_out"], content["left_out_files"]
+    manifest = Manifest.from_json(json.dumps(content).encode())
+    assert (manifest.left_out, manifest.left_out_files) == ({}, {})

@@ -21,7 +21,7 @@ def flat(height: int, width: int, value: int = 128) -> Picture:
 
 
 def smooth(height: int, width: int) -> Picture:
-    """A picture with soft colours, as photographs are."""
+    """A picture with soft colors, as photographs are."""
     coarse = rng(5).uniform(0, 255, (height // 8 + 2, width // 8 + 2, 3))
     return np.clip(zoom(coarse, (8, 8, 1), order=3), 0, 255).astype(np.uint8)[:height, :width]
 
@@ -34,7 +34,7 @@ def stripes(side: int) -> Picture:
 
 
 def is_compressed(frame: Picture) -> bool:
-    """Whether a frame of `stripes` has lost its colours."""
+    """Whether a frame of `stripes` has lost its colors."""
     return bool(np.abs(np.diff(frame[..., 0].astype(int), axis=1)).mean() < 128)
 
 

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
+from functools import reduce
+from operator import getitem
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mfsynth.errors import UnusableImage
+from mfsynth.errors import ShardError, UnusableImage
 from mfsynth.sample import ImageInfo, Recipe, SegmentInfo
 from mfsynth.synthesis.draw import MAX_TRIES, DrawOptions, draw, draw_planes, stream
 
@@ -124,3 +128,19 @@ def test_one_segment_cannot_be_shared_out() -> None:
 def test_a_recipe_survives_json() -> None:
     drawn = recipe()
     assert Recipe.from_json(drawn.to_json()) == drawn
+
+
+@pytest.mark.parametrize(
+    ("part", "name"), [((), "optics"), (("blur",), "blur.optics"), (("segments", 0), "segments.optics")]
+)
+def test_fields_of_a_later_release_are_refused_by_name(part: tuple[Any, ...], name: str) -> None:
+    content = json.loads(recipe().to_json())
+    reduce(getitem, part, content)["optics"] = 1
+    with pytest.raises(ShardError, match=rf"unknown fields in recipe 000000000139-000: {name}; update"):
+        Recipe.from_json(json.dumps(content).encode())
+
+
+def test_a_recipe_may_be_spaced_and_ordered_otherwise() -> None:
+    content = json.loads(recipe().to_json())
+    text = json.dumps(dict(reversed(content.items())), indent=2).encode()
+    assert Recipe.from_json(text) == recipe()
