@@ -1,7 +1,7 @@
-"""What the pictures' licenses allow, and whether a data set of them may be published.
+"""What the pictures' licenses allow, and whether a data set with these pictures may be published.
 
-A license is known by its URL or, where an annotation file gives none, by its name in COCO's table. Its id
-says nothing: each annotation file has a numbering of its own.
+A license is identified by its URL or, if the annotation file gives none, by its name in COCO's table. Its id
+says nothing: each annotation file has its own numbering.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ _UNRESTRICTED = {
     r"flickr\.com/commons/usage/?": ("no known copyright restrictions", ""),
     r"usa\.gov/copyright\.shtml": ("US government work", ""),
 }
-"""What allows everything, by the URL's pattern: its name, and its id on the Hub."""
+"""Terms without restrictions, by a pattern of their URL: name, and id on the Hub."""
 
 
 @dataclass(frozen=True, slots=True)
 class LicenseTerms:
-    """A license that is known.
+    """What a known license allows.
 
     Attributes:
-        name: As people write it.
-        url: Its text, or what says that there are no restrictions.
-        hub: Its id on the Hub, empty where it has none.
+        name: The license's usual name.
+        url: The URL of its text, or of the statement that there are no restrictions.
+        hub: Its id on the Hub; empty if it has none.
         commercial: Whether it allows commercial use.
         derivatives: Whether it allows derivatives, such as blurred frames.
     """
@@ -67,19 +67,19 @@ class LicenseTerms:
 
 
 ANNOTATIONS = LicenseTerms("CC BY 4.0", "https://creativecommons.org/licenses/by/4.0/", "cc-by-4.0")
-"""What COCO's annotations are under, from which segments are made; the pictures have terms of their own."""
+"""The license of COCO's annotations, from which segments are made; the pictures have their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class SampleLicense:
-    """A license of a data set with the number of samples under it; `terms` is None where it is not known."""
+    """A license in a data set, with the number of samples under it; `terms` is None if it is unknown."""
 
     count: LicenseCount
     terms: LicenseTerms | None
 
     @staticmethod
     def of(count: LicenseCount) -> SampleLicense:
-        """A license of a manifest.
+        """A license, from a manifest's count.
 
         >>> from mfsynth.shards.manifest import LicenseCount
         >>> SampleLicense.of(LicenseCount(6, "Attribution-NoDerivs License", "", samples=3)).limits
@@ -91,29 +91,29 @@ class SampleLicense:
 
     @property
     def name(self) -> str:
-        """As people write it, else as the annotation file does."""
+        """The license's usual name if it is known, else its name in the annotation file."""
         return self.terms.name if self.terms else f"{self.count.name or 'no name'} (id {self.count.id})"
 
     @property
     def url(self) -> str:
-        """Its text, as far as the annotation file or COCO's table tells."""
+        """The URL of its text, if the annotation file or COCO's table gives one; else empty."""
         return self.terms.url if self.terms else self.count.url
 
     @property
     def limits(self) -> str:
-        """What it forbids, in words; empty if such pictures may be altered and published for any use."""
+        """What it forbids, in words; empty if it allows derivatives and commercial use."""
         if self.terms is None:
             return "unknown"
         allowed = {"commercial use": self.terms.commercial, "derivatives": self.terms.derivatives}
         return ", ".join(f"no {what}" for what, allows in allowed.items() if not allows)
 
     def line(self) -> str:
-        """In words, with its samples."""
+        """The number of samples, the name and the limits, as a line of a report."""
         return f"{self.count.samples:>14,}  {self.name}" + (f": {self.limits}" if self.limits else "")
 
 
 def terms_at(url: str) -> LicenseTerms | None:
-    """The terms that a URL stands for, None if they are not known.
+    """The terms of the license at a URL; None if it is unknown.
 
     >>> terms_at("https://creativecommons.org/licenses/by-nc/2.0/").commercial
     False
@@ -135,15 +135,15 @@ def terms_at(url: str) -> LicenseTerms | None:
 
 
 def licenses_of(manifest: Manifest) -> tuple[SampleLicense, ...]:
-    """Every license of a data set, in the manifest's order."""
+    """The licenses of a data set's samples, in the manifest's order."""
     return tuple(SampleLicense.of(count) for count in manifest.licenses if count.samples)
 
 
 def refusal(manifest: Manifest) -> tuple[str, str]:
-    """Why the samples may not be published, by license, and what to do; both empty if they may.
+    """Why the samples may not be published, by license, and what to do; both are empty if they may.
 
-    They may if every license is known and allows derivatives and commercial use, or if licenses were chosen
-    at building.
+    They may if every license is known and allows derivatives and commercial use, or if the build was given
+    licenses to keep.
     """
     licenses = licenses_of(manifest)
     closed = [each for each in licenses if each.limits]
@@ -154,6 +154,6 @@ def refusal(manifest: Manifest) -> tuple[str, str]:
     free = ",".join(str(each.count.id) for each in licenses if not each.limits)
     accept = "give --accept-licenses if you have the right"
     return (
-        f"{samples} of {manifest.samples} samples are not free to be published: {counts}",
-        f"build without them, by --licenses {free}, or {accept}" if free else accept,
+        f"{samples} of {manifest.samples} samples may not be published freely: {counts}",
+        f"build without them, with --licenses {free}, or {accept}" if free else accept,
     )

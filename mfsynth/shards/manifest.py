@@ -1,6 +1,6 @@
-"""The manifest: what a data set is made from and of. Sealed last; its presence means the set is whole.
+"""The manifest: what a data set was made from, and what it holds. It is written last, to a complete set.
 
-It depends on inputs and options alone: no clock, host or path is in it.
+It depends only on inputs and options: it contains no time, host or path.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a data set is made from.
+    """What a data set was made from.
 
-    `pictures` and `masks` are SHA-256 over the sorted names and sizes of the files used (masks: empty
-    where there are none); `fingerprint` is SHA-256 over these and the annotations' hash.
+    `pictures` and `masks` are the SHA-256 of the sorted names and sizes of the files used (empty if there are
+    none); `fingerprint` is the SHA-256 of these two and the hash of the annotations.
     """
 
     annotations: str
@@ -47,7 +47,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class LicenseCount:
-    """A license of COCO's table, and how many samples come under it."""
+    """A license in COCO's table, and the number of samples under it."""
 
     id: int
     name: str
@@ -57,10 +57,10 @@ class LicenseCount:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A data set: its options, inputs, shards, licenses, and every image left out, by reason.
+    """A data set: its options, inputs, shards, licenses, and the ids of all images left out, by reason.
 
-    `left_out_files` gives the SHA-256 of each file for whose sake an image was left out ("missing" for one
-    that was not there), so that a later build can tell whether it has changed.
+    `left_out_files` gives the SHA-256 of each file that made an image unusable ("missing" for a missing one),
+    so that a later build can detect that it has changed.
     """
 
     format: int
@@ -102,10 +102,10 @@ class Manifest:
         """The manifest of a data set, at a local path or URL.
 
         Args:
-            location: The data set's folder, or the manifest itself: a file of any name that ends in .json.
+            location: The data set's folder, or the manifest itself: a file of any name ending in .json.
 
         Raises:
-            ShardError: If there is none, or it is broken.
+            ShardError: If there is no manifest, or it is broken.
         """
         _, where = data_set_at(location)
         try:
@@ -114,14 +114,14 @@ class Manifest:
             if storage.is_url(where) or Path(where).exists():
                 raise
             raise ShardError(
-                f"{error.message}: this is no finished data set",
-                "an unfinished one is finished by running the same `mfsynth build` again",
+                f"{error.message}: this is not a finished data set",
+                "to finish one, run the same `mfsynth build` again",
             ) from error
         return Manifest.from_json(text, where)
 
 
 def data_set_at(location: str | os.PathLike[str]) -> tuple[str, str]:
-    """Folder and manifest of a data set that is given by either, as local paths or URLs.
+    """The folder and the manifest of a data set, given either, as local paths or URLs.
 
     >>> data_set_at("sets/val2017")
     ('sets/val2017', 'sets/val2017/manifest.json')
@@ -135,7 +135,7 @@ def data_set_at(location: str | os.PathLike[str]) -> tuple[str, str]:
 
 
 def fingerprint(value: object) -> str:
-    """SHA-256 of a value's JSON, names sorted."""
+    """SHA-256, as hex text, of a value's JSON with sorted names."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -157,7 +157,7 @@ def _decode(text: bytes, where: str) -> Manifest:
 
 @dataclass(frozen=True)
 class _Head:
-    """What is read of any format."""
+    """What is read from a manifest of any format."""
 
     format: int
     packages: dict[str, str] = field(default_factory=dict)

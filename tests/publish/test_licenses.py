@@ -1,4 +1,4 @@
-"""Which licenses are known, and what that means for a data set."""
+"""Which licenses are known, and when a data set may be published."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ COUNTS = (
 def test_a_refusal_counts_by_license_and_names_the_ids_that_are_free(manifest: Manifest) -> None:
     why, advice = refusal(with_licenses(manifest, *COUNTS))
     assert why == (
-        "39 of 45 samples are not free to be published: 30 under CC BY-NC 2.0 (no commercial use); "
+        "39 of 45 samples may not be published freely: 30 under CC BY-NC 2.0 (no commercial use); "
         "2 under CC BY-ND 2.0 (no derivatives); 7 under unknown (id 11) (unknown)"
     )
     assert "--licenses 4,8, or give --accept-licenses" in advice

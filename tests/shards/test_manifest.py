@@ -33,10 +33,10 @@ def test_a_manifest_goes_to_json_and_back(text: bytes) -> None:
         "small-0.tar",
     ],
 )
-def test_shard_names_that_lead_elsewhere_are_refused(text: bytes, name: str) -> None:
+def test_shard_names_outside_the_folder_are_refused(text: bytes, name: str) -> None:
     content = json.loads(text)
     content["shards"][0]["name"] = name
-    with pytest.raises(ShardError, match="is no name of a shard of 'small'"):
+    with pytest.raises(ShardError, match="is not the name of a shard of 'small'"):
         Manifest.from_json(json.dumps(content).encode())
 
 
@@ -54,14 +54,14 @@ def test_a_newer_format_says_what_to_do(text: bytes) -> None:
 
 
 @pytest.mark.parametrize("broken", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": 1}'])
-def test_what_is_no_manifest_is_refused(broken: bytes) -> None:
+def test_anything_but_a_manifest_is_refused(broken: bytes) -> None:
     with pytest.raises(ShardError, match=r"manifest.json is not a manifest of mfsynth"):
         Manifest.from_json(broken)
 
 
-def test_an_unfinished_data_set_is_told_from_a_finished_one(tmp_path: Path) -> None:
+def test_an_unfinished_data_set_is_recognized(tmp_path: Path) -> None:
     with pytest.raises(
-        ShardError, match=r"manifest.json is not there: this is no finished data set; an unfinished"
+        ShardError, match=r"manifest.json is not there: this is not a finished data set; to finish one, run"
     ):
         Manifest.read(tmp_path)
 
@@ -86,13 +86,13 @@ def test_a_url_that_fails_gets_no_advice_to_finish_a_build(
     assert "unfinished" not in str(caught.value)
 
 
-def test_a_manifest_that_cannot_be_read_is_not_taken_for_an_unfinished_set(tmp_path: Path) -> None:
+def test_an_unreadable_manifest_does_not_mean_an_unfinished_data_set(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").mkdir()
     with pytest.raises(ShardError, match=r"cannot read .*manifest.json: .*Is a directory"):
         Manifest.read(tmp_path)
 
 
-def test_a_shard_of_less_than_no_samples_is_refused(text: bytes) -> None:
+def test_a_negative_number_of_samples_is_refused(text: bytes) -> None:
     content = json.loads(text)
     content["shards"][0]["samples"] -= 20
     content["samples"] -= 20
@@ -117,7 +117,7 @@ def test_fields_of_a_later_release_are_refused_by_name(text: bytes, change: Chan
         Manifest.from_json(json.dumps(content).encode())
 
 
-def test_options_of_a_later_release_are_not_the_manifests_to_judge(text: bytes) -> None:
+def test_the_manifest_does_not_check_its_options(text: bytes) -> None:
     content = json.loads(text)
     content["options"]["optics"] = "thin lens"
     assert Manifest.from_json(json.dumps(content).encode()).options["optics"] == "thin lens"

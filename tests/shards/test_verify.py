@@ -348,4 +348,4 @@ def test_a_url_is_no_local_folder(cli: Cli) -> None:
 def test_a_folder_that_is_no_data_set_is_named(tmp_path: Path, cli: Cli) -> None:
     run = cli("verify", tmp_path)
     assert run.returncode == 1
-    assert "manifest.json is not there: this is no finished data set" in run.stderr
+    assert "manifest.json is not there: this is not a finished data set" in run.stderr
