@@ -64,8 +64,8 @@ def make_plan(split: Split, options: BuildOptions, *, strict: bool = False) -> P
     count = options.shards or -(-len(chosen) * options.variants // _SAMPLES_PER_SHARD)
     if count > len(chosen):
         raise OptionsError(
-            f"--shards {count} is more than the number of images, {len(chosen)}; an image goes to one shard",
-            f"use --shards {len(chosen)} or fewer",
+            f"--shards {count} is more than the {len(chosen)} images, each of which goes to one shard",
+            f"use --shards {len(chosen)} or less",
         )
     files = _files(split, chosen)
     return Plan(
