@@ -189,7 +189,7 @@ def test_tags_and_branches(hub: HubServer, client: Client, net: str) -> None:
         seen["no branch"] = error(
             api.create_commit, "ann/net", [add("x", b"x")], commit_message="x", revision="nowhere"
         )
-        seen["tag is no branch"] = error(
+        seen["tag is not a branch"] = error(
             api.create_commit, "ann/net", [add("x", b"x")], commit_message="x", revision="v1"
         )
         tell(seen)
@@ -201,7 +201,7 @@ def test_tags_and_branches(hub: HubServer, client: Client, net: str) -> None:
         "branches": ["refs/heads/main", "refs/heads/try/a"],
         "gone": ["RevisionNotFoundError", 404],
         "no branch": ["RevisionNotFoundError", 404],
-        "tag is no branch": ["RevisionNotFoundError", 404],
+        "tag is not a branch": ["RevisionNotFoundError", 404],
     }
 
 
