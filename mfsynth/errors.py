@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[1]
+"""The folder that holds the package; a checkout if it has a pyproject.toml."""
+
 
 class MfsynthError(Exception):
     """Base of all errors below.
@@ -98,5 +103,12 @@ class MissingExtraError(MfsynthError, ImportError):
     """A package of an optional extra is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is not installed", f"pip install 'mfsynth[{extra}]'")
+        super().__init__(f"{package} is not installed", install_command(extra))
         self.args = (package, extra)
+
+
+def install_command(extra: str) -> str:
+    """The command that installs an optional extra, in a checkout from the checkout."""
+    if (CHECKOUT / "pyproject.toml").is_file():
+        return f"in the checkout: pip install -e '.[{extra}]'"
+    return f"pip install 'mfsynth[{extra}]'"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mfsynth import __version__
+from mfsynth.version import __version__
 from mfsynth.errors import (
     HubAccessError,
     HubConflictError,

@@ -265,7 +265,7 @@ def test_the_option_beats_the_environment_which_beats_the_cache(
 def test_a_large_download_needs_a_yes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mfsynth.coco.download.missing_bytes", lambda *_, **__: 19_000_000_000)
     with pytest.raises(
-        SourceError, match=r"train2017 is 19.0 GB to download and nobody agreed to that; add --yes"
+        SourceError, match=r"train2017 is a download of 19.0 GB, which was not confirmed; add --yes"
     ):
         coco_folder(
             None, "train2017", "panoptic", cache=tmp_path, approve=lambda _: False, say=lambda _: None
