@@ -87,9 +87,7 @@ Examples:
 @click.option("--min-area", type=float, default=0.02, show_default=True,
               help="Fraction of the image that each frame keeps in focus, at most 1/3.")  # fmt: skip
 @click.option("--licenses", type=Numbers(), default=(), help=LICENSES_HELP)
-@click.option(
-    "--images", type=FILE, help="File of image ids to take, one a line, or to leave out, with ! in front."
-)
+@click.option("--images", type=FILE, help="File of image ids to take, one a line; ! in front leaves one out.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N images by id, after the filters.")
 @click.option("--from", "like", metavar="MANIFEST",
               help="Make the data set of this manifest again: it sets all that decides content.")  # fmt: skip
@@ -230,16 +228,13 @@ def verify(
     Exit code 1 if anything is wrong.
     """
     from mfsynth.building.make import Finding, verify_and_repair
-    from mfsynth.shards.verify import verify as check
 
     output = Output(quiet, as_json)
-    how = {"samples": samples, "seed": seed, "workers": workers or 0, "say": output.say}
     with output.archive_bars() as downloading, output.stage_bars("sample") as progress:
-        if repair:
-            finding = Finding(coco, say=output.say, progress=downloading)
-            result = verify_and_repair(out, finding, **how, progress=progress)
-        else:
-            result = check(out, **how, progress=lambda *done: progress("verifying", *done))
+        finding = Finding(coco, say=output.say, progress=downloading) if repair else None
+        result = verify_and_repair(
+            out, finding, samples=samples, seed=seed, workers=workers or 0, say=output.say, progress=progress
+        )
     output.show(result, always=not result.ok)
     sys.exit(0 if result.ok else 1)
 

@@ -183,7 +183,7 @@ def content_options(split: str, seed: int = 0, **content: Unpack[ContentOptions]
         raise OptionsError(
             f"there is no option {name!r}", f"choose of {', '.join(ContentOptions.__annotations__)}"
         )
-    values = {
+    values: dict[str, Any] = {
         name: _COERCIONS[name](name, value) if name in _COERCIONS else value
         for name, value in content.items()
     }

@@ -18,7 +18,7 @@ try:
     import torch.distributed
     from torch.utils.data import IterableDataset, get_worker_info
 except ImportError as error:
-    raise MissingExtraError("torch", "zoo") from error
+    raise MissingExtraError("torch", "fuse") from error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ import mfsynth
 
 def test_version_and_help(cli: Cli) -> None:
     assert cli("--version").stdout == f"mfsynth {mfsynth.__version__}\n"
-    for command in ("", "build", "download", "verify", "preview", "stats"):
+    for command in ("", "build", "download", "verify", "info", "preview", "stats", "publish"):
         run = cli(*filter(None, [command, "--help"]))
         assert run.returncode == 0
         assert "Example" in run.stdout
@@ -30,11 +30,11 @@ def test_version_and_help(cli: Cli) -> None:
         (
             ["build", "--split", "s", "--from", "x"],
             2,
-            "--from sets all that decides content; leave --split away",
+            "--from sets all that decides content; omit --split",
         ),
         (["build", "--split", "s", "--images", "/nowhere"], 2, "cannot read /nowhere"),
         (["build", "--split", "s", "--coco", "/nowhere"], 1, "/nowhere has no pictures of split 's'"),
-        (["build", "--split", "nosuch"], 1, "'nosuch' is no official split"),
+        (["build", "--split", "nosuch"], 1, "'nosuch' is not an official split"),
         (["build", "--from", "/nowhere/manifest.json"], 1, "/nowhere/manifest.json is not there"),
         (["download", "--split", "val2018"], 2, "did you mean val2017?"),
         (["verify", "/nowhere"], 1, "/nowhere/manifest.json is not there"),
@@ -52,7 +52,7 @@ def test_mistakes_get_one_clear_line_and_an_exit_code(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_out_defaults_to_the_splits_name_and_coco_to_the_environment(
+def test_out_defaults_to_a_folder_of_the_splits_name_and_coco_to_the_environment(
     cli: Cli, small_coco: Path, tmp_path: Path
 ) -> None:
     environment = os.environ | {"MFSYNTH_COCO": str(small_coco)}
@@ -60,7 +60,8 @@ def test_out_defaults_to_the_splits_name_and_coco_to_the_environment(
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("made 9 samples in 2 shards, ")
     assert "samples/s" in run.stdout
-    assert len(mfsynth.open(tmp_path / "small")) == 9
+    assert len(mfsynth.open(tmp_path / "out" / "small")) == 9
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_every_content_option_reaches_the_manifest(cli: Cli, small_coco: Path, tmp_path: Path) -> None:

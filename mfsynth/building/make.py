@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from mfsynth import storage
 from mfsynth.building.estimate import DownloadFirst, Estimate, estimate
@@ -202,12 +202,11 @@ def build(
 
 
 def _options(split: str, shards: int, content: DataSetOptions) -> BuildOptions:
-    values = dict(content)
+    values: dict[str, Any] = dict(content)
     own = {name: values.pop(name) for name in ("variants", "store", "format") if name in values}
     if "variants" in own:
         own["variants"] = whole_number("variants", own["variants"])
-    common = content_options(split, **values)  # type: ignore[arg-type]  # it names what it does not know
-    return replace(common, shards=shards, **own)  # type: ignore[arg-type]
+    return replace(content_options(split, **values), shards=shards, **own)
 
 
 def _path(location: Location | None) -> Path | None:
@@ -216,7 +215,7 @@ def _path(location: Location | None) -> Path | None:
 
 def verify_and_repair(
     location: Location,
-    finding: Finding,
+    finding: Finding | None,
     *,
     samples: int = 16,
     seed: int | None = None,
@@ -224,18 +223,18 @@ def verify_and_repair(
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
 ) -> Verification:
-    """Verify a data set, make its bad shards again, and only these, and verify it once more.
+    """Verify a data set; if wanted, make its bad shards again, and only these, and verify it once more.
 
     Args:
         location: The data set's folder, or its manifest.
-        finding: Where the COCO data is.
+        finding: Where the COCO data for a repair is; None repairs nothing.
         samples, seed, workers: As for `mfsynth.verify`.
         say: Called with what was wrong, and with what was made again.
         progress: Called with a stage's name, and the number of samples done and to do.
 
     Raises:
         ShardError: If there is no manifest, or it is broken.
-        OptionsError: If the location is a URL.
+        OptionsError: If the location is a URL, or a number makes no sense.
         SourceError: If the COCO data is missing, or is not what the data set was made from.
         BuildError: If a shard comes out different from what the manifest says, or the disk is full.
     """
@@ -251,7 +250,7 @@ def verify_and_repair(
         )
 
     result = check("verifying")
-    if not result.bad_shards:
+    if finding is None or not result.bad_shards:
         return result
     for line in result.problem_lines():
         say(line)

@@ -287,7 +287,7 @@ def _check_same(made: Manifest, like: Manifest) -> None:
     """Raise if what was made is not, byte for byte, what the manifest describes."""
     if len(made.shards) != len(like.shards):
         raise BuildError(
-            f"{count(len(made.shards), 'shard')} made, the manifest has {len(like.shards):,}",
+            f"the options give {count(len(made.shards), 'shard')}, the manifest has {len(like.shards):,}",
             "it contradicts its own options: get it again from where it was published",
         )
     differing = [new.name for new, old in zip(made.shards, like.shards, strict=True) if new != old]

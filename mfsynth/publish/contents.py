@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from mfsynth.errors import HubConflictError, ShardError
+from mfsynth.errors import HubConflictError, ShardError, install_command
 from mfsynth.publish.attribution import ATTRIBUTION, attribute
 from mfsynth.publish.card import dataset_card
 from mfsynth.publish.croissant import croissant
@@ -76,7 +76,7 @@ def contents(
 def _pictures(folder: Path, say: Callable[[str], None]) -> dict[str, bytes]:
     """The picture of samples, if there is something to draw it with."""
     if find_spec("matplotlib") is None:
-        say("the card shows no samples: pip install 'mfsynth[look]' to have them drawn")
+        say(f"the card shows no samples, since matplotlib is not installed; {install_command('preview')}")
         return {}
     from mfsynth.preview.samples import places, read
     from mfsynth.preview.sheet import draw_sheet

@@ -239,7 +239,7 @@ def test_a_split_that_lies_in_the_cache_needs_no_download(coco: Path, tmp_path: 
     assert download_size(None, "val2017", "panoptic", cache=cache) == 0
     nest_masks(cache / "coco", zipfile.ZIP_STORED)
     assert folder("s") == cache / "coco"
-    with pytest.raises(SourceError, match="'s' is no official split"):
+    with pytest.raises(SourceError, match="'s' is not an official split"):
         folder("s", "instances")
 
 
@@ -252,7 +252,7 @@ def test_the_option_beats_the_environment_which_beats_the_cache(
         )
 
     with pytest.raises(
-        SourceError, match=r"'s' is no official split .*--coco DIR or MFSYNTH_COCO; .*--split demo"
+        SourceError, match=r"'s' is not an official split .*--coco DIR or MFSYNTH_COCO; .*--split demo"
     ):
         folder(None, "s")
     monkeypatch.setenv("MFSYNTH_COCO", str(coco))
