@@ -16,7 +16,9 @@ from mfsynth.console import (
     Numbers,
     Output,
     coco_option,
+    json_option,
     output_options,
+    quiet_option,
     stop_on_terminate,
     workers_option,
 )
@@ -212,7 +214,8 @@ Examples:
 @click.option("--repair", is_flag=True, help="Make the bad shards again, and only these.")
 @coco_option("For --repair: COCO folder, as for build.")
 @workers_option()
-@output_options
+@quiet_option("No progress, problems only.")
+@json_option
 def verify(
     out: str,
     samples: int,
@@ -243,12 +246,12 @@ def verify(
     epilog="\b\nExamples:\n  mfsynth info out/val2017\n  mfsynth info hf://datasets/you/pairs --json"
 )
 @click.argument("out")
-@output_options
-def info(out: str, quiet: bool, as_json: bool) -> None:
+@json_option
+def info(out: str, as_json: bool) -> None:
     """Say what a data set is: its size, options, licenses, and the images left out."""
     from mfsynth.preview.info import info as read_info
 
-    Output(quiet, as_json).show(read_info(out))
+    Output(as_json=as_json).show(read_info(out))
 
 
 @main.command(
@@ -276,7 +279,8 @@ def preview(out: str, picture: Path, samples: int | None, seed: int | None) -> N
 )
 @click.argument("out")
 @click.option("-o", "--output", "picture", type=FILE, help="Also draw the distributions to this PNG.")
-@output_options
+@quiet_option("No progress.")
+@json_option
 def stats(out: str, picture: Path | None, quiet: bool, as_json: bool) -> None:
     """Say how blur, in-focus area, segments, noise and image size are distributed."""
     from mfsynth.preview.distributions import distributions

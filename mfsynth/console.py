@@ -30,7 +30,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 class Report(Protocol):
     """What a command did: for programs, and for people."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> object:
         """As JSON's own types."""
 
     def lines(self) -> list[str]:
@@ -165,7 +165,7 @@ class Commands(click.Group):
         except MfsynthError as error:
             fail(error, 1)
         except BrokenPipeError:
-            raise  # click knows: the reader of our output has gone
+            raise  # click's business: whoever read our output has gone
         except OSError as error:  # what no room expected, such as a path that is too long
             fail(error, 1)
         except (KeyboardInterrupt, click.Abort):
@@ -205,10 +205,14 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Report as JSON.")(command)
 
 
+def quiet_option(help: str) -> Callable[[Command], Command]:
+    """Add --quiet."""
+    return click.option("--quiet", is_flag=True, help=help)
+
+
 def output_options(command: Command) -> Command:
     """Add --quiet and --json, as `quiet` and `as_json`."""
-    quiet = click.option("--quiet", is_flag=True, help="No progress, no report; errors only.")
-    return quiet(json_option(command))
+    return quiet_option("No progress, no report: errors only.")(json_option(command))
 
 
 def workers_option(help: str = "Processes.  [default: all usable cores]") -> Callable[[Command], Command]:

@@ -102,9 +102,9 @@ def run_jobs(
 
 
 def check_guard() -> None:
-    """Call this before work that takes worker processes: none may start while a script is being imported.
+    """Check, before work that takes worker processes, that this is not a worker that imports the script.
 
-    A worker of ours that is importing the script ends here, and its parent explains why.
+    A worker of ours ends here, and its parent explains why.
 
     Raises:
         BuildError: If another's worker, such as a torch loader's, is importing the script.
@@ -116,7 +116,7 @@ def check_guard() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(_UNGUARDED)
-    raise BuildError("a worker process imports this script and comes to the call that started it", GUARD)
+    raise BuildError("a worker process imports this script and would run it from the start", GUARD)
 
 
 def _ready(busy: list[_Worker[T, R]]) -> list[_Worker[T, R]]:
@@ -239,7 +239,7 @@ class _Worker(Generic[T, R]):
 def _failed_start(code: int) -> BuildError:
     """The error for a worker that ended before its first message: it would end so again."""
     if code == _UNGUARDED:
-        return BuildError("a worker imported this script and came to the call that started it", GUARD)
+        return BuildError("a worker process imported this script and came to the call that started it", GUARD)
     return BuildError(
         f"a worker ended while it started (exit code {code}); what it said stands above",
         f"if this is a script: {GUARD}",

@@ -53,7 +53,7 @@ Examples:
 @click.option("--align", is_flag=True, help="Register every frame to the first.")
 @click.option("--decision-map", type=FILE, help="Also write which frame each pixel came from.")
 @click.option("--rule", type=click.Choice(["weighted", "select", "direct", "nearest"]),
-              help="HF-Seg: weighted or select; HF-Reg: direct or nearest.  [default: the first]")  # fmt: skip
+              help="HF-Seg: weighted or select; HF-Reg: direct or nearest.  [the first]")  # fmt: skip
 @click.option("--burst", type=click.Choice(["joint", "fold"]), default="joint", show_default=True,
               help="More than two frames: all together, or one after the other.")  # fmt: skip
 @click.option("--single-pass", is_flag=True, help="One order of the frames only: half the time.")

@@ -113,7 +113,7 @@ class FusionModel(Network, PyTorchModelHubMixin, library_name="mfsynth", tags=["
         return report.pull_request or report.url
 
     def generate_model_card(self, *_: Any, **__: Any) -> ModelCard:
-        """The card that `zoo.push` writes, for a folder: without a license, which only its owner can choose."""
+        """The card that `zoo.push` writes, for a folder; the license is its owner's to choose."""
         return model_card(self)
 
 

@@ -92,7 +92,7 @@ def test_a_missing_extra_is_named_before_work_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
     monkeypatch.setattr(run, "find_spec", lambda name: None if name == package else name)
-    with pytest.raises(MissingExtraError, match=rf"{package} .*pip install 'mfsynth\[publish\]'"):
+    with pytest.raises(MissingExtraError, match=rf"{package} .*pip install -e '\.\[publish\]'"):
         dry(tmp_path)
 
 

@@ -97,7 +97,8 @@ class TriedOut:
     def line(self) -> str:
         """As a line for people."""
         hashes = "hashes right" if self.hashed else "no hashes known"
-        return f"{self.name}: {count(len(self.files), 'file')}, {hashes}; known pair {self.psnr:.1f} dB; {self.origin}"
+        files = count(len(self.files), "file")
+        return f"{self.name}: {files}, {hashes}; known pair {self.psnr:.1f} dB; {self.origin}"
 
 
 def try_out(name: str, *, revision: str | None = None, origin: Origin = "auto") -> TriedOut:

@@ -97,7 +97,7 @@ def push(
     Args:
         network: A network, its folder, or a short name.
         repo_id: `user/name`; the repository is made if needed.
-        license: Of the weights, as the Hub names it, such as `apache-2.0` or `cc-by-nc-4.0`: it goes on the card.
+        license: Of the weights, as the Hub names it, such as `apache-2.0` or `cc-by-nc-4.0`.
         private: Make it private, if it is made.
         revision: Branch; None is `main`. A missing one is made.
         create_pr: Open a pull request instead.
