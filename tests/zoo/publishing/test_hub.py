@@ -319,7 +319,8 @@ def test_private_push_to_a_public_repository_and_impossible_names_are_refused(hu
     hub.create_repo("ann/net")
     told = ask("""
 answers = [outcome(zoo.push, network(), "ann/net", license="cc-by-4.0", private=True)]
-answers += [outcome(zoo.push, network(), name, license="cc-by-4.0", dry_run=True) for name in ("net", "a/b/c", "../x", "")]
+wrong = ("net", "a/b/c", "../x", "")
+answers += [outcome(zoo.push, network(), name, license="cc-by-4.0", dry_run=True) for name in wrong]
 tell([name for name, _ in answers])
 """)
     assert told == ["HubConflictError", *["HubError"] * 4]
@@ -333,7 +334,7 @@ save_folder(Path("net"), network())
 model = network()
 torch.nn.init.zeros_(model.body.head.weight)
 model.body.head.bias.data[0] = float("nan")
-tell([outcome(zoo.push, "net", "ann/net", license="cc-by-4.0")[0], outcome(zoo.push, model, "ann/net", license="cc-by-4.0")[0]])
+tell([outcome(zoo.push, each, "ann/net", license="cc-by-4.0")[0] for each in ("net", model)])
 """)
     assert told == ["DamagedError", "ZooError"]
     assert not hub.log
