@@ -9,6 +9,7 @@ import pytest
 from conftest import Cli
 
 TRAIN = ["train", "hf-seg", "--out", "x", "--data"]
+EVALUATE = ["evaluate", "--methods", "average", "--out", "x", "--data"]
 PUSH = ["zoo", "push", "hf-seg", "--repo", "ann/net"]
 
 
@@ -33,7 +34,7 @@ PUSH = ["zoo", "push", "hf-seg", "--repo", "ann/net"]
         ([*TRAIN, "shards", "--set", "learning_rate=1"], 2, "--set: there is no setting 'learning_rate'"),
         (["train", "hf-seg"], 2, "--data and --out are needed"),
         (["evaluate", "--methods", "average", "--data", "lytro", "--out", "x"], 2, "lytro"),
-        (["evaluate", "--methods", "average", "--data", "pairs:nowhere", "--out", "x"], 1, "nowhere"),
+        (["evaluate", "--methods", "average", "--data", "pairs:nowhere", "--out", "x"], 2, "nowhere"),
         (
             ["evaluate", "--methods", "average", "--data", "pairs:.", "--out", "x", "--limit", "0"],
             2,
