@@ -1,9 +1,9 @@
 """Who runs the jobs: the processes of this machine.
 
 Workers are spawned, never forked: OpenCV's threads do not survive a fork. Each has a pipe of its own and
-shares no lock with the others, so that one that is killed at any moment takes its own task with it and
-nothing else (a pool's common queue stays locked for ever by the one that died holding its lock). The task is
-tried once more. Workers do not outlive their parent.
+shares no lock with the others: a worker that is killed at any moment takes only its own task with it (the
+common queue of a pool stays locked forever if the worker that holds its lock dies). The task is tried once
+more. Workers do not outlive their parent.
 
 A spawned worker imports the script that started it. Without a guard the script comes to the same call again
 there; the worker then ends with an exit code of its own, by which its parent explains what to do.
@@ -248,9 +248,9 @@ def _failed_start(code: int) -> BuildError:
 
 @contextmanager
 def _interrupts_put_off() -> Iterator[None]:
-    """Put SIGINT off until the block's end. Processes that it starts never see one: they inherit the mask.
+    """Put SIGINT off until the block's end. Processes started in it never see one: they inherit the mask.
 
-    A Ctrl-C goes to the whole group; a worker would meet it with a traceback from the midst of its imports.
+    A Ctrl-C goes to the whole group; a worker would answer with a traceback from the middle of its imports.
     """
     if os.name != "posix":
         yield
@@ -258,7 +258,7 @@ def _interrupts_put_off() -> Iterator[None]:
     resource_tracker.ensure_running()  # else the first worker's start would start it, which ends the mask
     came: list[int] = []
     in_main = threading.current_thread() is threading.main_thread()
-    # another thread, such as a progress bar's, may take the signal in spite of this one's mask
+    # another thread, such as a progress bar's, may take the signal despite this one's mask
     handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number)) if in_main else None
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

@@ -64,11 +64,11 @@ class ShardError(MfsynthError, ValueError):
 
 
 class LicenseError(MfsynthError, ValueError):
-    """Pictures' licences do not allow what is to be done with them."""
+    """The pictures' licenses do not allow what is to be done with them."""
 
 
 class HubError(MfsynthError, RuntimeError):
-    """The Hugging Face Hub refused, or did what it should not. Base of all below."""
+    """The Hugging Face Hub refused, or did something that it should not. Base of all below."""
 
 
 class HubNetworkError(HubError):
@@ -76,7 +76,7 @@ class HubNetworkError(HubError):
 
 
 class HubLoginError(HubError):
-    """401: the Hub wants to know who asks; it says so of private repositories and missing ones alike."""
+    """401: the Hub wants to know who asks; it answers so for private and for missing repositories."""
 
 
 class HubAccessError(HubError):
@@ -96,7 +96,7 @@ class HubConflictError(HubError):
 
 
 class HubDamagedError(HubError):
-    """Bytes came or went that are not those that were meant."""
+    """Bytes that were sent or received are not the ones that were meant."""
 
 
 class MissingExtraError(MfsynthError, ImportError):

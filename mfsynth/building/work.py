@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """All that is needed to make one shard."""
+    """Everything that is needed to make one shard."""
 
     options: BuildOptions
     layout: Layout
@@ -63,7 +63,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A finished shard, with the samples under each licence and the images left out: its side file."""
+    """A finished shard, with the samples under each license and the images left out: its side file."""
 
     shard: Shard
     licenses: dict[int, int]
@@ -75,7 +75,7 @@ def make_shard(job: Job, advance: Advance) -> tuple[Part, bool]:
 
     Args:
         job: What to make.
-        advance: Told of samples done.
+        advance: Called with the number of samples done.
 
     Returns:
         What the side file says, and whether the shard was made now.

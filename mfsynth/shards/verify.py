@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mfsynth.shards.tar import Packed
 
 TOLERATED_SHARE = 1e-5
-"""Share of a frame's values that may differ by one grey level on another kind of processor."""
+"""Share of a frame's values that may differ by one gray level on another kind of processor."""
 _SEEDS = 100_000
 
 
@@ -45,7 +45,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Frames rendered again: values compared, values that differ, and by how many grey levels at most."""
+    """Frames rendered again: values compared, values that differ, and by how many gray levels at most."""
 
     values: int = 0
     differing: int = 0
@@ -299,7 +299,9 @@ def verify_shard(task: VerifyJob, advance: Callable[[int], None]) -> ShardResult
         problems.append(Problem(task.name, str(error).removeprefix(f"{task.name} ")))
     if checks.count != task.shard.samples and not problems:
         problems.append(
-            Problem(task.name, f"holds {checks.count} samples, the manifest says {task.shard.samples}")
+            Problem(
+                task.name, f"holds {count(checks.count, 'sample')}, the manifest says {task.shard.samples:,}"
+            )
         )
     keys = (checks.first, checks.last) if checks.count else None
     return ShardResult(tuple(problems), keys, checks.comparison, checks.rendered)
@@ -388,7 +390,7 @@ class _Checks:
         if not compared.tolerable:
             raise ShardError(
                 f"rendered again, {compared.differing} of {compared.values} values differ, "
-                f"by up to {compared.largest} grey levels"
+                f"by up to {compared.largest} gray levels"
             )
 
     def _report(self, packed: Packed, text: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import datasets
 import numpy as np
 import pytest
-from conftest import tree
+from conftest import Cli, tree
 from huggingface_hub import DatasetCard
 
 import mfsynth
@@ -85,6 +85,18 @@ def test_a_dry_run_shows_what_would_be_refused(closed: Path) -> None:
     lines = dry(closed).lines()
     assert any("would be refused: 4 of 6 samples" in line for line in lines)
     assert dry(closed, accept_licenses=True).refused == ""
+
+
+def test_a_dry_run_that_would_be_refused_is_a_failure(cli: Cli, closed: Path) -> None:
+    words = ["publish", closed, "--repo", "ann/own", "--dry-run"]
+    run = cli(*words)
+    assert run.returncode == 1
+    assert run.stdout.startswith("would publish at ")
+    assert run.stderr.splitlines()[-1].startswith("mfsynth: would be refused: 4 of 6 samples are not free")
+    assert json.loads(cli(*words, "--json").stdout)["refused"].startswith("4 of 6 samples")
+    assert cli(*words, "--quiet").returncode == 1
+    fine = cli(*words, "--accept-licenses", "--quiet")
+    assert (fine.returncode, fine.stdout, fine.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("package", ["jinja2", "mlcroissant"])
