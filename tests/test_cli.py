@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -128,17 +129,18 @@ def test_an_interrupt_is_one_line_and_130(command: str, tmp_path: Path) -> None:
 def test_a_large_download_is_asked_for(tmp_path: Path, answer: bytes | None, code: int, text: str) -> None:
     keyboard, terminal = pty.openpty()
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    code = "import mfsynth.coco.download as server, mfsynth.cli; "  # which is not asked for sizes here
-    code += "server.missing_bytes = lambda *_, **__: 19_000_000_000; "
-    code += "mfsynth.cli.main(['build', '--split', 'train2017'])"
+    snippet = "import mfsynth.coco.download as server, mfsynth.cli; "  # which is not asked for sizes here
+    snippet += "server.missing_bytes = lambda *_, **__: 19_000_000_000; "
+    snippet += "mfsynth.cli.main(['build', '--split', 'train2017'])"
     process = subprocess.Popen(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", snippet],
         stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0, env=environment,
     )  # fmt: skip
     assert process.stderr is not None
     question = process.stderr.read(len("train2017 is a download of 19.0 GB. Go on?"))
     assert question == b"train2017 is a download of 19.0 GB. Go on?"
     if answer is None:
+        time.sleep(0.5)  # Python's input() loses a signal that comes while it flushes the question
         os.killpg(process.pid, signal.SIGINT)
     else:
         os.write(keyboard, answer)
