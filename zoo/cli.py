@@ -207,8 +207,8 @@ def evaluate(
     """Score fusion methods over pairs: tables, rank tests, figures, times, and a page to look at."""
     need("evaluate", "torch", "matplotlib", "PIL", "scikit_posthocs")
     from mfsynth.engine import usable_cores
-    from zoo.evaluation.evaluate import EvaluateOptions
     from zoo.evaluation.evaluate import evaluate as run_evaluation
+    from zoo.evaluation.options import EvaluateOptions
 
     output = Output(quiet, as_json)
     options = EvaluateOptions(

@@ -28,9 +28,9 @@ from mfsynth.plots import need_matplotlib
 from mfsynth.storage import write
 from zoo.errors import ZooError
 from zoo.evaluation import leaderboard, noise, tables, times
-from zoo.evaluation.command import evaluate_command
 from zoo.evaluation.data import open_data
 from zoo.evaluation.methods import NETWORK, packages, parse_methods, weights
+from zoo.evaluation.options import EvaluateOptions, evaluate_command
 from zoo.evaluation.paper import printed
 from zoo.evaluation.ranks import Test, rank
 from zoo.evaluation.report import figures
@@ -57,35 +57,6 @@ _WRITTEN = (
 _LYTRO = 20
 _OFFICIAL = ("train2017", "val2017")
 _TIMED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluateOptions:
-    """What is evaluated, and how.
-
-    Args:
-        methods: Texts that name them; see `zoo.evaluation.methods`.
-        data: Text that names the pairs; see `zoo.evaluation.data`.
-        limit: Take the first pairs alone; 0 takes all.
-        swap: Whether to measure commutativity, which fuses every pair twice.
-        times: Whether to take times at the end.
-        shown: How many pairs the page and the sheet show, evenly chosen.
-        against: A file of published values to rank among.
-        device: Where networks run.
-        workers: Processes.
-        command: What began it, kept with the results; empty takes the command that would give them.
-    """
-
-    methods: tuple[str, ...]
-    data: str
-    limit: int = 0
-    swap: bool = True
-    times: bool = False
-    shown: int = 20
-    against: Path | None = None
-    device: str = "cpu"
-    workers: int = 1
-    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,43 @@
-"""The command of an evaluation as others would give it: without folders of this machine."""
+"""What is evaluated, and how; and the command for it as others would give it."""
 
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from zoo.evaluation.evaluate import EvaluateOptions
+
+@dataclass(frozen=True, slots=True)
+class EvaluateOptions:
+    """What is evaluated, and how.
+
+    Args:
+        methods: Texts that name them; see `zoo.evaluation.methods`.
+        data: Text that names the pairs; see `zoo.evaluation.data`.
+        limit: Take only the first pairs; 0 takes all.
+        swap: Whether to measure commutativity, which fuses every pair twice.
+        times: Whether to take times at the end.
+        shown: How many pairs the page and the sheet show, evenly chosen.
+        against: A file of published values to rank among.
+        device: Where networks run.
+        workers: Processes.
+        command: What began it, kept with the results; empty takes the command that would give them.
+    """
+
+    methods: tuple[str, ...]
+    data: str
+    limit: int = 0
+    swap: bool = True
+    times: bool = False
+    shown: int = 20
+    against: Path | None = None
+    device: str = "cpu"
+    workers: int = 1
+    command: str = ""
 
 
 def evaluate_command(options: EvaluateOptions, out: Path) -> str:
-    """The shortest `mfsynth evaluate` that gives these results."""
+    """The shortest `mfsynth evaluate` that gives these results, without folders of this machine."""
     kind, _, place = options.data.partition(":")
     words = ["mfsynth", "evaluate", "--methods", ",".join(map(without_folders, options.methods))]
     words += ["--data", f"{kind}:{Path(place).name}"]
