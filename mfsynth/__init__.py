@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from mfsynth.sample import Blur, FrameRecipe, ImageInfo, Recipe, Sample, Scene, Segment, Window
     from mfsynth.shards.manifest import Manifest
     from mfsynth.shards.reader import decode, open
-    from mfsynth.shards.verify import Verification, verify
+    from mfsynth.shards.verification import Verification
+    from mfsynth.shards.verify import verify
     from mfsynth.synthesis.render import render
 
 __all__ = [
@@ -66,7 +67,7 @@ __all__ = [
 _ROOMS = {
     "BuildReport": "mfsynth.building.run",
     "Manifest": "mfsynth.shards.manifest",
-    "Verification": "mfsynth.shards.verify",
+    "Verification": "mfsynth.shards.verification",
     "build": "mfsynth.building.make",
     "decode": "mfsynth.shards.reader",
     "open": "mfsynth.shards.reader",

@@ -20,7 +20,8 @@ from mfsynth.errors import OptionsError
 from mfsynth.options import BuildOptions, ContentOptions, FrameFormat, Store, content_options
 from mfsynth.order import whole_number
 from mfsynth.shards.manifest import Manifest
-from mfsynth.shards.verify import Verification, local_folder, verify
+from mfsynth.shards.verification import Verification
+from mfsynth.shards.verify import local_folder, verify
 
 if TYPE_CHECKING:
     from mfsynth.coco.split import Masks
@@ -177,15 +178,7 @@ def build(
             without the guard.
     """
     check_guard()
-    options = _options(split, whole_number("shards", shards), content)
-    manifest = None
-    if like is not None:
-        manifest = like if isinstance(like, Manifest) else Manifest.read(like)
-        if options != BuildOptions(manifest.split):
-            raise OptionsError(
-                "like sets all that decides content", f"give split={manifest.split!r} and no other option"
-            )
-        options = BuildOptions.from_json(manifest.options)
+    options, manifest = _following(_options(split, whole_number("shards", shards), content), like)
     return make(
         Request(
             options,
@@ -207,6 +200,20 @@ def _options(split: str, shards: int, content: DataSetOptions) -> BuildOptions:
     if "variants" in own:
         own["variants"] = whole_number("variants", own["variants"])
     return replace(content_options(split, **values), shards=shards, **own)
+
+
+def _following(
+    options: BuildOptions, like: Location | Manifest | None
+) -> tuple[BuildOptions, Manifest | None]:
+    """The options, or those of the manifest to follow, which allows no others."""
+    if like is None:
+        return options, None
+    manifest = like if isinstance(like, Manifest) else Manifest.read(like)
+    if options != BuildOptions(manifest.split):
+        raise OptionsError(
+            "like sets all that decides content", f"give split={manifest.split!r} and no other option"
+        )
+    return BuildOptions.from_json(manifest.options), manifest
 
 
 def _path(location: Location | None) -> Path | None:
