@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_args
 from mfsynth import schema
 from mfsynth.coco import exclusions
 from mfsynth.coco.split import Masks
+from mfsynth.console import count
 from mfsynth.errors import OptionsError, ShardError, SourceError
 from mfsynth.order import whole_number
 from mfsynth.shards.manifest import fingerprint
@@ -286,4 +287,5 @@ def _check_selection(split: Split, options: BuildOptions) -> None:
     absent = set(options.images.take) - {entry.image.id for entry in split.entries}
     if absent:
         shown = ", ".join(str(id) for id in sorted(absent)[:5])
-        raise OptionsError(f"--images names {len(absent)} ids that {split.name} does not have: {shown}")
+        ids = count(len(absent), "id")
+        raise OptionsError(f"--images names {ids} that {split.name} does not have: {shown}")

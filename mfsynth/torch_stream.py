@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import cv2
 import numpy as np
 
+from mfsynth.engine import check_guard
 from mfsynth.errors import MissingExtraError, OptionsError
 from mfsynth.order import share, whole_number
 from mfsynth.sample import Sample, Scene
@@ -63,7 +64,9 @@ class TorchStream(IterableDataset[dict[str, Any]]):
 
         Raises:
             OptionsError: If it is negative.
+            BuildError: If a worker process imports a script that calls this without the guard.
         """
+        check_guard()  # loops set epochs: a loader's worker that imports the script must not run it, too
         self._epoch.fill_(whole_number("epoch", epoch))
 
     def __getstate__(self) -> dict[str, Any]:

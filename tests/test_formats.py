@@ -1,4 +1,4 @@
-"""What the first release wrote is read, verified, resumed and rebuilt, for ever. The files are in tests/formats."""
+"""What the first release wrote is read, verified, resumed and rebuilt, forever: the files of tests/formats."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mfsynth.verification import verify
 
 import mfsynth
 from mfsynth.building.folder import BuildFile
@@ -17,7 +18,6 @@ from mfsynth.options import BuildOptions
 from mfsynth.sample import Sample
 from mfsynth.shards.layout import BUILD, MANIFEST, PARTS
 from mfsynth.shards.manifest import Manifest, fingerprint
-from mfsynth.verification import verify
 
 FORMAT_1 = Path(__file__).parent / "formats" / "1"
 STORES = pytest.mark.parametrize("store", ["pairs", "recipe"])
@@ -114,7 +114,7 @@ def test_a_finished_build_is_left_alone(store: str, copy: Path) -> None:
 
 @STORES
 def test_options_that_a_set_lacks_take_their_defaults(store: str, copy: Path) -> None:
-    """A set of a release that did not have an option yet is verified and finished as if it had its default."""
+    """A set of a release that lacked an option is verified and finished as if it had its default."""
     options = Manifest.read(copy).options
     shorter = {name: value for name, value in options.items() if name not in ("min_area", "limit", "masks")}
     set_options(copy, shorter)
@@ -135,7 +135,9 @@ def test_options_of_a_newer_release_are_refused_by_name(store: str, copy: Path) 
         lambda: verify(copy, workers=1),
         lambda: BuildOptions.from_json(Manifest.read(copy).options, "9.9.0"),
     ):
-        with pytest.raises(ShardError, match=r"unknown fields in the build options: planes; written by mfsynth 9\.9\.0"):
+        with pytest.raises(
+            ShardError, match=r"unknown fields in the build options: planes; written by mfsynth 9\.9\.0"
+        ):
             use()
 
 

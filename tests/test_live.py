@@ -67,7 +67,7 @@ def test_images_are_named_by_any_sequence_of_ids(small_coco: Path, images: Itera
         ({"images": 139}, "images is 139, it must be a sequence of ids"),
         ({"images": "139"}, "images is '139', it must be a sequence of ids"),
         ({"images": []}, "images is empty; None takes all"),
-        ({"images": [4]}, "names 1 ids that small does not have: 4"),
+        ({"images": [4]}, "names 1 id that small does not have: 4"),
         ({"licenses": 4}, "licenses is 4, it must be a sequence of ids"),
         ({"sigmas": (1, 2)}, "there is no option 'sigmas'; the options are masks, sigma, noise"),
         ({"variants": 2}, "there is no option 'variants'"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mfsynth.errors import MfsynthError
+from mfsynth.errors import MfsynthError, OptionsError
 
 
 class ZooError(MfsynthError):
@@ -18,7 +18,7 @@ class NewerConfigError(ConfigError):
 
 
 class MissingFileError(ZooError, OSError):
-    """A network's folder or repository lacks a file, or offers pickles alone."""
+    """A network's folder or repository lacks a file, or offers only pickles."""
 
 
 class DamagedError(ZooError, ValueError):
@@ -31,6 +31,10 @@ class WeightsError(ZooError, ValueError):
 
 class DeviceError(ZooError, RuntimeError):
     """There is no such device on this machine."""
+
+
+class UnknownDeviceError(DeviceError, OptionsError):
+    """No device can have this name."""
 
 
 class UnknownModelError(ZooError, LookupError):
@@ -46,7 +50,7 @@ class FrameError(ZooError, ValueError):
 
 
 class MetricError(ZooError, ValueError):
-    """Pictures cannot be compared: in colour where gray is meant, of different sizes, too small."""
+    """Pictures cannot be compared: in color where gray is meant, of different sizes, too small."""
 
 
 class PictureError(ZooError, OSError):

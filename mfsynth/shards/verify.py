@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import msgspec
 import numpy as np
 
 from mfsynth import codecs, storage
+from mfsynth.console import count
 from mfsynth.errors import MfsynthError, OptionsError, ShardError
-from mfsynth.order import permutation
+from mfsynth.order import permutation, whole_number
 from mfsynth.sample import SegmentInfo
 from mfsynth.shards import tar
 from mfsynth.shards.layout import FOCUS, MANIFEST, RECIPE, SEGMENTS, Layout, is_ours
 from mfsynth.shards.manifest import Manifest, Shard, data_set_at, fingerprint
 from mfsynth.shards.reader import read_scene
+from mfsynth.shards.verification import Comparison, Problem, Verification
 from mfsynth.synthesis.draw import DrawOptions, draw
 from mfsynth.synthesis.render import render
 
@@ -29,38 +31,7 @@ if TYPE_CHECKING:
     from mfsynth.sample import Picture, Recipe, Scene
     from mfsynth.shards.tar import Packed
 
-TOLERATED_SHARE = 1e-5
-"""Share of a frame's values that may differ by one grey level on another kind of processor."""
 _SEEDS = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something wrong with a data set: in which shard, and what."""
-
-    shard: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Frames rendered again: values compared, values that differ, and by how many grey levels at most."""
-
-    values: int = 0
-    differing: int = 0
-    largest: int = 0
-
-    def __add__(self, other: Comparison) -> Comparison:
-        return Comparison(
-            self.values + other.values,
-            self.differing + other.differing,
-            max(self.largest, other.largest),
-        )
-
-    @property
-    def tolerable(self) -> bool:
-        """Whether the difference is within what float rounding explains."""
-        return self.largest <= 1 and self.differing <= TOLERATED_SHARE * max(self.values, 1 / TOLERATED_SHARE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,54 +56,8 @@ class ShardResult:
 
     problems: tuple[Problem, ...]
     keys: tuple[str, str] | None = None
-    comparison: Comparison = Comparison()
+    comparison: Comparison = field(default_factory=Comparison)
     rendered: int = 0
-
-
-@dataclass(frozen=True)
-class Verification:
-    """The result for a whole data set.
-
-    `seed` chose the samples that were rendered again; `repaired` lists what was wrong with shards that were
-    made again since.
-    """
-
-    shards: int
-    samples: int
-    seed: int
-    rendered: int
-    comparison: Comparison
-    problems: tuple[Problem, ...] = field(default_factory=tuple)
-    repaired: tuple[Problem, ...] = field(default_factory=tuple)
-
-    @property
-    def bad_shards(self) -> tuple[str, ...]:
-        """Names of the shards with problems."""
-        return tuple(dict.fromkeys(problem.shard for problem in self.problems if problem.shard))
-
-    def after(self, before: Verification) -> Verification:
-        """This result, with what an earlier one said of the shards that were made again in between."""
-        return replace(self, repaired=tuple(problem for problem in before.problems if problem.shard))
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON's own types."""
-        return asdict(self) | {"ok": not self.problems}
-
-    def problem_lines(self) -> list[str]:
-        """The problems in words, one a line."""
-        return [f"{problem.shard} {problem.text}".strip() for problem in self.problems]
-
-    def lines(self, folder: Path) -> list[str]:
-        """In words."""
-        if self.problems:
-            advice = "mfsynth verify --repair makes bad shards again" if self.bad_shards else ""
-            return [*self.problem_lines(), f"{folder}: {len(self.problems)} problems. {advice}".strip()]
-        compared = self.comparison
-        again = f"all drawn again, {self.rendered} rendered again (--seed {self.seed})"
-        if compared.values:
-            again += f": {compared.differing} of {compared.values} values differ"
-            again += f", by up to {compared.largest}" if compared.differing else ""
-        return [f"{folder} is whole: {self.samples} samples in {self.shards} shards, {again}"]
 
 
 def local_folder(location: str | os.PathLike[str]) -> Path:
@@ -159,20 +84,29 @@ def verify(
 ) -> Verification:
     """Check every byte and member of a local data set, draw every recipe again, and render some.
 
+    Nothing is printed. Worker processes are spawned: in a script, call this under
+    `if __name__ == "__main__":`.
+
     Args:
         location: The data set's folder, or its manifest.
         samples: How many samples to render again from what their recipes say.
         seed: Chooses these samples; None takes one at random.
         workers: Number of processes; 0 takes all cores.
-        say: Told when a worker dies.
-        progress: Told of samples checked and to check.
+        say: Called with a line when a worker dies.
+        progress: Called with the number of samples checked and to check.
+
+    Returns:
+        What was found; `print` shows it as lines.
 
     Raises:
         ShardError: If there is no manifest, or it is broken.
-        OptionsError: If the location is a URL.
+        OptionsError: If the location is a URL, or a number makes no sense.
+        BuildError: If a worker died twice, or a script calls this without the guard.
     """
-    from mfsynth.engine import run_jobs, usable_cores
+    from mfsynth.engine import check_guard, run_jobs, usable_cores
 
+    check_guard()
+    samples, workers = whole_number("samples", samples), whole_number("workers", workers)
     folder, manifest = local_folder(location), Manifest.read(location)
     seed = secrets.randbelow(_SEEDS) if seed is None else seed
     tasks = _tasks(folder, manifest, set(permutation(manifest.samples, "verify", seed)[:samples].tolist()))
@@ -186,18 +120,21 @@ def verify(
             progress=lambda done: progress(min(done, manifest.samples), manifest.samples),
         )
     }
-    ordered = [results[shard.name] for shard in manifest.shards]
-    problems = [problem for result in ordered for problem in result.problems]
-    comparison = sum((result.comparison for result in ordered), Comparison())
+    return _gathered(folder, manifest, seed, [results[shard.name] for shard in manifest.shards])
+
+
+def _gathered(folder: Path, manifest: Manifest, seed: int, ordered: list[ShardResult]) -> Verification:
+    """The results of all shards, in their order, as one."""
     return Verification(
+        location=str(folder),
         shards=len(manifest.shards),
         samples=manifest.samples,
         seed=seed,
         rendered=sum(result.rendered for result in ordered),
-        comparison=comparison,
+        comparison=sum((result.comparison for result in ordered), Comparison()),
         problems=(
             *_forged_options(manifest),
-            *problems,
+            *(problem for result in ordered for problem in result.problems),
             *_misplaced(manifest, ordered),
             *_strays(folder, manifest),
         ),
@@ -270,7 +207,9 @@ def verify_shard(task: VerifyJob, advance: Callable[[int], None]) -> ShardResult
         problems.append(Problem(task.name, str(error).removeprefix(f"{task.name} ")))
     if checks.count != task.shard.samples and not problems:
         problems.append(
-            Problem(task.name, f"holds {checks.count} samples, the manifest says {task.shard.samples}")
+            Problem(
+                task.name, f"holds {count(checks.count, 'sample')}, the manifest says {task.shard.samples:,}"
+            )
         )
     keys = (checks.first, checks.last) if checks.count else None
     return ShardResult(tuple(problems), keys, checks.comparison, checks.rendered)
@@ -359,7 +298,7 @@ class _Checks:
         if not compared.tolerable:
             raise ShardError(
                 f"rendered again, {compared.differing} of {compared.values} values differ, "
-                f"by up to {compared.largest} grey levels"
+                f"by up to {compared.largest} gray levels"
             )
 
     def _report(self, packed: Packed, text: str) -> None:

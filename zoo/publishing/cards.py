@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from zoo.networks import Network
     from zoo.store.results import Result
 
-LICENSE = "apache-2.0"
-"""Of the weights, and of the code."""
 TITLES = {"seg": "HF-Seg", "reg": "HF-Reg"}
 _LEFT_OUT = ("loss",)  # of a training, which says nothing to those who use the network
 
@@ -52,11 +50,19 @@ class _Training(msgspec.Struct):
     device: str
 
 
-def model_card(model: Network, *, repository: str = "", picture: str = "", curve: str = "") -> ModelCard:
-    """The card of a network, from its documents alone.
+def model_card(
+    model: Network,
+    *,
+    license: str | None = None,
+    repository: str = "",
+    picture: str = "",
+    curve: str = "",
+) -> ModelCard:
+    """The card of a network, from its documents only.
 
     Args:
         model: The network, with its documents.
+        license: Of the weights, the Hub's id, such as `apache-2.0`; None says nothing about it.
         repository: Where it is going to lie; empty for a folder.
         picture: File in the repository that shows what the network does; empty leaves it out.
         curve: File that shows its training; empty leaves it out.
@@ -70,7 +76,7 @@ def model_card(model: Network, *, repository: str = "", picture: str = "", curve
     results = tuple(each for each in results_of(model) if measured(each))
     title = title_of(model, training)
     data = ModelCardData(
-        license=LICENSE,
+        license=license,
         library_name="mfsynth",
         pipeline_tag="image-to-image",
         tags=["multi-focus-image-fusion", "image-fusion", "focus-stacking", model.config.task],
@@ -81,6 +87,7 @@ def model_card(model: Network, *, repository: str = "", picture: str = "", curve
         data,
         template_str=template("model.md"),
         title=title,
+        license=license,
         repository=repository,
         task=model.config.task,
         noisy=noisy(training),

@@ -13,13 +13,18 @@ import numpy as np
 
 import mfsynth
 from mfsynth.coco.demo import draw_demo
+from mfsynth.console import count
+from mfsynth.errors import MfsynthError
 from zoo.errors import ZooError
 from zoo.fusing.fusion import fuse
 from zoo.metrics import psnr
+from zoo.store import registry
 from zoo.store.find import find
 from zoo.store.folder import FILES, load_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mfsynth.sample import Picture, Sample
     from zoo.fusing.fusion import Fused
     from zoo.networks import Network
@@ -70,9 +75,9 @@ def check(example: Example) -> None:
     """
     image = example.fused.image
     if image.shape != example.sample.gt.shape or image.min() == image.max():
-        raise ZooError("the network makes no picture of the known pair", "train it anew")
+        raise ZooError("the network makes no picture of the known pair", "train it again")
     if not np.array_equal(image, example.swapped.image):
-        raise ZooError("the network's picture depends on the order of the frames", "train it anew")
+        raise ZooError("the network's picture depends on the order of the frames", "train it again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,8 @@ class TriedOut:
     def line(self) -> str:
         """As a line for people."""
         hashes = "hashes right" if self.hashed else "no hashes known"
-        return f"{self.name}: {len(self.files)} files, {hashes}; known pair {self.psnr:.1f} dB; {self.origin}"
+        files = count(len(self.files), "file")
+        return f"{self.name}: {files}, {hashes}; known pair {self.psnr:.1f} dB; {self.origin}"
 
 
 def try_out(name: str, *, revision: str | None = None, origin: Origin = "auto") -> TriedOut:
@@ -107,6 +113,33 @@ def try_out(name: str, *, revision: str | None = None, origin: Origin = "auto") 
     files = tuple(each for each in FILES if (found.folder / each).is_file())
     hashed = bool(found.hashes) or found.from_hub
     return TriedOut(name, found.origin, files, hashed, psnr(example.sample.gt, example.fused.image))
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The networks that are as they should be, and the errors by the others' names."""
+
+    verified: tuple[TriedOut, ...]
+    errors: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        return {"verified": [each.to_json() for each in self.verified], "errors": self.errors}
+
+    def lines(self) -> list[str]:
+        """As lines for people."""
+        return [each.line() for each in self.verified]
+
+
+def try_all(names: Sequence[str], *, revision: str | None = None, origin: Origin = "auto") -> Verified:
+    """Check several networks; none given are all short names."""
+    done, errors = [], {}
+    for name in names or registry.names():
+        try:
+            done.append(try_out(name, revision=revision, origin=origin))
+        except MfsynthError as error:
+            errors[name] = str(error)
+    return Verified(tuple(done), errors)
 
 
 def _middle(picture: Picture) -> Picture:

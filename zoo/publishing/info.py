@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
+from mfsynth.console import count
 from zoo.errors import DamagedError
 from zoo.metrics.measures import shown
 from zoo.networks import Config
-from zoo.publishing.cards import LICENSE, amount, measured, read_training
+from zoo.publishing.cards import amount, measured, read_training
 from zoo.store.find import find
 from zoo.store.folder import CONFIG, EVALUATION, TRAINING, WEIGHTS, missing, read_file
 from zoo.store.results import Result, Results
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo.store.find import Origin
+
+
+LICENSE = "apache-2.0"
+"""Of the weights that have a short name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +65,26 @@ class Info:
 
     def lines(self) -> list[str]:
         """As lines for people."""
-        licence = self.license or "licence not known"
+        license = self.license or "license not known"
         where = f"@{self.commit}" if self.commit else ", not published yet"
         lines = [
             f"{self.name}: {self.summary}" if self.summary else self.name,
             f"  network     {self.config.architecture}, width {self.config.width}, depth {self.config.depth}",
-            f"  weights     {self.parameters:,} ({self.size / 1e6:.1f} MB); {licence}; {self.origin}",
+            f"  weights     {self.parameters:,} ({self.size / 1e6:.1f} MB); {license}; {self.origin}",
         ]
         if self.repository:
             lines.append(f"  Hub         {self.repository}{where}")
         if self.training:
             data = ", ".join(f"{amount(each)} of {each['source']}" for each in self.training["data"])
-            lines.append(f"  trained on  {data}; {self.training['steps']} steps")
+            lines.append(f"  trained on  {data}; {count(self.training['steps'], 'step')}")
         for result in self.results:
             values = (" ".join(shown(*each)) for each in measured(result))
-            lines.append(f"  measured    {result.samples} pairs, {result.data}: {', '.join(values)}")
+            lines.append(f"  measured    {count(result.samples, 'pair')}, {result.data}: {', '.join(values)}")
         return lines if self.results else [*lines, "  measured    nothing"]
 
 
 def info(name: str | os.PathLike[str], *, revision: str | None = None, origin: Origin = "auto") -> Info:
-    """What is known of a network; its files are downloaded if need be.
+    """What is known of a network; its files are downloaded if needed.
 
     Args:
         name: A short name, a Hub repository, or a folder, as for `zoo.load`.
@@ -114,7 +119,7 @@ def count_weights(path: Path) -> int:
     """Number of weights in a file, by its header.
 
     Raises:
-        MissingFileError, DamagedError: If there is none, or it is no safetensors file.
+        MissingFileError, DamagedError: If there is none, or it is not a safetensors file.
     """
     if not path.is_file():
         raise missing(path, FileNotFoundError(ENOENT, "No such file"))

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -41,6 +42,40 @@ class RegisteredModel:
         """The folder that comes with the package, if there is one."""
         folder = SHIPPED / self.name
         return folder if folder.is_dir() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Some of the networks that have a short name."""
+
+    models: tuple[RegisteredModel, ...]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """As JSON's own types."""
+        return [
+            {
+                "name": each.name,
+                "summary": each.summary,
+                "repository": each.repository,
+                "commit": each.commit,
+                "shipped": each.shipped is not None,
+            }
+            for each in self.models
+        ]
+
+    def lines(self) -> list[str]:
+        """As lines for people."""
+        lines = []
+        for each in self.models:
+            places = ["shipped"] if each.shipped else []
+            places += [f"{each.repository}@{each.commit[:10]}"] if each.commit else []
+            lines.append(f"{each.name:<16} {each.summary}  [{', '.join(places) or 'not published yet'}]")
+        return lines
+
+
+def listing(pattern: str = "*") -> Listing:
+    """The networks whose short names match a pattern, sorted by name."""
+    return Listing(tuple(entry(name) for name in names(pattern)))
 
 
 def names(pattern: str = "*") -> list[str]:
@@ -79,7 +114,7 @@ def read_registry(path: Path) -> dict[str, RegisteredModel]:
     try:
         data = msgspec.convert(tomllib.loads(path.read_text("utf-8")), _Registry)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise ZooError(f"{path} is no registry: {error}", "install mfsynth anew") from error
+        raise ZooError(f"{path} is not a registry: {error}", "install mfsynth again") from error
     return {
         name: RegisteredModel(
             name, each.summary, _full(each.repository, data.organisation), each.commit, each.files

@@ -125,7 +125,7 @@ def _solver() -> Callable[[Floats, Floats], Floats]:
     try:
         from pymatting import cf_laplacian, cg, make_linear_system, vcycle
     except ModuleNotFoundError as error:
-        raise MissingExtraError("PyMatting", "baselines") from error
+        raise MissingExtraError("PyMatting", "evaluate") from error
 
     def solve(colours: Floats, trimap: Floats) -> Floats:
         """The matte. Multigrid, as incomplete factors fail or take minutes where much is unknown."""

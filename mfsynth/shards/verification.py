@@ -1,0 +1,104 @@
+"""What a check of a data set found."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from mfsynth.console import count
+
+TOLERATED_SHARE = 1e-5
+"""Share of a frame's values that may differ by one gray level on another kind of processor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with a data set: in which shard, and what."""
+
+    shard: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Frames rendered again: values compared, values that differ, and by how many gray levels at most."""
+
+    values: int = 0
+    differing: int = 0
+    largest: int = 0
+
+    def __add__(self, other: Comparison) -> Comparison:
+        return Comparison(
+            self.values + other.values,
+            self.differing + other.differing,
+            max(self.largest, other.largest),
+        )
+
+    @property
+    def tolerable(self) -> bool:
+        """Whether the difference is within what float rounding explains."""
+        return self.largest <= 1 and self.differing <= TOLERATED_SHARE * max(self.values, 1 / TOLERATED_SHARE)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a check of a whole data set found; `print` shows it as lines.
+
+    Attributes:
+        location: The data set's folder.
+        shards: Number of shards.
+        samples: In all shards.
+        seed: Chose the samples that were rendered again.
+        rendered: How many samples were rendered again.
+        comparison: Of what was rendered with what is stored.
+        problems: What is wrong; empty for a data set that is whole.
+        repaired: What was wrong with shards that have been made again since.
+    """
+
+    location: str
+    shards: int
+    samples: int
+    seed: int
+    rendered: int
+    comparison: Comparison
+    problems: tuple[Problem, ...] = field(default_factory=tuple)
+    repaired: tuple[Problem, ...] = field(default_factory=tuple)
+
+    @property
+    def bad_shards(self) -> tuple[str, ...]:
+        """Names of the shards with problems."""
+        return tuple(dict.fromkeys(problem.shard for problem in self.problems if problem.shard))
+
+    def after(self, before: Verification) -> Verification:
+        """This result, with what an earlier one said of the shards that were made again in between."""
+        return replace(self, repaired=tuple(problem for problem in before.problems if problem.shard))
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        return asdict(self) | {"ok": self.ok}
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def problem_lines(self) -> list[str]:
+        """The problems in words, one a line."""
+        return [f"{problem.shard} {problem.text}".strip() for problem in self.problems]
+
+    def lines(self) -> list[str]:
+        """In words."""
+        if self.problems:
+            advice = "mfsynth verify --repair makes bad shards again" if self.bad_shards else ""
+            problems = count(len(self.problems), "problem")
+            return [*self.problem_lines(), f"{self.location}: {problems}. {advice}".strip()]
+        compared = self.comparison
+        again = f"all drawn again, {self.rendered:,} rendered again (--seed {self.seed})"
+        if compared.values:
+            again += f": {compared.differing:,} of {count(compared.values, 'value')} differ"
+            again += f", by up to {compared.largest}" if compared.differing else ""
+        amount = f"{count(self.samples, 'sample')} in {count(self.shards, 'shard')}"
+        return [f"{self.location} is whole: {amount}, {again}"]
