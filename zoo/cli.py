@@ -309,7 +309,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 def evaluate(methods: tuple[str, ...], data: str, out: Path, **given: Any) -> None:
     """Score fusion methods over pairs: tables, rank tests, figures, times, and a page to look at."""
-    need("evaluate", "torch", "matplotlib", "PIL", "scikit_posthocs")
+    need("evaluate", "torch", "matplotlib", "PIL", "scipy")
     from mfsynth.console import stage_bars
     from mfsynth.engine import usable_cores
     from zoo.evaluation.evaluate import EvaluateOptions

@@ -11,7 +11,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from mfsynth.codecs import encode_jpeg, encode_png
-from mfsynth.preview.colors import colour_map, focus_shares, hex_colour
+from mfsynth.plots import hex_color
+from mfsynth.preview.colors import color_map, focus_shares
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +40,7 @@ def write_page(samples: Iterable[Sample], manifest: Manifest) -> bytes:
 def _entry(sample: Sample, licenses: dict[int, str]) -> dict[str, Any]:
     """A sample as the page's script reads it."""
     frames = [
-        {"name": f"frame {k}", "press": str(k + 1), "source": _jpeg_uri(frame), "colour": hex_colour(k)}
+        {"name": f"frame {k}", "press": str(k + 1), "source": _jpeg_uri(frame), "colour": hex_color(k)}
         for k, frame in enumerate(sample.frames)
     ]
     truth = {"name": "ground truth", "press": "g", "source": _jpeg_uri(sample.gt), "colour": ""}
@@ -48,7 +49,7 @@ def _entry(sample: Sample, licenses: dict[int, str]) -> dict[str, Any]:
         "width": sample.window.width,
         "height": sample.window.height,
         "views": [*frames, truth],
-        "focus": _uri("image/png", encode_png(colour_map(sample.focus))),
+        "focus": _uri("image/png", encode_png(color_map(sample.focus))),
         "shares": focus_shares(sample.recipe),
         "facts": _facts(sample.recipe, licenses),
         "recipe": _builtins(sample.recipe),

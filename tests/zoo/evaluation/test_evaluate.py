@@ -63,8 +63,8 @@ def test_everything_that_is_promised_is_there(evaluated):
     out, done = evaluated
     names = {path.name for path in out.iterdir()}
     assert names == {
-        "scores.csv", "table.md", "ranks.md", "boxes.png", "ranks.png", "sheet.webp", "index.html",
-        "manifest.json", ".evaluation", "evaluation", "fused",
+        "scores.csv", "means.csv", "table.md", "ranks.md", "boxes.png", "ranks.png", "sheet.webp",
+        "index.html", "manifest.json", ".evaluation", "evaluation", "fused",
     }  # fmt: skip
     assert "15 pictures scored" in done.stdout
     assert (out / "table.md").read_text() in done.stdout
@@ -128,7 +128,8 @@ def test_broken_pictures_of_an_earlier_run_are_made_again(evaluated, pairs, tmp_
     (out / "fused" / "hf-seg" / "p1.decision.png").unlink()
     (out / "fused" / "pyramid" / "p2.json").write_text('{"key": "x"}')
     (out / "ranks.png").unlink()
-    (out / "noise.png").write_bytes(b"of an earlier run")
+    for left in ("noise.png", "standing.md"):
+        (out / left).write_bytes(b"of an earlier run")
     again = cli(
         "evaluate", "--methods", f"hf-seg,{QUICK}", "--data", f"pairs:{pairs}", "--out", out, "--json"
     )
@@ -136,6 +137,7 @@ def test_broken_pictures_of_an_earlier_run_are_made_again(evaluated, pairs, tmp_
     assert json.loads(again.stdout)["kept"] == 11
     assert tree(out / "fused") == whole
     assert not (out / "noise.png").exists()
+    assert not (out / "standing.md").exists()
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(pairs, small_pairs, tmp_path, cli):

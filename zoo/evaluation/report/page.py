@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
+from mfsynth.preview.colors import color_map as decision_map
 from zoo.evaluation.ranks import Test
-from zoo.evaluation.report.maps import decision_map, error_map, error_words
+from zoo.evaluation.report.maps import error_map, error_words
 from zoo.evaluation.tables import best, mean_and_deviation
 from zoo.metrics.measures import MEASURES
 
