@@ -157,14 +157,23 @@ def draw_curves(title: str, panels: Sequence[Panel], xlabel: str, note: str = ""
 
 def _draw_panel(axes: Axes, panel: Panel, names: Sequence[str], xlabel: str) -> None:
     style_panel(axes, panel.label, xlabel)
-    axes.grid(color=GRID, linewidth=0.7)
     if panel.log:
-        axes.set_yscale("log")
-        axes.tick_params(axis="y", which="minor", length=0, labelsize=TYPE, labelcolor=QUIET)
+        _make_logarithmic(axes)
+    axes.grid(which="both", color=GRID, linewidth=0.7)
     for number, name in enumerate(names):
         if name in panel.lines:
             x, y = panel.lines[name]
             axes.plot(x, y, **_line_style(number, marked=len(x) < _FEW_POINTS))
+
+
+def _make_logarithmic(axes: Axes) -> None:
+    """Make y logarithmic, with numbers rather than powers of ten."""
+    from matplotlib.ticker import LogFormatter
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(LogFormatter())
+    axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
+    axes.tick_params(axis="y", which="minor", length=0, labelsize=TYPE, labelcolor=QUIET)
 
 
 def _draw_legend(figure: Figure, names: Sequence[str], corner: tuple[float, float]) -> None:

@@ -27,7 +27,7 @@ VALIDATION = "validation.csv"
 CURVE = "curve.png"
 EVENTS = "events"
 SAMPLES = "samples"
-HEADS = ("frame 0", "frame 1", "fused", "error x8", "decision", "focus map")
+HEADS = ("frame 0", "frame 1", "fused", "error ×8", "decision", "focus map")
 """What is shown of a held-out pair."""
 
 _STEP_COLUMNS = ("step", "loss", "lr", "seconds", "waiting", "pairs_per_second")
