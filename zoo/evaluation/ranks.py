@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -240,7 +241,6 @@ def _hindrance(ranks: Table, images: int) -> str:
 
 def _stats() -> ModuleType:
     try:
-        from scipy import stats
+        return import_module("scipy.stats")
     except ImportError as error:
         raise MissingExtraError("scipy", "evaluate") from error
-    return stats

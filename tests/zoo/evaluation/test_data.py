@@ -1,5 +1,8 @@
 """Where pairs come from, and what methods' texts mean."""
 
+import pickle
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -7,8 +10,8 @@ import pytest
 import mfsynth
 from mfsynth.errors import OptionsError, ShardError
 from zoo.errors import PictureError, UnknownModelError
-from zoo.evaluation.data import open_data
-from zoo.evaluation.methods import denoised, noise_of, parse_methods
+from zoo.evaluation.data import _opened, open_data
+from zoo.evaluation.methods import CLASSIC, NETWORK, denoised, noise_of, opened, parse_methods
 
 
 def picture(seed=0, height=40, width=48):
@@ -60,6 +63,18 @@ def test_shards_of_either_store(store, request):
     assert all(np.array_equal(*each) for each in zip(pair.frames, samples[name].frames, strict=True))
     assert np.array_equal(pair.focus, samples[name].focus)
     assert np.array_equal(pair.truth, samples[name].gt)
+
+
+def test_a_data_set_is_opened_once_and_again_when_it_changed(small_pairs, tmp_path):
+    shutil.copytree(small_pairs, tmp_path / "set")
+    before = _opened.cache_info().misses
+    data = open_data(f"shards:{tmp_path / 'set'}")
+    first, last = data.load(data.names[0]), pickle.loads(pickle.dumps(data)).load(data.names[-1])
+    assert (first.name, last.name) == (data.names[0], data.names[-1])
+    assert _opened.cache_info().misses == before + 1
+    manifest = tmp_path / "set" / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b'"seed": 0', b'"seed": 1'))
+    assert open_data(f"shards:{tmp_path / 'set'}").stamp != data.stamp
 
 
 @pytest.mark.parametrize(
@@ -138,6 +153,23 @@ def test_variants_do_what_they_say():
     one_pass = zoo.load("hf-seg", device="cpu").fuse(frames, symmetric=False)
     assert np.array_equal(single.fuse(frames).image, one_pass.image)
     assert gff.fuse(frames).image.shape == frames[0].shape
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "rules"),
+    [
+        (NETWORK, "hf-seg", ("weighted", "select")),
+        (NETWORK, "hf-reg", ("direct", "nearest")),
+        (CLASSIC, "gff", ()),
+        (CLASSIC, "cnn", ()),
+    ],
+)
+def test_methods_state_their_rules(kind, name, rules):
+    method = opened(kind, name, "cpu")
+    frames = (picture(1), picture(2))
+    assert (method.name, method.rules) == (name, rules)
+    for rule in rules:
+        assert method.fuse(frames, rule=rule).image.shape == frames[0].shape
 
 
 @pytest.mark.parametrize(

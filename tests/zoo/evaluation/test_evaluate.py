@@ -140,6 +140,20 @@ def test_broken_pictures_of_an_earlier_run_are_made_again(evaluated, pairs, tmp_
     assert not (out / "standing.md").exists()
 
 
+def test_what_another_release_kept_is_made_again(pairs, tmp_path, cli):
+    """Its key differs, for the package's code is part of it; whatever else its files hold is not believed."""
+    out = tmp_path / "out"
+    given = ("evaluate", "--methods", "average,dummy-a", "--data", f"pairs:{pairs}", "--out", out, "--json")
+    assert cli(*given).returncode == 0
+    whole = tree(out / "fused")
+    for path in out.glob("fused/*/*.json"):
+        kept = json.loads(path.read_text())
+        path.write_text(json.dumps(kept | {"key": "0" * 64, "values": {"q_mi": 9.0}}))
+    again = cli(*given)
+    assert json.loads(again.stdout)["kept"] == 0
+    assert tree(out / "fused") == whole
+
+
 def test_a_folder_that_holds_something_else_is_left_alone(pairs, small_pairs, tmp_path, cli):
     (tmp_path / "evaluation").mkdir()
     (tmp_path / "evaluation" / "mine.txt").write_text("precious")

@@ -50,7 +50,7 @@ def _figures(evaluated: Evaluated, ranks: Ranks) -> Iterator[tuple[str, bytes]]:
     scores = evaluated.scores
     yield "boxes", figures.boxes(scores, [name for name in scores.measures if MEASURES[name].rising])
     if isinstance(ranks.together, Test):
-        title = f"{evaluated.data.title}: the seven measures"
+        title = f"{evaluated.data.title}: the paper's measures"
         yield "ranks", figures.critical_differences(ranks.together, title)
 
 

@@ -174,7 +174,8 @@ class _Shrunk:
 
 
 def _scale(exhibit: Exhibit) -> float:
-    return min(1.0, _LARGEST / max(exhibit.frames[0].shape[:2]))
+    height, width = exhibit.frames[0].shape[:2]
+    return min(1.0, _LARGEST / max(height, width))
 
 
 def _count(count: int, word: str) -> str:
