@@ -52,7 +52,7 @@ def _scene(sample: Sample, licenses: dict[int, str], pictures: Pictures) -> Scen
 
 
 def _facts(recipe: Recipe, licenses: dict[int, str]) -> list[tuple[str, str]]:
-    """The rows of the table beside a sample."""
+    """The rows of a sample's table."""
     image = recipe.image
     noise = max(frame.noise_sigma for frame in recipe.frames)
     rows = [

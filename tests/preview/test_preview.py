@@ -45,10 +45,10 @@ def test_sheet_is_a_picture_with_a_row_for_each_sample(data, tmp_path):
 
 
 def test_sheet_shows_the_pictures_in_their_proportions(data, tmp_path):
-    """The focus map has two colours that nothing else on the sheet has, so it can be measured."""
+    """The focus map has two colors that nothing else on the sheet has, so it can be measured."""
     preview(str(data.pairs), tmp_path / "sheet.png", samples=1)
     pixels = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB"))[:, : 3 * 420]
-    plane = [(pixels == colour).all(axis=-1) for colour in ((0, 114, 178), (230, 159, 0))]
+    plane = [(pixels == color).all(axis=-1) for color in ((0, 114, 178), (230, 159, 0))]
     rows, columns = np.nonzero(plane[0] | plane[1])
     (sample,) = mfsynth.open(data.pairs).read(places(8, 1)[0], places(8, 1)[0] + 1)
     height, width = sample.focus.shape
@@ -86,7 +86,7 @@ def test_page_needs_nothing_but_itself(data, tmp_path):
 
 
 def test_text_of_the_data_set_stays_text(data, tmp_path):
-    """The pictures' URLs and a licence's name try to end the script."""
+    """The pictures' URLs and a license's name try to end the script."""
     preview(str(data.pairs), tmp_path / "page.html")
     html = (tmp_path / "page.html").read_text()
     assert html.count("</script") == html.count("<script") == 2
@@ -162,7 +162,7 @@ def test_data_set_without_samples_is_an_error(data, tmp_path):
 
 
 def test_nothing_to_show_is_refused(data, tmp_path):
-    with pytest.raises(OptionsError, match="one at least"):
+    with pytest.raises(OptionsError, match="at least one"):
         preview(str(data.pairs), tmp_path / "page.html", samples=0)
 
 

@@ -99,7 +99,7 @@ def evaluate(
     say: Say = lambda _: None,
     progress: Progress = lambda _stage, _done, _total: None,
 ) -> EvaluateReport:
-    """Evaluate methods, and write all that the module's head lists.
+    """Evaluate methods, and write everything that the module's head lists.
 
     Args:
         options: What, and how.

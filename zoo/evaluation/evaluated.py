@@ -1,4 +1,4 @@
-"""What was asked of an evaluation, and what came of it: all that its documents and drawings are made from."""
+"""An evaluation whose pairs are scored: what its documents and drawings are made from."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ class Evaluated:
     """An evaluation whose pairs are scored.
 
     Attributes:
-        options: What was asked.
+        options: What was asked for.
         data: The pairs.
         methods: What was scored.
-        outcome: The scores, and what became of each pair.
+        outcome: The scores, and which pairs were left out.
         out: The folder that holds the fused pictures.
     """
 

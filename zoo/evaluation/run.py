@@ -44,7 +44,7 @@ FUSED = "fused"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run gave.
+    """What a run found.
 
     Attributes:
         scores: Of the pairs that every method was scored on.
@@ -150,7 +150,7 @@ class PairJob:
 
 @dataclass(frozen=True, slots=True)
 class PairResult:
-    """What became of a pair: a row for each method, or the reason why there are none."""
+    """What was found of a pair: a row for each method, or the reason why there are none."""
 
     rows: tuple[Row, ...] = ()
     digest: str = ""
@@ -184,7 +184,7 @@ def score_pair(job: PairJob, advance: Callable[[int], None]) -> PairResult:
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """What a run leaves beside a picture: hash of what it depends on, scores, hashes of its files."""
+    """What a run keeps with a picture: the hash of what it depends on, scores, hashes of its files."""
 
     key: str
     values: dict[str, float | None]

@@ -32,7 +32,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """All that an evaluation measured.
+    """Everything that an evaluation measured.
 
     Args:
         data: The data's name, for people.
@@ -62,7 +62,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exhibit:
-    """One pair with what the methods made of it, to be shown.
+    """One pair and what the methods made of it, to be shown.
 
     Args:
         image: The pair's name.

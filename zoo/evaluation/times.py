@@ -99,7 +99,7 @@ def conditions(methods: Sequence[Method], threads: int) -> str:
 
 
 def markdown_of(times: Sequence[Time], note: str) -> str:
-    """Milliseconds, methods down and sides across; beside them what the paper prints; a note below."""
+    """Milliseconds, methods down and sides across; next to them the paper's; a note below."""
     sides = sorted({each.side for each in times}, reverse=True)
     taken = {(each.method, each.side): each.seconds for each in times}
     heads = ["", *(f"{side}², ms" for side in sides), *(f"*paper, {side}², ms*" for side in sides)]

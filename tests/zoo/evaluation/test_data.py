@@ -217,7 +217,7 @@ def test_noise_is_estimated_and_taken_away(sigma):
     assert error(denoised(noisy)) < 0.5 * error(noisy)
 
 
-def test_colours_are_denoised_as_opencv_has_them():
+def test_colors_are_denoised_as_opencv_has_them():
     noisy = picture(3, 32, 32)
     sigma = noise_of(noisy)
     bgr = cv2.fastNlMeansDenoisingColored(np.ascontiguousarray(noisy[..., ::-1]), None, sigma, sigma)

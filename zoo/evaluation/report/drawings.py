@@ -1,4 +1,4 @@
-"""An evaluation in pictures: figures, contact sheet, page."""
+"""Every file of an evaluation that is drawn: figures, contact sheet, page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def drawings(
     evaluated: Evaluated, ranks: Ranks, manifest: Mapping[str, Any], progress: Progress
 ) -> Iterator[tuple[str, bytes]]:
-    """Everything that is drawn of scores: file names and contents.
+    """Draw them one by one: file names and contents.
 
     Raises:
         MissingExtraError: If matplotlib is not installed.

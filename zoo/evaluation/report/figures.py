@@ -48,7 +48,7 @@ def boxes(scores: Scores, measures: Sequence[str] = (), methods: Sequence[str] =
 
     Args:
         scores: What was measured.
-        measures: Those to draw, in order; all that have values if empty.
+        measures: Those to draw, in order; if empty, all that have values.
         methods: Along x, in order; all if empty.
     """
     methods = tuple(methods) or scores.methods

@@ -51,11 +51,11 @@ def write_page(
 
     Args:
         scores: What was measured.
-        exhibits: The pairs to look at, taken one by one; twenty are plenty.
+        exhibits: The pairs to show, taken one by one; twenty are plenty.
         ranks: What `rank` says of the scores.
         figures: PNGs by name.
         manifest: JSON of what the evaluation was made from; `command` and `packages` are shown first.
-        paper: What a paper prints of these pairs, to stand beside the same methods.
+        paper: What a paper prints of such pairs, to compare the same methods with.
     """
     pictures = Pictures()
     scenes = tuple(_scene(scores, exhibit, pictures) for exhibit in exhibits)
@@ -153,7 +153,7 @@ def _values(scores: Scores, image: str, method: str) -> Iterator[str]:
 
 
 class _Shrunk:
-    """The page's pictures, one pair's of which are made smaller where they are large."""
+    """Adds one pair's pictures to the page's, smaller where they are large."""
 
     def __init__(self, exhibit: Exhibit, pictures: Pictures) -> None:
         self.pictures = pictures
@@ -175,7 +175,7 @@ class _Shrunk:
 
 def _scale(exhibit: Exhibit) -> float:
     height, width = exhibit.frames[0].shape[:2]
-    return min(1.0, _LARGEST / max(height, width))
+    return min(1.0, float(_LARGEST / max(height, width)))
 
 
 def _count(count: int, word: str) -> str:

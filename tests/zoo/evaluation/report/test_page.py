@@ -190,7 +190,7 @@ def test_page_needs_nothing_but_itself(html):
 
 
 def test_large_pictures_are_made_smaller(evaluation):
-    """Photographs of twelve megapixels would make a page that nobody can open."""
+    """Photographs of twelve megapixels would make a page too large to open."""
     large = tuple(np.zeros((1500, 3000, 3), np.uint8) + value for value in (10, 200))
     fused = {"gff": large[0] // 2 + large[1] // 2}
     decisions = {"gff": np.ones((1500, 3000), np.uint8)}
