@@ -205,7 +205,7 @@ def noise_example(out: Path) -> bytes:
     data = mfsynth.open(out / "data" / "noisy")
     allowed = [each for each in recipes(data.folder, data.manifest) if each.image.license in DERIVABLE]
     recipe = max(allowed, key=lambda each: each.frames[0].noise_sigma)
-    sample = next(each for each in data if each.key == recipe.key)
+    sample = data[recipe.key]
     top, left = _liveliest(sample.focus, 160)
     window = (slice(top, top + 160), slice(left, left + 160))
     fused = {method.name: method.fuse(sample.frames).image for method in parse_methods([NOISE])}

@@ -154,8 +154,7 @@ class ShardData:
         Raises:
             ShardError: If its shard is damaged.
         """
-        place = self.keys.index(name)
-        sample = next(_opened(self.folder, self.stamp).read(place, place + 1))
+        sample = _opened(self.folder, self.stamp)[name]
         a, b = sample.frames
         noise = max(frame.noise_sigma for frame in sample.recipe.frames)
         return Pair(name, (a, b), sample.gt, sample.focus, noise)
