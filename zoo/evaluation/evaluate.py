@@ -27,8 +27,8 @@ from zoo.evaluation import leaderboard, noise, tables
 from zoo.evaluation.data import open_data
 from zoo.evaluation.documents import leaderboard_document, score_documents, time_documents
 from zoo.evaluation.evaluated import Evaluated, manifest_of
-from zoo.evaluation.evaluated import EvaluateOptions as EvaluateOptions
 from zoo.evaluation.methods import parse_methods
+from zoo.evaluation.options import EvaluateOptions as EvaluateOptions
 from zoo.evaluation.ranks import rank
 from zoo.evaluation.report.drawings import draw_noise, drawings
 from zoo.evaluation.run import run

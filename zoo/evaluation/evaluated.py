@@ -14,40 +14,12 @@ from zoo.evaluation.paper import printed
 if TYPE_CHECKING:
     from zoo.evaluation.data import Data
     from zoo.evaluation.methods import Method
+    from zoo.evaluation.options import EvaluateOptions
     from zoo.evaluation.paper import Printed
     from zoo.evaluation.run import Outcome
     from zoo.evaluation.scores import Scores
 
 _OFFICIAL = ("train2017", "val2017")
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluateOptions:
-    """What is evaluated, and how.
-
-    Args:
-        methods: Texts that name them; see `zoo.evaluation.methods`.
-        data: Text that names the pairs; see `zoo.evaluation.data`.
-        limit: Take only the first pairs; 0 takes all.
-        swap: Whether to measure commutativity, which fuses every pair twice.
-        times: Whether to measure times at the end.
-        shown: How many pairs the page and the sheet show, evenly chosen.
-        against: A file of published values to rank among.
-        device: Where networks run.
-        workers: Processes.
-        command: The command line, kept with the results.
-    """
-
-    methods: tuple[str, ...]
-    data: str
-    limit: int = 0
-    swap: bool = True
-    times: bool = False
-    shown: int = 20
-    against: Path | None = None
-    device: str = "cpu"
-    workers: int = 1
-    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
