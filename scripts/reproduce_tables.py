@@ -33,7 +33,6 @@ import mfsynth
 import zoo
 from mfsynth.plots import Panel, draw_curves
 from mfsynth.preview.kit.sheet import Block, Cell, draw_sheet, encode_sheet
-from mfsynth.shards.recipes import recipes
 from mfsynth.storage import digest, write
 from zoo.evaluation import leaderboard
 from zoo.evaluation.data import read_rgb
@@ -203,7 +202,7 @@ def triples(lytro: Path) -> bytes:
 def noise_example(out: Path) -> bytes:
     """A crop of the noisiest pair whose license allows derivatives, fused by each (the paper's Fig. 16)."""
     data = mfsynth.open(out / "data" / "noisy")
-    allowed = [each for each in recipes(data.folder, data.manifest) if each.image.license in DERIVABLE]
+    allowed = [each for each in data.recipes() if each.image.license in DERIVABLE]
     recipe = max(allowed, key=lambda each: each.frames[0].noise_sigma)
     sample = data[recipe.key]
     top, left = _liveliest(sample.focus, 160)

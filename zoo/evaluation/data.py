@@ -19,7 +19,6 @@ from zoo.errors import PictureError
 
 if TYPE_CHECKING:
     from mfsynth.sample import Picture, Sample
-    from mfsynth.shards.reader import DataSet
 
 _ROLE = re.compile(r"(?P<pair>.+)[-_ ](?P<role>a|b|gt)", re.IGNORECASE)
 _LYTRO = re.compile(r"lytro-\d+")
@@ -160,8 +159,12 @@ class ShardData:
         return Pair(name, (a, b), sample.gt, sample.focus, noise)
 
 
+class _Samples(Protocol):
+    def __getitem__(self, key: str, /) -> Sample: ...
+
+
 @cache
-def _opened(folder: str, stamp: str) -> DataSet[Sample]:
+def _opened(folder: str, stamp: str) -> _Samples:
     """A data set, opened once in each process, and again if it was built again since."""
     import mfsynth
 
@@ -220,11 +223,10 @@ def _open_folder(kind: str, folder: Path) -> FolderData:
 
 def _open_shards(place: str) -> ShardData:
     import mfsynth
-    from mfsynth.shards.recipes import recipes
 
     data = mfsynth.open(place)
     keys = []
-    for recipe in recipes(data.folder, data.manifest):
+    for recipe in data.recipes():
         if len(recipe.frames) != 2:
             raise OptionsError(f"{recipe.key} in {place} has {len(recipe.frames)} frames", "evaluate pairs")
         keys.append(recipe.key)
