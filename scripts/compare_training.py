@@ -4,8 +4,8 @@
     python scripts/compare_training.py losses --coco ../shared/coco --out runs/losses
 
 Each training is the command `mfsynth train` with the `fast` preset on train2017, extra and bsds; a short
-trial tells how many steps the time allows, or --steps says so. Scores are of val2017 pairs, which no training
-sees: whole pictures, both orders evaluated. A training that is already in --out is not repeated.
+trial measures how many steps the time allows, unless --steps is given. Scores are of val2017 pairs, which no
+training sees: whole pictures, both orders evaluated. A training that is already in --out is not repeated.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 
 import mfsynth
 import zoo
-from mfsynth.plots import figure, png
+from mfsynth.plots import Panel, draw_curves
 from mfsynth.storage import write
 from zoo.metrics import gray, psnr, ssim
 
@@ -92,30 +92,23 @@ def score(folder: Path, coco: Path, split: str) -> Score:
     )
 
 
-def curves(runs: dict[str, Path], column: str, label: str) -> bytes:
+def curves(runs: dict[str, Path]) -> bytes:
     """Validation of several trainings over the time spent, as a PNG."""
-    with figure(8, 4.5, 120) as drawn:
-        axis = drawn.subplots()
-        for name, folder in runs.items():
-            seconds = {
-                row["step"]: float(row["seconds"]) for row in csv.DictReader((folder / "log.csv").open())
-            }
-            rows = [
-                row for row in csv.DictReader((folder / "validation.csv").open()) if row["kind"] == "clean"
-            ]
-            axis.plot(
-                [seconds[row["step"]] / 60 for row in rows],
-                [float(row[column]) for row in rows],
-                marker="o",
-                markersize=3,
-                label=name,
-            )
-        axis.set_xlabel("minutes of training")
-        axis.set_ylabel(label)
-        axis.grid(alpha=0.3)
-        axis.legend()
-        drawn.tight_layout()
-        return png(drawn)
+    columns = {"psnr": "PSNR of held-out pairs, dB", "ssim": "SSIM", "accuracy": "decision"}
+    validations = {name: validation(folder) for name, folder in runs.items()}
+    panels = [
+        Panel(label, {name: (each["minutes"], each[column]) for name, each in validations.items()})
+        for column, label in columns.items()
+    ]
+    return draw_curves("trainings side by side", panels, "minutes of training")
+
+
+def validation(folder: Path) -> dict[str, list[float]]:
+    """The columns of a training's validation of clean pairs, with the minutes spent before each."""
+    seconds = {row["step"]: float(row["seconds"]) for row in csv.DictReader((folder / "log.csv").open())}
+    rows = [row for row in csv.DictReader((folder / "validation.csv").open()) if row["kind"] == "clean"]
+    columns = {name: [float(row[name]) for row in rows] for name in ("psnr", "ssim", "accuracy")}
+    return columns | {"minutes": [seconds[row["step"]] / 60 for row in rows]}
 
 
 @click.command()
@@ -151,7 +144,7 @@ def main(
         out / "scores.json",
         json.dumps({name: asdict(each) for name, each in scores.items()}, indent=1).encode(),
     )
-    write(out / "curves.png", curves(runs, "psnr", "PSNR of held-out pairs, dB"))
+    write(out / "curves.png", curves(runs))
 
 
 if __name__ == "__main__":

@@ -3,10 +3,11 @@
     python scripts/reproduce_tables.py --shared ../shared               # all of it, into results/
     python scripts/reproduce_tables.py --shared ../shared --docs        # and docs/results/, docs/results.md
     python scripts/reproduce_tables.py --shared ../shared --cards       # and the cards' figures, zoo/weights
+    python scripts/reproduce_tables.py --shared ../shared --render      # only docs/results.md, from its CSVs
 
 Table I is of val2017 pairs that `mfsynth build` draws with seed 0, Table II of Lytro, Fig. 16 of val2017
-pairs with noise. Every step is a command of `mfsynth`, printed before it runs; what an earlier run left and
-is still true is kept. CNN's own time is told apart.
+pairs with noise. Every step is a command of `mfsynth`, printed before it runs; whatever an earlier run left
+and is still true is kept. CNN's own time is reported apart.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,11 +31,14 @@ import numpy as np
 
 import mfsynth
 import zoo
-from mfsynth.plots import figure, png
+from mfsynth.plots import Panel, draw_curves
+from mfsynth.preview.kit.sheet import Block, Cell, draw_sheet, encode_sheet
 from mfsynth.storage import digest, write
+from zoo.evaluation import leaderboard
 from zoo.evaluation.data import read_rgb
 from zoo.evaluation.methods import parse_methods
-from zoo.evaluation.report.figures import curves
+from zoo.evaluation.paper import printed
+from zoo.evaluation.tables import markdown_of, means_csv_of, scores_of
 from zoo.store.registry import REGISTRY, SHIPPED, names
 from zoo.store.results import Results, results
 
@@ -49,13 +53,16 @@ DOCS = Path(__file__).parents[1] / "docs" / "results"
 LOGS = DOCS / "logs"
 PAGE = DOCS.with_suffix(".md")
 KEPT = {
-    "table1": ("scores.csv", "boxes.png", "ranks.png"),
-    "table2": ("scores.csv", "boxes.png", "ranks.png"),
+    "table1": ("scores.csv", "means.csv", "boxes.png", "ranks.png"),
+    "table2": ("scores.csv", "means.csv", "boxes.png", "ranks.png"),
     "table3": ("times.csv",),
-    "published": ("scores.csv",),
-    "noise": ("scores.csv", "noise.csv", "noise.png"),
+    "published": ("scores.csv", "means.csv"),
+    "noise": ("scores.csv", "means.csv", "noise.csv", "noise.png"),
 }
 """What docs/results/ holds of each evaluation."""
+DPI = 150
+DERIVABLE = {1, 2, 4, 5, 7, 8}
+"""COCO's licenses that allow derivatives."""
 
 
 @dataclass
@@ -100,8 +107,12 @@ def mfsynth_command(*words: str) -> None:
 @click.option(
     "--cards", is_flag=True, help="Also write what networks' cards quote: zoo/weights, the registry."
 )
-def main(shared: Path, out: Path, docs: bool, cards: bool) -> None:
+@click.option("--render", is_flag=True, help="Evaluate nothing: only render docs/results.md from its CSVs.")
+def main(shared: Path, out: Path, docs: bool, cards: bool, render: bool) -> None:
     """Regenerate the paper's tables and figures."""
+    if render:
+        render_docs(shared)
+        return
     fresh = not out.exists()
     work = Reproduction(shared, out)
     tables(work)
@@ -109,12 +120,12 @@ def main(shared: Path, out: Path, docs: bool, cards: bool) -> None:
         write(out / "losses.png", loss_curves())
         write(out / "triples.png", triples(shared / "lytro"))
         write(out / "noise-example.png", noise_example(out))
-    if fresh:  # a run that found some of it done says nothing of how long it takes
+    if fresh:  # a run that found some of it done does not say how long it takes
         write(out / "seconds.json", (json.dumps(work.seconds, indent=1) + "\n").encode())
     own = work.seconds["table1-cnn"] + work.seconds["table2-cnn"]
     click.echo(f"{sum(work.seconds.values()) - own:.0f} s without CNN, {own:.0f} s for CNN")
     if docs:
-        write_docs(out)
+        write_docs(shared, out)
     if cards:
         write_cards(out)
 
@@ -155,12 +166,17 @@ def loss_curves() -> bytes:
     """L1, MSE and NPS6 over the steps, from the logs in docs/results/logs (the paper's Fig. 8 and 9)."""
     columns = {"psnr": "PSNR of held-out pairs, dB", "ssim": "SSIM", "accuracy": "decision by nearest source"}
     logs = {loss: _clean_rows(LOGS / loss / "validation.csv") for loss in LOSSES}
-    steps = [int(row["step"]) for row in logs[LOSSES[0]]]
-    panels = {
-        label: {loss: [float(row[column]) for row in rows] for loss, rows in logs.items()}
+    panels = [
+        Panel(
+            label,
+            {
+                loss: ([float(row["step"]) for row in rows], [float(row[column]) for row in rows])
+                for loss, rows in logs.items()
+            },
+        )
         for column, label in columns.items()
-    }
-    return curves("HF-Reg by three losses", steps, panels, "steps")
+    ]
+    return draw_curves("HF-Reg by three losses", panels, "step")
 
 
 def _clean_rows(path: Path) -> list[dict[str, str]]:
@@ -184,22 +200,17 @@ def triples(lytro: Path) -> bytes:
 
 
 def noise_example(out: Path) -> bytes:
-    """A crop of the noisiest pair whose licence allows derivatives, fused by each (the paper's Fig. 16)."""
-    allowed = {1, 2, 4, 5, 7, 8}
-    scenes = [
-        scene
-        for scene in mfsynth.open(str(out / "data" / "noisy")).scenes()
-        if scene.recipe.image.license in allowed
-    ]
-    scene = max(scenes, key=lambda each: each.recipe.frames[0].noise_sigma)
-    sample = mfsynth.render(scene)
+    """A crop of the noisiest pair whose license allows derivatives, fused by each (the paper's Fig. 16)."""
+    data = mfsynth.open(out / "data" / "noisy")
+    allowed = [each for each in data.recipes() if each.image.license in DERIVABLE]
+    recipe = max(allowed, key=lambda each: each.frames[0].noise_sigma)
+    sample = data[recipe.key]
     top, left = _liveliest(sample.focus, 160)
     window = (slice(top, top + 160), slice(left, left + 160))
     fused = {method.name: method.fuse(sample.frames).image for method in parse_methods([NOISE])}
     pictures = {"frame A": sample.frames[0], "frame B": sample.frames[1], **fused, "truth": sample.gt}
-    sigma = scene.recipe.frames[0].noise_sigma
-    image = scene.recipe.image
-    click.echo(f"Fig. 16: val2017's image {image.id}, COCO's licence {image.license}, noise {sigma:.3f}")
+    sigma, image = recipe.frames[0].noise_sigma, recipe.image
+    click.echo(f"Fig. 16: val2017's image {image.id}, COCO's license {image.license}, noise {sigma:.3f}")
     return picture_grid(list(pictures), [[picture[window] for picture in pictures.values()]], 1.6)
 
 
@@ -212,21 +223,17 @@ def _liveliest(focus: np.ndarray, side: int) -> tuple[int, int]:
 
 def picture_grid(heads: Sequence[str], rows: Sequence[Sequence[Picture]], inches: float) -> bytes:
     """Pictures in rows under heads."""
-    with figure(inches * len(heads), inches * len(rows) + 0.3, 150) as drawn:
-        axes = drawn.subplots(len(rows), len(heads), squeeze=False)
-        for axis, head in zip(axes[0], heads, strict=True):
-            axis.set_title(head, fontsize=8)
-        for axis, picture in zip(axes.flat, (picture for row in rows for picture in row), strict=True):
-            axis.imshow(picture, interpolation="lanczos")
-            axis.axis("off")
-        drawn.subplots_adjust(0, 0, 1, 1 - 0.3 / (inches * len(rows) + 0.3), 0.02, 0.02)
-        return png(drawn)
+    cells = [
+        [Cell(picture, head if number == 0 else "") for head, picture in zip(heads, row, strict=True)]
+        for number, row in enumerate(rows)
+    ]
+    return encode_sheet(draw_sheet([Block(cells)], round(inches * DPI)), DPI)
 
 
 # --- what is kept -------------------------------------------------------------------------------------
 
 
-def write_docs(out: Path) -> None:
+def write_docs(shared: Path, out: Path) -> None:
     """Copy values and figures to docs/results/, and fill the marked tables of docs/results.md."""
     for name, files in KEPT.items():
         for file in files:
@@ -234,15 +241,38 @@ def write_docs(out: Path) -> None:
     for file in ("losses.png", "triples.png", "noise-example.png", "seconds.json"):
         if (out / file).exists():
             shutil.copyfile(out / file, DOCS / file)
+    times = {"table3/times.md": (out / "table3" / "times.md").read_text("utf-8")}
+    fill(tables_of_docs(shared) | times)
+
+
+def render_docs(shared: Path) -> None:
+    """Write the means in docs/results/ and the tables in docs/results.md again, from the values there."""
+    for name in ("table1", "table2", "published", "noise"):
+        scores = scores_of((DOCS / f"{name}-scores.csv").read_text("utf-8"), name)
+        write(DOCS / f"{name}-means.csv", means_csv_of(scores).encode())
+    fill(tables_of_docs(shared))
+
+
+def tables_of_docs(shared: Path) -> dict[str, str]:
+    """The tables of docs/results.md that docs/results/ has the values of, by their marks."""
+    coco = scores_of((DOCS / "table1-scores.csv").read_text("utf-8"), "val2017")
+    lytro = scores_of((DOCS / "table2-scores.csv").read_text("utf-8"), "Lytro")
+    published = leaderboard.read_published(shared / "golden" / "lytro_methods.json", len(lytro.images))
+    return {
+        "table1/table.md": markdown_of(coco, printed("shards")),
+        "table2/table.md": markdown_of(lytro, printed("lytro")),
+        "table2/leaderboard.md": leaderboard.markdown_of(lytro, published, printed("lytro")),
+    }
+
+
+def fill(rendered: Mapping[str, str]) -> None:
+    """Put tables between their marks in docs/results.md."""
     text = PAGE.read_text("utf-8")
-    for source in re.findall(r"<!-- (\S+\.md) -->", text):
-        table = (out / source).read_text("utf-8")
-        text = re.sub(
-            rf"(<!-- {re.escape(source)} -->\n).*?(<!-- end -->)",
-            lambda found, table=table: f"{found[1]}\n{table}\n{found[2]}",
-            text,
-            flags=re.DOTALL,
-        )
+    for source, table in rendered.items():
+        between = re.compile(rf"(<!-- {re.escape(source)} -->\n).*?(<!-- end -->)", re.DOTALL)
+        text, count = between.subn(lambda found, table=table: f"{found[1]}\n{table}\n{found[2]}", text)
+        if not count:
+            raise SystemExit(f"{PAGE} has no mark <!-- {source} -->")
     PAGE.write_text(text, "utf-8")
 
 

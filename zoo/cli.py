@@ -205,7 +205,7 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Score fusion methods over pairs: tables, rank tests, figures, times, and a page to look at."""
-    need("evaluate", "torch", "matplotlib", "PIL", "scikit_posthocs")
+    need("evaluate", "torch", "matplotlib", "PIL", "scipy")
     from mfsynth.engine import usable_cores
     from zoo.evaluation.evaluate import evaluate as run_evaluation
     from zoo.evaluation.options import EvaluateOptions

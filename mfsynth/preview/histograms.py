@@ -1,4 +1,4 @@
-"""The statistics as a picture: a histogram for each quantity, and the licences."""
+"""The statistics as a picture: a histogram for each quantity, and the licenses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from mfsynth import plots, storage
 from mfsynth.errors import OptionsError, ShardError
-from mfsynth.preview.colors import hex_colour
+from mfsynth.plots import GRID, INK, QUIET, TYPE, axes_at, hex_color, shorten, style_panel
 from mfsynth.preview.stats import QUANTITIES, license_name
 
 if TYPE_CHECKING:
@@ -30,15 +30,14 @@ _LONGEST_NAME = 54
 # Sizes in inches, type in points.
 _WIDTH, _PANEL, _BAR = 9.0, 1.3, 0.24
 _LEFT, _RIGHT, _TOP, _BOTTOM, _BETWEEN, _ROW_GAP = 0.55, 0.2, 0.8, 0.2, 0.45, 0.65
-_TITLE, _HEAD, _TYPE = 13, 9.5, 8
-_INK, _QUIET, _GRID = "#1a1a1a", "#555555", "#e4e4e4"
+_TITLE = 13
 
 
 def check_output(output: Path) -> None:
     """Check that distributions can be drawn to a file, before all recipes are read for it.
 
     Raises:
-        OptionsError: If the output is no `.png`.
+        OptionsError: If the output is not a `.png`.
         MissingExtraError: If matplotlib is not installed.
     """
     if output.suffix.lower() != ".png":
@@ -54,7 +53,7 @@ def draw(stats: Stats, output: Path) -> None:
         output: A PNG to write; one of that name is replaced.
 
     Raises:
-        OptionsError: If the output is no `.png`.
+        OptionsError: If the output is not a `.png`.
         MissingExtraError: If matplotlib is not installed.
         ShardError: If there is nothing to draw.
         OutputError: If the file cannot be written.
@@ -77,17 +76,14 @@ def draw_histograms(stats: Stats, dpi: float = DPI) -> bytes:
     panel = (_WIDTH - _LEFT - _RIGHT - (_COLUMNS - 1) * _BETWEEN) / _COLUMNS
     with plots.figure(_WIDTH, height, dpi) as figure:
         _draw_title(figure, stats)
-
-        def axes_at(left: float, top: float, width: float, tall: float) -> Axes:
-            return figure.add_axes((left / _WIDTH, 1 - (top + tall) / height, width / _WIDTH, tall / height))
-
         for place, quantity in enumerate(QUANTITIES):
             row, column = divmod(place, _COLUMNS)
             left, top = _LEFT + column * (panel + _BETWEEN), _TOP + row * (_PANEL + _ROW_GAP)
-            _draw_histogram(axes_at(left, top, panel, _PANEL), quantity, stats.values[quantity.name])
+            axes = axes_at(figure, left, top, panel, _PANEL)
+            _draw_histogram(axes, quantity, stats.values[quantity.name])
         left = _LEFT + panel + _BETWEEN
         top = _TOP + rows * (_PANEL + _ROW_GAP)
-        _draw_licenses(axes_at(left, top, _WIDTH - _RIGHT - left, bars), stats.licenses)
+        _draw_licenses(axes_at(figure, left, top, _WIDTH - _RIGHT - left, bars), stats.licenses)
         return plots.png(figure)
 
 
@@ -97,17 +93,17 @@ def _draw_title(figure: Figure, stats: Stats) -> None:
     title = f"{stats.split}: {stats.samples:,} samples of {stats.images:,} images"
     figure.text(
         _LEFT / width, y, title,
-        fontsize=_TITLE, fontweight="bold", color=_INK, va="center", parse_math=False,
+        fontsize=_TITLE, fontweight="bold", color=INK, va="center", parse_math=False,
     )  # fmt: skip
     note = "samples per bin; dashed: the median"
-    figure.text(1 - _RIGHT / width, y, note, fontsize=_TYPE, color=_QUIET, ha="right", va="center")
+    figure.text(1 - _RIGHT / width, y, note, fontsize=TYPE, color=QUIET, ha="right", va="center")
 
 
 def _draw_histogram(axes: Axes, quantity: Quantity, values: NDArray[np.float64]) -> None:
-    style(axes, f"{quantity.title} ({quantity.unit})")
-    axes.grid(axis="y", color=_GRID, linewidth=0.7)
-    axes.hist(values, bins=bin_edges(values, quantity.whole), color=hex_colour(0), rwidth=0.9)
-    axes.axvline(float(np.median(values)), color=_INK, linewidth=0.9, linestyle=(0, (3, 2)))
+    style_panel(axes, f"{quantity.title} ({quantity.unit})")
+    axes.grid(axis="y", color=GRID, linewidth=0.7)
+    axes.hist(values, bins=bin_edges(values, quantity.whole), color=hex_color(0), rwidth=0.9)
+    axes.axvline(float(np.median(values)), color=INK, linewidth=0.9, linestyle=(0, (3, 2)))
     axes.locator_params(axis="y", integer=True, nbins=4)
     axes.locator_params(axis="x", integer=quantity.whole, nbins=7)
     if np.ptp(values) == 0:
@@ -130,34 +126,13 @@ def bin_edges(values: NDArray[np.float64], whole: bool) -> list[float]:
 
 
 def _draw_licenses(axes: Axes, licenses: tuple[LicenseCount, ...]) -> None:
-    style(axes, "samples by licence")
+    style_panel(axes, "samples by license")
     places = range(len(licenses))
-    bars = axes.barh(places, [each.samples for each in licenses], height=0.7, color=hex_colour(0))
-    axes.bar_label(bars, fmt="{:,.0f}", padding=4, fontsize=_TYPE, color=_QUIET)
+    bars = axes.barh(places, [each.samples for each in licenses], height=0.7, color=hex_color(0))
+    axes.bar_label(bars, fmt="{:,.0f}", padding=4, fontsize=TYPE, color=QUIET)
     names = [shorten(license_name(each), _LONGEST_NAME) for each in licenses]
     axes.set_yticks(places, names, parse_math=False)
     axes.set_ylim(len(licenses) - 0.5, -0.5)
     axes.margins(x=0.1)
     axes.spines["bottom"].set_visible(False)
     axes.set_xticks([])
-
-
-def shorten(text: str, length: int) -> str:
-    """The text, or its beginning with an ellipsis where it is too long.
-
-    >>> shorten("Attribution", 6)
-    'Attri…'
-    """
-    return text if len(text) <= length else text[: length - 1] + "…"
-
-
-def style(axes: Axes, title: str) -> None:
-    """The house's look of a panel: a title as it is written, a line below, no other frame."""
-    axes.set_title(title, loc="left", fontsize=_HEAD, color=_INK, pad=6, parse_math=False)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=_TYPE, colors=_QUIET, length=3, width=0.7)
-    axes.tick_params(axis="y", length=0)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side == "bottom")
-        spine.set_color(_QUIET)
-        spine.set_linewidth(0.7)

@@ -1,4 +1,4 @@
-"""Samples to look at: a contact sheet to print, or a page to flip through."""
+"""Samples to look at: a contact sheet, or a page to flip through."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def preview(location: str, output: Path, *, samples: int | None = None, seed: in
     kind = output.suffix.lower()
     if kind not in (".png", *_PAGE):
         raise OptionsError(
-            f"cannot tell what {output} is to be", "name it .png (contact sheet) or .html (page)"
+            f"cannot tell what kind of file {output} is", "name it .png (contact sheet) or .html (page)"
         )
     if kind == ".png":
         plots.need_matplotlib()
@@ -68,7 +68,7 @@ def places(total: int, count: int, seed: int | None = None) -> list[int]:
         OptionsError: If `count` is below 1.
     """
     if count < 1:
-        raise OptionsError(f"cannot show {count} samples", "ask for one at least")
+        raise OptionsError(f"cannot show {count} samples", "ask for at least one")
     count = min(count, total)
     if seed is not None:
         return sorted(permutation(total, "preview", seed)[:count].tolist())

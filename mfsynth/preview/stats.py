@@ -1,4 +1,4 @@
-"""How what was drawn is distributed over a data set; reads recipes alone, no picture is decoded."""
+"""How the draws of a data set are distributed; reads only recipes, decodes no pictures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PROGRESS_STEP = 100
 
 
 class Quantity(NamedTuple):
-    """A number that each sample has: its name in JSON, how people call it, its unit, how to get it."""
+    """A number that each sample has: its name in JSON, what people call it, its unit, how to get it."""
 
     name: str
     title: str
@@ -117,7 +117,7 @@ class Stats:
             *([""] if self.samples else ()),
             f"samples {self.samples}, shards {self.shards}, images {self.images}",
             f"images left out: {left_out or 'none'}",
-            "samples by licence:",
+            "samples by license:",
             *(f"  {license.samples:>7}  {license_name(license)}" for license in self.licenses),
         ]
 
@@ -127,7 +127,7 @@ def collect(location: str, progress: Callable[[int, int], None]) -> Stats:
 
     Args:
         location: The data set's folder, a local path or URL.
-        progress: Told how many samples are done, and of how many.
+        progress: Called with how many samples are done, and how many there are.
 
     Raises:
         ShardError: If there is no data set, or it is damaged.
@@ -154,7 +154,7 @@ def collect(location: str, progress: Callable[[int, int], None]) -> Stats:
 
 
 def _number(value: float) -> str:
-    """Three digits that count, and all digits of whole numbers."""
+    """Three significant digits, and all digits of whole numbers."""
     return f"{value:.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
 
 
@@ -165,5 +165,5 @@ def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
 
 
 def license_name(license: LicenseCount) -> str:
-    """A licence as people call it, with its id in COCO's table."""
+    """A license's name, with its id in COCO's table."""
     return f"{license.name or 'unnamed'} ({license.id})"

@@ -72,7 +72,7 @@ def tiny_coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("tiny", "panoptic_tiny", "annotations"):
         (root / name).mkdir()
     content = {
-        "licenses": [{"id": 1, "name": NASTY, "url": ""}, {"id": 2, "name": "Two $licences", "url": ""}],
+        "licenses": [{"id": 1, "name": NASTY, "url": ""}, {"id": 2, "name": "Two $licenses", "url": ""}],
         "images": [_image(image_id) for image_id in SIZES],
         "annotations": [_write_picture(root, image_id) for image_id in SIZES],
         "categories": [{"id": 1, "name": "thing", "isthing": 1, "supercategory": "thing"}],

@@ -45,10 +45,10 @@ def test_sheet_is_a_picture_with_a_row_for_each_sample(data, tmp_path):
 
 
 def test_sheet_shows_the_pictures_in_their_proportions(data, tmp_path):
-    """The focus map has two colours that nothing else on the sheet has, so it can be measured."""
+    """The focus map has two colors that nothing else on the sheet has, so it can be measured."""
     preview(str(data.pairs), tmp_path / "sheet.png", samples=1)
     pixels = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB"))[:, : 3 * 420]
-    plane = [(pixels == colour).all(axis=-1) for colour in ((0, 114, 178), (230, 159, 0))]
+    plane = [(pixels == color).all(axis=-1) for color in ((0, 114, 178), (230, 159, 0))]
     rows, columns = np.nonzero(plane[0] | plane[1])
     (sample,) = mfsynth.open(data.pairs).read(places(8, 1)[0], places(8, 1)[0] + 1)
     height, width = sample.focus.shape
@@ -61,16 +61,20 @@ def test_page_holds_every_sample_with_its_pictures_and_recipe(data, tmp_path):
     preview(str(data.pairs), tmp_path / "page.html")
     shown = page_data(tmp_path / "page.html")
     samples = list(mfsynth.open(data.pairs))
-    assert (shown["total"], [entry["key"] for entry in shown["samples"]]) == (8, [s.key for s in samples])
-    for entry, sample in zip(shown["samples"], samples, strict=True):
+    assert shown["subtitle"].startswith("8 of 8 samples")
+    assert [entry["name"] for entry in shown["scenes"]] == [sample.key for sample in samples]
+    for entry, sample in zip(shown["scenes"], samples, strict=True):
         assert (entry["width"], entry["height"]) == sample.gt.shape[1::-1]
         assert [view["name"] for view in entry["views"]] == ["frame 0", "frame 1", "ground truth"]
+        assert [view["press"] for view in entry["views"]] == ["1", "2", "g"]
         for view, pixels in zip(entry["views"], (*sample.frames, sample.gt), strict=True):
-            assert picture(view["source"]).shape == pixels.shape
-            assert np.abs(picture(view["source"]).astype(int) - pixels).mean() < 5
-        blue = picture(entry["focus"])[..., 2]
-        np.testing.assert_array_equal(blue == 0, sample.focus == 1)
-        assert entry["recipe"] == json.loads(sample.recipe.to_json())
+            seen = picture(shown["pictures"][view["picture"]])
+            assert seen.shape == pixels.shape
+            assert np.abs(seen.astype(int) - pixels).mean() < 5
+            blue = picture(shown["pictures"][view["overlay"]])[..., 2]
+            np.testing.assert_array_equal(blue == 0, sample.focus == 1)
+        assert dict(entry["facts"])["key"] == sample.key
+        assert entry["json"] == json.loads(sample.recipe.to_json())
 
 
 def test_page_needs_nothing_but_itself(data, tmp_path):
@@ -82,12 +86,12 @@ def test_page_needs_nothing_but_itself(data, tmp_path):
 
 
 def test_text_of_the_data_set_stays_text(data, tmp_path):
-    """The pictures' URLs and a licence's name try to end the script."""
+    """The pictures' URLs and a license's name try to end the script."""
     preview(str(data.pairs), tmp_path / "page.html")
     html = (tmp_path / "page.html").read_text()
     assert html.count("</script") == html.count("<script") == 2
     assert "<!--" not in html
-    image = page_data(tmp_path / "page.html")["samples"][0]["recipe"]["image"]
+    image = page_data(tmp_path / "page.html")["scenes"][0]["json"]["image"]
     assert image["coco_url"].startswith("</script><script>alert(")
     assert "innerHTML" not in html
 
@@ -97,14 +101,14 @@ def test_both_stores_look_the_same(data, tmp_path):
         shown = []
         for store in (data.pairs, data.recipes):
             preview(str(store), tmp_path / name, samples=2)
-            shown.append((tmp_path / name).read_bytes().replace(b'"recipe",', b'"pairs",'))
+            shown.append((tmp_path / name).read_bytes().replace(b"recipe store", b"pairs store"))
         assert shown[0] == shown[1]
 
 
 def test_samples_are_spread_evenly_or_chosen_by_seed(data, tmp_path):
     def keys(**how: int) -> list[str]:
         preview(str(data.pairs), tmp_path / "page.htm", **how)
-        return [entry["key"] for entry in page_data(tmp_path / "page.htm")["samples"]]
+        return [entry["name"] for entry in page_data(tmp_path / "page.htm")["scenes"]]
 
     every = [sample.key for sample in mfsynth.open(data.pairs)]
     assert keys(samples=2) == [every[2], every[6]]
@@ -158,7 +162,7 @@ def test_data_set_without_samples_is_an_error(data, tmp_path):
 
 
 def test_nothing_to_show_is_refused(data, tmp_path):
-    with pytest.raises(OptionsError, match="one at least"):
+    with pytest.raises(OptionsError, match="at least one"):
         preview(str(data.pairs), tmp_path / "page.html", samples=0)
 
 

@@ -16,7 +16,7 @@ from mfsynth.preview.stats import collect
 
 
 def quiet(done: int, total: int) -> None:
-    """A progress that nobody looks at."""
+    """A progress that shows nothing."""
 
 
 def recipes(folder: Path) -> list[dict[str, Any]]:
@@ -97,7 +97,7 @@ def test_command_prints_an_aligned_table(data, mfsynth):
     assert len({len(line) for line in table}) == 1
     assert "samples 8, shards 2, images 4" in done.stdout
     assert "1 by min-area" in done.stdout
-    assert "Two $licences (2)" in done.stdout
+    assert "Two $licenses (2)" in done.stdout
 
 
 def test_command_reports_json_and_draws(data, tmp_path, mfsynth):

@@ -1,4 +1,4 @@
-"""What methods are scored on: pairs of frames in a folder, or shards of mfsynth's own."""
+"""What methods are scored on: pairs of frames in a folder, or a data set that mfsynth built."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsynth.errors import OptionsError
+from mfsynth.storage import digest
 from zoo.errors import PictureError
 
 if TYPE_CHECKING:
-    from mfsynth.sample import Picture
+    from mfsynth.sample import Picture, Sample
 
 _ROLE = re.compile(r"(?P<pair>.+)[-_ ](?P<role>a|b|gt)", re.IGNORECASE)
 _LYTRO = re.compile(r"lytro-\d+")
@@ -29,9 +31,9 @@ class Pair:
     Args:
         name: Its name in the data.
         frames: Frame 0 and frame 1, H x W x 3 uint8 RGB.
-        truth: The ground truth, the same; None where nobody knows it.
-        focus: The focus map, H x W uint8; None where nobody knows it.
-        noise: Standard deviation of the frames' noise, in units of full range; 0 where nobody says.
+        truth: The ground truth, the same; None if it is not known.
+        focus: The focus map, H x W uint8; None if it is not known.
+        noise: Standard deviation of the frames' noise, in units of full range; 0 if it is not known.
     """
 
     name: str
@@ -50,7 +52,7 @@ class Pair:
 
 
 class Data(Protocol):
-    """Pairs by name; can be pickled, and holds no pixels."""
+    """Pairs by name. It can be pickled, and holds no pixels."""
 
     @property
     def kind(self) -> str:
@@ -127,11 +129,12 @@ class FolderData:
 
 @dataclass(frozen=True, slots=True)
 class ShardData:
-    """Samples of a data set, by key."""
+    """Samples of a data set, by key; `stamp` is the hash of its manifest."""
 
     kind: str
     title: str
     folder: str
+    stamp: str
     keys: tuple[str, ...]
 
     @property
@@ -145,18 +148,27 @@ class ShardData:
         return self.keys
 
     def load(self, name: str) -> Pair:
-        """One sample, rendered if need be.
+        """One sample, rendered if needed.
 
         Raises:
             ShardError: If its shard is damaged.
         """
-        import mfsynth
-
-        place = self.keys.index(name)
-        sample = next(iter(mfsynth.open(self.folder).read(place, place + 1)))
+        sample = _opened(self.folder, self.stamp)[name]
         a, b = sample.frames
         noise = max(frame.noise_sigma for frame in sample.recipe.frames)
         return Pair(name, (a, b), sample.gt, sample.focus, noise)
+
+
+class _Samples(Protocol):
+    def __getitem__(self, key: str, /) -> Sample: ...
+
+
+@cache
+def _opened(folder: str, stamp: str) -> _Samples:
+    """A data set, opened once in each process, and again if it was built again since."""
+    import mfsynth
+
+    return mfsynth.open(folder)
 
 
 def read_rgb(path: Path) -> Picture:
@@ -211,17 +223,16 @@ def _open_folder(kind: str, folder: Path) -> FolderData:
 
 def _open_shards(place: str) -> ShardData:
     import mfsynth
-    from mfsynth.shards.recipes import recipes
 
-    data = mfsynth.open(place).scenes()
+    data = mfsynth.open(place)
     keys = []
-    for recipe in recipes(data.folder, data.manifest):
+    for recipe in data.recipes():
         if len(recipe.frames) != 2:
-            raise OptionsError(f"{recipe.key} in {place} has {len(recipe.frames)} frames", "pairs are scored")
+            raise OptionsError(f"{recipe.key} in {place} has {len(recipe.frames)} frames", "evaluate pairs")
         keys.append(recipe.key)
     if not keys:
         raise OptionsError(f"{place} holds no samples", "build a data set with some")
-    return ShardData("shards", data.manifest.split, place, tuple(keys))
+    return ShardData("shards", data.manifest.split, place, digest(data.manifest.to_json()), tuple(keys))
 
 
 def _size(picture: Picture) -> str:

@@ -1,22 +1,20 @@
-"""`mfsynth evaluate`: methods over pairs, and a folder of all that can be said of them.
+"""`mfsynth evaluate`: methods over pairs, and a folder that says everything about them.
 
-OUT/scores.csv        every value            OUT/index.html   all of it, to look at
-OUT/table.md          means ± deviations     OUT/sheet.webp   pictures, decision maps, errors
-OUT/ranks.md, .png    who is better, surely  OUT/boxes.png    the paper's Fig. 10
-OUT/times.md, .csv    Table III              OUT/noise.csv, .png   where frames differ in noise
-OUT/leaderboard.md       among published ones   OUT/evaluation/  what networks' cards quote
-OUT/manifest.json     what it was made from  OUT/fused/       the pictures, kept for the next run
+OUT/scores.csv        every value                 OUT/index.html   all of it, on one page
+OUT/means.csv         means and deviations        OUT/sheet.webp   pictures, decision maps, errors
+OUT/table.md          means, the paper's as well  OUT/boxes.png    the paper's Fig. 10
+OUT/ranks.md, .png    which differences are sure  OUT/noise.csv, .png   where frames differ in noise
+OUT/times.md, .csv    Table III                   OUT/evaluation/  what networks' cards quote
+OUT/leaderboard.md    among published methods     OUT/fused/       the pictures, kept for the next run
+OUT/manifest.json     what it was made from
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,36 +25,34 @@ from mfsynth.locks import locked
 from mfsynth.plots import need_matplotlib
 from mfsynth.storage import write
 from zoo.errors import ZooError
-from zoo.evaluation import leaderboard, noise, tables, times
+from zoo.evaluation import leaderboard, noise, tables
 from zoo.evaluation.data import open_data
-from zoo.evaluation.methods import NETWORK, packages, parse_methods, weights
+from zoo.evaluation.documents import leaderboard_document, score_documents, time_documents
+from zoo.evaluation.evaluated import Evaluated, manifest_of
+from zoo.evaluation.methods import parse_methods
 from zoo.evaluation.options import EvaluateOptions, evaluate_command
-from zoo.evaluation.paper import printed
-from zoo.evaluation.ranks import Test, rank
-from zoo.evaluation.report import figures
-from zoo.evaluation.report.page import write_page
-from zoo.evaluation.report.sheet import write_sheet
-from zoo.evaluation.run import Outcome, load_fused, run
-from zoo.evaluation.scores import Exhibit, Scores
-from zoo.metrics.measures import MEASURES
+from zoo.evaluation.ranks import rank
+from zoo.evaluation.report.drawings import draw_noise, drawings
+from zoo.evaluation.run import run
 from zoo.store import registry
-from zoo.store.results import Result, results
 
 if TYPE_CHECKING:
     from zoo.evaluation.data import Data
+    from zoo.evaluation.leaderboard import Published
     from zoo.evaluation.methods import Method
-    from zoo.evaluation.paper import Printed
-    from zoo.evaluation.ranks import Ranks
+    from zoo.evaluation.scores import Scores
+
+    Say = Callable[[str], None]
+    Progress = Callable[[str, int, int], None]
 
 MANIFEST = "manifest.json"
 _MARK = ".evaluation"
 _WRITTEN = (
-    MANIFEST, "scores.csv", "table.md", "ranks.md", "ranks.png", "boxes.png", "sheet.webp", "index.html",
-    "times.md", "times.csv", "noise.csv", "noise.png", "leaderboard.md",
+    MANIFEST, "scores.csv", "means.csv", "table.md", "ranks.md", "ranks.png", "boxes.png", "sheet.webp",
+    "index.html", "times.md", "times.csv", "noise.csv", "noise.png", "leaderboard.md",
+    "standing.md",  # what 0.1.0 called the leaderboard
 )  # fmt: skip
 _LYTRO = 20
-_OFFICIAL = ("train2017", "val2017")
-_TIMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +62,11 @@ class EvaluateReport:
     Attributes:
         scores: All values.
         errors: Why pairs were left out, by name.
-        kept: Fused pictures that an earlier run had left.
-        seconds: It took.
+        kept: Number of fused pictures that an earlier run had left.
+        seconds: How long it took.
         table: Means, as Markdown.
         out: The folder filled.
-        files: Written, by name, in the output folder.
+        files: Names of the files written, in the output folder.
     """
 
     scores: Scores
@@ -95,26 +91,26 @@ class EvaluateReport:
 
     def lines(self) -> list[str]:
         """As lines for people."""
-        scored = len(self.scores.images) * len(self.scores.methods)
-        minutes = f"{self.seconds / 60:.1f} minutes"
-        told = f"{count(scored, 'picture')} scored in {minutes}, {self.kept:,} of them kept from before"
-        return [self.table, f"{told}; see {self.out / 'index.html'}"]
+        pictures = len(self.scores.images) * len(self.scores.methods)
+        scored = f"{count(pictures, 'picture')} scored in {self.seconds / 60:.1f} minutes"
+        kept = f"{self.kept:,} of them kept from before"
+        return [self.table, f"{scored}, {kept}; see {self.out / 'index.html'}"]
 
 
 def evaluate(
     options: EvaluateOptions,
     out: Path,
     *,
-    say: Callable[[str], None] = lambda _: None,
-    progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
+    say: Say = lambda _: None,
+    progress: Progress = lambda _stage, _done, _total: None,
 ) -> EvaluateReport:
-    """Evaluate methods, and write all that the module's head lists.
+    """Evaluate methods, and write everything that the module's head lists.
 
     Args:
         options: What, and how.
         out: Folder to fill; what an earlier run left there and is still true is not computed again.
-        say: Told what happens beside.
-        progress: Told of a stage's name, of things done and to do.
+        say: Called with a sentence on whatever is worth knowing.
+        progress: Called with a stage's name, and the number of things done and to do.
 
     Raises:
         OptionsError: If methods or data make no sense.
@@ -134,17 +130,55 @@ def evaluate(
         return _evaluate(options, data, methods, published, out, say, progress)
 
 
+def _take(out: Path) -> None:
+    """Make the folder an evaluation's.
+
+    Raises:
+        OutputError: If it holds something else.
+    """
+    if out.is_dir() and any(out.iterdir()) and not (out / _MARK).exists():
+        raise OutputError(
+            f"{out} holds something else than an evaluation", "give an empty folder, or a new one"
+        )
+    write(out / _MARK, b"what mfsynth evaluate wrote\n")
+
+
 def _evaluate(
     options: EvaluateOptions,
     data: Data,
     methods: tuple[Method, ...],
-    published: leaderboard.Published,
+    published: Published,
     out: Path,
-    say: Callable[[str], None],
-    progress: Callable[[str, int, int], None],
+    say: Say,
+    progress: Progress,
 ) -> EvaluateReport:
     started = time.monotonic()
     names = data.names[: options.limit or None]
+    evaluated = _score(options, data, methods, out, names, say, progress)
+    _clear(out)
+    files = []
+    for name, content in _documents(evaluated, published, started, say, progress):
+        write(out / name, content)
+        files.append(name)
+    outcome, seconds = evaluated.outcome, time.monotonic() - started
+    table = tables.markdown_of(outcome.scores, evaluated.paper)
+    return EvaluateReport(outcome.scores, outcome.errors, outcome.kept, seconds, table, out, tuple(files))
+
+
+def _score(
+    options: EvaluateOptions,
+    data: Data,
+    methods: tuple[Method, ...],
+    out: Path,
+    names: tuple[str, ...],
+    say: Say,
+    progress: Progress,
+) -> Evaluated:
+    """Fuse and score the pairs.
+
+    Raises:
+        ZooError: If none could be scored.
+    """
     if data.kind == "lytro" and len(data.names) < _LYTRO:
         say(f"{len(data.names)} of Lytro's {_LYTRO} pairs are there: the paper's values are of all")
     outcome = run(
@@ -160,211 +194,37 @@ def _evaluate(
     if not outcome.scores.images:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in outcome.errors.items())
         raise ZooError(f"no pair could be scored: {reasons}")
-    report = _Report(options, data, methods, outcome, out, say, progress)
-    report.clear()
-    report.write_scores()
+    return Evaluated(options, data, methods, outcome, out)
+
+
+def _clear(out: Path) -> None:
+    """Remove what an earlier run wrote; the pictures stay."""
+    for name in (*_WRITTEN, *(f"evaluation/{each}.json" for each in registry.names())):
+        (out / name).unlink(missing_ok=True)
+
+
+def _documents(
+    evaluated: Evaluated, published: Published, started: float, say: Say, progress: Progress
+) -> Iterator[tuple[str, bytes]]:
+    """All files, the manifest last: names and contents."""
+    ranks, manifest = rank(evaluated.scores), manifest_of(evaluated)
+    curves = noise.noise_curves(evaluated.scores)
+    yield from score_documents(evaluated, ranks)
     if published:
-        report.write_leaderboard(published)
-    if options.times:
-        report.write_times()
-    report.write_noise()
-    report.write_pictures()
-    report.write_manifest(time.monotonic() - started)
-    table = (out / "table.md").read_text("utf-8")
-    seconds = time.monotonic() - started
-    return EvaluateReport(
-        outcome.scores, outcome.errors, outcome.kept, seconds, table, out, tuple(report.files)
-    )
+        yield from leaderboard_document(evaluated, published, say)
+    if evaluated.options.times:
+        yield from time_documents(evaluated, say, lambda *done: progress("timing", *done))
+    if curves:
+        yield "noise.csv", noise.csv_of(curves).encode()
+        yield "noise.png", draw_noise(f"{evaluated.data.title}: frames with noise", curves)
+    yield from drawings(evaluated, ranks, manifest, progress)
+    yield MANIFEST, _manifest(evaluated, manifest, time.monotonic() - started)
 
 
-def _take(out: Path) -> None:
-    """Make the folder ours, or see that it is.
-
-    Raises:
-        OutputError: If it holds something else.
-    """
-    if out.is_dir() and any(out.iterdir()) and not (out / _MARK).exists():
-        raise OutputError(
-            f"{out} holds something else than an evaluation", "give an empty folder, or a new one"
-        )
-    write(out / _MARK, b"what mfsynth evaluate wrote\n")
-
-
-@dataclass
-class _Report:
-    """The output folder in the making."""
-
-    options: EvaluateOptions
-    data: Data
-    methods: tuple[Method, ...]
-    outcome: Outcome
-    out: Path
-    say: Callable[[str], None]
-    progress: Callable[[str, int, int], None]
-    files: list[str] = field(default_factory=list)
-
-    @property
-    def scores(self) -> Scores:
-        return self.outcome.scores
-
-    def put(self, name: str, content: str | bytes) -> None:
-        write(self.out / name, content.encode() if isinstance(content, str) else content)
-        self.files.append(name)
-
-    def clear(self) -> None:
-        """Remove what an earlier run said; the pictures stay."""
-        for name in (*_WRITTEN, *(f"evaluation/{each}.json" for each in registry.names())):
-            (self.out / name).unlink(missing_ok=True)
-
-    @property
-    def paper(self) -> Printed:
-        """What the paper printed of such data; nothing of noisy pairs, nor of shards that are not COCO's."""
-        other = self.data.kind == "shards" and self.data.title not in _OFFICIAL
-        return {} if other or any(self.scores.noise) else printed(self.data.kind)
-
-    def write_scores(self) -> None:
-        self.put("scores.csv", tables.csv_of(self.scores))
-        self.put("table.md", tables.markdown_of(self.scores, self.paper))
-        for method in self.methods:
-            if method.kind == NETWORK and method.base in registry.names() and method.name == method.base:
-                self.put(f"evaluation/{method.name}.json", results(self._result(method)).to_json())
-
-    def _result(self, method: Method) -> Result:
-        title = self.data.title
-        identity = f"coco/{title}" if self.data.kind == "shards" and title in _OFFICIAL else title.lower()
-        kind = "noisy" if any(self.scores.noise) else ""
-        named = f"{title}, frames with noise" if kind else title
-        means = tables.means_of(self.scores, method.name)
-        return Result(named, identity, kind, len(self.scores.images), means, self.options.command)
-
-    def write_leaderboard(self, published: leaderboard.Published) -> None:
-        if self.outcome.errors:
-            self.say("pairs were left out: no leaderboard among published methods")
-            return
-        self.put("leaderboard.md", leaderboard.markdown_of(self.scores, published, self.paper))
-
-    def write_times(self) -> None:
-        pairs = [self.data.load(name) for name in self.scores.images[:_TIMED]]
-        if not any(method.fuses for method in self.methods):
-            self.say("pictures that others fused have no times")
-            return
-        taken = times.time_methods(
-            self.methods,
-            pairs,
-            threads=self.options.workers,
-            progress=lambda done, total: self.progress("timing", done, total),
-        )
-        self.put("times.csv", times.csv_of(taken))
-        self.put("times.md", times.markdown_of(taken, times.conditions(self.methods, self.options.workers)))
-
-    def write_noise(self) -> None:
-        curves = {
-            name: curve
-            for name in ("psnr", "ssim")
-            if (curve := noise.noise_curve(self.scores, name)) is not None
-        }
-        if not curves:
-            return
-        levels = next(iter(curves.values())).levels
-        panels = {MEASURES[name].label: curve.means for name, curve in curves.items()}
-        self.put("noise.csv", noise.csv_of(curves))
-        self.put(
-            "noise.png",
-            figures.curves(
-                f"{self.data.title}: frames with noise",
-                levels,
-                panels,
-                "standard deviation of the noise, of full range",
-            ),
-        )
-
-    def write_pictures(self) -> None:
-        """Figures, contact sheet and page."""
-        ranks = rank(self.scores)
-        rising = [name for name in self.scores.measures if MEASURES[name].rising]
-        drawn = {"boxes": figures.boxes(self.scores, rising)}
-        if isinstance(ranks.together, Test):
-            drawn["ranks"] = figures.critical_differences(
-                ranks.together, f"{self.data.title}: the paper's measures"
-            )
-        for name, png in drawn.items():
-            self.put(f"{name}.png", png)
-        self.put("ranks.md", tables.ranks_of(ranks))
-        self.put("sheet.webp", write_sheet(self._exhibits("drawing the sheet")))
-        self.put("index.html", self._page(ranks, drawn))
-
-    def _page(self, ranks: Ranks, drawn: dict[str, bytes]) -> bytes:
-        return write_page(
-            self.scores,
-            self._exhibits("writing the page"),
-            ranks=ranks,
-            figures=drawn,
-            manifest=self.manifest,
-            paper=self.paper,
-        )
-
-    def _exhibits(self, stage: str) -> Iterator[Exhibit]:
-        """The pairs to be looked at, evenly chosen, one by one."""
-        names = self.scores.images
-        count = min(self.options.shown, len(names))
-        for number in range(count):
-            self.progress(stage, number, count)
-            yield self._exhibit(names[number * len(names) // count])
-        self.progress(stage, count, count)
-
-    def _exhibit(self, name: str) -> Exhibit:
-        pair = self.data.load(name)
-        fused, decisions = {}, {}
-        for method in self.methods:
-            picture, decision = (
-                load_fused(self.out, method, name) if method.fuses else (method.fused(pair).image, None)
-            )
-            fused[method.name] = picture
-            if decision is not None:
-                decisions[method.name] = decision
-        return Exhibit(name, pair.frames, pair.truth, pair.focus, fused, decisions)
-
-    @cached_property
-    def manifest(self) -> dict[str, Any]:
-        """What the results were made from; others' pictures are hashed for it."""
-        digests = "".join(self.outcome.digests[name] for name in self.scores.images)
-        return {
-            "command": self.options.command,
-            "packages": packages(),
-            "data": {
-                "title": self.data.title,
-                "kind": self.data.kind,
-                "pairs": len(self.scores.images),
-                "sha256": hashlib.sha256(digests.encode()).hexdigest(),
-            },
-            "left_out": {name: self._bare(reason) for name, reason in self.outcome.errors.items()},
-            "methods": [
-                {
-                    "name": method.name,
-                    "kind": method.kind,
-                    "base": Path(method.base).name if Path(method.base).is_dir() else method.base,
-                    "options": dict(method.options) | ({"denoise": True} if method.denoise else {}),
-                    "weights": weights(method),
-                    "identity": method.identity or self._pictures(method),
-                }
-                for method in self.methods
-            ],
-        }
-
-    def _bare(self, text: str) -> str:
-        """A text without the folders that were given."""
-        folders = [self.options.data.partition(":")[2], *(method.base for method in self.methods)]
-        for folder in folders:
-            text = text.replace(f"{Path(folder)}{os.sep}", "")
-        return text
-
-    def _pictures(self, method: Method) -> str:
-        """Hash of all pictures that others fused."""
-        state = hashlib.sha256()
-        for name in self.scores.images:
-            state.update(method.fused(self.data.load(name)).image.tobytes())
-        return state.hexdigest()
-
-    def write_manifest(self, seconds: float) -> None:
-        rest = {"seconds": round(seconds, 1), "kept": self.outcome.kept, "workers": self.options.workers}
-        self.put(MANIFEST, json.dumps(self.manifest | rest, indent=1, ensure_ascii=False) + "\n")
+def _manifest(evaluated: Evaluated, manifest: dict[str, Any], seconds: float) -> bytes:
+    rest = {
+        "seconds": round(seconds, 1),
+        "kept": evaluated.outcome.kept,
+        "workers": evaluated.options.workers,
+    }
+    return (json.dumps(manifest | rest, indent=1, ensure_ascii=False) + "\n").encode()

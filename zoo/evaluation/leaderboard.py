@@ -1,4 +1,4 @@
-"""Where methods stand among published ones: the mean over the paper's measures of each one's rank."""
+"""The place of methods among published ones: the mean over the paper's measures of each one's rank."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Published = dict[str, dict[str, list[float]]]
 
 
 def read_published(path: Path, pairs: int) -> Published:
-    """Per-pair values of other people's methods.
+    """Per-pair values of published methods.
 
     Args:
         path: JSON: a list of values, in the pairs' order, by method and measure.
         pairs: How many values each list must have.
 
     Raises:
-        ZooError: If the file cannot be read, or is not that.
+        ZooError: If the file cannot be read, or holds something else.
     """
     try:
         published = msgspec.json.decode(path.read_bytes(), type=Published)
@@ -50,9 +50,9 @@ def read_published(path: Path, pairs: int) -> Published:
 
 
 def markdown_of(scores: Scores, published: Published, paper: Printed) -> str:
-    """Means of the paper's measures and the mean of their ranks, from the best; ours in bold.
+    """Means of the paper's measures and the mean of their ranks, the best first; ours in bold.
 
-    The paper's own columns stand among them where no published pictures of the same method do.
+    The paper's own values are among them where there are no published ones of the same method.
     """
     means: dict[str, list[float]] = {
         f"**{method}**": [mean_and_deviation(scores.table(name, [method])[:, 0])[0] for name in QUALITY]
@@ -73,9 +73,9 @@ def _table(means: Mapping[str, list[float]]) -> str:
     from scipy.stats import rankdata
 
     table = np.array(list(means.values()))
-    ranks = rankdata(-table, axis=0).mean(axis=1)  # every one of these measures rises
+    ranks = rankdata(-table, axis=0).mean(axis=1)  # more is better in all of these
     lines = [line(["method", *(MEASURES[name].label for name in QUALITY), "mean rank"])]
-    lines.append(line(["---"] * (len(QUALITY) + 2)))
+    lines.append(line(["---", *["---:"] * (len(QUALITY) + 1)]))
     for rank, (method, values) in sorted(zip(ranks, means.items(), strict=True)):
         lines.append(line([method, *(f"{value:.4f}" for value in values), f"{rank:.1f}"]))
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""All that is measured of one fused picture. Pure functions of pixels."""
+"""Everything that is measured of one fused picture. Pure functions of pixels."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ BAND = 5
 EQUAL = 100.0
 """PSNR in dB that stands for equality in a mean."""
 _MARGIN = 5
-"""Pixels at the border that SSIM's window leaves out."""
+"""Pixels at the border that SSIM's window omits."""
 
 
 class Measured:
-    """A pair, to measure what methods made of it; what the measures need of it is computed once."""
+    """A pair, to measure what methods made of it; what the measures share is computed once."""
 
     def __init__(self, pair: Pair) -> None:
         self.pair = pair
@@ -43,7 +43,7 @@ class Measured:
 
         Args:
             fused: The picture, and a decision map if there is one.
-            swapped: What the method makes of the frames in the other order, None if that is not asked.
+            swapped: What the method makes of the frames in the other order, None if it was not asked for.
         """
         values = self._sources.score(gray(fused.image))
         if self.pair.truth is not None:

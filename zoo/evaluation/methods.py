@@ -3,7 +3,7 @@
 hf-seg            a network: a short name, org/name on the Hub, or a folder
 gff               a classic method: see `zoo.evaluation.baselines`
 hf-reg+near       a network by one of its other rules: near (Eq. 6) or select
-hf-seg+single     a network's single pass, as in the paper, instead of both orders
+hf-seg+single     a network's single pass, as in the paper, not both orders
 hf-seg+denoise    followed by OpenCV's non-local means
 ours=runs/try     any of these under another name
 folder:NAME:DIR   pictures that lie in DIR, by the pairs' names
@@ -50,6 +50,21 @@ _PACKAGES = ("mfsynth", "numpy", "opencv-python-headless", "torch", "pymatting",
 
 
 @dataclass(frozen=True, slots=True)
+class Fuser:
+    """A method that is open: what `Method` names.
+
+    Attributes:
+        name: The network's name or folder, or the classic method's name.
+        rules: What `fuse` takes as `rule`; empty for a classic method.
+        fuse: Fuses frames, as `zoo.FusionModel.fuse` does.
+    """
+
+    name: str
+    rules: tuple[str, ...]
+    fuse: Callable[..., Fused]
+
+
+@dataclass(frozen=True, slots=True)
 class Method:
     """Something that fuses pairs; can be pickled.
 
@@ -60,7 +75,7 @@ class Method:
         options: Keywords of `fuse`, for a network.
         denoise: Whether the fused picture is denoised.
         device: Where a network runs.
-        identity: Hash of all that its pictures depend on beside the frames; empty for `folder`.
+        identity: Hash of everything that its pictures depend on besides the frames; empty for `folder`.
     """
 
     name: str
@@ -78,7 +93,7 @@ class Method:
 
     @property
     def folder(self) -> str:
-        """Its name as a folder's: letters, digits, + and - alone."""
+        """Its name as a folder's: only letters, digits, + and -."""
         return re.sub(r"[^\w+-]", "_", self.name)
 
     def fused(self, pair: Pair) -> Fused:
@@ -99,12 +114,12 @@ class Method:
         return Fused(picture, None, None)
 
     def fuse(self, frames: Sequence[Picture]) -> Fused:
-        """Fuse two frames of its own accord, H x W x 3 uint8 RGB each.
+        """Fuse two frames, H x W x 3 uint8 RGB each; not for `folder`.
 
         Raises:
             MfsynthError: If it cannot.
         """
-        fused = _opened(self.kind, self.base, self.device)(frames, **dict(self.options))
+        fused = opened(self.kind, self.base, self.device).fuse(frames, **dict(self.options))
         return Fused(denoised(fused.image), fused.decision, fused.confidence) if self.denoise else fused
 
 
@@ -122,7 +137,7 @@ def parse_methods(texts: Sequence[str], device: str = "cpu") -> tuple[Method, ..
     names = [method.name for method in methods]
     for name in names:
         if names.count(name) > 1:
-            raise OptionsError(f"there are two methods {name}", "write NAME=METHOD to give one another name")
+            raise OptionsError(f"there are two methods {name}", "write NAME=METHOD to rename one")
     folders = [method.folder.casefold() for method in methods]
     if len(set(folders)) < len(folders):
         raise OptionsError("two methods' names differ too little to be folders", "write NAME=METHOD for one")
@@ -132,7 +147,7 @@ def parse_methods(texts: Sequence[str], device: str = "cpu") -> tuple[Method, ..
 
 
 def _words(text: str) -> list[str]:
-    """The methods in a text; the folder of `folder:NAME:DIR`, given alone, may have commas in its name."""
+    """The methods in a text; where it is only `folder:NAME:DIR`, the folder's name may have commas."""
     if text.startswith("folder:") and Path(text.split(":", 2)[-1]).is_dir():
         return [text]
     return [word.strip() for word in text.split(",") if word.strip()]
@@ -154,10 +169,10 @@ def _parse(text: str, device: str) -> Method:
     settings = [setting for word in modifiers for setting in _MODIFIERS.get(word, {}).items()]
     options = dict(settings)
     if len(options) < len(settings) or modifiers.count(_DENOISE) > 1:
-        raise OptionsError(f"{spec} has variants that exclude one another", "leave one away")
+        raise OptionsError(f"{spec} has variants that exclude one another", "omit one")
     kind = CLASSIC if base in baselines.names() else NETWORK
     if kind == CLASSIC and options:
-        raise OptionsError(f"{base} has no variant +{' +'.join(modifiers)}", "those are a network's")
+        raise OptionsError(f"{base} has no variant +{' +'.join(modifiers)}", "only networks have them")
     method = Method(
         name if given else spec, kind, base, tuple(sorted(options.items())), _DENOISE in modifiers, device
     )
@@ -166,9 +181,9 @@ def _parse(text: str, device: str) -> Method:
 
 
 def _checked(name: str) -> str:
-    """A name that someone gave, if tables and folders can bear it."""
+    """A given name, if tables and folders can hold it."""
     if not _NAME.fullmatch(name):
-        raise OptionsError(f"{name!r} is no name for a method", "letters, digits and . _ + - will do")
+        raise OptionsError(f"{name!r} is not a name for a method", "use letters, digits and . _ + -")
     return name
 
 
@@ -185,21 +200,26 @@ def _split(spec: str) -> tuple[str, list[str]]:
 
 
 def _check_rule(method: Method) -> None:
-    """Open the method, and see that a network has the rule."""
-    opened = _opened(method.kind, method.base, method.device)
+    """Open the method, and check that it has the rule."""
+    rules = opened(method.kind, method.base, method.device).rules
     rule = dict(method.options).get("rule")
-    if rule is not None and rule not in (rules := RULES[opened.__self__.config.task]):  # type: ignore[attr-defined]
+    if rule is not None and rule not in rules:
         raise OptionsError(f"{method.base} has no rule {rule}", f"it has {' and '.join(rules)}")
 
 
 @cache
-def _opened(kind: str, base: str, device: str) -> Callable[..., Fused]:
-    """The method's own `fuse`, opened once in each process."""
+def opened(kind: str, base: str, device: str) -> Fuser:
+    """A network or a classic method, opened once in each process.
+
+    Raises:
+        MfsynthError: If a network cannot be loaded, or a package is missing.
+    """
     if kind == CLASSIC:
-        return baselines.get(base).fuse
+        return Fuser(base, (), baselines.get(base).fuse)
     from zoo.pretrained import load
 
-    return load(base, device=device).fuse
+    model = load(base, device=device)
+    return Fuser(base, RULES[model.config.task], model.fuse)
 
 
 def _identity(method: Method) -> str:
@@ -224,7 +244,7 @@ def _code() -> str:
 
 
 def weights(method: Method) -> dict[str, str]:
-    """SHA-256 of the files of a network, or of a classic method that has one; empty for other methods."""
+    """SHA-256 of a network's files, or of those that a classic method uses; empty for other methods."""
     if method.kind == FOLDER or (method.kind == CLASSIC and method.base not in registry.names()):
         return {}
     found = _found(method.base)
@@ -247,7 +267,7 @@ def _pictures_in(folder: Path) -> tuple[Path, ...]:
 
 
 def _picture_of(folder: Path, name: str) -> Picture:
-    """The picture of a pair's very name, else the only one whose name differs in case alone."""
+    """The picture of exactly a pair's name, else the only one whose name differs only in case."""
     like = [path for path in _pictures_in(folder) if path.stem.lower() == name.lower()]
     found = [path for path in like if path.stem == name] or like
     if not found:
@@ -277,7 +297,7 @@ def denoised(picture: Picture) -> Picture:
     sigma = noise_of(picture)
     if sigma == 0:
         return picture
-    bgr = np.ascontiguousarray(picture[..., ::-1])  # its luminance is that of BGR
+    bgr = np.ascontiguousarray(picture[..., ::-1])  # OpenCV takes it for BGR
     return np.ascontiguousarray(cv2.fastNlMeansDenoisingColored(bgr, None, sigma, sigma)[..., ::-1], np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""How methods fare as the frames' noise grows (the paper's Fig. 16, as a curve)."""
+"""What methods make of frames that have noise (the paper's Fig. 16, as a curve)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BINS = 5
 
 @dataclass(frozen=True, slots=True)
 class NoiseCurve:
-    """Means of one measure over images of like noise.
+    """Means of one measure over images of similar noise.
 
     Attributes:
         levels: Mean standard deviation of the noise of each group of images, in units of full range.
@@ -31,7 +31,7 @@ class NoiseCurve:
 def noise_curve(scores: Scores, measure: str) -> NoiseCurve | None:
     """A measure against the noise; None where the images do not differ in it.
 
-    Up to eight levels stand for themselves; more are put together in five groups of equal width.
+    Up to eight levels are kept apart; more are put together in five groups of equal width.
     """
     noise = np.array(scores.noise)
     if len(set(scores.noise)) < 2:
@@ -46,6 +46,12 @@ def noise_curve(scores: Scores, measure: str) -> NoiseCurve | None:
             for place, method in enumerate(scores.methods)
         },
     )
+
+
+def noise_curves(scores: Scores) -> dict[str, NoiseCurve]:
+    """PSNR and SSIM against the noise, by name; none where the images do not differ in it."""
+    curves = {name: noise_curve(scores, name) for name in ("psnr", "ssim") if name in scores.measures}
+    return {name: curve for name, curve in curves.items() if curve is not None}
 
 
 def csv_of(curves: dict[str, NoiseCurve]) -> str:

@@ -1,4 +1,4 @@
-"""The paper's printed values, to stand beside ours. The numbers are paper.toml's."""
+"""The paper's printed values, to compare with. The numbers are in paper.toml."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which methods are better, and whether the pictures suffice to say so: ranks, Friedman's test, Nemenyi's.
+"""Which methods are better, and whether the pictures are enough to say so: ranks, and two tests.
 
 Ranks count from 1, the best; methods that tie share the mean of their places.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 ALPHA = 0.05
-"""How often all methods being alike may look like a difference."""
+"""How often methods that are alike may seem to differ."""
 
 _FEWEST_METHODS, _FEWEST_IMAGES = 3, 2
 
@@ -39,13 +39,13 @@ class Test:
         images: How many pictures were ranked.
         left_out: How many were not, since some method has no value there.
         statistic: Friedman's chi-squared.
-        p_value: How probable as large a value is if all methods are alike.
+        p_value: How probable a value at least as large is if all methods are alike.
         difference: Mean ranks that lie further apart than this differ significantly (Nemenyi).
         alpha: At this level.
         nemenyi: The p-value of each two methods, methods x methods float64; 1 on the diagonal.
     """
 
-    __test__ = False  # pytest, this is none of yours
+    __test__ = False  # for pytest: this is not a test case
 
     methods: tuple[str, ...]
     ranks: Table
@@ -73,7 +73,7 @@ class Untested:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranks:
-    """All that is said of the methods' order.
+    """Everything about the methods' order.
 
     Attributes:
         methods: Their names, in the order of every array.
@@ -99,7 +99,7 @@ def rank(scores: Scores, methods: Sequence[str] = (), alpha: float = ALPHA) -> R
         alpha: The tests' level.
 
     Raises:
-        MissingExtraError: If scikit-posthocs is not installed.
+        MissingExtraError: If SciPy is not installed.
     """
     chosen = tuple(methods) or scores.methods
     ranked = {measure: image_ranks(scores, measure, chosen) for measure in scores.measures}
@@ -147,7 +147,7 @@ def friedman(losses: Table, methods: Sequence[str], alpha: float = ALPHA) -> Tes
         alpha: The level of the critical difference.
 
     Raises:
-        MissingExtraError: If scikit-posthocs is not installed.
+        MissingExtraError: If SciPy is not installed.
     """
     whole = losses[~np.isnan(losses).any(axis=1)]
     left_out = len(losses) - len(whole)
@@ -155,17 +155,17 @@ def friedman(losses: Table, methods: Sequence[str], alpha: float = ALPHA) -> Tes
     if reason := _hindrance(ranks, len(losses)):
         return Untested(reason, left_out)
     found = _stats().friedmanchisquare(*whole.T)
-    posthocs = _module("scikit_posthocs", "scikit-posthocs")
+    means = ranks.mean(axis=0)
     return Test(
         methods=tuple(methods),
-        ranks=ranks.mean(axis=0),
+        ranks=means,
         images=len(whole),
         left_out=left_out,
         statistic=float(found.statistic),
         p_value=float(found.pvalue),
         difference=critical_difference(len(methods), len(whole), alpha),
         alpha=alpha,
-        nemenyi=posthocs.posthoc_nemenyi_friedman(whole).to_numpy(),
+        nemenyi=nemenyi(means, len(whole)),
     )
 
 
@@ -175,8 +175,26 @@ def critical_difference(methods: int, images: int, alpha: float = ALPHA) -> floa
     Raises:
         MissingExtraError: If SciPy is not installed.
     """
-    quantile = float(_stats().studentized_range.ppf(1 - alpha, methods, np.inf)) / math.sqrt(2)
-    return quantile * math.sqrt(methods * (methods + 1) / (6 * images))
+    return float(_stats().studentized_range.ppf(1 - alpha, methods, np.inf)) * _unit(methods, images)
+
+
+def nemenyi(ranks: Table, images: int) -> Table:
+    """Nemenyi's p-value of each two methods from their mean ranks, methods x methods; 1 on the diagonal.
+
+    The studentized range of the ranks' differences, at infinitely many degrees of freedom.
+
+    Raises:
+        MissingExtraError: If SciPy is not installed.
+    """
+    count = len(ranks)
+    spread = np.abs(ranks[:, None] - ranks) / _unit(count, images)
+    p_values: Table = _stats().studentized_range.sf(spread, count, np.inf)
+    return p_values
+
+
+def _unit(methods: int, images: int) -> float:
+    """The difference of two mean ranks that counts as 1 in the studentized range, after Demšar (2006)."""
+    return math.sqrt(methods * (methods + 1) / (12 * images))
 
 
 def cliques(test: Test) -> list[tuple[int, ...]]:
@@ -221,12 +239,8 @@ def _hindrance(ranks: Table, images: int) -> str:
     return ""
 
 
-def _module(name: str, package: str) -> ModuleType:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise MissingExtraError(package, "evaluate") from error
-
-
 def _stats() -> ModuleType:
-    return _module("scipy.stats", "scipy")
+    try:
+        return import_module("scipy.stats")
+    except ImportError as error:
+        raise MissingExtraError("scipy", "evaluate") from error

@@ -1,4 +1,4 @@
-"""Methods over pairs: fused pictures and their scores, kept by the hash of all that they depend on.
+"""Methods over pairs: fused pictures and their scores, kept by the hash of everything they depend on.
 
     OUT/fused/METHOD/PAIR.png           the fused picture, lossless
     OUT/fused/METHOD/PAIR.decision.png  its decision map, if there is one
@@ -44,7 +44,7 @@ FUSED = "fused"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run gave.
+    """What a run found.
 
     Attributes:
         scores: Of the pairs that every method was scored on.
@@ -75,12 +75,12 @@ def run(
     Args:
         methods: As `parse_methods` gives them.
         data: As `open_data` gives it.
-        out: Folder to fill; made if need be.
-        names: Which pairs; all if none are named.
-        swap: Whether every pair is fused in the other order, too, to measure commutativity.
+        out: Folder to fill; made if needed.
+        names: Which pairs; all if empty.
+        swap: Whether every pair is also fused in the other order, to measure commutativity.
         workers: Processes, each with one thread of its own.
-        say: Told when a worker died.
-        progress: Told of pictures fused and to fuse.
+        say: Called when a worker died.
+        progress: Called with the number of pictures fused and to fuse.
 
     Raises:
         OutputError: If the folder cannot be made or written to.
@@ -96,12 +96,12 @@ def run(
     except OSError as error:
         raise OutputError(f"cannot make {out}: {error.strerror or error}") from error
     total = len(names) * len(methods)
-    tasks = (PairJob(name, data, methods, out, swap) for name in names)
+    jobs = (PairJob(name, data, methods, out, swap) for name in names)
     results = {
-        task.name: result
-        for task, result in run_jobs(
+        job.name: result
+        for job, result in run_jobs(
             score_pair,
-            tasks,
+            jobs,
             workers=min(workers, len(names)),
             say=say,
             progress=lambda done: progress(done, total),
@@ -130,8 +130,8 @@ def load_fused(out: Path, method: Method, name: str) -> tuple[Picture, NDArray[n
     """A fused picture and its decision map, if there is one, as a run left them."""
     decision = _path(out, method, name, ".decision.png")
     picture: Picture = decode_png(_path(out, method, name, ".png").read_bytes())  # type: ignore[assignment]
-    plane: Any = decode_png(decision.read_bytes()) if decision.exists() else None
-    return picture, plane
+    decided: Any = decode_png(decision.read_bytes()) if decision.exists() else None
+    return picture, decided
 
 
 # --- in the worker ------------------------------------------------------------------------------------
@@ -139,7 +139,7 @@ def load_fused(out: Path, method: Method, name: str) -> tuple[Picture, NDArray[n
 
 @dataclass(frozen=True, slots=True)
 class PairJob:
-    """A pair and what is to be done with it."""
+    """A pair and what to do with it."""
 
     name: str
     data: Data
@@ -150,7 +150,7 @@ class PairJob:
 
 @dataclass(frozen=True, slots=True)
 class PairResult:
-    """What became of a pair: a row for each method, or the reason why there are none."""
+    """What was found of a pair: a row for each method, or the reason why there are none."""
 
     rows: tuple[Row, ...] = ()
     digest: str = ""
@@ -159,49 +159,49 @@ class PairResult:
     error: str | None = None
 
 
-def score_pair(task: PairJob, advance: Callable[[int], None]) -> PairResult:
+def score_pair(job: PairJob, advance: Callable[[int], None]) -> PairResult:
     """Fuse and score a pair by all methods; a pair that cannot be read or fused is left out, not fatal."""
     _one_thread()
     rows, kept, at_work = [], 0, ""
     try:
-        pair = task.data.load(task.name)
+        pair = job.data.load(job.name)
         measured, hashed = measure.Measured(pair), pair.digest()
-        for method in task.methods:
+        for method in job.methods:
             at_work = f"{method.name}: "
-            key = _key(method, pair, hashed, task.swap)
-            values = _kept_values(task, method, key)
+            key = _key(method, pair, hashed, job.swap)
+            values = _kept_values(job, method, key)
             kept += values is not None
             if values is None:
-                values = _fuse_and_score(task, method, measured, key)
-            rows.append(Row(task.name, method.name, values))
+                values = _fuse_and_score(job, method, measured, key)
+            rows.append(Row(job.name, method.name, values))
             advance(1)
     except OutputError:
         raise
     except (MfsynthError, cv2.error, MemoryError, RuntimeError) as error:  # torch has no class of its own
-        advance(len(task.methods) - len(rows))
+        advance(len(job.methods) - len(rows))
         return PairResult(error=f"{at_work}{error or type(error).__name__}")
     return PairResult(tuple(rows), hashed, pair.noise, kept)
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """What a run leaves beside a picture: hash of what it depends on, scores, hashes of its files."""
+    """What a run keeps with a picture: the hash of what it depends on, scores, hashes of its files."""
 
     key: str
     values: dict[str, float | None]
     pictures: dict[str, str]
 
 
-def _fuse_and_score(task: PairJob, method: Method, measured: measure.Measured, key: str) -> dict[str, float]:
+def _fuse_and_score(job: PairJob, method: Method, measured: measure.Measured, key: str) -> dict[str, float]:
     pair = measured.pair
     fused = method.fused(pair)
-    swapped = method.fuse(pair.frames[::-1]).image if task.swap and method.fuses else None
+    swapped = method.fuse(pair.frames[::-1]).image if job.swap and method.fuses else None
     values = measured.values(fused, swapped)
-    _keep(task, method, fused, values, key)
+    _keep(job, method, fused, values, key)
     return values
 
 
-def _keep(task: PairJob, method: Method, fused: Fused, values: dict[str, float], key: str) -> None:
-    """Leave picture, decision map and scores for a later run."""
+def _keep(job: PairJob, method: Method, fused: Fused, values: dict[str, float], key: str) -> None:
+    """Keep picture, decision map and scores for a later run."""
     pictures = {".png": fused.image, ".decision.png": fused.decision} if method.fuses else {}
     encoded = {suffix: encode_png(picture) for suffix, picture in pictures.items() if picture is not None}
     numbers = {name: None if math.isnan(value) else value for name, value in values.items()}
@@ -209,26 +209,26 @@ def _keep(task: PairJob, method: Method, fused: Fused, values: dict[str, float],
     encoded[".json"] = msgspec.json.format(msgspec.json.encode(kept), indent=1)
     try:
         for suffix, data in encoded.items():
-            path = _path(task.out, method, task.name, suffix)
+            path = _path(job.out, method, job.name, suffix)
             storage.put(path, data, path.parent)
         if ".decision.png" not in encoded:
-            _path(task.out, method, task.name, ".decision.png").unlink(missing_ok=True)
+            _path(job.out, method, job.name, ".decision.png").unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(
-            f"cannot keep {method.name}'s picture of {task.name} in {task.out}: {error.strerror or error}",
-            "make room, or give another --out; what is done is kept",
+            f"cannot keep {method.name}'s picture of {job.name} in {job.out}: {error.strerror or error}",
+            "make room, or give another --out; finished pictures are kept",
         ) from error
 
 
-def _kept_values(task: PairJob, method: Method, key: str) -> dict[str, float] | None:
+def _kept_values(job: PairJob, method: Method, key: str) -> dict[str, float] | None:
     """Scores of an earlier run, if they are of the same method, pair and measures."""
     try:
-        kept = msgspec.json.decode(_path(task.out, method, task.name, ".json").read_bytes(), type=_Kept)
+        kept = msgspec.json.decode(_path(job.out, method, job.name, ".json").read_bytes(), type=_Kept)
         whole = all(
-            digest(_path(task.out, method, task.name, suffix)) == sha256
+            digest(_path(job.out, method, job.name, suffix)) == sha256
             for suffix, sha256 in kept.pictures.items()
         )
-    except (OSError, ValueError):  # msgspec's errors are ValueErrors: what cannot be read is made again
+    except (OSError, ValueError):  # msgspec's errors are ValueErrors: whatever cannot be read is made again
         return None
     if kept.key != key or not whole:
         return None
@@ -236,7 +236,7 @@ def _kept_values(task: PairJob, method: Method, key: str) -> dict[str, float] | 
 
 
 def _key(method: Method, pair: Pair, hashed: str, swap: bool) -> str:
-    """Hash of all that a picture and its scores depend on."""
+    """Hash of everything that a picture and its scores depend on."""
     identity = method.identity
     if not method.fuses:
         identity = hashlib.sha256(np.ascontiguousarray(method.fused(pair).image).data).hexdigest()

@@ -32,14 +32,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """All that an evaluation measured.
+    """Everything that an evaluation measured.
 
     Args:
         data: The data's name, for people.
         images: Names of the pairs that all methods were scored on, in order.
         methods: Names, in the order asked for.
         rows: One for each image and method.
-        noise: Standard deviation of each image's noise, in units of full range; empty where nobody knows.
+        noise: Standard deviation of each image's noise, in units of full range; empty if it is not known.
     """
 
     data: str
@@ -62,7 +62,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exhibit:
-    """One pair with what the methods made of it, to be looked at.
+    """One pair and what the methods made of it, to be shown.
 
     Args:
         image: The pair's name.

@@ -1,17 +1,16 @@
-"""Scores as text: a CSV of every value, Markdown tables of means."""
+"""Scores as text: CSV of every value and of means, Markdown tables."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from zoo.evaluation.paper import Printed
-from zoo.evaluation.ranks import Ranks, Test, Untested
-from zoo.evaluation.scores import Scores
+from zoo.evaluation.ranks import Ranks, Test
+from zoo.evaluation.scores import Row, Scores
 from zoo.metrics.measures import MEASURES
 
 
@@ -30,6 +29,42 @@ def csv_of(scores: Scores) -> str:
     return text.getvalue()
 
 
+def scores_of(text: str, data: str) -> Scores:
+    """What `csv_of` wrote: the same scores, except that a value that was not measured is not defined either.
+
+    Args:
+        text: The CSV.
+        data: The data's name, for people.
+    """
+    lines = list(csv.DictReader(io.StringIO(text)))
+    noise = {line["image"]: float(line["noise"]) for line in lines if "noise" in line}
+    images = tuple(dict.fromkeys(line["image"] for line in lines))
+    methods = tuple(dict.fromkeys(line["method"] for line in lines))
+    rows = tuple(
+        Row(
+            line["image"],
+            line["method"],
+            {name: float(line[name] or "nan") for name in MEASURES if name in line},
+        )
+        for line in lines
+    )
+    return Scores(data, images, methods, rows, tuple(noise[image] for image in images) if noise else ())
+
+
+def means_csv_of(scores: Scores) -> str:
+    """A line for each method and measure: mean, sample standard deviation, number of images that have it."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["method", "measure", "mean", "sd", "images"])
+    for method in scores.methods:
+        for name in scores.measures:
+            values = scores.table(name, [method])[:, 0]
+            numbers = mean_and_deviation(values)
+            known = ["" if np.isnan(number) else repr(number) for number in numbers]
+            writer.writerow([method, name, *known, int((~np.isnan(values)).sum())])
+    return text.getvalue()
+
+
 def mean_and_deviation(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
     """Mean and sample standard deviation of the values that are defined; NaN where there are too few."""
     defined = np.asarray(values, np.float64)
@@ -45,15 +80,16 @@ def means_of(scores: Scores, method: str) -> dict[str, float]:
 
 
 def markdown_of(scores: Scores, paper: Printed) -> str:
-    """Mean ± sample standard deviation, measures down and methods across, the best in bold.
+    """Means, methods down and measures across, the best in bold; below a method what the paper prints of it.
 
-    Under a measure stand the paper's values, where it has some. A mean that leaves images out, since the
-    measure is not defined for them, says over how many it was taken.
+    A mean that leaves images out, since the measure is not defined for them, says over how many it was taken.
+    An arrow marks the measures of which less is better.
     """
-    lines = [line(["", *scores.methods]), line(["---"] * (len(scores.methods) + 1))]
-    for name in scores.measures:
-        lines.append(line([MEASURES[name].label, *_cells(scores, name)]))
-        printed = [_printed(paper, method, name) for method in scores.methods]
+    firsts = {name: best(scores, name) for name in scores.measures}
+    lines = [line(["", *map(_head, scores.measures)]), line(["---", *["---:"] * len(scores.measures)])]
+    for method in scores.methods:
+        lines.append(line([method, *(_cell(scores, name, method, firsts[name]) for name in scores.measures)]))
+        printed = [_printed(paper, method, name) for name in scores.measures]
         if any(printed):
             lines.append(line(["*paper*", *printed]))
     return "\n".join(lines) + "\n"
@@ -70,26 +106,20 @@ def best(scores: Scores, measure: str) -> frozenset[str]:
 
 
 def ranks_of(ranks: Ranks) -> str:
-    """Mean ranks, methods down and measures across, from the best; below it whether they differ at all."""
-    tested = {name: test for name, test in ranks.tests.items() if isinstance(test, Test)}
-    columns: dict[str, Any] = {} if ranks.by_means is None else {"of means": ranks.by_means}
-    if isinstance(ranks.together, Test):
-        columns["all seven"] = ranks.together.ranks
-    columns |= {MEASURES[name].label: test.ranks for name, test in tested.items()}
+    """Mean ranks, methods down and measures across, the best first; below them whether they differ at all."""
+    tests = {"all seven": ranks.together} | {MEASURES[name].label: test for name, test in ranks.tests.items()}
+    tested = {label: test for label, test in tests.items() if isinstance(test, Test)}
+    columns = {} if ranks.by_means is None else {"of means": ranks.by_means}
+    columns |= {label: test.ranks for label, test in tested.items()}
     if not columns or len(ranks.methods) < 2:
         return "Too few methods or pairs to rank.\n"
-    order = np.argsort(next(iter(columns.values())), kind="stable")
-    lines = [line(["mean rank", *columns]), line(["---"] * (len(columns) + 1))]
-    for place in order:
+    lines = [line(["mean rank", *columns]), line(["---", *["---:"] * len(columns)])]
+    for place in np.argsort(next(iter(columns.values())), kind="stable"):
         lines.append(line([ranks.methods[place], *(f"{column[place]:.2f}" for column in columns.values())]))
-    tests = {"all seven": ranks.together, **{MEASURES[name].label: test for name, test in tested.items()}}
-    probabilities = [_probability(tests.get(name)) for name in columns]
-    differences = [
-        f"{test.difference:.2f}" if isinstance(test := tests.get(name), Test) else "" for name in columns
+    lines += [
+        line([head, *(form(tested[label]) if label in tested else "" for label in columns)])
+        for head, form in _FEET.items()
     ]
-    pairs = [str(test.images) if isinstance(test := tests.get(name), Test) else "" for name in columns]
-    lines += [line(["*Friedman p*", *probabilities]), line(["*critical difference*", *differences])]
-    lines.append(line(["*pairs ranked*", *pairs]))
     untested = [
         f"{MEASURES[name].label}: {test.reason}."
         for name, test in ranks.tests.items()
@@ -98,25 +128,26 @@ def ranks_of(ranks: Ranks) -> str:
     return "\n".join([*lines, *(["", *untested] if untested else [])]) + "\n"
 
 
-def _probability(test: Test | Untested | None) -> str:
-    return f"{test.p_value:.1e}" if isinstance(test, Test) else ""
+_FEET: dict[str, Callable[[Test], str]] = {
+    "*Friedman p*": lambda test: f"{test.p_value:.1e}",
+    "*critical difference*": lambda test: f"{test.difference:.2f}",
+    "*pairs ranked*": lambda test: str(test.images),
+}
+"""What stands below the ranks."""
 
 
-def _cells(scores: Scores, measure: str) -> list[str]:
-    first = best(scores, measure)
-    cells = []
-    for method in scores.methods:
-        values = scores.table(measure, [method])[:, 0]
-        mean, deviation = mean_and_deviation(values)
-        if np.isnan(mean):
-            cells.append("–")
-            continue
-        form = MEASURES[measure].form
-        text = form.format(mean) + ("" if np.isnan(deviation) else f" ± {form.format(deviation)}")
-        count = int((~np.isnan(values)).sum())
-        text += f" ({count} of {len(values)})" if count < len(values) else ""
-        cells.append(f"**{text}**" if method in first else text)
-    return cells
+def _head(measure: str) -> str:
+    return MEASURES[measure].label + ("" if MEASURES[measure].rising else " ↓")
+
+
+def _cell(scores: Scores, measure: str, method: str, first: frozenset[str]) -> str:
+    values = scores.table(measure, [method])[:, 0]
+    count = int((~np.isnan(values)).sum())
+    if not count:
+        return "–"
+    text = MEASURES[measure].form.format(mean_and_deviation(values)[0])
+    text += f" ({count} of {len(values)})" if count < len(values) else ""
+    return f"**{text}**" if method in first else text
 
 
 def _mean(scores: Scores, measure: str, method: str) -> float:
@@ -125,7 +156,7 @@ def _mean(scores: Scores, measure: str, method: str) -> float:
 
 def _printed(paper: Printed, method: str, measure: str) -> str:
     values = paper.get(method, {}).get(measure)
-    return f"*{values[0]:.4f} ± {values[1]:.4f}*" if values else ""
+    return f"*{values[0]:.4f}*" if values else ""
 
 
 def line(cells: Sequence[str]) -> str:

@@ -54,14 +54,14 @@ def time_methods(
 ) -> list[Time]:
     """Time methods in this process, one after the other, on squares made of the pairs in turn.
 
-    A network's result is an array, so a call ends when a GPU has done its part. Of each method there are 5 to
-    50 calls, no more once three seconds are spent.
+    A network's result is an array, so a call ends when a GPU has done its part. Each method is called 5 to 50
+    times, and no more once three seconds are spent.
 
     Args:
-        methods: Those that fuse; others have no time.
+        methods: Those that fuse are timed.
         pairs: One or more.
         threads: Of torch and OpenCV.
-        progress: Told of times taken and to take.
+        progress: Called with the number of times measured and to measure.
     """
     import torch
 
@@ -90,7 +90,7 @@ def square(picture: Picture, side: int) -> Picture:
 
 
 def conditions(methods: Sequence[Method], threads: int) -> str:
-    """Under which times are taken, for people."""
+    """The conditions of the measurement, for people."""
     devices = sorted({method.device for method in methods if method.fuses})
     return (
         f"{platform.machine()}, threads of torch and OpenCV: {threads}; networks on {', '.join(devices)}. "
@@ -99,7 +99,7 @@ def conditions(methods: Sequence[Method], threads: int) -> str:
 
 
 def markdown_of(times: Sequence[Time], note: str) -> str:
-    """Milliseconds, methods down and sides across; the paper's beside, where it has some; a note below."""
+    """Milliseconds, methods down and sides across; next to them the paper's; a note below."""
     sides = sorted({each.side for each in times}, reverse=True)
     taken = {(each.method, each.side): each.seconds for each in times}
     heads = ["", *(f"{side}², ms" for side in sides), *(f"*paper, {side}², ms*" for side in sides)]

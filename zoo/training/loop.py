@@ -32,7 +32,7 @@ from zoo.training.losses import REGRESSION, cross_entropy
 from zoo.training.run import CHECKPOINTS, KEPT, TrainReport, TrainRun, clear, last_checkpoint
 from zoo.training.sources import open_source
 from zoo.training.steps import averaged, learning_rate, make_optimizer, pairs_per_step, to_device, total_steps
-from zoo.training.training_log import Record
+from zoo.training.training_log import TrainingLog
 from zoo.training.validation import Scores, validate, validation_crops
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class _Training:
         self.state = State(0, 0, [], 0.0, "", {})
         if last:
             self._restore(last)
-        self.record = Record(run.out, self.state.step) if accelerator.is_main_process else None
+        self.record = TrainingLog(run.out, self.state.step) if accelerator.is_main_process else None
         self.scores: dict[str, Scores] = {}
         self.spent = self.waited = 0.0
         self.stop = False

@@ -1,4 +1,4 @@
-"""What a training leaves for people to look at: CSV, TensorBoard events, pictures, the curve."""
+"""The log of a training: CSV, TensorBoard events, pictures, curves."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import io
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
-from mfsynth.plots import figure, png
+from mfsynth.codecs import encode_png
+from mfsynth.plots import Panel, draw_curves
+from mfsynth.preview.kit.sheet import Block, Cell, draw_sheet
 from mfsynth.storage import write
 from zoo.training.validation import Scores
 
@@ -26,12 +27,14 @@ VALIDATION = "validation.csv"
 CURVE = "curve.png"
 EVENTS = "events"
 SAMPLES = "samples"
+HEADS = ("frame 0", "frame 1", "fused", "error ×8", "decision", "focus map")
+"""What is shown of a held-out pair."""
 
 _STEP_COLUMNS = ("step", "loss", "lr", "seconds", "waiting", "pairs_per_second")
 _VALIDATION_COLUMNS = ("step", "kind", *(each.name for each in fields(Scores)))
 
 
-class Record:
+class TrainingLog:
     """The log of one training; one that goes on keeps the rows up to the step it goes on from.
 
     Args:
@@ -46,24 +49,30 @@ class Record:
         self.events = SummaryWriter(str(folder / EVENTS), purge_step=step + 1)
 
     def step(self, step: int, **values: float) -> None:
-        """Note what some steps of training gave."""
+        """Log what some steps of training gave."""
         self.steps.add(step=step, **values)
         for name, value in values.items():
             self.events.add_scalar(f"training/{name}", value, step)
 
     def scores(self, step: int, kind: str, scores: Scores, rows: Sequence[NDArray[np.uint8]]) -> None:
-        """Note what a validation gave."""
+        """Log what a validation gave.
+
+        Args:
+            step: Steps done.
+            kind: Of the held-out pairs: `clean` or `captured`.
+            scores: Means over them.
+            rows: For each of the first pairs its pictures side by side, in the order of `HEADS`, uint8 RGB.
+        """
         self.validation.add(step=step, kind=kind, **asdict(scores))
         for name, value in asdict(scores).items():
             self.events.add_scalar(f"{kind}/{name}", value, step)
-        picture = np.vstack(rows)
-        self.events.add_image(f"{kind}/samples", picture, step, dataformats="HWC")
-        _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-        write(self.folder / SAMPLES / f"{kind}-{step:08d}.png", data.tobytes())
+        sheet = draw_samples(rows, f"{kind}, step {step:,}", f"PSNR {scores.psnr:.2f} dB")
+        self.events.add_image(f"{kind}/samples", sheet, step, dataformats="HWC")
+        write(self.folder / SAMPLES / f"{kind}-{step:08d}.png", encode_png(sheet))
 
     def curve(self) -> None:
-        """Draw the losses, and PSNR and accuracy of validation, over the steps."""
-        write(self.folder / CURVE, draw_curve(self.steps.rows, self.validation.rows))
+        """Draw the losses, and the PSNR of validation, over the steps."""
+        write(self.folder / CURVE, draw_curve(self.steps.rows, self.validation.rows, self.folder.name))
 
     def close(self) -> None:
         """End the event file."""
@@ -96,29 +105,29 @@ class _Table:
             file.write(text.getvalue())
 
 
-def draw_curve(steps: Sequence[dict[str, Any]], validation: Sequence[dict[str, Any]]) -> bytes:
-    """The curves of a training as a PNG."""
-    with figure(10, 6, 110) as drawn:
-        axes = drawn.subplots(2, 1, sharex=True)
-        _line(axes[0], steps, "loss", "training")
-        for kind in dict.fromkeys(row["kind"] for row in validation):
-            rows = [row for row in validation if row["kind"] == kind]
-            _line(axes[0], rows, "loss", f"validation, {kind}")
-            _line(axes[1], rows, "psnr", f"validation, {kind}")
-        axes[0].set_ylabel("loss")
-        axes[0].set_yscale("log")
-        axes[1].set_ylabel("PSNR of the fused picture, dB")
-        axes[1].set_xlabel("step")
-        for axis in axes:
-            axis.grid(alpha=0.3)
-            if axis.lines:
-                axis.legend()
-        drawn.tight_layout()
-        return png(drawn)
+def draw_samples(rows: Sequence[NDArray[np.uint8]], title: str, note: str) -> NDArray[np.uint8]:
+    """Labeled pictures of held-out pairs: rows as `TrainingLog.scores` takes them, H x W x 3 uint8 RGB."""
+    pictures = [np.split(row, len(HEADS), axis=1) for row in rows]
+    cells = [
+        [Cell(picture, head if number == 0 else "") for head, picture in zip(HEADS, row, strict=True)]
+        for number, row in enumerate(pictures)
+    ]
+    return draw_sheet([Block(cells, title, note)], pictures[0][0].shape[1])
 
 
-def _line(axis: Any, rows: Sequence[dict[str, Any]], column: str, label: str) -> None:
-    if rows:
-        places = [int(row["step"]) for row in rows]
-        values = [float(row[column]) for row in rows]
-        axis.plot(places, values, label=label, marker="o" if len(rows) < 40 else None, markersize=3)
+def draw_curve(
+    steps: Sequence[dict[str, Any]], validation: Sequence[dict[str, Any]], title: str = "training"
+) -> bytes:
+    """The curves of a training as a PNG, from the rows of its two CSV files."""
+    kinds = dict.fromkeys(row["kind"] for row in validation)
+    by_kind = {f"held out, {kind}": [row for row in validation if row["kind"] == kind] for kind in kinds}
+    losses = ({"training": steps} if steps else {}) | by_kind
+    panels = [
+        Panel("loss", {name: _line(rows, "loss") for name, rows in losses.items()}, log=True),
+        Panel("PSNR of the fused picture, dB", {name: _line(rows, "psnr") for name, rows in by_kind.items()}),
+    ]
+    return draw_curves(title, panels, "step")
+
+
+def _line(rows: Sequence[dict[str, Any]], column: str) -> tuple[list[float], list[float]]:
+    return [float(row["step"]) for row in rows], [float(row[column]) for row in rows]

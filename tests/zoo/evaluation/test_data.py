@@ -1,5 +1,8 @@
 """Where pairs come from, and what methods' texts mean."""
 
+import pickle
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -7,8 +10,8 @@ import pytest
 import mfsynth
 from mfsynth.errors import OptionsError, ShardError
 from zoo.errors import PictureError, UnknownModelError
-from zoo.evaluation.data import open_data
-from zoo.evaluation.methods import denoised, noise_of, parse_methods
+from zoo.evaluation.data import _opened, open_data
+from zoo.evaluation.methods import CLASSIC, NETWORK, denoised, noise_of, opened, parse_methods
 
 
 def picture(seed=0, height=40, width=48):
@@ -60,6 +63,18 @@ def test_shards_of_either_store(store, request):
     assert all(np.array_equal(*each) for each in zip(pair.frames, samples[name].frames, strict=True))
     assert np.array_equal(pair.focus, samples[name].focus)
     assert np.array_equal(pair.truth, samples[name].gt)
+
+
+def test_a_data_set_is_opened_once_and_again_when_it_changed(small_pairs, tmp_path):
+    shutil.copytree(small_pairs, tmp_path / "set")
+    before = _opened.cache_info().misses
+    data = open_data(f"shards:{tmp_path / 'set'}")
+    first, last = data.load(data.names[0]), pickle.loads(pickle.dumps(data)).load(data.names[-1])
+    assert (first.name, last.name) == (data.names[0], data.names[-1])
+    assert _opened.cache_info().misses == before + 1
+    manifest = tmp_path / "set" / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b'"seed": 0', b'"seed": 1'))
+    assert open_data(f"shards:{tmp_path / 'set'}").stamp != data.stamp
 
 
 @pytest.mark.parametrize(
@@ -141,6 +156,23 @@ def test_variants_do_what_they_say():
 
 
 @pytest.mark.parametrize(
+    ("kind", "name", "rules"),
+    [
+        (NETWORK, "hf-seg", ("weighted", "select")),
+        (NETWORK, "hf-reg", ("direct", "nearest")),
+        (CLASSIC, "gff", ()),
+        (CLASSIC, "cnn", ()),
+    ],
+)
+def test_methods_state_their_rules(kind, name, rules):
+    method = opened(kind, name, "cpu")
+    frames = (picture(1), picture(2))
+    assert (method.name, method.rules) == (name, rules)
+    for rule in rules:
+        assert method.fuse(frames, rule=rule).image.shape == frames[0].shape
+
+
+@pytest.mark.parametrize(
     ("text", "error", "said"),
     [
         ("hf-sag", UnknownModelError, "did you mean hf-seg"),
@@ -149,8 +181,8 @@ def test_variants_do_what_they_say():
         ("gff,gff", OptionsError, "two methods gff"),
         ("folder:mine", OptionsError, "write folder:NAME:DIR"),
         ("hf-reg+near+select", OptionsError, "exclude one another"),
-        ("..=average", OptionsError, "is no name"),
-        ("=average", OptionsError, "is no name"),
+        ("..=average", OptionsError, "is not a name"),
+        ("=average", OptionsError, "is not a name"),
         ("a=average,A=gff", OptionsError, "differ too little"),
         (" , ", OptionsError, "no methods are given"),
     ],
@@ -185,7 +217,7 @@ def test_noise_is_estimated_and_taken_away(sigma):
     assert error(denoised(noisy)) < 0.5 * error(noisy)
 
 
-def test_colours_are_denoised_as_opencv_has_them():
+def test_colors_are_denoised_as_opencv_has_them():
     noisy = picture(3, 32, 32)
     sigma = noise_of(noisy)
     bgr = cv2.fastNlMeansDenoisingColored(np.ascontiguousarray(noisy[..., ::-1]), None, sigma, sigma)

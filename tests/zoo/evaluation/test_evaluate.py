@@ -63,8 +63,8 @@ def test_everything_that_is_promised_is_there(evaluated):
     out, done = evaluated
     names = {path.name for path in out.iterdir()}
     assert names == {
-        "scores.csv", "table.md", "ranks.md", "boxes.png", "ranks.png", "sheet.webp", "index.html",
-        "manifest.json", ".evaluation", "evaluation", "fused",
+        "scores.csv", "means.csv", "table.md", "ranks.md", "boxes.png", "ranks.png", "sheet.webp",
+        "index.html", "manifest.json", ".evaluation", "evaluation", "fused",
     }  # fmt: skip
     assert "15 pictures scored" in done.stdout
     assert (out / "table.md").read_text() in done.stdout
@@ -128,7 +128,8 @@ def test_broken_pictures_of_an_earlier_run_are_made_again(evaluated, pairs, tmp_
     (out / "fused" / "hf-seg" / "p1.decision.png").unlink()
     (out / "fused" / "pyramid" / "p2.json").write_text('{"key": "x"}')
     (out / "ranks.png").unlink()
-    (out / "noise.png").write_bytes(b"of an earlier run")
+    for left in ("noise.png", "standing.md"):
+        (out / left).write_bytes(b"of an earlier run")
     again = cli(
         "evaluate", "--methods", f"hf-seg,{QUICK}", "--data", f"pairs:{pairs}", "--out", out, "--json"
     )
@@ -136,6 +137,21 @@ def test_broken_pictures_of_an_earlier_run_are_made_again(evaluated, pairs, tmp_
     assert json.loads(again.stdout)["kept"] == 11
     assert tree(out / "fused") == whole
     assert not (out / "noise.png").exists()
+    assert not (out / "standing.md").exists()
+
+
+def test_what_another_release_kept_is_made_again(pairs, tmp_path, cli):
+    """Its key differs, for the package's code is part of it; whatever else its files hold is not believed."""
+    out = tmp_path / "out"
+    given = ("evaluate", "--methods", "average,dummy-a", "--data", f"pairs:{pairs}", "--out", out, "--json")
+    assert cli(*given).returncode == 0
+    whole = tree(out / "fused")
+    for path in out.glob("fused/*/*.json"):
+        kept = json.loads(path.read_text())
+        path.write_text(json.dumps(kept | {"key": "0" * 64, "values": {"q_mi": 9.0}}))
+    again = cli(*given)
+    assert json.loads(again.stdout)["kept"] == 0
+    assert tree(out / "fused") == whole
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(pairs, small_pairs, tmp_path, cli):

@@ -77,16 +77,40 @@ def test_critical_values_are_demsars(methods, alpha, quantile):
     assert critical_difference(methods, images, alpha) == pytest.approx(expected, rel=5e-4)
 
 
+BLOCKS = np.array([[31, 27, 24], [31, 28, 31], [45, 29, 46], [21, 18, 48], [42, 36, 46], [32, 17, 40]], float)
+
+
 def test_example_of_scikit_posthocs():
     """Its documented matrix, and the p-values that its tests hold."""
-    blocks = np.array(
-        [[31, 27, 24], [31, 28, 31], [45, 29, 46], [21, 18, 48], [42, 36, 46], [32, 17, 40]], float
-    )
-    found = friedman(blocks, ("a", "b", "c"))
+    found = friedman(BLOCKS, ("a", "b", "c"))
     assert isinstance(found, Test)
     assert found.ranks == pytest.approx([13.5 / 6, 7 / 6, 15.5 / 6])
     expected = [[1, 0.1432, 0.8320], [0.1432, 1, 0.0380], [0.8320, 0.0380, 1]]
     np.testing.assert_allclose(found.nemenyi, expected, atol=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("losses", "above_diagonal"),
+    [
+        (BLOCKS, [0.14553486869064602, 0.8322292181161419, 0.03760991481961706]),
+        (
+            -AUC,
+            [
+                0.08867270928888271, 0.9561771752218107, 0.0741847950687442, 0.2592280701547286,
+                0.999859449385133, 0.22669688602641525,
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_p_values_are_those_of_scikit_posthocs(losses, above_diagonal):
+    """Frozen from `posthoc_nemenyi_friedman` of scikit-posthocs 0.17.1."""
+    count = losses.shape[1]
+    found = friedman(losses, tuple("abcd")[:count])
+    assert isinstance(found, Test)
+    expected = np.ones((count, count))
+    expected[np.triu_indices(count, 1)] = above_diagonal
+    expected = np.minimum(expected, expected.T)
+    np.testing.assert_allclose(found.nemenyi, expected, rtol=1e-9)
 
 
 def test_p_values_and_critical_difference_agree():
@@ -162,6 +186,6 @@ def test_scores_without_the_papers_measures_have_no_ranks_of_means():
 
 
 def test_missing_package_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "scikit_posthocs", None)
-    with pytest.raises(MissingExtraError, match=r"scikit-posthocs is not installed.*mfsynth\[evaluate\]"):
+    monkeypatch.setitem(sys.modules, "scipy.stats", None)
+    with pytest.raises(MissingExtraError, match=r"scipy is not installed.*mfsynth\[evaluate\]"):
         friedman(-AUC, CLASSIFIERS)

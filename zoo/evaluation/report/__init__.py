@@ -1,1 +1,1 @@
-"""What an evaluation's scores look like: figures, a contact sheet, a page."""
+"""An evaluation in pictures: figures, a contact sheet, a page."""

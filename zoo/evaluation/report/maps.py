@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from mfsynth.preview.colors import colour_map, hex_colour
+from mfsynth.plots import color
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from zoo.evaluation.scores import Exhibit
 
 TRUE_RANGE = 32
-"""The largest difference from the truth that is told apart, in levels of 255."""
+"""The largest difference from the truth that can be told apart, in levels of 255."""
 
 _SIGMA = 2.0  # of the window in which sharpness is measured, in pixels
-_SHARPNESS_RANGE = 12.0  # levels of 255 of the Laplacian, beyond which colours are full
-_LOST, _ADDED = hex_colour(4), hex_colour(0)
+_SHARPNESS_RANGE = 12.0  # levels of 255 of the Laplacian, beyond which colors are full
+_LOST, _ADDED = color(4), color(0)
 
 
 def error_words(exhibit: Exhibit) -> str:
@@ -41,11 +41,6 @@ def error_map(exhibit: Exhibit, fused: Picture) -> Picture:
     return _sharpness_change(fused, exhibit.frames)
 
 
-def decision_map(decision: NDArray[np.uint8]) -> Picture:
-    """A decision or focus map in the planes' colours, H x W x 3 uint8 RGB."""
-    return colour_map(decision)
-
-
 def _difference(fused: Picture, truth: Picture) -> Picture:
     worst = cv2.absdiff(fused, truth).max(axis=2).astype(np.float32)
     levels = np.minimum(worst * (255 / TRUE_RANGE), 255).astype(np.uint8)
@@ -55,7 +50,7 @@ def _difference(fused: Picture, truth: Picture) -> Picture:
 def _sharpness_change(fused: Picture, frames: tuple[Picture, Picture]) -> Picture:
     change = _sharpness(fused) - np.maximum(_sharpness(frames[0]), _sharpness(frames[1]))
     share = np.minimum(np.abs(change) / _SHARPNESS_RANGE, 1)[..., None]
-    full = np.where(change[..., None] < 0, _rgb(_LOST), _rgb(_ADDED))
+    full = np.where(change[..., None] < 0, _LOST, _ADDED)
     return (255 + share * (full - 255.0) + 0.5).astype(np.uint8)
 
 
@@ -65,7 +60,3 @@ def _sharpness(picture: Picture) -> NDArray[np.float32]:
     detail = cv2.Laplacian(gray, cv2.CV_32F, borderType=cv2.BORDER_REFLECT)
     power = cv2.GaussianBlur(detail * detail, (0, 0), _SIGMA, borderType=cv2.BORDER_REFLECT)
     return np.sqrt(power)
-
-
-def _rgb(colour: str) -> NDArray[np.float64]:
-    return np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)], np.float64)

@@ -1,32 +1,24 @@
-"""The page: all of an evaluation in one HTML file that needs nothing else.
-
-What comes from outside reaches the page as JSON alone, and its script shows it as text alone.
-"""
+"""The page: an evaluation's tables, ranks, figures and pictures in one HTML file."""
 
 from __future__ import annotations
 
-import base64
-import json
 import math
-from collections.abc import Iterable, Mapping
-from importlib.resources import files
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import cv2
 
-from zoo.evaluation.ranks import Test
-from zoo.evaluation.report.maps import decision_map, error_map, error_words
-from zoo.evaluation.tables import best, mean_and_deviation
-from zoo.metrics.measures import MEASURES
+from mfsynth.preview.colors import color_map
+from mfsynth.preview.kit.page import VIEWER, Figure, Page, Pictures, Scene, Section, Switch, View, data_uri
+from zoo.evaluation.report.maps import error_map, error_words
+from zoo.evaluation.report.tables import label_of, pair_tables, rank_tables, summary_table, written
 
 if TYPE_CHECKING:
     from mfsynth.sample import Picture
     from zoo.evaluation.paper import Printed
-    from zoo.evaluation.ranks import Ranks, Untested
+    from zoo.evaluation.ranks import Ranks
     from zoo.evaluation.scores import Exhibit, Scores
 
-_TEMPLATE = "page.html"
-_DATA = "@DATA@"
 _LARGEST = 1024  # of a picture's sides; twenty pairs of photographs would make the page too large to open
 _QUALITY, _MAP_QUALITY, _LOSSLESS = 90, 75, 101
 
@@ -34,6 +26,13 @@ _CAPTIONS = {
     "boxes": "Every measure over the methods.",
     "ranks": "Mean ranks over the paper's measures; a bar joins methods that do not differ significantly.",
 }
+_RANKS = (
+    "Rank 1 is the best. “Of means” is the mean over the paper's measures of the rank among the methods'"
+    " means, as in published tables. The others are mean ranks over the pairs: “all seven” ranks a pair's"
+    " methods by their mean rank in the paper's measures. Friedman's p says how probable such ranks are if"
+    " all methods are alike; mean ranks further apart than the critical difference differ significantly."
+)
+_DECISION = "taken from frame 0 (blue), frame 1 (orange)"
 
 
 def write_page(
@@ -52,169 +51,132 @@ def write_page(
 
     Args:
         scores: What was measured.
-        exhibits: The pairs to look at, taken one by one; twenty are plenty.
+        exhibits: The pairs to show, taken one by one; twenty are plenty.
         ranks: What `rank` says of the scores.
         figures: PNGs by name.
         manifest: JSON of what the evaluation was made from; `command` and `packages` are shown first.
-        paper: What a paper prints of these pairs, to stand beside the same methods.
+        paper: What a paper prints of such pairs, to compare the same methods with.
     """
-    pictures = _Pictures()
-    shown = [_exhibit(exhibit, pictures) for exhibit in exhibits]
-    data = {
-        "data": scores.data,
-        "methods": scores.methods,
-        "measures": [
-            {"name": name, "label": MEASURES[name].label, "rising": MEASURES[name].rising}
-            for name in scores.measures
-        ],
-        "summary": _summary(scores, paper or {}),
-        "ranks": _ranks(ranks),
-        "figures": [
-            {"caption": _CAPTIONS.get(name, name), "source": _uri("png", png)}
-            for name, png in figures.items()
-        ],
-        "images": scores.images,
-        "values": {name: _values(scores, name) for name in scores.measures},
-        "exhibits": shown,
-        "pictures": pictures.uris,
-        "manifest": manifest,
-    }
-    template = files(__package__).joinpath(_TEMPLATE).read_text("utf-8")
-    return template.replace(_DATA, _script_json(data)).encode()
+    pictures = Pictures()
+    scenes = tuple(_scene(scores, exhibit, pictures) for exhibit in exhibits)
+    shown = {exhibit.name for exhibit in scenes}
+    return Page(
+        kind="mfsynth evaluation",
+        title=scores.data,
+        subtitle=" · ".join(
+            _count(len(some), word)
+            for some, word in (
+                (scores.images, "pair"),
+                (scores.methods, "method"),
+                (scores.measures, "measure"),
+            )
+        ),
+        sections=tuple(_sections(scores, ranks, figures, paper or {}, shown)),
+        scenes=scenes,
+        pictures=pictures.uris,
+        overlay=Switch("decision map", "d"),
+        error=Switch("error map", "e"),
+        command=manifest.get("command", ""),
+        problems=tuple(_problems(manifest)),
+        about=(_packages(manifest), manifest) if manifest else None,
+        measures=tuple(label_of(name) for name in scores.measures),
+        footer="Pictures are shown as WebP of quality 90; what was scored are the methods' own.",
+    ).to_html()
 
 
-class _Pictures:
-    """Pictures of the page, each once however often it is shown, as a method that returns a frame does."""
+def _sections(
+    scores: Scores, ranks: Ranks, figures: Mapping[str, bytes], paper: Printed, shown: set[str]
+) -> Iterator[Section]:
+    note = "Mean ± sample standard deviation over the pairs; the best mean in bold."
+    note += " Below it what the paper prints." if paper else ""
+    yield Section("summary", "Means", note, (summary_table(scores, paper),))
+    if shown:
+        yield Section("pictures", "Pictures", VIEWER)
+    yield Section("ranks", "Ranks", _RANKS, rank_tables(ranks))
+    if figures:
+        drawn = tuple(
+            Figure(_CAPTIONS.get(name, name), data_uri("png", png)) for name, png in figures.items()
+        )
+        yield Section("figures", "Figures", figures=drawn)
+    note = "The best of each pair is bold; a head sorts."
+    yield Section("every", "Every pair", note, (pair_tables(scores, shown),))
 
-    def __init__(self) -> None:
-        self._places: dict[str, int] = {}
 
-    @property
-    def uris(self) -> list[str]:
-        return list(self._places)
+def _problems(manifest: Mapping[str, Any]) -> Iterator[str]:
+    left_out = manifest.get("left_out", {})
+    if left_out:
+        yield f"{_count(len(left_out), 'pair')} left out:"
+        yield from (f"{name}: {why}" for name, why in left_out.items())
 
-    def add(self, picture: Picture, quality: int = _QUALITY) -> int:
+
+def _packages(manifest: Mapping[str, Any]) -> str:
+    return " · ".join(f"{name} {version}" for name, version in manifest.get("packages", {}).items())
+
+
+def _scene(scores: Scores, exhibit: Exhibit, pictures: Pictures) -> Scene:
+    views = tuple(_views(scores, exhibit, _Shrunk(exhibit, pictures)))
+    height, width = exhibit.frames[0].shape[:2]
+    scale = _scale(exhibit)
+    return Scene(
+        exhibit.image,
+        round(width * scale),
+        round(height * scale),
+        views,
+        shown=len(views) - len(exhibit.fused),
+        notes=("shown smaller than it is" if scale < 1 else "", _DECISION, error_words(exhibit)),
+    )
+
+
+def _views(scores: Scores, exhibit: Exhibit, shrunk: _Shrunk) -> Iterator[View]:
+    for number, frame in enumerate(exhibit.frames):
+        yield View(f"frame {number}", "ab"[number], shrunk.add(frame))
+    if exhibit.truth is not None:
+        focus = None if exhibit.focus is None else shrunk.add(color_map(exhibit.focus), _LOSSLESS)
+        yield View("ground truth", "t", shrunk.add(exhibit.truth), overlay=focus)
+    for number, (name, fused) in enumerate(exhibit.fused.items(), 1):
+        decision = exhibit.decisions.get(name)
+        yield View(
+            name,
+            str(number) if number < 10 else "",
+            shrunk.add(fused),
+            overlay=None if decision is None else shrunk.add(color_map(decision), _LOSSLESS),
+            error=shrunk.add(error_map(exhibit, fused), _MAP_QUALITY, 0.5),
+            values=tuple(_values(scores, exhibit.image, name)),
+        )
+
+
+def _values(scores: Scores, image: str, method: str) -> Iterator[str]:
+    """A picture's measures as they are written; empty where there is none."""
+    row = next((row for row in scores.rows if (row.image, row.method) == (image, method)), None)
+    for name in scores.measures:
+        yield written(name, math.nan if row is None else row.values.get(name, math.nan))
+
+
+class _Shrunk:
+    """Adds one pair's pictures to the page's, smaller where they are large."""
+
+    def __init__(self, exhibit: Exhibit, pictures: Pictures) -> None:
+        self.pictures = pictures
+        self.height, self.width = exhibit.frames[0].shape[:2]
+        self.scale = _scale(exhibit)
+
+    def add(self, picture: Picture, quality: int = _QUALITY, share: float = 1.0) -> int:
         """The number of a picture, H x W x 3 uint8 RGB."""
+        scale = self.scale * share
+        size = max(1, round(self.width * scale)), max(1, round(self.height * scale))
+        if size != (self.width, self.height):
+            how = cv2.INTER_NEAREST if quality == _LOSSLESS else cv2.INTER_AREA
+            picture = cv2.resize(picture, size, interpolation=how)  # type: ignore[assignment]
         encoded, data = cv2.imencode(".webp", picture[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])
         if not encoded:
             raise RuntimeError("OpenCV cannot write WebP")
-        return self._places.setdefault(_uri("webp", data.tobytes()), len(self._places))
+        return self.pictures.add("webp", data.tobytes())
 
 
-def _exhibit(exhibit: Exhibit, pictures: _Pictures) -> dict[str, Any]:
-    """A pair as the page's script reads it: views with the numbers of their pictures."""
+def _scale(exhibit: Exhibit) -> float:
     height, width = exhibit.frames[0].shape[:2]
-    scale = min(1.0, _LARGEST / max(height, width))
-
-    def add(picture: Picture, quality: int = _QUALITY, share: float = 1.0) -> int:
-        size = max(1, round(width * scale * share)), max(1, round(height * scale * share))
-        if size != (width, height):
-            how = cv2.INTER_NEAREST if quality == _LOSSLESS else cv2.INTER_AREA
-            picture = cv2.resize(picture, size, interpolation=how)  # type: ignore[assignment]
-        return pictures.add(picture, quality)
-
-    views: list[dict[str, Any]] = [
-        {"name": f"frame {k}", "kind": "frame", "picture": add(frame)}
-        for k, frame in enumerate(exhibit.frames)
-    ]
-    if exhibit.truth is not None:
-        views.append({"name": "ground truth", "kind": "truth", "picture": add(exhibit.truth)})
-        if exhibit.focus is not None:
-            views[-1]["decision"] = add(decision_map(exhibit.focus), _LOSSLESS)
-    for name, fused in exhibit.fused.items():
-        view = {"name": name, "kind": "method", "picture": add(fused)}
-        view["error"] = add(error_map(exhibit, fused), _MAP_QUALITY, 0.5)
-        if name in exhibit.decisions:
-            view["decision"] = add(decision_map(exhibit.decisions[name]), _LOSSLESS)
-        views.append(view)
-    return {
-        "image": exhibit.image,
-        "width": round(width * scale),
-        "height": round(height * scale),
-        "reduced": scale < 1,
-        "errors": error_words(exhibit),
-        "views": views,
-    }
+    return min(1.0, float(_LARGEST / max(height, width)))
 
 
-def _summary(scores: Scores, paper: Printed) -> list[dict[str, Any]]:
-    """A row for each method; methods that only the paper has come last."""
-    others = [method for method in paper if method not in scores.methods]
-    firsts = {name: best(scores, name) for name in scores.measures}
-    return [
-        {
-            "method": method,
-            "ours": method in scores.methods,
-            "cells": [
-                {"paper": _printed(paper, method, name)}
-                | (_cell(scores, name, method, method in firsts[name]) if method in scores.methods else {})
-                for name in scores.measures
-            ],
-        }
-        for method in (*scores.methods, *others)
-    ]
-
-
-def _cell(scores: Scores, measure: str, method: str, first: bool) -> dict[str, Any]:
-    values = scores.table(measure, [method])[:, 0]
-    mean, deviation = mean_and_deviation(values)
-    count = sum(not math.isnan(value) for value in values)
-    return {
-        "mean": _written(measure, mean),
-        "deviation": _written(measure, deviation),
-        "best": first,
-        "count": count if 0 < count < len(values) else None,
-    }
-
-
-def _printed(paper: Printed, method: str, measure: str) -> str:
-    values = paper.get(method, {}).get(measure)
-    return " ± ".join(_written(measure, value) for value in values) if values else ""
-
-
-def _values(scores: Scores, measure: str) -> list[list[str]]:
-    """A measure's values as they are written, images x methods; empty where there is none."""
-    return [[_written(measure, value) for value in row] for row in scores.table(measure)]
-
-
-def _written(measure: str, value: float) -> str:
-    return "" if math.isnan(value) else MEASURES[measure].form.format(value)
-
-
-def _ranks(ranks: Ranks) -> dict[str, Any]:
-    together = {"label": "all seven", **_test(ranks.together)}
-    tests = [{"label": MEASURES[name].label, **_test(test)} for name, test in ranks.tests.items()]
-    by_means = None if ranks.by_means is None else [f"{rank:.2f}" for rank in ranks.by_means]
-    return {"methods": ranks.methods, "byMeans": by_means, "tests": [together, *tests]}
-
-
-def _test(test: Test | Untested) -> dict[str, Any]:
-    if not isinstance(test, Test):
-        return {"reason": test.reason, "leftOut": test.left_out}
-    return {
-        "ranks": [f"{rank:.2f}" for rank in test.ranks],
-        "images": test.images,
-        "leftOut": test.left_out,
-        "statistic": f"{test.statistic:.2f}",
-        "p": _probability(test.p_value),
-        "difference": f"{test.difference:.2f}",
-        "alpha": test.alpha,
-        "nemenyi": [[round(float(value), 4) for value in row] for row in test.nemenyi],
-    }
-
-
-def _probability(value: float) -> str:
-    return f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
-
-
-def _script_json(data: Any) -> str:
-    r"""JSON that cannot end the script element it stands in.
-
-    >>> _script_json("</script>")
-    '"\\u003c/script>"'
-    """
-    return json.dumps(data, separators=(",", ":"), allow_nan=False, default=str).replace("<", "\\u003c")
-
-
-def _uri(kind: str, data: bytes) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+def _count(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"

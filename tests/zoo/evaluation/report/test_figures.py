@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mfsynth.plots import Panel, draw_curves
 from zoo.evaluation.ranks import Test, rank
-from zoo.evaluation.report.figures import bars, boxes, critical_differences, curves
+from zoo.evaluation.report.figures import boxes, critical_differences
 from zoo.evaluation.scores import Row, Scores
 
 BEST = (230, 159, 0)
@@ -73,16 +74,17 @@ def test_hostile_names_are_text():
     for png in (
         critical_differences(together, "$x"),
         boxes(scores(names)),
-        curves("$x", [1, 2], {"y": {name: [1, 2] for name in names}}, "$"),
-        bars("$", dict.fromkeys(names, 1.0), "$"),
+        draw_curves("$x", [Panel("y$", {name: ([1, 2], [1, 2]) for name in names})], "$"),
     ):
         assert pixels(png).shape[1] < 2500
 
 
-def test_curves_and_bars():
-    lines = {name: [30.0 - k, 28.0 - k, np.nan] for k, name in enumerate(METHODS)}
-    noise = curves("noise", [0, 5, 10], {"PSNR, dB": lines, "SSIM": lines}, "σ")
-    times = curves("time", [130, 260], {"seconds": {"a": [0.1, 0.4]}}, "side", log=True)
-    assert drawn(noise)
-    assert drawn(times)
-    assert drawn(bars("time", {name: 0.01 * 2**k for k, name in enumerate(METHODS)}, "seconds", log=True))
+def test_curves():
+    lines = {name: ([0, 5, 10], [30.0 - k, 28.0 - k, np.nan]) for k, name in enumerate(METHODS)}
+    assert drawn(draw_curves("noise", [Panel("PSNR, dB", lines), Panel("SSIM", lines)], "σ"))
+    losses = {"training": (list(range(200)), np.geomspace(1, 1e-3, 200)), "clean": ([99, 199], [0.1, 0.01])}
+    assert drawn(draw_curves("hf-seg", [Panel("loss", losses, log=True)], "step", "a note"))
+
+
+def test_nothing_yet_can_be_drawn():
+    assert drawn(draw_curves("hf-seg", [Panel("loss", {})], "step"))

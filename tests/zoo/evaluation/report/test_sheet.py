@@ -19,8 +19,8 @@ def decoded(sheet):
     return cv2.imdecode(np.frombuffer(sheet, np.uint8), cv2.IMREAD_COLOR)[..., ::-1].astype(int)
 
 
-def near(pixels, colour):
-    return np.abs(pixels - colour).max(axis=2) < 30
+def near(pixels, color):
+    return np.abs(pixels - color).max(axis=2) < 30
 
 
 def flat(value, size=(100, 200)):
@@ -36,8 +36,8 @@ def pair(name="pair", methods=("gff",), decisions=None, size=(100, 200)):
 
 def test_each_picture_stands_there_once_in_its_proportions():
     shown = decoded(write_sheet([pair(methods=("gff", "dct"))]))
-    for colour, count in (((200, 0, 0), 1), ((0, 160, 0), 1), ((0, 0, 220), 2)):
-        area = near(shown, colour).sum()
+    for color, count in (((200, 0, 0), 1), ((0, 160, 0), 1), ((0, 0, 220), 2)):
+        area = near(shown, color).sum()
         assert area == pytest.approx(count * WIDTH * WIDTH / 2, rel=0.1)  # a hairline runs around each
     rows, columns = np.nonzero(near(shown, (200, 0, 0)))
     assert np.ptp(columns) / np.ptp(rows) == pytest.approx(2, rel=0.05)
@@ -86,7 +86,7 @@ def test_nothing_to_draw_is_an_error():
 
 def test_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(MissingExtraError, match=r"pillow is not installed.*mfsynth\[evaluate\]"):
+    with pytest.raises(MissingExtraError, match=r"pillow is not installed.*mfsynth\[preview\]"):
         write_sheet([pair()])
 
 

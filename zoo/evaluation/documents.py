@@ -1,0 +1,69 @@
+"""An evaluation in numbers and words: every file of it that is text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from zoo.evaluation import leaderboard, tables, times
+from zoo.evaluation.methods import NETWORK
+from zoo.store import registry
+from zoo.store.results import Result, results
+
+if TYPE_CHECKING:
+    from zoo.evaluation.evaluated import Evaluated
+    from zoo.evaluation.leaderboard import Published
+    from zoo.evaluation.methods import Method
+    from zoo.evaluation.ranks import Ranks
+
+_TIMED = 3
+
+
+def score_documents(evaluated: Evaluated, ranks: Ranks) -> Iterator[tuple[str, bytes]]:
+    """The tables, and what networks' cards quote: file names and contents."""
+    scores = evaluated.scores
+    yield "scores.csv", tables.csv_of(scores).encode()
+    yield "means.csv", tables.means_csv_of(scores).encode()
+    yield "table.md", tables.markdown_of(scores, evaluated.paper).encode()
+    yield "ranks.md", tables.ranks_of(ranks).encode()
+    for method in evaluated.methods:
+        if method.kind == NETWORK and method.base in registry.names() and method.name == method.base:
+            yield f"evaluation/{method.name}.json", results(_result(evaluated, method)).to_json()
+
+
+def _result(evaluated: Evaluated, method: Method) -> Result:
+    scores, title = evaluated.scores, evaluated.data.title
+    noisy = any(scores.noise)
+    return Result(
+        data=f"{title}, frames with noise" if noisy else title,
+        identity=f"coco/{title}" if evaluated.official else title.lower(),
+        kind="noisy" if noisy else "",
+        samples=len(scores.images),
+        metrics=tables.means_of(scores, method.name),
+        command=evaluated.options.command,
+    )
+
+
+def leaderboard_document(
+    evaluated: Evaluated, published: Published, say: Callable[[str], None]
+) -> Iterator[tuple[str, bytes]]:
+    """The place among published methods, if all pairs were scored."""
+    if evaluated.outcome.errors:
+        say("pairs were left out: no leaderboard among published methods")
+        return
+    table = leaderboard.markdown_of(evaluated.scores, published, evaluated.paper)
+    yield "leaderboard.md", table.encode()
+
+
+def time_documents(
+    evaluated: Evaluated, say: Callable[[str], None], progress: Callable[[int, int], None]
+) -> Iterator[tuple[str, bytes]]:
+    """Times of the methods that fuse, measured here and now."""
+    methods, threads = evaluated.methods, evaluated.options.workers
+    if not any(method.fuses for method in methods):
+        say("pictures that others fused have no times")
+        return
+    pairs = [evaluated.data.load(name) for name in evaluated.scores.images[:_TIMED]]
+    taken = times.time_methods(methods, pairs, threads=threads, progress=progress)
+    yield "times.csv", times.csv_of(taken).encode()
+    yield "times.md", times.markdown_of(taken, times.conditions(methods, threads)).encode()
