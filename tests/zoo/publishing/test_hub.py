@@ -17,7 +17,8 @@ import torch
 import zoo
 from mfsynth.errors import MfsynthError
 from zoo.store.folder import save_folder
-from zoo.networks import Config, Network
+from zoo.networks import Config
+from zoo.pretrained import FusionModel
 from zoo.training.presets import preset
 
 TRAINING = {
@@ -30,7 +31,7 @@ TRAINING = {
 
 def network(seed=0, **config):
     torch.manual_seed(seed)
-    model = Network(Config(task="seg", width=4, depth=2, **config)).eval()
+    model = FusionModel(Config(task="seg", width=4, depth=2, **config)).eval()
     model.documents = {"training.json": json.dumps(TRAINING).encode()}
     return model
 
@@ -342,24 +343,24 @@ import os
 model = network()
 model.save_pretrained("saved")
 model.push_to_hub("ann/net")
-again = Network.from_pretrained("ann/net")
+again = FusionModel.from_pretrained("ann/net")
 config = json.loads(Path("saved/config.json").read_text())
 Path("odd").mkdir()
 for name in os.listdir("saved"):
     (Path("odd") / name).write_bytes((Path("saved") / name).read_bytes())
 (Path("odd") / "config.json").write_text(json.dumps(config | {"surprise": 1}))
 try:
-    Network.from_pretrained("saved", surprise=1)
+    FusionModel.from_pretrained("saved", surprise=1)
     swallowed = True
 except TypeError:
     swallowed = False
 tell([
     sorted(os.listdir("saved")),
-    [state(each) == state(model) for each in (zoo.load("saved"), Network.from_pretrained("saved"), again)],
+    [state(each) == state(model) for each in (zoo.load("saved"), FusionModel.from_pretrained("saved"), again)],
     json.loads(again.documents["training.json"]) == TRAINING,
     again.training,
-    outcome(Network.from_pretrained, "odd")[0],
-    outcome(Network.from_pretrained, "ann/none")[0],
+    outcome(FusionModel.from_pretrained, "odd")[0],
+    outcome(FusionModel.from_pretrained, "ann/none")[0],
     swallowed,
 ])
 """)
