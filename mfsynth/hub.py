@@ -43,7 +43,7 @@ class Repository:
     """A repository, and where in it.
 
     Args:
-        id: `user/name` or `organisation/name`.
+        id: `user/name` or `organization/name`.
         type: Of models or data sets.
         revision: Branch, tag or commit; None is `main`.
     """

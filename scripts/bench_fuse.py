@@ -5,7 +5,7 @@
 
 The roofline is the network's operations over the rate of a large matrix multiplication in the same precision
 with the same threads. Times are medians of warm calls of `zoo.fuse`, both orders evaluated, conversions
-included; on a GPU each call ends synchronised, since its result is an array.
+included; on a GPU each call ends synchronized, since its result is an array.
 """
 
 from __future__ import annotations
@@ -56,15 +56,15 @@ def matrix_rate(precision: str, device: str) -> float:
     a, b = (torch.randn(size, size, device=device).to(DTYPES[precision]) for _ in range(2))
     best = float("inf")
     for _ in range(8):
-        synchronise(device)
+        synchronize(device)
         started = time.perf_counter()
         a @ b
-        synchronise(device)
+        synchronize(device)
         best = min(best, time.perf_counter() - started)
     return 2 * size**3 / best
 
 
-def synchronise(device: str) -> None:
+def synchronize(device: str) -> None:
     """Wait until a GPU has done what it was told."""
     if device == "cuda":
         torch.cuda.synchronize()

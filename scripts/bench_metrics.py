@@ -22,14 +22,14 @@ import click
 import cv2
 import numpy as np
 
-from zoo.metrics import Sources, q_cb, q_g, q_mi, q_ncie, q_p, q_s, q_te, ssim
-from zoo.metrics.planes import Plane
+from zoo.metrics import FramePair, q_cb, q_g, q_mi, q_ncie, q_p, q_s, q_te, ssim
+from zoo.metrics.grayscale import GrayImage
 
 METRICS = [q_mi, q_te, q_ncie, q_g, q_p, q_s, q_cb]
 
 
-def planes(height: int, width: int) -> list[Plane]:
-    """Two sources, each soft on one side, and the mean of them."""
+def images(height: int, width: int) -> list[GrayImage]:
+    """Two frames, each soft on one side, and the mean of them."""
     noise = np.random.default_rng(0).normal(128, 60, (height, width))
     sharp, soft = (cv2.GaussianBlur(noise, (0, 0), sigma) for sigma in (0.8, 3))
     left = np.arange(width) < width // 2
@@ -54,12 +54,12 @@ def milliseconds(work: Callable[[], object], repeat: int) -> float:
 def main(side: int, repeat: int) -> None:
     """Print a table of the metrics' times."""
     cv2.setNumThreads(1)
-    a, b, fused = planes(side, side)
-    kept = Sources(a, b)
+    a, b, fused = images(side, side)
+    kept = FramePair(a, b)
     rows: dict[str, Callable[[], object]] = {
         **{metric.__name__: partial(metric, a, b, fused) for metric in METRICS},
         "ssim": partial(ssim, a, fused),
-        "all seven": lambda: Sources(a, b).score(fused),
+        "all seven": lambda: FramePair(a, b).score(fused),
         "all seven, features kept": partial(kept.score, fused),
     }
     print(f"{platform.machine()}, one core; numpy {np.__version__}, OpenCV {cv2.__version__}.\n")

@@ -46,7 +46,7 @@ class FrameError(ZooError, ValueError):
 
 
 class MetricError(ZooError, ValueError):
-    """Pictures cannot be compared: in colour where gray is meant, of different sizes, too small."""
+    """Pictures cannot be compared: in color where gray is meant, of different sizes, too small."""
 
 
 class PictureError(ZooError, OSError):

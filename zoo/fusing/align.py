@@ -71,7 +71,7 @@ class Similarity:
 
     Args:
         scale: Magnification against the first frame.
-        angle: Turn in degrees, from the x axis towards the y axis.
+        angle: Turn in degrees, from the x axis toward the y axis.
         dx: Where the first frame's pixel (0, 0) lies in this frame, in pixels to the right.
         dy: The same, in pixels down.
     """
@@ -212,7 +212,7 @@ def _check_texture(picture: Plane, name: str) -> None:
 
 def _textured(picture: Plane) -> bool:
     top, left = (min(int(2 * _COARSE), side // 4) for side in picture.shape)
-    inner = _equalised(picture)[top:-top, left:-left]  # a slope mirrored at the border is no texture
+    inner = _equalized(picture)[top:-top, left:-left]  # a slope mirrored at the border is no texture
     return bool(np.mean(np.square(inner)) >= _MIN_TEXTURE)
 
 
@@ -244,7 +244,7 @@ def _reduced(picture: Frame, factor: int) -> Frame:
     return whole if factor == 1 else cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _equalised(picture: Plane) -> Plane:
+def _equalized(picture: Plane) -> Plane:
     """Detail of 2 to 8 pixels, divided by its own strength around; what is weaker than noise stays weak."""
     detail = cv2.GaussianBlur(picture, (0, 0), _FINE) - cv2.GaussianBlur(picture, (0, 0), _COARSE)
     power = cv2.GaussianBlur(detail * detail, (0, 0), _COARSE)
@@ -294,13 +294,13 @@ def _refined(first: Plane, second: Plane, matrix: Matrix) -> tuple[Matrix, float
     for level in _LEVELS:
         if level > 1 and min(first.shape) // level < MIN_SIDE:
             continue
-        pair = _Pair(_equalised(_reduced(first, level)), _equalised(_reduced(second, level)))
+        pair = _Pair(_equalized(_reduced(first, level)), _equalized(_reduced(second, level)))
         matrix = _enlarged(pair.fit(_enlarged(matrix, 1 / level)), level)
     return matrix, pair.likeness(matrix)
 
 
 def _enlarged(matrix: Matrix, factor: float) -> Matrix:
-    """The same transform between pictures larger by a factor, whose pixels' centres lie elsewhere."""
+    """The same transform between pictures larger by a factor, whose pixels' centers lie elsewhere."""
     offset = (factor - 1) / 2
     shift = factor * matrix[:, 2] + offset * (1 - matrix[:, :2].sum(axis=1))
     return np.column_stack([matrix[:, :2], shift])
@@ -323,10 +323,10 @@ class _Pair:
         return matrix
 
     def _step(self, matrix: Matrix) -> Matrix:
-        """Right, down, growth and turn about the centre, each in pixels at half the longer side from it."""
+        """Right, down, growth and turn about the center, each in pixels at half the longer side from it."""
         warped, weight = self._warped(matrix)
         mean = (self.first + warped) / 2
-        x, y = _from_centre(*self.first.shape)
+        x, y = _from_center(*self.first.shape)
         dx, dy = (cv2.Sobel(mean, -1, *order, scale=1 / 8) for order in ((1, 0), (0, 1)))
         slopes = np.stack([plane.ravel() for plane in (dx, dy, dx * x + dy * y, dy * x - dx * y)])
         weighted = slopes * weight.ravel()
@@ -351,8 +351,8 @@ class _Pair:
         return np.asarray(warped, np.float32), np.asarray(inside * shown, np.float32)
 
 
-def _from_centre(height: int, width: int) -> tuple[Plane, Plane]:
-    """Every pixel's x (1 x W) and y (H x 1) from the centre, in units of half the longer side."""
+def _from_center(height: int, width: int) -> tuple[Plane, Plane]:
+    """Every pixel's x (1 x W) and y (H x 1) from the center, in units of half the longer side."""
     unit = max(height, width) / 2
     x = (np.arange(width, dtype=np.float32) - (width - 1) / 2) / unit
     y = (np.arange(height, dtype=np.float32) - (height - 1) / 2) / unit
@@ -360,11 +360,11 @@ def _from_centre(height: int, width: int) -> tuple[Plane, Plane]:
 
 
 def _composed(matrix: Matrix, step: Matrix, height: int, width: int) -> Matrix:
-    """A step about the centre, then the matrix."""
+    """A step about the center, then the matrix."""
     right, down, growth, turn = step / [1, 1, max(height, width) / 2, max(height, width) / 2]
     linear = np.array([[1 + growth, -turn], [turn, 1 + growth]])
-    centre = np.array([(width - 1) / 2, (height - 1) / 2])
-    shift = centre + np.array([right, down]) - linear @ centre
+    center = np.array([(width - 1) / 2, (height - 1) / 2])
+    shift = center + np.array([right, down]) - linear @ center
     return np.column_stack([matrix[:, :2] @ linear, matrix[:, :2] @ shift + matrix[:, 2]])
 
 

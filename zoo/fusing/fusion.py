@@ -115,7 +115,7 @@ def fuse(
             by the sums of their logits, HF-Reg folds in an order that the frames' content determines, so
             that any order of the input gives the same picture. `fold`: f(f(x_0, x_1), x_2) and so on, as
             in the paper.
-        symmetric: Evaluate both orders of every two frames and antisymmetrise: swapping the frames gives the
+        symmetric: Evaluate both orders of every two frames and antisymmetrize: swapping the frames gives the
             same picture, bit for bit. False is the paper's single pass, at half the cost.
         tile: Side of the tiles, in pixels, that larger pictures are cut into; None takes the largest that
             need about 1 GB of memory.

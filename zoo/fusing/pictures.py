@@ -1,6 +1,6 @@
 """Picture files of a user's own: read upright with all their depth, written with profile and EXIF.
 
-Pillow says what a file holds and decodes 8 bits and 16-bit gray; OpenCV decodes and encodes 16-bit colour,
+Pillow says what a file holds and decodes 8 bits and 16-bit gray; OpenCV decodes and encodes 16-bit color,
 which Pillow cannot. Both turn a TIFF upright by themselves, whatever OpenCV's flags; as they are called here,
 they turn nothing else.
 """
@@ -84,7 +84,7 @@ def read_picture(path: Path) -> PictureFile:
     """Read a picture of any kind that Pillow or OpenCV knows, turned upright by its orientation tag.
 
     16 bits stay 16 bits in PNG, TIFF, PGM and PPM; 1 bit becomes gray of 8; palettes, CMYK and the like
-    become RGB of 8 by Pillow's rules. An ICC profile of another colour model than the pixels' (CMYK's, for
+    become RGB of 8 by Pillow's rules. An ICC profile of another color model than the pixels' (CMYK's, for
     one) is dropped, and so is EXIF whose first directory is unsound. A TIFF's EXIF is what its directories
     say of the picture; thumbnails are left out.
 
@@ -179,7 +179,7 @@ def _check_tiff(image: ImageFile) -> None:
     if (bits := max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,)))) != 16:
         raise _Refusal(f"it holds {bits}-bit values", _DEPTH_HINT)
     if image.mode == "RGB" and image.tag_v2.get(TiffImagePlugin.PLANAR_CONFIGURATION) == 2:
-        raise _Refusal("it keeps its 16-bit colours in separate planes", "save it with interleaved channels")
+        raise _Refusal("it keeps its 16-bit colors in separate planes", "save it with interleaved channels")
     if image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
         raise _Refusal("its 16-bit gray levels are inverted", "save it with black as zero")
 
@@ -232,11 +232,11 @@ def _exif(image: ImageFile) -> tuple[bytes | None, int]:
     """EXIF that says upright, and how the pixels must be turned for that to be true."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         tags = _described(image.getexif())
-        return (_serialised(tags) if tags else None), 1
+        return (_serialized(tags) if tags else None), 1
     if not image.info.get("exif"):
         tags = image.getexif()  # of XMP, ImageMagick's text, or a PNG's chunk behind the pixels
         if not image.info.get("exif"):
-            return _upright(_serialised(tags)) if tags else (None, 1)
+            return _upright(_serialized(tags)) if tags else (None, 1)
     return _upright(image.info["exif"].removeprefix(_EXIF_PREFIX))
 
 
@@ -275,7 +275,7 @@ def _described(exif: Image.Exif) -> Image.Exif:
     return kept
 
 
-def _serialised(exif: Image.Exif) -> bytes:
+def _serialized(exif: Image.Exif) -> bytes:
     return exif.tobytes().removeprefix(_EXIF_PREFIX)
 
 
@@ -339,7 +339,7 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 
 def _tiff(picture: PictureFile, _quality: int) -> bytes:
-    """OpenCV's strips behind a directory by Pillow: one writes no metadata, the other no 16-bit colour."""
+    """OpenCV's strips behind a directory by Pillow: one writes no metadata, the other no 16-bit color."""
     data = _opencv_encoded(".tif", picture.pixels)
     with Image.open(io.BytesIO(data)) as image:
         layout = dict(cast("TiffImagePlugin.TiffImageFile", image).tag_v2)
@@ -354,7 +354,7 @@ def _tiff(picture: PictureFile, _quality: int) -> bytes:
     # From the first strip on; Pillow adds where the directory ends.
     directory[TiffImagePlugin.STRIPOFFSETS] = tuple(accumulate(sizes[:-1], initial=0))
     strips = (data[start : start + size] for start, size in zip(starts, sizes, strict=True))
-    return _serialised(directory) + b"".join(strips)
+    return _serialized(directory) + b"".join(strips)
 
 
 def _opencv_encoded(suffix: str, pixels: Pixels) -> bytes:

@@ -204,7 +204,7 @@ def _check_same(paths: Sequence[Path], files: Sequence[PictureFile]) -> None:
         if file.pixels.shape != files[0].pixels.shape or file.pixels.dtype != files[0].pixels.dtype:
             raise FrameError(
                 f"{paths[0]} is {_kind(files[0])}, {path} is {_kind(file)}",
-                "all frames must have one size, one depth, and be colour or gray alike",
+                "all frames must have one size, one depth, and be color or gray alike",
             )
 
 
@@ -234,5 +234,5 @@ def _is_picture(path: Path) -> bool:
 
 def _kind(file: PictureFile) -> str:
     height, width = file.pixels.shape[:2]
-    colour = "colour" if file.pixels.ndim == 3 else "gray"
-    return f"{width} x {height} {colour}, {8 * file.pixels.itemsize} bit"
+    color = "color" if file.pixels.ndim == 3 else "gray"
+    return f"{width} x {height} {color}, {8 * file.pixels.itemsize} bit"

@@ -137,10 +137,8 @@ def noisy(training: dict[str, Any]) -> bool:
 
 
 def title_of(model: Network, training: dict[str, Any]) -> str:
-    """The network's name in the paper, or in the comparisons that classic ones are part of."""
-    if model.config.architecture == "siamese":
-        return "CNN"
-    return ("Noisy " if noisy(training) else "") + TITLES[model.config.task]
+    """The network's name in comparisons: its architecture's, or HF-Seg or HF-Reg as in the paper."""
+    return model.config.row.title or ("Noisy " if noisy(training) else "") + TITLES[model.config.task]
 
 
 def measured(result: Result) -> list[tuple[str, float]]:

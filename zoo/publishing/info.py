@@ -60,12 +60,12 @@ class Info:
 
     def lines(self) -> list[str]:
         """As lines for people."""
-        licence = self.license or "licence not known"
+        license = self.license or "license not known"
         where = f"@{self.commit}" if self.commit else ", not published yet"
         lines = [
             f"{self.name}: {self.summary}" if self.summary else self.name,
             f"  network     {self.config.architecture}, width {self.config.width}, depth {self.config.depth}",
-            f"  weights     {self.parameters:,} ({self.size / 1e6:.1f} MB); {licence}; {self.origin}",
+            f"  weights     {self.parameters:,} ({self.size / 1e6:.1f} MB); {license}; {self.origin}",
         ]
         if self.repository:
             lines.append(f"  Hub         {self.repository}{where}")

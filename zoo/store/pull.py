@@ -26,7 +26,7 @@ def pull(
     """Download a network's files into the Hub client's cache, each checked against the Hub's hash.
 
     Args:
-        repository: `organisation/name`.
+        repository: `organization/name`.
         revision: Branch, tag or commit; None is `main`.
         cache, token, force, local: See `mfsynth.hub.fetch`.
 

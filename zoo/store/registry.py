@@ -25,7 +25,7 @@ class RegisteredModel:
     Attributes:
         name: The short name.
         summary: What it does, in a line.
-        repository: Its repository on the Hub, `organisation/name`.
+        repository: Its repository on the Hub, `organization/name`.
         commit: The commit that the name stands for; None if it was not pushed yet.
         files: SHA-256 of each of its files, as hex text.
     """
@@ -82,14 +82,14 @@ def read_registry(path: Path) -> dict[str, RegisteredModel]:
         raise ZooError(f"{path} is no registry: {error}", "install mfsynth anew") from error
     return {
         name: RegisteredModel(
-            name, each.summary, _full(each.repository, data.organisation), each.commit, each.files
+            name, each.summary, _full(each.repository, data.organization), each.commit, each.files
         )
         for name, each in data.models.items()
     }
 
 
-def _full(repository: str, organisation: str) -> str:
-    return repository if "/" in repository else f"{organisation}/{repository}"
+def _full(repository: str, organization: str) -> str:
+    return repository if "/" in repository else f"{organization}/{repository}"
 
 
 @dataclass(frozen=True)
@@ -102,5 +102,5 @@ class _Model:
 
 @dataclass(frozen=True)
 class _Registry:
-    organisation: str
+    organization: str
     models: dict[str, _Model] = field(default_factory=dict)

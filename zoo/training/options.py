@@ -131,10 +131,7 @@ class TrainOptions:
         network: dict[str, str] = {}
         for name, text in settings.items():
             (network if name.startswith("model.") else own)[name.removeprefix("model.")] = text
-        changes = _parse(Config, self.model, network)
-        if changes.get("architecture", self.model.architecture) != self.model.architecture:
-            changes = {"out_channels": 0, "residual": False, "padding": "same", **changes}
-        model = replace(self.model, **changes)
+        model = self.model.changed(**_parse(Config, self.model, network))
         return replace(self, model=model, **_parse(TrainOptions, self, own))
 
 

@@ -55,7 +55,7 @@ def lytro(number, method):
     ]
 
 
-@pytest.fixture(params=[3, 1], ids=["colour", "gray"])
+@pytest.fixture(params=[3, 1], ids=["color", "gray"])
 def truth(request):
     return texture(channels=request.param)
 

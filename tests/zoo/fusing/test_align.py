@@ -22,7 +22,7 @@ MOVES = [
 
 
 def texture(height: int, width: int, key: int = 1) -> np.ndarray:
-    """Smooth noise of several grains in colour, float32 in [0, 1]."""
+    """Smooth noise of several grains in color, float32 in [0, 1]."""
     rng = np.random.Generator(np.random.Philox(key=key))
     sums = np.zeros((height, width, 3), np.float32)
     for grain in (2, 5, 12, 30):
@@ -127,9 +127,9 @@ def test_large_moves_are_found_by_features() -> None:
     rng = np.random.Generator(np.random.Philox(key=3))
     first = as_type(shown(Similarity(1, 0, 0, 0)), np.uint8)
     for _ in range(4):
-        centre = np.array([(WIDTH - 1) / 2, (HEIGHT - 1) / 2])
+        center = np.array([(WIDTH - 1) / 2, (HEIGHT - 1) / 2])
         turned = Similarity(rng.uniform(0.85, 1.2), rng.uniform(-9, 9), 0.0, 0.0)
-        shift = centre + rng.uniform(-30, 30, 2) - turned.matrix[:, :2] @ centre
+        shift = center + rng.uniform(-30, 30, 2) - turned.matrix[:, :2] @ center
         move = Similarity(turned.scale, turned.angle, *shift)
         assert corner_error(estimate(first, as_type(shown(move), np.uint8)), move) < 0.3
 

@@ -163,12 +163,12 @@ def test_half_precision_is_commutative_and_close(name, rule, dtype):
 @pytest.mark.parametrize(("name", "rule"), CASES)
 def test_gray_frames_give_a_gray_picture(name, rule):
     frames = pictures(2, shape=(40, 40))
-    colour = [np.repeat(frame[..., None], 3, 2) for frame in frames]
+    color = [np.repeat(frame[..., None], 3, 2) for frame in frames]
     model = network(name)
     got = fuse(model, frames, rule=rule).image
     assert got.shape == (40, 40)
     if rule in ("weighted", "select"):
-        np.testing.assert_array_equal(got, fuse(model, colour, rule=rule).image[..., 0])
+        np.testing.assert_array_equal(got, fuse(model, color, rule=rule).image[..., 0])
 
 
 def test_equal_frames_stay_what_they_are():

@@ -85,7 +85,7 @@ def test_siamese_leans_to_no_side():
 
 
 @torch.inference_mode()
-def test_siamese_logits_lie_at_the_centres_of_patches():
+def test_siamese_logits_lie_at_the_centers_of_patches():
     """Between pixels 2k + 7 and 2k + 8 is what two frames differ by in sharpness at patch k."""
     model = Network(SIAMESE).eval()
     a, b = frames(40, 48)
@@ -93,8 +93,8 @@ def test_siamese_logits_lie_at_the_centres_of_patches():
     assert patches.shape == (1, 1, 13, 17)
     stencil = torch.tensor([0.125, 0.75, 0.125])  # the mean of both pixels, which interpolate
     expected = nn.functional.conv2d(patches, stencil.outer(stencil)[None, None])
-    at_centres = nn.functional.avg_pool2d(model(a, b)[..., 9:-9, 9:-9], 2)
-    assert torch.allclose(at_centres, expected, atol=1e-5)
+    at_centers = nn.functional.avg_pool2d(model(a, b)[..., 9:-9, 9:-9], 2)
+    assert torch.allclose(at_centers, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
@@ -150,7 +150,7 @@ def test_valid_network_sees_nothing_but_mirrored_frames():
     assert torch.allclose(model(*wide)[..., 32:64, 32:64], model(a, b), atol=1e-5)
 
 
-def test_no_normalisation_and_xavier_normal_weights():
+def test_no_normalization_and_xavier_normal_weights():
     torch.manual_seed(0)
     model = Network(Config(task="seg", width=32))
     kinds = {type(layer) for layer in model.modules()}

@@ -167,7 +167,7 @@ def test_short_name_comes_from_its_pinned_commit_with_the_hashes_of_the_registry
     for name, at in (("net", f'commit = "{commit}"'), ("soon", "")):
         lines = [f'files."{each}" = "{value}"' for each, value in hashes.items()]
         text = [f"[models.{name}]", 'summary = "a test"', 'repository = "net"', at, *lines]
-        (tmp_path / f"{name}.toml").write_text("\n".join(['organisation = "lab"', *text]))
+        (tmp_path / f"{name}.toml").write_text("\n".join(['organization = "lab"', *text]))
     wrong = (tmp_path / "net.toml").read_text().replace(hashes["training.json"], "0" * 64)
     (tmp_path / "wrong.toml").write_text(wrong)
     told = ask("""

@@ -10,7 +10,7 @@ Departures:
 
 - The network (`zoo.networks.siamese`) is trained by us on our pairs, pixel by pixel, not on blurred ImageNet
   patches.
-  It is the authors' slight model, antisymmetrised: swapping two frames negates every score exactly.
+  It is the authors' slight model, antisymmetrized: swapping two frames negates every score exactly.
 - Patches reach no further than the picture, whose odd sides are mirrored by a pixel.
 - Frames are taken in an order that their content determines: no order of the input changes a bit, be it for
   ties or for which frame's small regions go first.
@@ -52,7 +52,7 @@ class Cnn:
     Attributes:
         smallest: Area of the smallest region that stays, as a part of the picture's.
         radius: Of the guided filter.
-        epsilon: The guided filter's regularisation.
+        epsilon: The guided filter's regularization.
     """
 
     smallest: float = 0.01

@@ -10,7 +10,7 @@ frame's wins. Departures:
 
 - No DCT is computed. By Parseval's theorem a block's AC energy is its variance, and transforming the chosen
   block back gives the block. The paper means JPEGs, whose coefficients are there already.
-- Colour, which the program drops: the gray plane decides, all channels follow.
+- Color, which the program drops: the gray plane decides, all channels follow.
 - Blocks that the right and lower border cut count with the pixels that they have; the program leaves them
   black.
 - More than two frames: the largest variance, and the most votes, of all.

@@ -6,7 +6,7 @@ Laplacian is the largest, its weight is 1, elsewhere 0; guided by the frame, the
 for the base and narrowly for the detail, and both are mixed by them.
 
 Settings, borders and rounding are those with which the authors' published pictures of Lytro come out, bit for
-bit in nearly all: the Laplacian has four neighbours, the Gaussian 11 x 11 taps of sigma 5, gray planes are
+bit in nearly all: the Laplacian has four neighbors, the Gaussian 11 x 11 taps of sigma 5, gray planes are
 MATLAB's rgb2gray in whole levels, weights are rounded to 255ths, filters repeat the border's pixels, and only
 the guided filter's windows are cut at it. No departures; pictures of 16 bits and floats are treated alike.
 """
@@ -33,7 +33,7 @@ class Gff:
     """Guided filtering fusion.
 
     Attributes:
-        base: Radius and regularisation of the guided filter for the weights of the base.
+        base: Radius and regularization of the guided filter for the weights of the base.
         detail: The same for the weights of the detail.
     """
 

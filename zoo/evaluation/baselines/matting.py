@@ -4,7 +4,7 @@ dynamic scenes", Information Fusion 14 (2013) 147-162.
 A pixel is as sharp as its top-hat or bottom-hat, whichever is larger, by a disc of radius 2. Where a frame is
 sharper than all others, what is left of its region after a median, shrinking and another median is certainly
 in focus, and so is any pixel that is sharper by half the range. What is certain of one frame alone makes a
-trimap, and the matte that follows from it in the frame's colours is the frame's weight; the last frame has
+trimap, and the matte that follows from it in the frame's colors is the frame's weight; the last frame has
 the rest.
 
 The settings are those of the authors' program, which solves closed-form matting (A. Levin, D. Lischinski, Y.
@@ -13,7 +13,7 @@ influence. Departures:
 
 - The linear system is the program's, known pixels weighted by 100, but PyMatting solves it at full size by
   conjugate gradients with a multigrid preconditioner; the program goes from coarse to fine.
-- Regions shrink by five erosions; the program skeletonises five times, which leaves thin branches beside,
+- Regions shrink by five erosions; the program skeletonizes five times, which leaves thin branches beside,
   that its second median removes. The picture's border is no edge of a region here.
 - Of more than two frames the mattes, found one by one, can exceed 1 together: here their sum is divided out.
 - Without a pixel that is certain there is no matte to solve: the last frame is taken.
@@ -81,8 +81,8 @@ class Matting:
         certain = np.unique(trimap[trimap != _UNKNOWN])
         if len(certain) < 2:  # a matte that is constant where it is known is so everywhere
             return np.full_like(trimap, certain.item() if len(certain) else 0)
-        colours = unit(frame if frame.ndim == 3 else np.stack([frame] * 3, 2))
-        return self._solve(colours, trimap)
+        colors = unit(frame if frame.ndim == 3 else np.stack([frame] * 3, 2))
+        return self._solve(colors, trimap)
 
 
 def _regions(frames: Sequence[Frame]) -> list[Mask]:
@@ -127,9 +127,9 @@ def _solver() -> Callable[[Floats, Floats], Floats]:
     except ModuleNotFoundError as error:
         raise MissingExtraError("PyMatting", "baselines") from error
 
-    def solve(colours: Floats, trimap: Floats) -> Floats:
+    def solve(colors: Floats, trimap: Floats) -> Floats:
         """The matte. Multigrid, as incomplete factors fail or take minutes where much is unknown."""
-        matrix, target = make_linear_system(cf_laplacian(colours), trimap, lambda_value=_CERTAINTY)
+        matrix, target = make_linear_system(cf_laplacian(colors), trimap, lambda_value=_CERTAINTY)
         matte: Floats = cg(matrix, target, M=vcycle(matrix, trimap.shape))
         return matte.reshape(trimap.shape).clip(0, 1)
 

@@ -76,17 +76,17 @@ def guided(guide: Floats, values: Floats, radius: int, epsilon: float) -> Floats
         guide: H x W, in [0, 1].
         values: What is smoothed, H x W.
         radius: Of the windows.
-        epsilon: Regularisation: what varies less than this in the guide is no edge.
+        epsilon: Regularization: what varies less than this in the guide is no edge.
     """
     counts = _sums(np.ones_like(guide), radius)
 
     def mean(plane: Floats) -> Floats:
         return _sums(plane, radius) / counts
 
-    centre, level = mean(guide), mean(values)
-    variance = mean(guide * guide) - centre * centre
-    slope = (mean(guide * values) - centre * level) / (variance + epsilon)
-    return mean(slope) * guide + mean(level - slope * centre)
+    center, level = mean(guide), mean(values)
+    variance = mean(guide * guide) - center * center
+    slope = (mean(guide * values) - center * level) / (variance + epsilon)
+    return mean(slope) * guide + mean(level - slope * center)
 
 
 def _sums(plane: Floats, radius: int) -> Floats:

@@ -3,7 +3,7 @@ Transactions on Communications 31 (1983) 532-540; choosing by absolute value for
 Kolczynski, "Enhanced image capture through fusion", ICCV 1993.
 
 At each level the coefficient that is largest in absolute value is taken, at the top the mean. Where the
-source chooses by the energy of a window and checks that neighbours agree, this is the plain rule that
+source chooses by the energy of a window and checks that neighbors agree, this is the plain rule that
 comparisons of multi-focus fusion use; channels are fused one by one, and of equals the first frame's is
 taken. Any number of frames at once.
 """

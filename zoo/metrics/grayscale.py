@@ -1,4 +1,4 @@
-"""Gray planes, and the windows and borders that the metrics share."""
+"""Gray images, and the windows and borders that the metrics share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import MetricError
 
-Plane: TypeAlias = NDArray[np.uint8]
+GrayImage: TypeAlias = NDArray[np.uint8]
 """Gray, H x W."""
 Picture: TypeAlias = NDArray[np.uint8]
 """RGB, H x W x 3."""
@@ -21,8 +21,8 @@ LEAST_SIDE = 11
 _LUMA = (0.298936021293775, 0.587043074451121, 0.114020904255103)
 
 
-def gray(picture: Picture, mode: GrayMode = "mean") -> Plane:
-    """The gray plane, H x W uint8, of an RGB picture, H x W x 3 uint8.
+def gray(picture: Picture, mode: GrayMode = "mean") -> GrayImage:
+    """The gray image, H x W uint8, of an RGB picture, H x W x 3 uint8.
 
     `mean` is the rounded channel mean, as the paper's authors had it. `luma` has the weights of MATLAB's
     rgb2gray and rounds halves up; OpenCV and Pillow, in fixed point, give another level here and there.
@@ -34,46 +34,46 @@ def gray(picture: Picture, mode: GrayMode = "mean") -> Plane:
         raise MetricError(f"an RGB picture of uint8 is needed, not {picture.shape} of {picture.dtype}")
     if mode == "mean":
         total: NDArray[np.uint16] = picture.sum(2, dtype=np.uint16)
-        mean: Plane = ((total + 1) // 3).astype(np.uint8)
+        mean: GrayImage = ((total + 1) // 3).astype(np.uint8)
         return mean
     red, green, blue = (picture[..., channel] * weight for channel, weight in enumerate(_LUMA))
-    luma: Plane = np.floor(red + green + blue + 0.5).astype(np.uint8)
+    luma: GrayImage = np.floor(red + green + blue + 0.5).astype(np.uint8)
     return luma
 
 
-def check(*planes: Plane) -> None:
-    """See that planes can be compared.
+def check(*images: GrayImage) -> None:
+    """See that images can be compared.
 
     Raises:
-        MetricError: If one is in colour, is not uint8, differs in size, or has a side below 11.
+        MetricError: If one is in color, is not uint8, differs in size, or has a side below 11.
     """
-    for plane in planes:
-        if plane.ndim != 2 or plane.dtype != np.uint8:
+    for image in images:
+        if image.ndim != 2 or image.dtype != np.uint8:
             raise MetricError(
-                f"a gray plane of uint8 is needed, not {plane.shape} of {plane.dtype}", "see `gray`"
+                f"a gray image of uint8 is needed, not {image.shape} of {image.dtype}", "see `gray`"
             )
-        if plane.shape != planes[0].shape:
-            sizes = " and ".join(f"{height} x {width}" for height, width in (planes[0].shape, plane.shape))
+        if image.shape != images[0].shape:
+            sizes = " and ".join(f"{height} x {width}" for height, width in (images[0].shape, image.shape))
             raise MetricError(f"sizes differ: {sizes}")
-    if min(planes[0].shape) < LEAST_SIDE:
-        raise MetricError(f"{planes[0].shape} is too small: sides of {LEAST_SIDE} are needed")
+    if min(images[0].shape) < LEAST_SIDE:
+        raise MetricError(f"{images[0].shape} is too small: sides of {LEAST_SIDE} are needed")
 
 
-def stretched(plane: Plane) -> Plane | None:
-    """Levels stretched to 0..255 by the plane's own minimum and maximum, halves up; None if constant.
+def stretched(image: GrayImage) -> GrayImage | None:
+    """Levels stretched to 0..255 by the image's own minimum and maximum, halves up; None if constant.
 
     The order of operations decides ties: 255 / range as one factor gives other levels for some ranges.
     """
-    low, high = int(plane.min()), int(plane.max())
+    low, high = int(image.min()), int(image.max())
     if low == high:
         return None
     table = np.clip((np.arange(256.0) - low) / (high - low) * 255, 0, 255)
-    levels: Plane = np.floor(table + 0.5).astype(np.uint8)[plane]
+    levels: GrayImage = np.floor(table + 0.5).astype(np.uint8)[image]
     return levels
 
 
 def gaussian(radius: int, sigma: float) -> Floats:
-    """The taps exp(-t^2 / 2 sigma^2) for t from -radius to radius, not normalised."""
+    """The taps exp(-t^2 / 2 sigma^2) for t from -radius to radius, not normalized."""
     offsets = np.arange(-radius, radius + 1.0)
     taps: Floats = np.exp(-(offsets**2) / (2 * sigma**2))
     return taps
