@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from zoo.networks.architecture import Shape, Upsampling
 
 
@@ -43,6 +45,19 @@ def up_sample(n_in: int, n_out: int, upsampling: Upsampling, bias: bool = True) 
 def halvings(shape: Shape) -> int:
     """The stride of a network that halves the resolution `depth` times, in pixels."""
     return 1 << shape.depth
+
+
+def hourglass_values(shape: Shape) -> Mapping[str, Sequence[object]]:
+    """The values that each field of an hourglass's shape may have, its own first."""
+    return {
+        "task": ("seg", "reg"),
+        "width": range(1, 1025),
+        "depth": range(1, 9),
+        "out_channels": (3,) if shape.task == "reg" else (1,),
+        "padding": ("same",),
+        "upsampling": ("transposed", "bilinear"),
+        "residual": (False,),
+    }
 
 
 def hourglass_reach(depth: int, joins: int, bilinear: bool) -> int:

@@ -27,7 +27,7 @@ class Network(nn.Module):
         config: What to build. Weights are drawn Xavier-normal from torch's global generator.
 
     Attributes:
-        documents: The files that describe the weights, by name: training.json, evaluation.json, byte for byte.
+        documents: The files that describe the weights (training.json, evaluation.json), as bytes, by name.
     """
 
     def __init__(self, config: Config) -> None:

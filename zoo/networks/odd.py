@@ -12,8 +12,6 @@ from torch import Tensor, nn
 from zoo.networks.layers import convs, halvings, hourglass_reach, mirror, up_sample
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from zoo.networks.architecture import Shape
 
 
@@ -91,19 +89,6 @@ class OddEven(nn.Module):
 def reach(shape: Shape) -> int:
     """How far an output value depends on the input, in pixels."""
     return hourglass_reach(shape.depth, 1, shape.upsampling == "bilinear")
-
-
-def allowed(shape: Shape) -> Mapping[str, Sequence[object]]:
-    """The values that each field of the shape may have, its own first."""
-    return {
-        "task": ("seg", "reg"),
-        "width": range(1, 1025),
-        "depth": range(1, 9),
-        "out_channels": (3,) if shape.task == "reg" else (1,),
-        "padding": ("same",),
-        "upsampling": ("transposed", "bilinear"),
-        "residual": (False,),
-    }
 
 
 def _odd_even(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
+from zoo.networks.layers import hourglass_values
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -104,14 +106,6 @@ def reach(_: Shape) -> int:
     return 9 + 2 + 1 + 1
 
 
-def allowed(_: Shape) -> Mapping[str, Sequence[object]]:
+def allowed(shape: Shape) -> Mapping[str, Sequence[object]]:
     """The values that each field of the shape may have: the classic network only segments, at one depth."""
-    return {
-        "task": ("seg",),
-        "width": range(1, 1025),
-        "depth": (1,),
-        "out_channels": (1,),
-        "padding": ("same",),
-        "upsampling": ("bilinear",),
-        "residual": (False,),
-    }
+    return {**hourglass_values(shape), "task": ("seg",), "depth": (1,), "upsampling": ("bilinear",)}

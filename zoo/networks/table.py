@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zoo.networks import odd, siamese, unet
 from zoo.networks.architecture import Architecture
-from zoo.networks.layers import halvings
+from zoo.networks.layers import halvings, hourglass_values
 
 ARCHITECTURES = {
     "unet": Architecture(
@@ -20,7 +20,7 @@ ARCHITECTURES = {
         reach=odd.reach,
         stride=halvings,
         commutative=True,
-        allowed=odd.allowed,
+        allowed=hourglass_values,
         description="An hourglass that is commutative by construction (`odd`), without normalization layers",
     ),
     "siamese": Architecture(

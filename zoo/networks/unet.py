@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from zoo.networks.layers import convs, halvings, hourglass_reach, mirror, up_sample
+from zoo.networks.layers import convs, halvings, hourglass_reach, hourglass_values, mirror, up_sample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,12 +67,9 @@ def reach(shape: Shape) -> int:
 def allowed(shape: Shape) -> Mapping[str, Sequence[object]]:
     """The values that each field of the shape may have, its own first."""
     return {
-        "task": ("seg", "reg"),
-        "width": range(1, 1025),
-        "depth": range(1, 9),
+        **hourglass_values(shape),
         "out_channels": (3,) if shape.task == "reg" else (2, 1),
         "padding": ("same", "valid"),
-        "upsampling": ("transposed", "bilinear"),
         "residual": (False, True) if shape.task == "reg" else (False,),
     }
 

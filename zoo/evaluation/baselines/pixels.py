@@ -12,11 +12,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.metrics.grayscale import MATLAB_LUMA
+
 Frame: TypeAlias = NDArray[Any]
 """H x W x 3 (RGB) or H x W (gray); uint8, uint16, or float32 in [0, 1]."""
 Floats: TypeAlias = NDArray[np.float64]
 
-_RGB2GRAY = np.array([0.298936021293775, 0.587043074451121, 0.114020904255103])
+_LUMA = np.array(MATLAB_LUMA)
 
 
 def white(frame: Frame) -> float:
@@ -44,7 +46,7 @@ def luma(frame: Frame) -> Floats:
     """The gray plane in the frame's own numbers, as MATLAB's rgb2gray has it: of integers, integers."""
     if frame.ndim == 2:
         return frame.astype(np.float64)
-    plane: Floats = frame.astype(np.float64) @ _RGB2GRAY
+    plane: Floats = frame.astype(np.float64) @ _LUMA
     return plane if frame.dtype == np.float32 else np.floor(plane + 0.5)
 
 
