@@ -17,7 +17,7 @@ import click
 
 from mfsynth.storage import digest
 from zoo.store.folder import FILES, copy_folder, load_folder
-from zoo.store.registry import REGISTRY, SHIPPED, entry
+from zoo.store.registry import REGISTRY, SHIPPED, lookup
 
 SPLITS = ("train2017", "extra", "bsds")
 STEPS = {"hf-seg": 5000, "hf-reg": 3500, "noisy-hf-reg": 3500, "cnn": 8500}
@@ -59,7 +59,7 @@ def train(name: str, coco: Path, out: Path | None) -> None:
 @click.argument("folder", type=click.Path(exists=True, path_type=Path))
 def ship(name: str, folder: Path) -> None:
     """Put a trained network's files into the package, under a name that the registry has."""
-    entry(name)
+    lookup(name)
     load_folder(folder)
     hashes = {each: digest(folder / each) for each in FILES if (folder / each).is_file()}
     shipped = copy_folder(folder, SHIPPED / name, hashes)

@@ -378,9 +378,9 @@ ORIGIN = click.option("--origin", type=click.Choice(["auto", "shipped", "hub"]),
 @AS_JSON
 def list_(pattern: str, as_json: bool) -> None:
     """List the networks that have a short name, or those that match a PATTERN such as "hf-*"."""
-    from zoo.store.registry import entry, names
+    from zoo.store.registry import lookup, names
 
-    known = [entry(name) for name in names(pattern)]
+    known = [lookup(name) for name in names(pattern)]
     if as_json:
         rows = [
             {

@@ -90,7 +90,7 @@ def info(name: str | os.PathLike[str], *, revision: str | None = None, origin: O
         UnknownModelError, NotPublishedError, MissingFileError, DamagedError, HubError: As `zoo.load` does.
     """
     found = find(name, revision=revision, origin=origin)
-    known = found.entry
+    known = found.registered
     read = {each: read_file(found.folder, each, found.hashes) for each in (CONFIG, TRAINING, EVALUATION)}
     training = read_training(read[TRAINING])
     parts = ("command", "data", "steps", "seconds", "device")

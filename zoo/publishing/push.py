@@ -18,7 +18,7 @@ from zoo.publishing.cards import model_card
 from zoo.publishing.example import check, fuse_example
 from zoo.store.find import find
 from zoo.store.folder import FILES, load_folder, save_folder
-from zoo.store.registry import entries
+from zoo.store.registry import models
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -168,7 +168,7 @@ def check_arrived(repository: Repository, hashes: Mapping[str, str]) -> None:
 def registry_entry(repo_id: str, commit: str, hashes: Mapping[str, str]) -> str:
     """What makes a pushed network a short name: lines for registry.toml."""
     name = repo_id.rpartition("/")[2]
-    known = entries().get(name)
+    known = models().get(name)
     files = [f'files."{each}" = "{hashes[each]}"' for each in FILES if each in hashes]
     summary = f'summary = "{known.summary if known else ""}"'
     lines = [f'[models."{name}"]', summary, f'repository = "{repo_id}"', f'commit = "{commit}"', *files]

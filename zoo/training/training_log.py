@@ -13,7 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from mfsynth.plots import figure, png
 from mfsynth.storage import write
-from zoo.training.validation import Scores
+from zoo.training.validation import ValidationScores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ EVENTS = "events"
 SAMPLES = "samples"
 
 _STEP_COLUMNS = ("step", "loss", "lr", "seconds", "waiting", "pairs_per_second")
-_VALIDATION_COLUMNS = ("step", "kind", *(each.name for each in fields(Scores)))
+_VALIDATION_COLUMNS = ("step", "kind", *(each.name for each in fields(ValidationScores)))
 
 
 class Record:
@@ -51,7 +51,9 @@ class Record:
         for name, value in values.items():
             self.events.add_scalar(f"training/{name}", value, step)
 
-    def scores(self, step: int, kind: str, scores: Scores, rows: Sequence[NDArray[np.uint8]]) -> None:
+    def scores(
+        self, step: int, kind: str, scores: ValidationScores, rows: Sequence[NDArray[np.uint8]]
+    ) -> None:
         """Note what a validation gave."""
         self.validation.add(step=step, kind=kind, **asdict(scores))
         for name, value in asdict(scores).items():

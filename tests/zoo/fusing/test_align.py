@@ -64,7 +64,7 @@ def test_a_similarity_is_scale_turn_and_where_the_first_pixel_lies() -> None:
     assert np.allclose(move.matrix, [[0, -2, 5], [2, 0, -3]])
     assert Similarity(1.0, 0.0, 3.0, 4.0).displacement(10, 20) == pytest.approx(5)
     assert Similarity(1.1, 0.0, 0.0, 0.0).displacement(31, 41) == pytest.approx(0.1 * math.hypot(30, 40))
-    assert move.describe() == "moved 5.0, -3.0 pixels, scaled 2.000, turned 90.00 degrees"
+    assert move.describe() == "moved by 5.0, -3.0 pixels, scaled by 2.000, rotated by 90.00 degrees"
 
 
 @pytest.mark.parametrize("move", MOVES)
@@ -174,7 +174,7 @@ def test_frames_without_texture_are_refused(plain: str) -> None:
 
 def test_a_move_that_no_stack_has_is_refused() -> None:
     frames = [as_type(shown(move), np.uint8) for move in (Similarity(1, 0, 0, 0), Similarity(1, 14, 60, -20))]
-    with pytest.raises(AlignmentError, match=r"only matches when .* turned 14"):
+    with pytest.raises(AlignmentError, match=r"only matches when .* rotated by 14"):
         estimate(*frames)
 
 

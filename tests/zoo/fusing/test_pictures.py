@@ -231,7 +231,7 @@ def test_files_that_are_no_pictures_are_named(tmp_path: Path) -> None:
     assert "empty" in refusal(tmp_path / "empty.png").message
     (tmp_path / "a.jpg").write_text("no picture")
     message = refusal(tmp_path / "a.jpg").message
-    assert "no picture" in message
+    assert "not a picture" in message
     assert "0x" not in message
 
 

@@ -105,7 +105,7 @@ def test_moved_frames_are_warned_of_and_registered(model, tmp_path):
     told: list[str] = []
     fuse_files(model, paths, tmp_path / "fused.png", FuseOptions(), say=told.append)
     assert len(told) == 1
-    assert "moved_1.png looks moved" in told[0]
+    assert "moved_1.png looks shifted" in told[0]
     assert "--align" in told[0]
     fused = fuse_files(model, paths, tmp_path / "aligned.png", FuseOptions(align=True), say=told.append)
     assert len(fused.moves) == 1

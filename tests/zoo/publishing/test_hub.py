@@ -354,9 +354,10 @@ try:
     swallowed = True
 except TypeError:
     swallowed = False
+loaded = [zoo.load("saved"), FusionModel.from_pretrained("saved"), again]
 tell([
     sorted(os.listdir("saved")),
-    [state(each) == state(model) for each in (zoo.load("saved"), FusionModel.from_pretrained("saved"), again)],
+    [state(each) == state(model) for each in loaded],
     json.loads(again.documents["training.json"]) == TRAINING,
     again.training,
     outcome(FusionModel.from_pretrained, "odd")[0],
