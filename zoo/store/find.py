@@ -50,7 +50,7 @@ def find(name: str | os.PathLike[str], *, revision: str | None = None, origin: O
 
     Raises:
         UnknownModelError: If no network has this name.
-        NotPublishedError: If the Hub is asked for a network that it does not have yet.
+        NotPublishedError: If the network is not on the Hub yet.
         MissingFileError, DamagedError: If a file is missing or its hash is not the one in the registry.
         HubError: As one of its subclasses: no connection, no permission, no such repository or revision.
     """

@@ -401,7 +401,7 @@ def test_commands_list_tell_fetch_check_and_publish(hub, hub_env, tmp_path):
     run("pull", "ann/net", "-o", "net")
     assert "known pair" in run("verify", "net", "ann/net")
     assert re.search("published at .*commit", run("push", "net", "--repo", "ann/second"))
-    assert "has it already" in run("push", "net", "--repo", "ann/second")
+    assert "already has it" in run("push", "net", "--repo", "ann/second")
     assert "did you mean hf-seg" in run("info", "hf-sg", code=1)
     (tmp_path / "net" / "training.json").write_bytes(b"\xff nope")
     assert "measured" in run("info", "net")
