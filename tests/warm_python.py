@@ -86,7 +86,7 @@ def _run(job: dict[str, Any]) -> None:
     status = 0
     try:
         sys.argv = [job["module"] or "-c", *job["args"]]
-        sys.path[0] = job["cwd"]
+        sys.path[:1] = [job["cwd"], *filter(None, job["env"].get("PYTHONPATH", "").split(os.pathsep))]
         if job["module"]:
             runpy.run_module(job["module"], run_name="__main__", alter_sys=True)
         else:

@@ -25,8 +25,8 @@ def test_trained_network_comes_back_from_the_hub_and_makes_the_same_pixels(hub, 
 
     mfsynth("build", "--split", "demo", "--limit", "6", "--shards", "2", "--out", "shards")
     small = ["--set", "model.width=4", "--set", "model.depth=2", "--set", "crop=64", "--set", "pairs=2"]
-    mfsynth("train", "hf-seg", "--data", "shards", "--validation", "shards", *small, "--steps", "4", "--workers", "0",
-            "--out", "trained")  # fmt: skip
+    mfsynth("train", "hf-seg", "--data", "shards", "--validation", "shards", *small, "--steps", "4",
+            "--workers", "0", "--out", "trained")  # fmt: skip
     done = warm.run(code=SNIPPET_START + CODE, env=hub_env(), cwd=tmp_path)
     assert json.loads(done.stdout.splitlines()[-1]) == [True, True], done.stderr
     assert "model.safetensors" in hub.repo("ann/circle").files()

@@ -8,10 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+import zoo
 from zoo.errors import ConfigError
 from zoo.networks import Config, Network
+from zoo.networks.architecture import Architecture
 from zoo.networks.layers import mirror
+from zoo.networks.table import ARCHITECTURES
 from zoo.networks.unet import valid_margins
+from zoo.pretrained import FusionModel
+from zoo.training.presets import preset
 
 SIAMESE = Config(task="seg", architecture="siamese", width=4, depth=1, upsampling="bilinear")
 CONFIGS = {
@@ -199,3 +204,57 @@ def test_config_without_a_task_or_of_another_format_is_refused():
         Config.from_json(values)
     with pytest.raises(ConfigError, match="JSON"):
         Config.read("{")
+
+
+def test_every_architecture_is_tested():
+    assert {config.architecture for config in CONFIGS.values()} == set(ARCHITECTURES)
+
+
+def test_another_architecture_brings_its_own_values_where_it_must():
+    reg = Config(task="reg", width=16, residual=True, padding="valid")
+    assert reg.changed(architecture="odd") == Config(task="reg", architecture="odd", width=16)
+    seg = Config(task="seg", width=64, depth=4)
+    siamese = Config(task="seg", architecture="siamese", width=64, depth=1, upsampling="bilinear")
+    assert seg.changed(architecture="siamese") == siamese
+    assert siamese.changed(architecture="unet").out_channels == 2
+    assert seg.changed(depth=2) == Config(task="seg", width=64, depth=2)
+    with pytest.raises(ConfigError, match="depth is 3"):
+        seg.changed(architecture="siamese", depth=3)
+    with pytest.raises(ConfigError, match=r"architecture is 'vgg'.*'unet' or 'odd' or 'siamese'"):
+        seg.changed(architecture="vgg")
+    with pytest.raises(ConfigError, match="task is 'reg'"):
+        reg.changed(architecture="siamese")
+
+
+def test_a_row_is_all_that_an_architecture_needs(monkeypatch, tmp_path):
+    """A network of an architecture that nothing else knows is built, saved, loaded, described and trained."""
+
+    class Difference(nn.Module):
+        def __init__(self, shape):
+            super().__init__()
+            self.head = nn.Conv2d(3, 1, shape.width, padding=shape.width // 2, bias=False)
+
+        def forward(self, a, b):
+            return self.head(a - b)
+
+    row = Architecture(
+        build=Difference,
+        reach=lambda shape: shape.width // 2,
+        stride=lambda _: 1,
+        commutative=True,
+        allowed=lambda _: {"task": ("seg",), "width": (5, 3), "out_channels": (1,), "residual": (False,)},
+        description="A single convolution of the difference",
+        title="Difference",
+    )
+    monkeypatch.setitem(ARCHITECTURES, "difference", row)
+    options = preset("hf-seg", "fast").override({"model.architecture": "difference"})
+    assert (options.model.width, options.model.out_channels, options.both_orders) == (5, 1, False)
+    model = FusionModel(options.model)
+    model.save_pretrained(tmp_path)
+    loaded = zoo.load(tmp_path)
+    fused = loaded.fuse([*np.random.default_rng(0).integers(0, 256, (2, 20, 24, 3), dtype=np.uint8)])
+    assert fused.image.shape == (20, 24, 3)
+    assert "network     difference, width 5" in "\n".join(zoo.info(tmp_path).lines())
+    card = (tmp_path / "README.md").read_text()
+    assert "# Difference" in card
+    assert "A single convolution of the difference; width 5" in card
