@@ -68,9 +68,9 @@ def test_images_are_named_by_any_sequence_of_ids(small_coco: Path, images: Itera
         ({"images": []}, "images is empty; None takes all"),
         ({"images": [4]}, "names 1 ids that small does not have: 4"),
         ({"licenses": 4}, "licenses is 4, it must be a sequence of ids"),
-        ({"window": 64}, r"64 is no window; give \(top, left, height, width\)"),
-        ({"window": (0, 0, 64)}, r"\(0, 0, 64\) is no window"),
-        ({"window": (0, 0, 8.5, 8)}, r"\(0, 0, 8.5, 8\) is no window"),
+        ({"window": 64}, r"64 is not a window; give \(top, left, height, width\)"),
+        ({"window": (0, 0, 64)}, r"\(0, 0, 64\) is not a window"),
+        ({"window": (0, 0, 8.5, 8)}, r"\(0, 0, 8.5, 8\) is not a window"),
     ],
 )
 def test_options_that_make_no_sense_are_named(small_coco: Path, options: dict[str, Any], text: str) -> None:

@@ -72,9 +72,9 @@ def test_four_numbers_are_a_window(small_recipes: Path) -> None:
 
 @pytest.mark.parametrize("window", [5, (1, 2, 3), (0, 0, 4.5, 4), "abcd"])
 def test_what_is_no_window_is_refused(small_recipes: Path, window: Any) -> None:
-    with pytest.raises(OptionsError, match=r"is no window; give \(top, left, height, width\)"):
+    with pytest.raises(OptionsError, match=r"is not a window; give \(top, left, height, width\)"):
         mfsynth.open(small_recipes, window=window)
-    with pytest.raises(OptionsError, match="is no window"):
+    with pytest.raises(OptionsError, match="is not a window"):
         next(iter(mfsynth.open(small_recipes, window=lambda _: window)))
 
 

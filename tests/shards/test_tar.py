@@ -134,7 +134,7 @@ def archive(*members: tarfile.TarInfo) -> io.BytesIO:
     "name", ["../000000000001-000.json", "/000000000001-000.json", "x.json", "000000000001-000"]
 )
 def test_members_of_other_names_are_refused(name: str) -> None:
-    with pytest.raises(ShardError, match="is no member's name of this format"):
+    with pytest.raises(ShardError, match="is not the name of a member of this format"):
         list(tar.samples(archive(tarfile.TarInfo(name)), "s"))
 
 
