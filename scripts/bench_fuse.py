@@ -1,11 +1,11 @@
-"""How fast a pair is fused, against the arithmetic's roofline measured in the same run.
+"""How fast a pair is fused, compared with the roofline of its arithmetic, measured in the same run.
 
     python scripts/bench_fuse.py                 # all sizes, widths, precisions
     python scripts/bench_fuse.py --quick
 
 The roofline is the network's operations over the rate of a large matrix multiplication in the same precision
-with the same threads. Times are medians of warm calls of `zoo.fuse`, both orders evaluated, conversions
-included; on a GPU each call ends synchronized, since its result is an array.
+with the same threads. Times are medians of warm calls of `zoo.fuse`, both orders evaluated, with
+conversions; on a GPU each call ends synchronized, since its result is an array.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def matrix_rate(precision: str, device: str) -> float:
 
 
 def synchronize(device: str) -> None:
-    """Wait until a GPU has done what it was told."""
+    """Wait until a GPU has finished."""
     if device == "cuda":
         torch.cuda.synchronize()
 
@@ -133,7 +133,7 @@ def _fuse_once(case: Case, shape: tuple[int, ...], dtype: str, queue: multiproce
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Width 16 and small sizes alone, no memory.")
+@click.option("--quick", is_flag=True, help="Only width 16 and small sizes, without memory.")
 @click.option("--memory/--no-memory", default=True, help="Also measure peak memory at 12 and 100 megapixels.")
 def main(quick: bool, memory: bool) -> None:
     """Print the tables of docs/benchmarks.md on fusion."""

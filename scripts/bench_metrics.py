@@ -1,10 +1,10 @@
-"""How long the metrics of a fused picture take, on one core.
+"""How long the measures of a fused picture take, on one core.
 
     python scripts/bench_metrics.py              # 520 x 520
     python scripts/bench_metrics.py --side 521   # a prime number, at which FFTs are slow
 
-The best of several calls in milliseconds of processor time, so that other programs count less: each metric by
-itself, all of a fresh pair, and all of one more fused picture of a pair whose features are kept.
+The best of several calls, in milliseconds of processor time, so that other programs count less: each measure
+on its own, all of them for a new pair, and all of them for another fused picture of the same pair.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def milliseconds(work: Callable[[], object], repeat: int) -> float:
 
 
 @click.command()
-@click.option("--side", default=520, show_default=True, help="Pictures are so many pixels wide and high.")
-@click.option("--repeat", default=3, show_default=True, help="Calls of which the best counts.")
+@click.option("--side", default=520, show_default=True, help="Width and height of the pictures, in pixels.")
+@click.option("--repeat", default=3, show_default=True, help="Number of calls; the fastest counts.")
 def main(side: int, repeat: int) -> None:
-    """Print a table of the metrics' times."""
+    """Print a table of the measures' times."""
     cv2.setNumThreads(1)
     a, b, fused = images(side, side)
     kept = FramePair(a, b)
