@@ -13,9 +13,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from mfsynth.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from mfsynth.building.make import build
+    from mfsynth.building.run import BuildReport
     from mfsynth.errors import (
         BuildError,
         DownloadError,
@@ -30,11 +32,13 @@ if TYPE_CHECKING:
     from mfsynth.sample import Blur, FrameRecipe, ImageInfo, Recipe, Sample, Scene, Segment, Window
     from mfsynth.shards.manifest import Manifest
     from mfsynth.shards.reader import decode, open
+    from mfsynth.shards.verify import Verification, verify
     from mfsynth.synthesis.render import render
 
 __all__ = [
     "Blur",
     "BuildError",
+    "BuildReport",
     "DownloadError",
     "FrameRecipe",
     "ImageInfo",
@@ -49,19 +53,26 @@ __all__ = [
     "Segment",
     "ShardError",
     "SourceError",
+    "Verification",
     "Window",
+    "build",
     "decode",
     "open",
     "render",
     "synthesize",
+    "verify",
 ]
 
 _ROOMS = {
+    "BuildReport": "mfsynth.building.run",
     "Manifest": "mfsynth.shards.manifest",
+    "Verification": "mfsynth.shards.verify",
+    "build": "mfsynth.building.make",
     "decode": "mfsynth.shards.reader",
     "open": "mfsynth.shards.reader",
     "render": "mfsynth.synthesis.render",
     "synthesize": "mfsynth.live",
+    "verify": "mfsynth.shards.verify",
 }
 
 

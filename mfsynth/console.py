@@ -1,4 +1,4 @@
-"""What commands say: lines, progress bars, reports."""
+"""What commands have in common: how they speak, and the options that many of them take."""
 
 from __future__ import annotations
 
@@ -6,62 +6,121 @@ import json
 import signal
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
+from mfsynth.errors import MfsynthError, OptionsError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+
+    Command = TypeVar("Command", bound=Callable[..., object])
+
+ZOO_COMMANDS = ("train", "fuse", "evaluate", "zoo")
+RESUMED = ("build", "download", "publish", "evaluate", "zoo")
+"""Commands that go on where they were interrupted."""
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-def say_unless(quiet: bool) -> Callable[[str], None]:
-    """A function that prints a line to standard error, or does not."""
+class Report(Protocol):
+    """What a command did: for programs, and for people."""
 
-    def say(text: str) -> None:
-        if not quiet:
+    def to_json(self) -> object:
+        """As JSON's own types."""
+
+    def lines(self) -> list[str]:
+        """As lines for people."""
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things, in words.
+
+    >>> count(1, "shard"), count(0, "shard"), count(1000, "sample")
+    ('1 shard', '0 shards', '1,000 samples')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How a command speaks: in lines and progress bars, in JSON, or only of what went wrong."""
+
+    quiet: bool = False
+    as_json: bool = False
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is said besides the report."""
+        return self.quiet or self.as_json
+
+    def say(self, text: str) -> None:
+        """Print a line to standard error, unless silent."""
+        if not self.silent:
             click.echo(f"mfsynth: {text}", err=True)
 
-    return say
+    def show(self, report: Report, *, always: bool = False) -> None:
+        """Print a report; a quiet command prints its lines only if they must be seen."""
+        if self.as_json:
+            click.echo(json.dumps(report.to_json(), indent=1))
+        elif always or not self.quiet:
+            text = "\n".join(report.lines())
+            click.echo(text.encode(errors="surrogateescape"))  # a path need not be UTF-8
+
+    def fail(self, errors: Mapping[str, str]) -> None:
+        """Print what failed, by name, and leave with exit code 1; return if nothing did."""
+        for name, text in errors.items():
+            click.echo(f"mfsynth: {name}: {text}", err=True)
+        if errors:
+            sys.exit(1)
+
+    @contextmanager
+    def bar(self, what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+        """A progress bar: the function is called with the number of things done and to do."""
+        with _bars(self.silent, unit=unit, leave=False) as progress:
+            yield lambda done, total: progress(what, done, total)
+
+    @contextmanager
+    def archive_bars(self) -> Iterator[Callable[[str, int, int], None]]:
+        """Progress bars in bytes, one for each archive."""
+        with _bars(self.silent, unit="B", unit_scale=True) as progress:
+            yield progress
+
+    @contextmanager
+    def stage_bars(self, unit: str = "it") -> Iterator[Callable[[str, int, int], None]]:
+        """Progress bars of stages that follow one another."""
+        with _bars(self.silent, unit=unit, leave=False) as progress:
+            yield progress
+
+    @contextmanager
+    def loss_bar(self) -> Iterator[Callable[[int, int, float], None]]:
+        """A progress bar of training steps that also shows the loss."""
+        from tqdm import tqdm
+
+        with tqdm(desc="training", unit="step", disable=self.silent or None, leave=False) as line:
+
+            def progress(done: int, total: int, loss: float) -> None:
+                line.total = total
+                line.set_postfix(loss=f"{loss:.4f}", refresh=False)
+                line.update(done - line.n)
+
+            yield progress
 
 
 @contextmanager
-def bar(what: str, unit: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar that is told of things done and to do."""
-    from tqdm import tqdm
-
-    with tqdm(desc=what, unit=unit, disable=quiet or None, leave=False) as line:
-
-        def progress(done: int, total: int) -> None:
-            line.total = total
-            line.update(done - line.n)
-
-        yield progress
-
-
-@contextmanager
-def archive_bar(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Progress bars in bytes, one for each archive."""
-    with _bars(quiet, unit="B", unit_scale=True) as progress:
-        yield progress
-
-
-@contextmanager
-def stage_bars(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Progress bars of stages that follow one another."""
-    with _bars(quiet, leave=False) as progress:
-        yield progress
-
-
-@contextmanager
-def _bars(quiet: bool, **style: Any) -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar for each name that is told of."""
+def _bars(silent: bool, **style: Any) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar for each name, shown from its first call on."""
     from tqdm import tqdm
 
     bars: dict[str, Any] = {}
 
     def progress(name: str, done: int, total: int) -> None:
         if name not in bars:
-            bars[name] = tqdm(desc=name, total=total, initial=done, disable=quiet or None, **style)
+            bars[name] = tqdm(desc=name, total=total, initial=done, disable=silent or None, **style)
         bars[name].total = total
         bars[name].update(done - bars[name].n)
 
@@ -72,16 +131,97 @@ def _bars(quiet: bool, **style: Any) -> Iterator[Callable[[str, int, int], None]
             line.close()
 
 
-def print_report(
-    report: dict[str, Any], lines: list[str], given: dict[str, Any], always: bool = False
-) -> None:
-    """Print a report as JSON or as lines; quiet prints lines only if they must be seen."""
-    if given["as_json"]:
-        click.echo(json.dumps(report, indent=1))
-    elif always or not given["quiet"]:
-        click.echo("\n".join(lines))
-
-
 def stop_on_terminate() -> None:
     """Let a termination clean up as Ctrl-C does."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+# --- the group of all commands ------------------------------------------------------------------------
+
+
+class Commands(click.Group):
+    """Turns our errors into one line and an exit code: 1 for a failure, 2 for options that make no sense.
+
+    The zoo's commands are part of it, by name: their module is imported when one is called.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of all commands."""
+        return [*super().list_commands(ctx), *ZOO_COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command by its name."""
+        if cmd_name not in ZOO_COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(import_module("zoo.cli"), cmd_name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except OptionsError as error:
+            fail(error, 2)
+        except MfsynthError as error:
+            fail(error, 1)
+        except BrokenPipeError:
+            raise  # click's business: whoever read our output has gone
+        except OSError as error:  # what no room expected, such as a path that is too long
+            fail(error, 1)
+        except (KeyboardInterrupt, click.Abort):
+            again = "; run the same command again to go on" if ctx.invoked_subcommand in RESUMED else ""
+            click.echo(f"\nmfsynth: interrupted{again}", err=True)
+            sys.exit(130)
+
+
+def fail(error: Exception, code: int) -> None:
+    """Print an error and leave."""
+    click.echo(f"mfsynth: {error}".encode(errors="surrogateescape"), err=True)
+    sys.exit(code)
+
+
+class Numbers(click.ParamType[tuple[int, ...]]):
+    """Whole numbers separated by commas."""
+
+    name = "ID,…"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Parse the option's text."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(sorted({int(word) for word in str(value).split(",")}))
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers such as 4,5,7", param, ctx)
+
+
+# --- options that many commands take ------------------------------------------------------------------
+
+
+def json_option(command: Command) -> Command:
+    """Add --json, as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Report as JSON.")(command)
+
+
+def quiet_option(help: str) -> Callable[[Command], Command]:
+    """Add --quiet."""
+    return click.option("--quiet", is_flag=True, help=help)
+
+
+def output_options(command: Command) -> Command:
+    """Add --quiet and --json, as `quiet` and `as_json`."""
+    return quiet_option("No progress, no report: errors only.")(json_option(command))
+
+
+def workers_option(help: str = "Processes.  [default: all usable cores]") -> Callable[[Command], Command]:
+    """Add --workers."""
+    return click.option("--workers", type=click.IntRange(min=1), help=help)
+
+
+def coco_option(
+    help: str = "COCO folder, else $MFSYNTH_COCO, else the user's cache.",
+) -> Callable[[Command], Command]:
+    """Add --coco."""
+    return click.option("--coco", type=FOLDER, help=help)

@@ -1,9 +1,12 @@
 """Who runs the jobs: the processes of this machine.
 
 Workers are spawned, never forked: OpenCV's threads do not survive a fork. Each has a pipe of its own and
-shares no lock with the others, so that one that is killed at any moment takes its own task with it and
-nothing else (a pool's common queue stays locked for ever by the one that died holding its lock). The task is
-tried once more. Workers do not outlive their parent.
+shares no lock with the others: a worker that is killed at any moment takes only its own task with it (the
+common queue of a pool stays locked forever if the worker that holds its lock dies). The task is tried once
+more. Workers do not outlive their parent.
+
+A spawned worker imports the script that started it. Without a guard the script comes to the same call again
+there; the worker then ends with an exit code of its own, by which its parent explains what to do.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -29,6 +33,10 @@ if TYPE_CHECKING:
 
     Advance = Callable[[int], None]
 
+GUARD = 'put the call under `if __name__ == "__main__":`'
+_NAME = "mfsynth worker"
+_UNGUARDED = 87
+"""Exit code of a worker that came to a call for workers while it imported the script."""
 _TRIES = 2
 _REPORT_SECONDS = 0.2
 
@@ -61,16 +69,17 @@ def run_jobs(
     """Run tasks in worker processes and yield results as they come.
 
     Args:
-        work: A function of a module; called with a task and a function that it tells of its advance.
+        work: A function of a module; called with a task and a function that it calls with its advance.
         tasks: Taken one by one, as workers become free.
         workers: Number of processes.
-        say: Told when a worker dies.
-        progress: Told of the advance of all tasks together, several times a second.
+        say: Called with a line when a worker dies.
+        progress: Called with the advance of all tasks together, several times a second.
 
     Raises:
         BuildError: If a worker cannot be started, or a task's worker died twice.
         Exception: Whatever `work` raised.
     """
+    check_guard()
     waiting = iter(tasks)
     crew: list[_Worker[T, R]] = []
     finished = 0
@@ -92,9 +101,32 @@ def run_jobs(
             worker.stop()
 
 
+def check_guard() -> None:
+    """Check, before work that takes worker processes, that this is not a worker that imports the script.
+
+    A worker of ours ends here, and its parent explains why.
+
+    Raises:
+        BuildError: If another's worker, such as a torch loader's, is importing the script.
+    """
+    process = multiprocessing.current_process()
+    if not getattr(process, "_inheriting", False):  # what multiprocessing itself asks before it starts one
+        return
+    if process.name.startswith(_NAME):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_UNGUARDED)
+    raise BuildError("a worker process imports this script and would run it from the start", GUARD)
+
+
 def _ready(busy: list[_Worker[T, R]]) -> list[_Worker[T, R]]:
     pipes = wait([worker.pipe for worker in busy])
     return [worker for worker in busy if worker.pipe in pipes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """The worker's first message: it has imported what it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +156,11 @@ class _Worker(Generic[T, R]):
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
+        self._ready = False
         try:
             self.pipe, theirs = context.Pipe()
             self._process: SpawnProcess = context.Process(
-                target=_serve, args=(theirs, self._work), daemon=True
+                target=_serve, args=(theirs, self._work), daemon=True, name=_NAME
             )
             self._process.start()
         except OSError as error:
@@ -154,7 +187,7 @@ class _Worker(Generic[T, R]):
         with suppress(OSError):  # it died; reply() will tell
             self.pipe.send(self._task)
 
-    def reply(self) -> _Advanced | _Done | None:
+    def reply(self) -> _Ready | _Advanced | _Done | None:
         """The next message; None if the worker died. Raises what the task raised."""
         try:
             message = self.pipe.recv()
@@ -164,7 +197,8 @@ class _Worker(Generic[T, R]):
             raise message.error
         if isinstance(message, _Advanced):
             self.advanced += message.count
-        reply: _Advanced | _Done = message
+        self._ready = True
+        reply: _Ready | _Advanced | _Done = message
         return reply
 
     def finish(self) -> T:
@@ -175,9 +209,11 @@ class _Worker(Generic[T, R]):
         return task
 
     def revive(self, say: Callable[[str], None]) -> None:
-        """Start the process anew with the same task, or give up if it has died too often."""
+        """Start the process again with the same task, or give up if it has died too often."""
         self._process.join()
         code = self._process.exitcode or 0
+        if code > 0 and not self._ready:
+            raise _failed_start(code)
         cause = f"signal {-code}" if code < 0 else f"exit code {code}"
         name = self._task.name if self._task is not None else "nothing"
         self._deaths += 1
@@ -200,11 +236,21 @@ class _Worker(Generic[T, R]):
         self._process.join()
 
 
+def _failed_start(code: int) -> BuildError:
+    """The error for a worker that ended before its first message: it would end so again."""
+    if code == _UNGUARDED:
+        return BuildError("a worker process imported this script and came to the call that started it", GUARD)
+    return BuildError(
+        f"a worker ended while it started (exit code {code}); what it said stands above",
+        f"if this is a script: {GUARD}",
+    )
+
+
 @contextmanager
 def _interrupts_put_off() -> Iterator[None]:
-    """Put SIGINT off until the block's end. Processes that it starts never see one: they inherit the mask.
+    """Put SIGINT off until the block's end. Processes started in it never see one: they inherit the mask.
 
-    A Ctrl-C goes to the whole group; a worker would meet it with a traceback from the midst of its imports.
+    A Ctrl-C goes to the whole group; a worker would answer with a traceback from the middle of its imports.
     """
     if os.name != "posix":
         yield
@@ -212,7 +258,7 @@ def _interrupts_put_off() -> Iterator[None]:
     resource_tracker.ensure_running()  # else the first worker's start would start it, which ends the mask
     came: list[int] = []
     in_main = threading.current_thread() is threading.main_thread()
-    # another thread, such as a progress bar's, may take the signal in spite of this one's mask
+    # another thread, such as a progress bar's, may take the signal despite this one's mask
     handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number)) if in_main else None
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -233,6 +279,7 @@ def _serve(pipe: Connection[Any, Any], work: Callable[[T, Advance], R]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its workers
     threading.Thread(target=_die_with_parent, daemon=True).start()
     with suppress(EOFError, OSError):  # the parent has closed the pipe
+        pipe.send(_Ready())
         while True:
             task = pipe.recv()
             reporter = _Reporter(pipe)
@@ -246,7 +293,7 @@ def _serve(pipe: Connection[Any, Any], work: Callable[[T, Advance], R]) -> None:
 
 
 class _Reporter:
-    """Tells the parent of the advance, a few times a second."""
+    """Reports the advance to the parent, a few times a second."""
 
     def __init__(self, pipe: Connection[Any, Any]) -> None:
         self._pipe, self._count, self._last = pipe, 0, time.monotonic()

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[1]
+"""The folder that holds the package; a checkout if it has a pyproject.toml."""
+
 
 class MfsynthError(Exception):
     """Base of all errors below.
@@ -59,11 +64,11 @@ class ShardError(MfsynthError, ValueError):
 
 
 class LicenseError(MfsynthError, ValueError):
-    """Pictures' licences do not allow what is to be done with them."""
+    """The pictures' licenses do not allow what is to be done with them."""
 
 
 class HubError(MfsynthError, RuntimeError):
-    """The Hugging Face Hub refused, or did what it should not. Base of all below."""
+    """The Hugging Face Hub refused, or did something that it should not. Base of all below."""
 
 
 class HubNetworkError(HubError):
@@ -71,7 +76,7 @@ class HubNetworkError(HubError):
 
 
 class HubLoginError(HubError):
-    """401: the Hub wants to know who asks; it says so of private repositories and missing ones alike."""
+    """401: the Hub wants to know who asks; it answers so for private and for missing repositories."""
 
 
 class HubAccessError(HubError):
@@ -91,12 +96,19 @@ class HubConflictError(HubError):
 
 
 class HubDamagedError(HubError):
-    """Bytes came or went that are not those that were meant."""
+    """Bytes that were sent or received are not the ones that were meant."""
 
 
 class MissingExtraError(MfsynthError, ImportError):
     """A package of an optional extra is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is not installed", f"pip install 'mfsynth[{extra}]'")
+        super().__init__(f"{package} is not installed", install_command(extra))
         self.args = (package, extra)
+
+
+def install_command(extra: str) -> str:
+    """The command that installs an optional extra, in a checkout from the checkout."""
+    if (CHECKOUT / "pyproject.toml").is_file():
+        return f"in the checkout: pip install -e '.[{extra}]'"
+    return f"pip install 'mfsynth[{extra}]'"

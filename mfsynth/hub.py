@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mfsynth import __version__
 from mfsynth.errors import (
     HubAccessError,
     HubConflictError,
@@ -24,6 +23,7 @@ from mfsynth.errors import (
     HubRevisionError,
 )
 from mfsynth.storage import digest
+from mfsynth.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

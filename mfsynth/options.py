@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_args
 
 from mfsynth import schema
 from mfsynth.coco import exclusions
 from mfsynth.coco.split import Masks
+from mfsynth.console import count
 from mfsynth.errors import OptionsError, ShardError, SourceError
+from mfsynth.order import whole_number
 from mfsynth.shards.manifest import fingerprint
 from mfsynth.synthesis.draw import DrawOptions
 
@@ -157,6 +160,72 @@ class BuildOptions:
         return fingerprint(self.to_json())
 
 
+class ContentOptions(TypedDict, total=False):
+    """What decides which scenes there are, besides split and seed, as keyword arguments of Python functions.
+
+    `BuildOptions` says what each means. Numbers may be of any type that stands for one; `images` are the ids
+    to take, or a Selection.
+    """
+
+    masks: Masks
+    sigma: tuple[float, float]
+    noise: tuple[float, float]
+    min_area: float
+    licenses: Iterable[int]
+    images: Iterable[int] | Selection | None
+    limit: int
+
+
+def content_options(split: str, seed: int = 0, **content: Unpack[ContentOptions]) -> BuildOptions:
+    """The options that a Python function was called with; those that are not given take their defaults.
+
+    Raises:
+        OptionsError: If there is no such option, or its value makes no sense.
+    """
+    for name in content.keys() - ContentOptions.__annotations__:
+        raise OptionsError(
+            f"there is no option {name!r}", f"choose of {', '.join(ContentOptions.__annotations__)}"
+        )
+    values: dict[str, Any] = {
+        name: _COERCIONS[name](name, value) if name in _COERCIONS else value
+        for name, value in content.items()
+    }
+    return BuildOptions(split, seed=whole_number("seed", seed), **values)
+
+
+def _bounds(name: str, value: tuple[float, float]) -> tuple[float, float]:
+    try:
+        low, high = value
+        return float(low), float(high)
+    except (TypeError, ValueError) as error:
+        raise OptionsError(f"{name} is {value!r}, it must be two numbers, least and largest") from error
+
+
+def _ids(name: str, value: Iterable[int]) -> tuple[int, ...]:
+    try:
+        return tuple(sorted(set(map(index, value))))
+    except TypeError as error:
+        raise OptionsError(f"{name} is {value!r}, it must be a sequence of ids") from error
+
+
+def _selection(name: str, images: Iterable[int] | Selection | None) -> Selection:
+    if images is None or isinstance(images, Selection):
+        return images or Selection()
+    take = _ids(name, images)
+    if not take:
+        raise OptionsError(f"{name} is empty", "None takes all")
+    return Selection(take)
+
+
+_COERCIONS: dict[str, Callable[[str, Any], Any]] = {
+    "sigma": _bounds,
+    "noise": _bounds,
+    "licenses": _ids,
+    "images": _selection,
+    "limit": whole_number,
+}
+
+
 def _require(holds: bool, options: BuildOptions, name: str, rule: str) -> None:
     if not holds:
         raise OptionsError(f"--{name.replace('_', '-')} is {getattr(options, name)!r}, it must be {rule}")
@@ -220,4 +289,5 @@ def _check_selection(split: Split, options: BuildOptions) -> None:
     absent = set(options.images.take) - {entry.image.id for entry in split.entries}
     if absent:
         shown = ", ".join(str(id) for id in sorted(absent)[:5])
-        raise OptionsError(f"--images names {len(absent)} ids that {split.name} does not have: {shown}")
+        ids = count(len(absent), "id")
+        raise OptionsError(f"--images names {ids} that {split.name} does not have: {shown}")

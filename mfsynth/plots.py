@@ -23,7 +23,7 @@ def need_matplotlib() -> None:
     try:
         import matplotlib.figure  # noqa: F401 - asked for by what is called next
     except ImportError as error:
-        raise MissingExtraError("matplotlib", "look") from error
+        raise MissingExtraError("matplotlib", "preview") from error
 
 
 @contextmanager

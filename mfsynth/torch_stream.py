@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from mfsynth.engine import check_guard
 from mfsynth.errors import MissingExtraError, OptionsError
 from mfsynth.order import share, whole_number
 from mfsynth.sample import Sample, Scene
@@ -18,7 +19,7 @@ try:
     import torch.distributed
     from torch.utils.data import IterableDataset, get_worker_info
 except ImportError as error:
-    raise MissingExtraError("torch", "zoo") from error
+    raise MissingExtraError("torch", "fuse") from error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,9 @@ class TorchStream(IterableDataset[dict[str, Any]]):
 
         Raises:
             OptionsError: If it is negative.
+            BuildError: If a worker process imports a script that calls this without the guard.
         """
+        check_guard()  # loops set epochs: a loader's worker that imports the script must not run it, too
         self._epoch.fill_(whole_number("epoch", epoch))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:

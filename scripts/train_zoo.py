@@ -1,7 +1,7 @@
 """Train the networks of the zoo, and put a trained one into the package.
 
     python scripts/train_zoo.py train hf-seg --coco ../coco   # the command behind each network's weights
-    python scripts/train_zoo.py ship hf-seg runs/hf-seg       # copy it to zoo/weights, its hashes to the registry
+    python scripts/train_zoo.py ship hf-seg runs/hf-seg       # into zoo/weights, its hashes into the registry
 
 The training data is train2017, extra and bsds; val2017 and real pairs are not used.
 """
@@ -68,7 +68,7 @@ def ship(name: str, folder: Path) -> None:
 
 
 def with_hashes(text: str, name: str, hashes: dict[str, str]) -> str:
-    """The registry's text with a network's hashes replaced; its commit is removed, since it stood for other files."""
+    """The registry's text with a network's new hashes and without its commit, which stood for other files."""
     head, start, rest = text.partition(f"[models.{name}]\n")
     body, following, tail = re.match(r"(.*?)(\n\[|\Z)(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]
     kept = [line for line in body.splitlines() if line and not line.startswith(("files.", "commit"))]

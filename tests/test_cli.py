@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from coco_folder import edit_annotations, save_annotations
 from conftest import Cli
 
 import mfsynth
@@ -11,7 +17,7 @@ import mfsynth
 
 def test_version_and_help(cli: Cli) -> None:
     assert cli("--version").stdout == f"mfsynth {mfsynth.__version__}\n"
-    for command in ("", "build", "download", "verify", "preview", "stats"):
+    for command in ("", "build", "download", "verify", "info", "preview", "stats", "publish"):
         run = cli(*filter(None, [command, "--help"]))
         assert run.returncode == 0
         assert "Example" in run.stdout
@@ -30,13 +36,24 @@ def test_version_and_help(cli: Cli) -> None:
         (
             ["build", "--split", "s", "--from", "x"],
             2,
-            "--from sets all that decides content; leave --split away",
+            "--from sets all that decides content; omit --split",
         ),
         (["build", "--split", "s", "--images", "/nowhere"], 2, "cannot read /nowhere"),
         (["build", "--split", "s", "--coco", "/nowhere"], 1, "/nowhere has no pictures of split 's'"),
-        (["build", "--split", "nosuch"], 1, "'nosuch' is no official split"),
+        (["build", "--split", "nosuch"], 1, "'nosuch' is not an official split"),
         (["build", "--from", "/nowhere/manifest.json"], 1, "/nowhere/manifest.json is not there"),
         (["download", "--split", "val2018"], 2, "did you mean val2017?"),
+        (["build", "--split", "s", "--limit", "0"], 2, "Invalid value for '--limit': 0 is not in the range"),
+        (["build", "--split", "s", "--shards", "-1"], 2, "--shards is -1, it must be 0"),
+        (["build", "--split", "s", "--min-area", "0.5"], 2, "--min-area is 0.5, it must be from 0 to 1/3"),
+        (["build", "--splt", "s"], 2, "No such option"),
+        (["bild"], 2, "No such command 'bild'"),
+        (["info", "/nowhere"], 1, "/nowhere/manifest.json is not there"),
+        (["preview", "/nowhere", "-o", "x/x.gif"], 2, "name it .png (contact sheet) or .html (page)"),
+        (["stats", "/nowhere", "-o", "x/x.gif"], 2, "name the output .png"),
+        (["publish", "/nowhere", "--repo", "name"], 2, "--repo is 'name', it must be user/name"),
+        (["verify", "https://example.com/set"], 2, "verify needs a local folder"),
+        (["verify", "v" * 5000], 1, "File name too long"),
         (["verify", "/nowhere"], 1, "/nowhere/manifest.json is not there"),
         (["preview", "/nowhere", "-o", "x.png"], 1, "/nowhere/manifest.json is not there"),
         (["stats", "/nowhere"], 1, "/nowhere/manifest.json is not there"),
@@ -52,7 +69,7 @@ def test_mistakes_get_one_clear_line_and_an_exit_code(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_out_defaults_to_the_splits_name_and_coco_to_the_environment(
+def test_out_defaults_to_a_folder_of_the_splits_name_and_coco_to_the_environment(
     cli: Cli, small_coco: Path, tmp_path: Path
 ) -> None:
     environment = os.environ | {"MFSYNTH_COCO": str(small_coco)}
@@ -60,7 +77,102 @@ def test_out_defaults_to_the_splits_name_and_coco_to_the_environment(
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("made 9 samples in 2 shards, ")
     assert "samples/s" in run.stdout
-    assert len(mfsynth.open(tmp_path / "small")) == 9
+    assert len(mfsynth.open(tmp_path / "out" / "small")) == 9
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_it_runs_as_a_module(cli: Cli) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "mfsynth", "--version"], capture_output=True, text=True, check=True
+    )
+    assert run.stdout == f"mfsynth {mfsynth.__version__}\n"
+    usage = subprocess.run(
+        [sys.executable, "-m", "mfsynth", "--help"], capture_output=True, text=True, check=True
+    )
+    assert usage.stdout.startswith("Usage: mfsynth [OPTIONS]")
+
+
+def test_other_platforms_are_refused_in_one_line_by_commands_alone() -> None:
+    code = "import mfsynth.cli, sys; sys.platform = 'win32'; mfsynth.cli.main(['stats', 'x'])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert run.stderr == "mfsynth: mfsynth runs on Linux and macOS, not on win32; on Windows, use WSL\n"
+
+
+@pytest.mark.parametrize(
+    "command", ["info {}", "stats {}", "verify {}", "build --split demo --images {}", "zoo info {}"]
+)
+def test_an_interrupt_is_one_line_and_130(command: str, tmp_path: Path) -> None:
+    """A pipe that nobody writes to keeps the command waiting, until Ctrl-C."""
+    waiting = tmp_path / ("manifest.json" if "zoo" not in command else "config.json")
+    os.mkfifo(waiting)
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    place = tmp_path if "zoo" in command else waiting
+    words = [place if word == "{}" else word for word in command.split()]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mfsynth", *words], stderr=subprocess.PIPE, text=True, process_group=0
+    )
+    writer = os.open(waiting, os.O_WRONLY)  # returns once the command has opened it for reading
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    os.close(writer)
+    assert process.returncode == 130
+    assert errors.strip().startswith("mfsynth: interrupted")
+    assert "Traceback" not in errors
+
+
+def test_one_is_singular(cli: Cli, small_coco: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    made = cli("build", "--split", "small", "--coco", small_coco, "--out", out, "--limit", 1)
+    assert made.stdout.startswith("made 1 sample in 1 shard, ")
+    assert f"{out} is whole: 1 sample in 1 shard, " in cli("verify", out).stdout
+    assert "  size        1 sample in 1 shard, " in cli("info", out).stdout
+    dry = cli("build", "--split", "small", "--coco", small_coco, "--out", out, "--limit", 1, "--dry-run")
+    assert dry.stdout.startswith("would make 1 sample in 1 shard, ")
+
+
+def test_a_path_that_is_not_utf8_is_printed_as_it_is(small_coco: Path, tmp_path: Path) -> None:
+    out = os.fsencode(tmp_path) + b"/b\xff"
+    words = ["build", "--split", "small", "--coco", small_coco, "--limit", "1", "--out", out]
+    for more, where in (([], out), (["--json"], b"/b\\udcff")):
+        run = subprocess.run(
+            [sys.executable, "-m", "mfsynth", *words, *more], capture_output=True, check=False
+        )
+        assert run.returncode == 0, run.stderr
+        assert where in run.stdout
+
+
+def test_info_says_what_a_data_set_is(cli: Cli, small_pairs: Path, small_recipes: Path) -> None:
+    lines = cli("info", small_pairs).stdout.splitlines()
+    assert lines[0] == f"{small_pairs}: small"
+    assert lines[1].startswith("  size        18 samples in 3 shards, ")
+    assert lines[2:4] == [
+        "  store       pairs: 2 frames a sample, stored as png",
+        "  options     variants 2, noise 0 0.1",
+    ]
+    assert lines[-1] == "  left out    none"
+    told = json.loads(cli("info", small_pairs / "manifest.json", "--json").stdout)
+    manifest = mfsynth.Manifest.read(small_pairs)
+    assert told["bytes"] == sum(path.stat().st_size for path in small_pairs.glob("*.tar"))
+    assert told["options"] == {"variants": 2, "noise": [0.0, 0.1]}
+    assert told["packages"] == manifest.packages
+    assert sum(each["samples"] for each in told["licenses"]) == told["samples"] == 18
+    assert "rendered on reading" in cli("info", f"file://{small_recipes}").stdout
+
+
+def test_info_counts_the_images_left_out_by_reason(cli: Cli, small_coco: Path, tmp_path: Path) -> None:
+    shutil.copytree(small_coco, tmp_path / "coco")
+    content = edit_annotations(tmp_path / "coco", "small")
+    for image in content["images"][:2]:
+        image["license"] = 3
+    save_annotations(tmp_path / "coco", "small", content)
+    out = tmp_path / "out"
+    given = ["build", "--split", "small", "--coco", tmp_path / "coco", "--out", out, "--licenses", "4"]
+    assert cli(*given, "--seed", 7).returncode == 0
+    assert json.loads(cli("info", out, "--json").stdout)["left_out"] == {"license": 2}
+    text = cli("info", out).stdout
+    assert "  options     seed 7, licenses 4\n" in text
+    assert "  left out          2  license (" in text
 
 
 def test_every_content_option_reaches_the_manifest(cli: Cli, small_coco: Path, tmp_path: Path) -> None:

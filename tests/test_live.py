@@ -66,7 +66,7 @@ def test_images_are_named_by_any_sequence_of_ids(small_coco: Path, images: Itera
         ({"images": 139}, "images is 139, it must be a sequence of ids"),
         ({"images": "139"}, "images is '139', it must be a sequence of ids"),
         ({"images": []}, "images is empty; None takes all"),
-        ({"images": [4]}, "names 1 ids that small does not have: 4"),
+        ({"images": [4]}, "names 1 id that small does not have: 4"),
         ({"licenses": 4}, "licenses is 4, it must be a sequence of ids"),
         ({"window": 64}, r"64 is not a window; give \(top, left, height, width\)"),
         ({"window": (0, 0, 64)}, r"\(0, 0, 64\) is not a window"),

@@ -11,9 +11,10 @@ import mfsynth
 
 # Removing a name is a decision: change this list in the same commit, and say so in the changelog.
 NAMES = [
-    "Blur", "BuildError", "DownloadError", "FrameRecipe", "ImageInfo", "Manifest", "MfsynthError",
-    "MissingExtraError", "OptionsError", "OutputError", "Recipe", "Sample", "Scene", "Segment", "ShardError",
-    "SourceError", "Window", "decode", "open", "render", "synthesize",
+    "Blur", "BuildError", "BuildReport", "DownloadError", "FrameRecipe", "ImageInfo", "Manifest",
+    "MfsynthError", "MissingExtraError", "OptionsError", "OutputError", "Recipe", "Sample", "Scene",
+    "Segment", "ShardError", "SourceError", "Verification", "Window", "build", "decode", "open", "render",
+    "synthesize", "verify",
 ]  # fmt: skip
 
 
@@ -69,4 +70,4 @@ except mfsynth.MissingExtraError as error:
     print(error)
 """
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert output == "torch is not installed; pip install 'mfsynth[zoo]'\n"
+    assert output == "torch is not installed; in the checkout: pip install -e '.[fuse]'\n"

@@ -46,13 +46,13 @@ def test_base_install_builds_without_torch_and_names_the_extra(installed, tmp_pa
     run(programs / "mfsynth", "build", "--split", "demo", "--limit", "4", "--out", "demo", folder=tmp_path)
     run(programs / "mfsynth", "verify", "demo", folder=tmp_path)
     told = run(programs / "mfsynth", "zoo", "list", folder=tmp_path, code=1)
-    assert "mfsynth[zoo]" in told
+    assert "mfsynth[fuse]" in told
     code = "import zoo\ntry:\n    zoo.load('hf-seg')\nexcept ImportError as error:\n    print(error)"
-    assert "mfsynth[zoo]" in run(programs / "python", "-c", code, folder=tmp_path)
+    assert "mfsynth[fuse]" in run(programs / "python", "-c", code, folder=tmp_path)
 
 
 def test_zoo_install_loads_its_shipped_networks(installed, tmp_path):
-    programs = installed("[zoo]")
+    programs = installed("[fuse]")
     code = "import zoo\nprint([type(zoo.load(name)).__name__ for name in zoo.names()], zoo.__file__)"
     told = run(programs / "python", "-c", code, folder=tmp_path)
     assert "'Network'" in told

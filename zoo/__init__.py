@@ -43,5 +43,5 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module(_ROOMS[name]), name)
     except ModuleNotFoundError as error:
         if error.name in _EXTRA:
-            raise MissingExtraError(error.name, "zoo") from error
+            raise MissingExtraError(error.name, "fuse") from error
         raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mfsynth.errors import MfsynthError
+from mfsynth.errors import MfsynthError, OptionsError
 
 
 class ZooError(MfsynthError):
@@ -31,6 +31,10 @@ class WeightsError(ZooError, ValueError):
 
 class DeviceError(ZooError, RuntimeError):
     """A device does not exist on this machine."""
+
+
+class UnknownDeviceError(DeviceError, OptionsError):
+    """No device can have this name."""
 
 
 class UnknownModelError(ZooError, LookupError):

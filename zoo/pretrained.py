@@ -10,7 +10,7 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 
 from mfsynth.errors import OptionsError
-from zoo.errors import ConfigError, DeviceError
+from zoo.errors import ConfigError, DeviceError, UnknownDeviceError
 from zoo.fusing.fusion import fuse
 from zoo.fusing.pictures import read_picture
 from zoo.networks import Network
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
     from zoo.fusing.fusion import Burst, Fused, Rule
     from zoo.store.find import Origin
+
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""What a network can compute in, by the names of the command line."""
 
 
 class FusionModel(Network, PyTorchModelHubMixin, library_name="mfsynth", tags=["multi-focus-image-fusion"]):
@@ -99,16 +103,17 @@ class FusionModel(Network, PyTorchModelHubMixin, library_name="mfsynth", tags=["
         self,
         repo_id: str,
         *,
+        license: str,
         private: bool = False,
         branch: str | None = None,
         create_pr: bool = False,
     ) -> str:
         """Publish by `zoo.push`; returns the page of the repository or pull request."""
-        report = push(self, repo_id, private=private, revision=branch, create_pr=create_pr)
+        report = push(self, repo_id, license=license, private=private, revision=branch, create_pr=create_pr)
         return report.pull_request or report.url
 
     def generate_model_card(self, *_: Any, **__: Any) -> ModelCard:
-        """The card that `zoo.push` writes, for a folder."""
+        """The card that `zoo.push` writes, for a folder; the license is its owner's to choose."""
         return model_card(self)
 
 
@@ -150,15 +155,16 @@ def find_device(name: str) -> torch.device:
     """The device with a name.
 
     Raises:
-        DeviceError: If it is unknown, or does not exist.
+        UnknownDeviceError: If the name makes no sense.
+        DeviceError: If the device does not exist on this machine.
     """
     if name == "auto":
         accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
         return accelerator or torch.device("cpu")
+    if name.partition(":")[0] not in ("cpu", "cuda", "mps", "xpu"):
+        raise UnknownDeviceError(f"there is no device {name!r}", "it can be cpu, cuda, mps, xpu or auto")
     try:
         device = torch.device(name)
-        if device.type not in ("cpu", "cuda", "mps", "xpu"):
-            raise RuntimeError("it can be cpu, cuda, mps or xpu")
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise DeviceError(

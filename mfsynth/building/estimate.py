@@ -1,8 +1,8 @@
-"""What a build would make, without making it: a few samples are encoded to tell the size of all."""
+"""What a build would make, without making it: a few samples are encoded to estimate the size of all."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from mfsynth import storage
@@ -10,23 +10,43 @@ from mfsynth.building.plan import make_plan
 from mfsynth.building.run import check_inputs
 from mfsynth.building.work import encode_image
 from mfsynth.coco.split import read_split
+from mfsynth.console import count
 from mfsynth.errors import UnusableImage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from mfsynth.building.plan import Plan
+    from mfsynth.building.run import Run
     from mfsynth.options import BuildOptions
     from mfsynth.shards.manifest import Manifest
 
 _TRIED = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class DownloadFirst:
+    """What a build would download before anything else can be said of it."""
+
+    split: str
+    download_bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """In words."""
+        size = f"{self.download_bytes / 1e9:.1f} GB"
+        return [f"would download {size} of {self.split} first; what it makes is known after that"]
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """What a build would make; `bytes` is extrapolated from a few samples by their pixels."""
 
+    coco: Path
+    out: Path
     split: str
     samples: int
     shards: int
@@ -46,36 +66,36 @@ class Estimate:
             "left_out": {reason: list(ids) for reason, ids in self.left_out.items()},
         }
 
-    def lines(self, coco: Path, out: Path) -> list[str]:
+    def lines(self) -> list[str]:
         """In words."""
         lines = [
-            f"would make {self.samples} samples in {self.shards} shards, "
-            f"about {self.bytes / 1e6:.0f} MB, in {out}",
-            f"from {self.files} pictures and masks and {self.annotations} of {coco}",
+            f"would make {count(self.samples, 'sample')} in {count(self.shards, 'shard')}, "
+            f"about {self.bytes / 1e6:.0f} MB, in {self.out}",
+            f"from {count(self.files, 'file')} (pictures and masks) and {self.annotations} of {self.coco}",
         ]
         return lines + [f"would leave out {len(ids)}: {reason}" for reason, ids in self.left_out.items()]
 
 
-def estimate(
-    options: BuildOptions,
-    coco: Path,
-    say: Callable[[str], None],
-    *,
-    like: Manifest | None = None,
-    strict: bool = False,
-) -> Estimate:
+def estimate(options: BuildOptions, run: Run, like: Manifest | None = None) -> Estimate:
     """Plan a build and estimate its size; nothing is written but what `read_split` may unpack.
+
+    Args:
+        options: What would be made.
+        run: From where, to where, and how.
+        like: Manifest of a data set that would have to come out again.
 
     Raises:
         OptionsError: If the options make no sense for this split.
         SourceError: If the COCO data is missing or broken, or is not what `like` was made from.
         BuildError: If the build is strict and the annotations show that an image is unusable.
     """
-    split = read_split(coco, options.split, options.masks, cache=storage.cache_folder(), say=say)
-    plan = make_plan(split, options, strict=strict)
+    split = read_split(run.coco, options.split, options.masks, cache=storage.cache_folder(), say=run.say)
+    plan = make_plan(split, options, strict=run.strict)
     if like is not None:
         check_inputs(plan.inputs, like.inputs)
     return Estimate(
+        run.coco,
+        run.out,
         options.split,
         plan.samples,
         len(plan.shards),

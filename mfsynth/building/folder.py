@@ -1,6 +1,6 @@
 """The output folder: whether it may be used, what was begun in it, and how it is cleared.
 
-A build that was stopped is told from another data set by `.parts/build.json`, which is written first.
+`.parts/build.json`, which is written first, distinguishes a build that was stopped from another data set.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mfsynth import storage
+from mfsynth.console import count
 from mfsynth.errors import BuildError, OutputError, ShardError
 from mfsynth.shards.layout import BUILD, MANIFEST, PARTS, is_ours
 from mfsynth.shards.manifest import Inputs, Manifest
@@ -60,7 +61,7 @@ def disk_errors(out: Path, what: str = "") -> Iterator[None]:
 def open_folder(out: Path, begun: BuildFile, *, overwrite: bool) -> Manifest | None:
     """Make the folder ready for this build; the manifest, if there is nothing left to do.
 
-    What a stopped build of this very data set left is kept, with `overwrite`, too.
+    What a stopped build of this same data set left is kept, even with `overwrite`.
 
     Raises:
         OutputError: If it holds something else and the build may not overwrite it.
@@ -83,10 +84,10 @@ def open_folder(out: Path, begun: BuildFile, *, overwrite: bool) -> Manifest | N
 
 
 def _is_unfinished(out: Path, begun: BuildFile) -> bool:
-    """Whether the folder holds the beginnings of this very data set."""
+    """Whether the folder holds the beginnings of this same data set."""
     try:
         return not (out / MANIFEST).exists() and _read_build_file(out) == begun
-    except OutputError:  # damaged, so that nobody can tell what was begun
+    except OutputError:  # damaged: what was begun is not known
         return False
 
 
@@ -140,7 +141,7 @@ def _check_empty(out: Path) -> None:
     if names - {PARTS} or any(not name.startswith("tmp-") for name in scratch):
         raise OutputError(
             f"{out} is not empty, and mfsynth did not begin what is in it",
-            "choose another --out; --overwrite replaces shards and manifest there and leaves the rest",
+            "choose another --out; --overwrite replaces shards and manifest there and keeps the rest",
         )
 
 
@@ -163,7 +164,7 @@ def _differences(there: BuildFile, begun: BuildFile) -> Iterable[str]:
     for name in changed[:_SHOWN]:
         yield f"{name}: {_size(there.files.get(name))} there, {_size(begun.files.get(name))} now"
     if len(changed) > _SHOWN:
-        yield f"{len(changed) - _SHOWN} more files"
+        yield f"{count(len(changed) - _SHOWN, 'more file')}"
     if not changed:
         for what in ("pictures", "masks"):
             if getattr(there.inputs, what) != getattr(begun.inputs, what):
@@ -175,13 +176,13 @@ def _plain(value: object) -> str:
 
 
 def _size(size: int | None) -> str:
-    return "not used" if size is None else "missing" if size < 0 else f"{size} bytes"
+    return "not used" if size is None else "missing" if size < 0 else count(size, "byte")
 
 
 def clear(out: Path) -> None:
-    """Remove a data set, and only names that this format gives.
+    """Remove a data set: only files with names of this format.
 
-    The manifest goes first, then what tells a later build that it may keep the shards.
+    The manifest goes first, then the file that lets a later build keep the shards.
     """
     if not out.is_dir():
         return

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from mfsynth import console
 from mfsynth.coco import exclusions
 from mfsynth.errors import BuildError, OptionsError
 from mfsynth.options import choose
@@ -64,7 +65,7 @@ def make_plan(split: Split, options: BuildOptions, *, strict: bool = False) -> P
     count = options.shards or -(-len(chosen) * options.variants // _SAMPLES_PER_SHARD)
     if count > len(chosen):
         raise OptionsError(
-            f"--shards {count} is more than the {len(chosen)} images, each of which goes to one shard",
+            f"--shards {count} is more than the {console.count(len(chosen), 'image')}, each in one shard",
             f"use --shards {len(chosen)} or less",
         )
     files = _files(split, chosen)

@@ -10,7 +10,8 @@ from mfsynth.building.plan import make_plan
 from mfsynth.building.run import check_inputs, packages
 from mfsynth.building.work import Job, make_shard, part_path
 from mfsynth.coco.split import read_split
-from mfsynth.engine import run_jobs, usable_cores
+from mfsynth.console import count
+from mfsynth.engine import check_guard, run_jobs, usable_cores
 from mfsynth.errors import BuildError
 from mfsynth.locks import locked
 from mfsynth.options import BuildOptions
@@ -37,8 +38,9 @@ def repair(manifest: Manifest, bad: Collection[str], run: Run) -> int:
     Raises:
         SourceError: If the COCO data is not what the data set was made from.
         OutputError: If the folder cannot be written, or another build works on it.
-        BuildError: If a shard comes out otherwise than the manifest says, or the disk is full.
+        BuildError: If a shard comes out different from what the manifest says, or the disk is full.
     """
+    check_guard()
     options = BuildOptions.from_json(manifest.options)
     split = read_split(run.coco, options.split, options.masks, cache=storage.cache_folder(), say=run.say)
     plan = make_plan(split, options)
@@ -69,6 +71,6 @@ def _check(manifest: Manifest, made: dict[str, object], versions: dict[str, str]
     if wrong:
         others = [name for name, old in manifest.packages.items() if versions.get(name) != old]
         raise BuildError(
-            f"{len(wrong)} repaired shards differ from what the manifest says, {wrong[0]} first",
+            f"{count(len(wrong), 'repaired shard')} not as the manifest says, {wrong[0]} first",
             f"versions of {', '.join(others)} differ" if others else "a picture or mask has changed",
         )

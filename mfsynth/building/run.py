@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import json
+import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
-import msgspec
 
-from mfsynth import __version__, storage
+from mfsynth import storage
 from mfsynth.building.folder import BuildFile, disk_errors, open_folder, remove_scratch
 from mfsynth.building.plan import make_plan
 from mfsynth.building.work import Exclusion, Job, Part, file_hash, make_shard
 from mfsynth.coco import exclusions
 from mfsynth.coco.split import read_split
-from mfsynth.engine import run_jobs, usable_cores
+from mfsynth.console import count
+from mfsynth.engine import check_guard, run_jobs, usable_cores
 from mfsynth.errors import BuildError, OutputError, SourceError
 from mfsynth.locks import locked
 from mfsynth.options import BuildOptions
 from mfsynth.shards.layout import MANIFEST, PARTS
 from mfsynth.shards.manifest import MANIFEST_FORMAT, Inputs, LicenseCount, Manifest
+from mfsynth.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,8 +47,8 @@ class Run:
         workers: Number of processes; 0 takes every core that this process may use.
         overwrite: Replace what another build left in `out`.
         strict: Any unusable image is an error.
-        say: Told what takes a while.
-        progress: Told of samples done and to do.
+        say: Called with a line about what takes a while.
+        progress: Called with the number of samples done and to do.
     """
 
     coco: Path
@@ -60,10 +61,20 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Report:
-    """What a build made: `made` and `kept` count shards, `left_out` image ids by reason.
+class BuildReport:
+    """What a build made; `print` shows it as lines.
 
-    `finished` tells that the data set was there already, so that there was nothing to do.
+    Attributes:
+        out: The data set's folder.
+        samples: In all shards.
+        shards: Number of shards.
+        made: Shards that this build made.
+        kept: Shards that were there already.
+        bytes: Size of all shards.
+        seconds: The build took.
+        left_out: Ids of the images left out, by reason.
+        empty_shards: Names of shards without samples.
+        finished: Whether the data set was there already, so that there was nothing to do.
     """
 
     out: Path | str
@@ -79,33 +90,43 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
-        plain: dict[str, Any] = json.loads(msgspec.json.encode(replace(self, out=str(self.out))))
-        return plain
+        left_out = {reason: list(ids) for reason, ids in self.left_out.items()}
+        return asdict(self) | {
+            "out": os.fspath(self.out),
+            "left_out": left_out,
+            "empty_shards": list(self.empty_shards),
+        }
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
 
     def lines(self) -> list[str]:
         """In words: what was made, where, how fast, and what was left out."""
-        what = f"{self.samples} samples in {self.shards} shards, {self.bytes / 1e6:.1f} MB, in {self.out}"
+        amount = f"{count(self.samples, 'sample')} in {count(self.shards, 'shard')}"
+        what = f"{amount}, {self.bytes / 1e6:.1f} MB, in {self.out}"
         if self.finished:
             lines = [f"nothing to do: {what}; their sizes are right, `mfsynth verify` compares content"]
         else:
             speed = f", {self.samples / self.seconds:.0f} samples/s" if not self.kept else ""
-            kept = f"; {self.kept} shards kept from before" if self.kept else ""
+            kept = f"; {count(self.kept, 'shard')} kept from before" if self.kept else ""
             lines = [f"made {what}; {self.seconds:.1f} s{speed}{kept}"]
         lines += [
             f"left out {len(ids)}: {reason} ({exclusions.MEANING[reason]}): {_some(ids)}"
             for reason, ids in self.left_out.items()
         ]
         if self.empty_shards:
-            lines.append(f"{len(self.empty_shards)} shards hold no samples: {', '.join(self.empty_shards)}")
+            empty = len(self.empty_shards)
+            hold = "holds" if empty == 1 else "hold"
+            lines.append(f"{count(empty, 'shard')} {hold} no samples: {', '.join(self.empty_shards)}")
         return lines
 
 
 def _some(ids: tuple[int, ...]) -> str:
-    more = f" and {len(ids) - 2 * _SHOWN} more, listed in {MANIFEST}" if len(ids) > 2 * _SHOWN else ""
+    more = f" and {len(ids) - 2 * _SHOWN:,} more, listed in {MANIFEST}" if len(ids) > 2 * _SHOWN else ""
     return ", ".join(map(str, ids[: 2 * _SHOWN])) + more
 
 
-def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Report:
+def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> BuildReport:
     """Make a data set, or finish one that was begun with the same options.
 
     Args:
@@ -119,6 +140,7 @@ def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Repo
         OutputError: If the folder holds something else or cannot be written, or another build works on it.
         BuildError: If a worker died twice, the disk is full, or the result is not `like`.
     """
+    check_guard()
     started = time.monotonic()
     split = read_split(run.coco, options.split, options.masks, cache=storage.cache_folder(), say=run.say)
     plan = make_plan(split, options, strict=run.strict)
@@ -168,7 +190,7 @@ def seal(out: Path, plan: Plan, split: Split, parts: list[Part]) -> Manifest:
     """Write the manifest, now that every shard is there.
 
     Raises:
-        SourceError: If not a single sample could be made.
+        SourceError: If no sample could be made.
     """
     faults = [fault for part in parts for fault in part.left_out]
     samples = sum(part.shard.samples for part in parts)
@@ -220,7 +242,7 @@ def _by_reason(
 
 
 def _check_left_out(split: Split, manifest: Manifest, run: Run) -> None:
-    """Raise if files for whose sake images were left out have changed since, or none may be left out."""
+    """Raise if files that caused images to be left out have changed since, or if none may be left out."""
     unusable = [id for reason, ids in manifest.left_out.items() if reason != exclusions.LICENSE for id in ids]
     if run.strict and unusable:
         raise BuildError(
@@ -235,7 +257,7 @@ def _check_left_out(split: Split, manifest: Manifest, run: Run) -> None:
         raise OutputError(
             f"{run.out} is finished, but was made without images whose files have changed since: "
             + ", ".join(changed),
-            "build it anew with --overwrite",
+            "build it again with --overwrite",
         )
 
 
@@ -267,8 +289,8 @@ def _check_same(made: Manifest, like: Manifest) -> None:
     """Raise if what was made is not, byte for byte, what the manifest describes."""
     if len(made.shards) != len(like.shards):
         raise BuildError(
-            f"{len(made.shards)} shards were made, the manifest has {len(like.shards)}",
-            "it contradicts its own options: get it anew from where it was published",
+            f"the options give {count(len(made.shards), 'shard')}, the manifest has {len(like.shards):,}",
+            "it contradicts its own options: get it again from where it was published",
         )
     differing = [new.name for new, old in zip(made.shards, like.shards, strict=True) if new != old]
     if not differing:
@@ -279,7 +301,8 @@ def _check_same(made: Manifest, like: Manifest) -> None:
         if made.packages.get(name) != old
     ]
     raise BuildError(
-        f"{len(differing)} of {len(made.shards)} shards differ from the manifest's, {differing[0]} first",
+        f"{len(differing):,} of {count(len(made.shards), 'shard')} differ from the manifest's, "
+        f"{differing[0]} first",
         f"package versions differ: {', '.join(others)}"
         if others
         else "the content of a picture or mask changed",
@@ -288,8 +311,8 @@ def _check_same(made: Manifest, like: Manifest) -> None:
 
 def _report(
     out: Path, manifest: Manifest, *, started: float, made: int = 0, finished: bool = False
-) -> Report:
-    return Report(
+) -> BuildReport:
+    return BuildReport(
         out=out,
         samples=manifest.samples,
         shards=len(manifest.shards),

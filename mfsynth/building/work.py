@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """All that a process needs to make one shard."""
+    """Everything that is needed to make one shard."""
 
     options: BuildOptions
     layout: Layout

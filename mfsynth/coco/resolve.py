@@ -6,8 +6,9 @@ import os
 import shutil
 import tempfile
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mfsynth import storage
 from mfsynth.coco.files import remove_stale_scratch
@@ -24,6 +25,21 @@ COCO_VARIABLE = "MFSYNTH_COCO"
 DEMO = "demo"
 ASK_BEYOND = 3_000_000_000
 """A larger download needs a yes, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The files of a split that a download left: archives, or the demo's annotations."""
+
+    files: tuple[Path, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        return {"files": [str(path) for path in self.files]}
+
+    def lines(self) -> list[str]:
+        """In words."""
+        return [f"{path}  {path.stat().st_size / 1e6:.1f} MB" for path in self.files]
 
 
 def named_folder(given: Path | None) -> Path | None:
@@ -43,7 +59,7 @@ def coco_folder(
     say: Callable[[str], None],
     progress: Progress | None = None,
 ) -> Path:
-    """The folder with a split; an official one that nobody has is downloaded, the demo split is drawn.
+    """The folder with a split; an official one that is not there is downloaded, the demo split is drawn.
 
     Args:
         given: Folder of the option `--coco`.
@@ -51,8 +67,8 @@ def coco_folder(
         masks: Which annotations are needed.
         cache: The per-user cache folder.
         approve: Asked before a download of more than `ASK_BEYOND` bytes.
-        say: Told what takes a while.
-        progress: Told how a download goes on.
+        say: Called with a line about what takes a while.
+        progress: Called with an archive's name, bytes done and bytes to do.
 
     Raises:
         SourceError: If the split is not where the user says, or nowhere at all, or is not to be downloaded.
@@ -67,7 +83,7 @@ def coco_folder(
 
 
 def download_size(given: Path | None, split: str, masks: Masks, *, cache: Path) -> int:
-    """Bytes that `coco_folder` would download for a split; 0 if somebody has it, or it is drawn.
+    """Bytes that `coco_folder` would download for a split; 0 if it is there, or is drawn.
 
     Raises:
         SourceError: If the split is not where the user says, or nowhere at all.
@@ -80,11 +96,15 @@ def download_size(given: Path | None, split: str, masks: Masks, *, cache: Path) 
 
 def fetch(
     split: str, given: Path | None, masks: Masks, base_url: str | None, progress: Progress | None
-) -> tuple[Path, ...]:
+) -> Fetched:
     """Download a split's archives, or draw the demo split, into the named folder, else the cache.
 
-    Returns:
-        The files, or the demo's folder.
+    Args:
+        split: The split's name.
+        given: Folder of the option `--coco`.
+        masks: Which annotations are needed.
+        base_url: Server or mirror; None takes $MFSYNTH_COCO_URL, else COCO's own.
+        progress: Called with an archive's name, bytes done and bytes to do.
 
     Raises:
         OptionsError: If there is no such official split.
@@ -98,8 +118,8 @@ def fetch(
     if split == DEMO:
         with _writing(folder):
             draw_demo(folder)
-        return (folder / f"annotations/panoptic_{DEMO}.json",)
-    return download(split, folder, masks=masks, base_url=base_url, progress=progress)
+        return Fetched((folder / f"annotations/panoptic_{DEMO}.json",))
+    return Fetched(download(split, folder, masks=masks, base_url=base_url, progress=progress))
 
 
 def demo_folder(cache: Path, say: Callable[[str], None]) -> Path:
@@ -173,8 +193,9 @@ def _downloaded(
     missing = _missing(folder, split, masks)
     if missing > ASK_BEYOND and not approve(missing):
         raise SourceError(
-            f"{split} is {missing / 1e9:.1f} GB to download and nobody agreed to that",
-            f"add --yes, or name a folder that has it with --coco DIR or {COCO_VARIABLE}",
+            f"{split} is a download of {missing / 1e9:.1f} GB, which was not confirmed",
+            f"add --yes, fetch it with `mfsynth download --split {split}`, "
+            f"or name a folder that has it with --coco DIR or {COCO_VARIABLE}",
         )
     if missing:
         say(f"downloading {split} ({missing / 1e9:.1f} GB) to {folder}")
@@ -188,7 +209,7 @@ def _missing(folder: Path, split: str, masks: Masks) -> int:
 
     if split not in OFFICIAL_SPLITS:
         raise SourceError(
-            f"no COCO folder is named, and {split!r} is no official split that could be downloaded",
+            f"no COCO folder is named, and {split!r} is not an official split that could be downloaded",
             f"name the folder that has {split}/ with --coco DIR or {COCO_VARIABLE}; "
             f"official: {', '.join(OFFICIAL_SPLITS)}; without any data: --split {DEMO}",
         )

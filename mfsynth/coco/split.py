@@ -127,7 +127,12 @@ _File = TypeVar("_File", _Panoptic, _Instances)
 
 
 def read_split(
-    coco: Path, name: str, masks: Masks = "panoptic", *, cache: Path, say: Callable[[str], None] = print
+    coco: Path,
+    name: str,
+    masks: Masks = "panoptic",
+    *,
+    cache: Path,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Split:
     """Read a split's annotations and find its files; no picture is opened.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from mfsynth.errors import HubConflictError, ShardError
+from mfsynth.errors import HubConflictError, ShardError, install_command
 from mfsynth.publish.attribution import ATTRIBUTION, attribute
 from mfsynth.publish.card import dataset_card
 from mfsynth.publish.croissant import croissant
@@ -76,7 +76,7 @@ def contents(
 def _pictures(folder: Path, say: Callable[[str], None]) -> dict[str, bytes]:
     """A picture of some samples, if matplotlib is installed."""
     if find_spec("matplotlib") is None:
-        say("the card will show no samples: to have them drawn, pip install 'mfsynth[preview]'")
+        say(f"the card shows no samples, since matplotlib is not installed; {install_command('preview')}")
         return {}
     from mfsynth.preview.samples import places, read
     from mfsynth.preview.sheet import draw_sheet

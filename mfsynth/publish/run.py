@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mfsynth.console import count
 from mfsynth.errors import HubDamagedError, LicenseError, MissingExtraError, OptionsError
 from mfsynth.hub import Repository, Upload, listing, push
 from mfsynth.publish.licenses import licenses_of, refusal
@@ -29,12 +30,12 @@ class PublishOptions:
 
     Args:
         folder: Of a finished data set.
-        repo: `user/name`; the repository is made if need be.
+        repo: `user/name`; the repository is made if needed.
         private: Make it private, if it is made.
         revision: Branch; None is `main`. A missing one is made.
         create_pr: Open a pull request instead.
         tag: To put on the commit.
-        accept_licenses: Publish pictures whose licences forbid derivatives or commercial use, or are unknown.
+        accept_licenses: Publish pictures whose licenses forbid derivatives or commercial use, or are unknown.
         dry_run: Show what would be published, and touch nothing.
 
     Raises:
@@ -83,7 +84,7 @@ class PublishReport:
         location: What `mfsynth.open` takes.
         files: By path in the repository.
         shards: How many of them are shards.
-        licences: Of the pictures, with their samples.
+        licences: The pictures' licenses, with their samples.
         card: Its text.
         refused: Why a dry run would be refused without --dry-run; empty if it would not.
         commit: Where the data set stands now; None in a dry run.
@@ -112,14 +113,14 @@ class PublishReport:
 
     def lines(self) -> list[str]:
         """As lines for people."""
-        usage = f'open it by mfsynth.open("{self.location}")'
+        usage = f'open it with mfsynth.open("{self.location}")'
         if self.commit is None:
             refused = [f"would be refused: {self.refused}"] if self.refused else []
             return [f"would publish at {self.url}:", *self._what(), *refused, "", self.card]
         if not self.changed:
             return [f"{self.url} has it already, at commit {self.commit}; all hashes are equal", usage]
         where = self.pull_request or f"{self.url}, commit {self.commit}"
-        arrived = f"all {self.shards} shards have arrived with the hashes of the manifest"
+        arrived = f"arrived with the hashes of the manifest: {count(self.shards, 'shard')}"
         return [f"published at {where}:", *self._what(), arrived, usage]
 
     def _what(self) -> list[str]:
@@ -139,13 +140,13 @@ def publish(
 
     Args:
         options: What, where to, and how.
-        say: Told what users should know.
-        progress: Told of what is being done, how much of it is done, and of how much.
+        say: Called with a line that users should read.
+        progress: Called with a stage's name, and how much of it is done and to do.
 
     Raises:
         MissingExtraError: If a package of the extra `publish` is not installed.
         ShardError: If the folder holds no finished data set, or a damaged one.
-        LicenseError: If pictures' licences do not allow it.
+        LicenseError: If the pictures' licenses do not allow it.
         HubError: By its subclass; nothing half-published is left as the latest commit.
     """
     need_extra()
@@ -204,7 +205,7 @@ def _send(
 
     upload = Upload(
         files,
-        f"Publish {manifest.split}: {manifest.samples} samples in {report.shards} shards",
+        f"Publish {manifest.split}: {count(manifest.samples, 'sample')} in {count(report.shards, 'shard')}",
         options.private,
         options.create_pr,
         options.tag,

@@ -13,8 +13,9 @@ import msgspec
 import numpy as np
 
 from mfsynth import codecs, storage
+from mfsynth.console import count
 from mfsynth.errors import MfsynthError, OptionsError, ShardError
-from mfsynth.order import permutation
+from mfsynth.order import permutation, whole_number
 from mfsynth.sample import SegmentInfo
 from mfsynth.shards import tar
 from mfsynth.shards.layout import FOCUS, MANIFEST, RECIPE, SEGMENTS, Layout, is_ours
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from mfsynth.shards.tar import Packed
 
 TOLERATED_SHARE = 1e-5
-"""Share of a frame's values that may differ by one grey level on another kind of processor."""
+"""Share of a frame's values that may differ by one gray level on another kind of processor."""
 _SEEDS = 100_000
 
 
@@ -44,7 +45,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Frames rendered again: values compared, values that differ, and by how many grey levels at most."""
+    """Frames rendered again: values compared, values that differ, and by how many gray levels at most."""
 
     values: int = 0
     differing: int = 0
@@ -91,12 +92,20 @@ class ShardResult:
 
 @dataclass(frozen=True)
 class Verification:
-    """The result for a whole data set.
+    """What a check of a whole data set found; `print` shows it as lines.
 
-    `seed` chose the samples that were rendered again; `repaired` lists what was wrong with shards that were
-    made again since.
+    Attributes:
+        location: The data set's folder.
+        shards: Number of shards.
+        samples: In all shards.
+        seed: Chose the samples that were rendered again.
+        rendered: How many samples were rendered again.
+        comparison: Of what was rendered with what is stored.
+        problems: What is wrong; empty for a data set that is whole.
+        repaired: What was wrong with shards that have been made again since.
     """
 
+    location: str
     shards: int
     samples: int
     seed: int
@@ -114,25 +123,35 @@ class Verification:
         """This result, with what an earlier one said of the shards that were made again in between."""
         return replace(self, repaired=tuple(problem for problem in before.problems if problem.shard))
 
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
-        return asdict(self) | {"ok": not self.problems}
+        return asdict(self) | {"ok": self.ok}
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
 
     def problem_lines(self) -> list[str]:
         """The problems in words, one a line."""
         return [f"{problem.shard} {problem.text}".strip() for problem in self.problems]
 
-    def lines(self, folder: Path) -> list[str]:
+    def lines(self) -> list[str]:
         """In words."""
         if self.problems:
             advice = "mfsynth verify --repair makes bad shards again" if self.bad_shards else ""
-            return [*self.problem_lines(), f"{folder}: {len(self.problems)} problems. {advice}".strip()]
+            problems = count(len(self.problems), "problem")
+            return [*self.problem_lines(), f"{self.location}: {problems}. {advice}".strip()]
         compared = self.comparison
-        again = f"all drawn again, {self.rendered} rendered again (--seed {self.seed})"
+        again = f"all drawn again, {self.rendered:,} rendered again (--seed {self.seed})"
         if compared.values:
-            again += f": {compared.differing} of {compared.values} values differ"
+            again += f": {compared.differing:,} of {count(compared.values, 'value')} differ"
             again += f", by up to {compared.largest}" if compared.differing else ""
-        return [f"{folder} is whole: {self.samples} samples in {self.shards} shards, {again}"]
+        amount = f"{count(self.samples, 'sample')} in {count(self.shards, 'shard')}"
+        return [f"{self.location} is whole: {amount}, {again}"]
 
 
 def local_folder(location: str | os.PathLike[str]) -> Path:
@@ -159,20 +178,29 @@ def verify(
 ) -> Verification:
     """Check every byte and member of a local data set, draw every recipe again, and render some.
 
+    Nothing is printed. Worker processes are spawned: in a script, call this under
+    `if __name__ == "__main__":`.
+
     Args:
         location: The data set's folder, or its manifest.
         samples: How many samples to render again from what their recipes say.
         seed: Chooses these samples; None takes one at random.
         workers: Number of processes; 0 takes all cores.
-        say: Told when a worker dies.
-        progress: Told of samples checked and to check.
+        say: Called with a line when a worker dies.
+        progress: Called with the number of samples checked and to check.
+
+    Returns:
+        What was found; `print` shows it as lines.
 
     Raises:
         ShardError: If there is no manifest, or it is broken.
-        OptionsError: If the location is a URL.
+        OptionsError: If the location is a URL, or a number makes no sense.
+        BuildError: If a worker died twice, or a script calls this without the guard.
     """
-    from mfsynth.engine import run_jobs, usable_cores
+    from mfsynth.engine import check_guard, run_jobs, usable_cores
 
+    check_guard()
+    samples, workers = whole_number("samples", samples), whole_number("workers", workers)
     folder, manifest = local_folder(location), Manifest.read(location)
     seed = secrets.randbelow(_SEEDS) if seed is None else seed
     tasks = _tasks(folder, manifest, set(permutation(manifest.samples, "verify", seed)[:samples].tolist()))
@@ -190,6 +218,7 @@ def verify(
     problems = [problem for result in ordered for problem in result.problems]
     comparison = sum((result.comparison for result in ordered), Comparison())
     return Verification(
+        location=str(folder),
         shards=len(manifest.shards),
         samples=manifest.samples,
         seed=seed,
@@ -270,7 +299,9 @@ def verify_shard(task: VerifyJob, advance: Callable[[int], None]) -> ShardResult
         problems.append(Problem(task.name, str(error).removeprefix(f"{task.name} ")))
     if checks.count != task.shard.samples and not problems:
         problems.append(
-            Problem(task.name, f"holds {checks.count} samples, the manifest says {task.shard.samples}")
+            Problem(
+                task.name, f"holds {count(checks.count, 'sample')}, the manifest says {task.shard.samples:,}"
+            )
         )
     keys = (checks.first, checks.last) if checks.count else None
     return ShardResult(tuple(problems), keys, checks.comparison, checks.rendered)
@@ -359,7 +390,7 @@ class _Checks:
         if not compared.tolerable:
             raise ShardError(
                 f"rendered again, {compared.differing} of {compared.values} values differ, "
-                f"by up to {compared.largest} grey levels"
+                f"by up to {compared.largest} gray levels"
             )
 
     def _report(self, packed: Packed, text: str) -> None:

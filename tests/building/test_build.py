@@ -272,7 +272,7 @@ def test_a_manifest_with_another_number_of_shards_is_not_met(
 ) -> None:
     like = Manifest.read(built)
     fewer = replace(like, shards=like.shards[:2], samples=12)
-    with pytest.raises(BuildError, match=r"3 shards were made, the manifest has 2"):
+    with pytest.raises(BuildError, match=r"the options give 3 shards, the manifest has 2"):
         build(OPTIONS, Run(small_coco, tmp_path / "out"), fewer)
 
 

@@ -176,7 +176,7 @@ def test_a_finished_set_names_left_out_files_that_have_changed_since(coco: Path,
     assert again.left_out == {"picture-broken": (2,)}
     picture(coco).write_bytes(good)
     with pytest.raises(
-        OutputError, match=r"files have changed since: s/000000000002.jpg; build it anew with --over"
+        OutputError, match=r"files have changed since: s/000000000002.jpg; build it again with --over"
     ):
         build(BuildOptions("s"), run)
     assert build(BuildOptions("s"), Run(coco, tmp_path / "out", overwrite=True)).samples == 3
@@ -206,7 +206,7 @@ def test_a_shard_whose_images_all_prove_unusable_is_a_valid_empty_tar(coco: Path
     picture(coco).unlink()
     report = build(BuildOptions("s", shards=3), Run(coco, tmp_path / "out"))
     assert report.empty_shards == ("s-000001.tar",)
-    assert report.lines()[-1] == "1 shards hold no samples: s-000001.tar"
+    assert report.lines()[-1] == "1 shard holds no samples: s-000001.tar"
     with tarfile.open(tmp_path / "out" / "s-000001.tar") as archive:
         assert archive.getnames() == []
 
@@ -317,10 +317,10 @@ def test_a_disk_that_is_full_before_the_manifest_is_said(coco: Path, tmp_path: P
     assert "Traceback" not in full.stderr
     assert [path.name for path in (tmp_path / "out").glob("*")] == ["s-000000.tar", ".parts"]
     assert not list((tmp_path / "out" / ".parts").glob("tmp-*"))
-    assert "3 samples in 1 shards" in cli(*command).stdout
+    assert "3 samples in 1 shard," in cli(*command).stdout
 
 
-def test_a_finished_set_in_a_read_only_folder_is_not_mended(coco: Path, tmp_path: Path, cli: Cli) -> None:
+def test_a_finished_set_in_a_read_only_folder_is_not_repaired(coco: Path, tmp_path: Path, cli: Cli) -> None:
     out = tmp_path / "out"
     command = ["build", "--split", "s", "--coco", coco, "--out", out, "--shards", "3", "--quiet"]
     assert cli(*command).returncode == 0

@@ -121,7 +121,7 @@ def test_limit_counts_after_the_filters(small_coco: Path) -> None:
 
 def test_selection_takes_and_leaves(small_coco: Path) -> None:
     assert ids(plan(small_coco, images=Selection(take=(83, 3, 13), leave=(13,)))) == [[3, 83]]
-    with pytest.raises(OptionsError, match="--images names 1 ids that small does not have: 4"):
+    with pytest.raises(OptionsError, match="--images names 1 id that small does not have: 4"):
         plan(small_coco, images=Selection(take=(3, 4)))
 
 

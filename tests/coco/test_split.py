@@ -239,7 +239,7 @@ def test_a_split_in_the_cache_needs_no_download(coco: Path, tmp_path: Path) -> N
     assert download_size(None, "val2017", "panoptic", cache=cache) == 0
     nest_masks(cache / "coco", zipfile.ZIP_STORED)
     assert folder("s") == cache / "coco"
-    with pytest.raises(SourceError, match="'s' is no official split"):
+    with pytest.raises(SourceError, match="'s' is not an official split"):
         folder("s", "instances")
 
 
@@ -252,7 +252,7 @@ def test_the_option_precedes_the_environment_and_the_environment_the_cache(
         )
 
     with pytest.raises(
-        SourceError, match=r"'s' is no official split .*--coco DIR or MFSYNTH_COCO; .*--split demo"
+        SourceError, match=r"'s' is not an official split .*--coco DIR or MFSYNTH_COCO; .*--split demo"
     ):
         folder(None, "s")
     monkeypatch.setenv("MFSYNTH_COCO", str(coco))
@@ -265,7 +265,7 @@ def test_the_option_precedes_the_environment_and_the_environment_the_cache(
 def test_a_large_download_needs_a_yes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mfsynth.coco.download.missing_bytes", lambda *_, **__: 19_000_000_000)
     with pytest.raises(
-        SourceError, match=r"train2017 is 19.0 GB to download and nobody agreed to that; add --yes"
+        SourceError, match=r"train2017 is a download of 19.0 GB, which was not confirmed; add --yes"
     ):
         coco_folder(
             None, "train2017", "panoptic", cache=tmp_path, approve=lambda _: False, say=lambda _: None

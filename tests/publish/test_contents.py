@@ -9,21 +9,19 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import click
 import datasets
 import numpy as np
 import pytest
-from conftest import tree
+from conftest import Cli, tree
 from huggingface_hub import DatasetCard
 
 import mfsynth
 from mfsynth.cli import build as build_command_line
-from mfsynth.cli import content_options
 from mfsynth.errors import (
     HubConflictError,
     HubError,
@@ -89,12 +87,24 @@ def test_a_dry_run_shows_what_would_be_refused(closed: Path) -> None:
     assert dry(closed, accept_licenses=True).refused == ""
 
 
+def test_a_dry_run_that_would_be_refused_is_a_failure(cli: Cli, closed: Path) -> None:
+    words = ["publish", closed, "--repo", "ann/own", "--dry-run"]
+    run = cli(*words)
+    assert run.returncode == 1
+    assert run.stdout.startswith("would publish at ")
+    assert run.stderr.splitlines()[-1].startswith("mfsynth: would be refused: 4 of 6 samples are not free")
+    assert json.loads(cli(*words, "--json").stdout)["refused"].startswith("4 of 6 samples")
+    assert cli(*words, "--quiet").returncode == 1
+    fine = cli(*words, "--accept-licenses", "--quiet")
+    assert (fine.returncode, fine.stdout, fine.stderr) == (0, "", "")
+
+
 @pytest.mark.parametrize("package", ["jinja2", "mlcroissant"])
 def test_a_missing_extra_is_named_before_work_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
     monkeypatch.setattr(run, "find_spec", lambda name: None if name == package else name)
-    with pytest.raises(MissingExtraError, match=rf"{package} .*pip install 'mfsynth\[publish\]'"):
+    with pytest.raises(MissingExtraError, match=rf"{package} .*pip install -e '\.\[publish\]'"):
         dry(tmp_path)
 
 
@@ -155,7 +165,7 @@ def test_without_matplotlib_the_card_shows_no_picture(demo: Path, monkeypatch: p
     report = publish(PublishOptions(demo, "ann/pairs", dry_run=True), said.append)
     assert "samples.png" not in report.files
     assert "samples.png" not in report.card
-    assert "mfsynth[preview]" in said[0]
+    assert "pip install -e '.[preview]'" in said[0]
 
 
 def test_every_image_has_a_line_with_its_license_and_urls(closed: Path) -> None:
@@ -282,7 +292,9 @@ def test_the_command_gives_the_options_again(
     Path("ids.txt").write_text("1\n2\n!3\n")
     words = build_command(options).split()
     context = build_command_line.make_context("build", words[2:])
-    assert content_options(click.Context(build_command_line), context.params) == (None, options)
+    given = {each.name: context.params[each.name] for each in fields(BuildOptions)}
+    images = Selection.read(given["images"]) if given["images"] else Selection()
+    assert BuildOptions(**given | {"images": images, "limit": given["limit"] or 0}) == options
 
 
 # --- Croissant ----------------------------------------------------------------------------------------

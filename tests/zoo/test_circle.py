@@ -11,7 +11,7 @@ from zoo.publishing.example import known_pair
 
 frames = known_pair().frames
 before = zoo.load("trained").fuse(frames)
-report = zoo.push("trained", "ann/circle")
+report = zoo.push("trained", "ann/circle", license="cc-by-4.0")
 shutil.rmtree("trained")
 after = zoo.load("ann/circle", revision=report.commit).fuse(frames)
 tell([(before.image == after.image).all().item(), (before.decision == after.decision).all().item()])

@@ -15,17 +15,20 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mfsynth.console import count
+from mfsynth.engine import check_guard
 from mfsynth.errors import OutputError
 from mfsynth.locks import locked
 from mfsynth.plots import need_matplotlib
 from mfsynth.storage import write
 from zoo.errors import ZooError
 from zoo.evaluation import leaderboard, noise, tables, times
+from zoo.evaluation.command import evaluate_command
 from zoo.evaluation.data import open_data
 from zoo.evaluation.methods import NETWORK, packages, parse_methods, weights
 from zoo.evaluation.paper import printed
@@ -70,7 +73,7 @@ class EvaluateOptions:
         against: A file of published values to rank among.
         device: Where networks run.
         workers: Processes.
-        command: What began it, kept with the results.
+        command: What began it, kept with the results; empty takes the command that would give them.
     """
 
     methods: tuple[str, ...]
@@ -95,6 +98,7 @@ class EvaluateReport:
         kept: Fused pictures that an earlier run had left.
         seconds: It took.
         table: Means, as Markdown.
+        out: The folder filled.
         files: Written, by name, in the output folder.
     """
 
@@ -103,6 +107,7 @@ class EvaluateReport:
     kept: int
     seconds: float
     table: str
+    out: Path
     files: tuple[str, ...] = field(default=())
 
     def to_json(self) -> dict[str, Any]:
@@ -117,12 +122,12 @@ class EvaluateReport:
             "files": list(self.files),
         }
 
-    def lines(self, out: Path) -> list[str]:
+    def lines(self) -> list[str]:
         """As lines for people."""
-        count = len(self.scores.images) * len(self.scores.methods)
+        scored = len(self.scores.images) * len(self.scores.methods)
         minutes = f"{self.seconds / 60:.1f} minutes"
-        told = f"{count} pictures scored in {minutes}, {self.kept} of them kept from before"
-        return [self.table, f"{told}; see {out / 'index.html'}"]
+        told = f"{count(scored, 'picture')} scored in {minutes}, {self.kept:,} of them kept from before"
+        return [self.table, f"{told}; see {self.out / 'index.html'}"]
 
 
 def evaluate(
@@ -146,18 +151,23 @@ def evaluate(
         MissingExtraError: If a package is missing.
         OutputError: If the folder holds something else, or cannot be written to.
     """
+    check_guard()
     need_matplotlib()
+    options = replace(options, command=options.command or evaluate_command(options, out))
     data = open_data(options.data)
     methods = parse_methods(options.methods, options.device)
+    pairs = len(data.names[: options.limit or None])
+    published = leaderboard.read_published(options.against, pairs) if options.against else {}
     with locked(out, "evaluation"):
         _take(out)
-        return _evaluate(options, data, methods, out, say, progress)
+        return _evaluate(options, data, methods, published, out, say, progress)
 
 
 def _evaluate(
     options: EvaluateOptions,
     data: Data,
     methods: tuple[Method, ...],
+    published: leaderboard.Published,
     out: Path,
     say: Callable[[str], None],
     progress: Callable[[str, int, int], None],
@@ -166,7 +176,6 @@ def _evaluate(
     names = data.names[: options.limit or None]
     if data.kind == "lytro" and len(data.names) < _LYTRO:
         say(f"{len(data.names)} of Lytro's {_LYTRO} pairs are there: the paper's values are of all")
-    published = leaderboard.read_published(options.against, len(names)) if options.against else {}
     outcome = run(
         methods,
         data,
@@ -192,7 +201,9 @@ def _evaluate(
     report.write_manifest(time.monotonic() - started)
     table = (out / "table.md").read_text("utf-8")
     seconds = time.monotonic() - started
-    return EvaluateReport(outcome.scores, outcome.errors, outcome.kept, seconds, table, tuple(report.files))
+    return EvaluateReport(
+        outcome.scores, outcome.errors, outcome.kept, seconds, table, out, tuple(report.files)
+    )
 
 
 def _take(out: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from mfsynth.console import count
 from mfsynth.errors import MfsynthError
 from zoo.errors import FrameError
 from zoo.fusing.align import MIN_SIDE, UNALIGNED, align, looks_unaligned
@@ -79,7 +80,7 @@ class FusedFile:
         """As a line for people."""
         shares = ", ".join(f"{share:.0%}" for share in self.shares)
         chosen = f", shares {shares}" if shares else ""
-        return f"{self.output}  {self.frames} frames, {self.size[1]} x {self.size[0]}{chosen}"
+        return f"{self.output}  {count(self.frames, 'frame')}, {self.size[1]} x {self.size[0]}{chosen}"
 
 
 def fuse_files(

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from zoo.networks import Network
     from zoo.store.results import Result
 
-LICENSE = "apache-2.0"
-"""Of the weights, and of the code."""
 TITLES = {"seg": "HF-Seg", "reg": "HF-Reg"}
 _LEFT_OUT = ("loss",)  # of a training, and of no use to users of the network
 
@@ -55,11 +53,19 @@ class _Training(msgspec.Struct):
     device: str
 
 
-def model_card(model: Network, *, repository: str = "", picture: str = "", curve: str = "") -> ModelCard:
+def model_card(
+    model: Network,
+    *,
+    license: str | None = None,
+    repository: str = "",
+    picture: str = "",
+    curve: str = "",
+) -> ModelCard:
     """The card of a network, made from its documents.
 
     Args:
         model: The network, with its documents.
+        license: Of the weights, as the Hub names it, such as `apache-2.0`; None says nothing about it.
         repository: Where it will be published; empty for a folder.
         picture: The file in the repository that shows what the network does; empty omits it.
         curve: The file that shows its training; empty omits it.
@@ -73,7 +79,7 @@ def model_card(model: Network, *, repository: str = "", picture: str = "", curve
     results = tuple(each for each in results_of(model) if measured(each))
     title = title_of(model, training)
     data = ModelCardData(
-        license=LICENSE,
+        license=license,
         library_name="mfsynth",
         pipeline_tag="image-to-image",
         tags=["multi-focus-image-fusion", "image-fusion", "focus-stacking", model.config.task],
@@ -84,6 +90,7 @@ def model_card(model: Network, *, repository: str = "", picture: str = "", curve
         data,
         template_str=template("model.md"),
         title=title,
+        license=license,
         repository=repository,
         task=model.config.task,
         noisy=noisy(training),

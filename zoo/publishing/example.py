@@ -13,13 +13,18 @@ import numpy as np
 
 import mfsynth
 from mfsynth.coco.demo import draw_demo
+from mfsynth.console import count
+from mfsynth.errors import MfsynthError
 from zoo.errors import ZooError
 from zoo.fusing.fusion import fuse
 from zoo.metrics import psnr
+from zoo.store import registry
 from zoo.store.find import find
 from zoo.store.folder import FILES, load_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mfsynth.sample import Picture, Sample
     from zoo.fusing.fusion import Fused, FusionNetwork
     from zoo.store.find import Origin
@@ -91,7 +96,8 @@ class TriedOut:
     def line(self) -> str:
         """As a line for people."""
         hashes = "hashes match" if self.hashed else "no hashes known"
-        return f"{self.name}: {len(self.files)} files, {hashes}; known pair {self.psnr:.1f} dB; {self.origin}"
+        files = count(len(self.files), "file")
+        return f"{self.name}: {files}, {hashes}; known pair {self.psnr:.1f} dB; {self.origin}"
 
 
 def try_out(name: str, *, revision: str | None = None, origin: Origin = "auto") -> TriedOut:
@@ -106,6 +112,33 @@ def try_out(name: str, *, revision: str | None = None, origin: Origin = "auto") 
     files = tuple(each for each in FILES if (found.folder / each).is_file())
     hashed = bool(found.hashes) or found.from_hub
     return TriedOut(name, found.origin, files, hashed, psnr(example.sample.gt, example.fused.image))
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The networks that are as they should be, and the errors by the others' names."""
+
+    verified: tuple[TriedOut, ...]
+    errors: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        return {"verified": [each.to_json() for each in self.verified], "errors": self.errors}
+
+    def lines(self) -> list[str]:
+        """As lines for people."""
+        return [each.line() for each in self.verified]
+
+
+def try_all(names: Sequence[str], *, revision: str | None = None, origin: Origin = "auto") -> Verified:
+    """Check several networks; none given are all short names."""
+    done, errors = [], {}
+    for name in names or registry.names():
+        try:
+            done.append(try_out(name, revision=revision, origin=origin))
+        except MfsynthError as error:
+            errors[name] = str(error)
+    return Verified(tuple(done), errors)
 
 
 def _middle(picture: Picture) -> Picture:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
+from mfsynth.console import count
 from zoo.errors import DamagedError
 from zoo.metrics.measures import shown
 from zoo.networks import Config
-from zoo.publishing.cards import LICENSE, amount, measured, read_training
+from zoo.publishing.cards import amount, measured, read_training
 from zoo.store.find import find
 from zoo.store.folder import CONFIG, EVALUATION, TRAINING, WEIGHTS, missing, read_file
 from zoo.store.results import Result, Results
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo.store.find import Origin
+
+
+LICENSE = "apache-2.0"
+"""Of the weights that have a short name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +76,10 @@ class Info:
             lines.append(f"  Hub         {self.repository}{where}")
         if self.training:
             data = ", ".join(f"{amount(each)} of {each['source']}" for each in self.training["data"])
-            lines.append(f"  trained on  {data}; {self.training['steps']} steps")
+            lines.append(f"  trained on  {data}; {count(self.training['steps'], 'step')}")
         for result in self.results:
             values = (" ".join(shown(*each)) for each in measured(result))
-            lines.append(f"  measured    {result.samples} pairs, {result.data}: {', '.join(values)}")
+            lines.append(f"  measured    {count(result.samples, 'pair')}, {result.data}: {', '.join(values)}")
         return lines if self.results else [*lines, "  measured    nothing"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 
+_LICENSE = re.compile(r"[a-z0-9][a-z0-9.-]*")
 README = "README.md"
 EXAMPLE = "example.jpg"
 CURVE = "curve.png"
@@ -79,6 +81,7 @@ def push(
     network: str | os.PathLike[str] | Network,
     repo_id: str,
     *,
+    license: str,
     private: bool = False,
     revision: str | None = None,
     create_pr: bool = False,
@@ -94,6 +97,7 @@ def push(
     Args:
         network: A network, its folder, or a short name.
         repo_id: `user/name`; the repository is created if needed.
+        license: Of the weights, as the Hub names it, such as `apache-2.0` or `cc-by-nc-4.0`.
         private: Make it private, if it is created.
         revision: Branch, created if it is missing; None means `main`.
         create_pr: Open a pull request instead.
@@ -102,14 +106,17 @@ def push(
         progress: Called with the number of files sent and the number in all.
 
     Raises:
+        OptionsError: If the license or the repository is not a name, or the options contradict each other.
         HubError: As one of its subclasses; nothing half-published becomes the latest commit.
         ZooError: If the network is broken.
     """
+    if not _LICENSE.fullmatch(license):
+        raise OptionsError(f"license is {license!r}", "give the Hub's name for it, such as apache-2.0")
     target = Repository(repo_id, "model", revision).checked()
     if tag is not None and create_pr:
         raise OptionsError("a pull request cannot be tagged", "tag the commit once it is merged")
     with _folder_of(network) as folder:
-        files = contents(folder, repo_id)
+        files = contents(folder, repo_id, license)
     hashes = {name: digest(data) for name, data in files.items()}
     card = files[README].decode()
     report = PushReport(repo_id, target.url, hashes, {name: len(data) for name, data in files.items()}, card)
@@ -136,7 +143,7 @@ def is_ours(path: str) -> bool:
     return path in (*FILES, *LOGS, EXAMPLE)
 
 
-def contents(folder: Path, repo_id: str) -> dict[str, bytes]:
+def contents(folder: Path, repo_id: str, license: str) -> dict[str, bytes]:
     """What a repository will hold of a network's folder, by name.
 
     Raises:
@@ -147,7 +154,7 @@ def contents(folder: Path, repo_id: str) -> dict[str, bytes]:
     check(example)
     logs = {name: (folder / name).read_bytes() for name in LOGS if (folder / name).is_file()}
     curve = CURVE if CURVE in logs else ""
-    card = model_card(model, repository=repo_id, picture=EXAMPLE, curve=curve)
+    card = model_card(model, license=license, repository=repo_id, picture=EXAMPLE, curve=curve)
     kept = {name: (folder / name).read_bytes() for name in FILES if (folder / name).is_file()}
     return {README: str(card).encode(), **kept, EXAMPLE: example.picture(), **logs}
 

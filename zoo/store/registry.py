@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -41,6 +42,40 @@ class RegisteredModel:
         """The folder that comes with the package, if there is one."""
         folder = SHIPPED / self.name
         return folder if folder.is_dir() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Some of the networks that have a short name."""
+
+    models: tuple[RegisteredModel, ...]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """As JSON's own types."""
+        return [
+            {
+                "name": each.name,
+                "summary": each.summary,
+                "repository": each.repository,
+                "commit": each.commit,
+                "shipped": each.shipped is not None,
+            }
+            for each in self.models
+        ]
+
+    def lines(self) -> list[str]:
+        """As lines for people."""
+        lines = []
+        for each in self.models:
+            places = ["shipped"] if each.shipped else []
+            places += [f"{each.repository}@{each.commit[:10]}"] if each.commit else []
+            lines.append(f"{each.name:<16} {each.summary}  [{', '.join(places) or 'not published yet'}]")
+        return lines
+
+
+def listing(pattern: str = "*") -> Listing:
+    """The networks whose short names match a pattern, sorted by name."""
+    return Listing(tuple(lookup(name) for name in names(pattern)))
 
 
 def names(pattern: str = "*") -> list[str]:

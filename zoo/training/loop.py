@@ -323,7 +323,9 @@ class _Training:
     def report(self, stopped: bool) -> TrainReport:
         """What the training did."""
         waiting = self.waited / self.spent if self.spent else 0.0
-        return TrainReport(self.state.step, self.total, self.state.seconds, waiting, self.scores, stopped)
+        return TrainReport(
+            self.state.step, self.total, self.state.seconds, waiting, self.scores, stopped, self.run.out
+        )
 
     def finish(self, report: TrainReport, data: list[dict[str, Any]]) -> None:
         """Draw the curve; after the last step, write the network's folder and remove the checkpoints."""

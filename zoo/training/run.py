@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from mfsynth.console import count
 from mfsynth.errors import OutputError
 from zoo.errors import TrainingError
 from zoo.store.folder import EVALUATION, TRAINING, WEIGHTS
@@ -70,6 +71,7 @@ class TrainReport:
         waiting: The share of this run's time that steps waited for data.
         scores: The last validation, by kind.
         stopped: Whether it was asked to stop before the end.
+        out: The folder with the network.
     """
 
     steps: int
@@ -78,24 +80,26 @@ class TrainReport:
     waiting: float
     scores: dict[str, ValidationScores]
     stopped: bool
+    out: Path
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
-        return asdict(self)
+        return asdict(self) | {"out": str(self.out)}
 
-    def lines(self, out: Path) -> list[str]:
+    def lines(self) -> list[str]:
         """As lines for people."""
         minutes = f"{self.seconds / 60:.1f} minutes, {self.waiting:.0%} of this spent waiting for data"
         if self.stopped and not self.steps:
             return ["stopped before the first step"]
         if self.stopped:
-            return [f"stopped after {self.steps} of {self.total} steps; continue with --resume"]
+            return [f"stopped after {self.steps:,} of {count(self.total, 'step')}; continue with --resume"]
         validation = [
             f"validation, {kind}: PSNR {scores.psnr:.2f} dB, SSIM {scores.ssim:.4f}, decision "
             f"{scores.accuracy:.2%}, commutativity {scores.commutativity:.1e}"
             for kind, scores in self.scores.items()
         ]
-        return [f"trained {self.steps} steps in {minutes}; the network is in {out}", *validation]
+        trained = f"trained {count(self.steps, 'step')} in {minutes}; the network is in {self.out}"
+        return [trained, *validation]
 
 
 def last_checkpoint(run: TrainRun) -> Checkpoint | None:

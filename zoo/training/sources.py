@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import webdataset
 
 import mfsynth
-from mfsynth.errors import ShardError
+from mfsynth.errors import OptionsError, ShardError
 from zoo.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class SourceSpec:
         match = _WEIGHT.fullmatch(text)
         spec = SourceSpec(match["location"], float(match["weight"])) if match else SourceSpec(text)
         if spec.weight <= 0:
-            raise TrainingError(f"the weight of {spec.location} is {spec.weight}", "give one above 0")
+            raise OptionsError(f"the weight of {spec.location} is {spec.weight}", "give one above 0")
         return spec
 
     def __str__(self) -> str:
@@ -238,14 +238,14 @@ def open_source(spec: SourceSpec, seed: int, holding: bool = True) -> Source:
     """Open a source; `holding` holds one image in twenty out for validation.
 
     Raises:
-        TrainingError: If its name is not understood.
+        OptionsError: If its name is not understood.
         MfsynthError: If its data is missing or broken.
     """
     if not spec.location.startswith("coco:"):
         return ShardSource(spec.location, seed, holding)
     folder, _, split = spec.location.removeprefix("coco:").rpartition(":")
     if not folder or not split:
-        raise TrainingError(f"{spec.location} names no split", "write coco:DIR:SPLIT")
+        raise OptionsError(f"{spec.location} names no split", "write coco:DIR:SPLIT")
     return LiveSource(folder, split, seed, holding)
 
 

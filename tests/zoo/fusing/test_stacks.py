@@ -179,14 +179,14 @@ def test_different_sizes_are_refused_by_name(model, tmp_path):
         (["a.png", "-o", "out.png"], 2, "two or more"),
         (["missing.png", "gone.png", "-o", "out.png"], 1, "missing.png"),
         (["a.png", "b.png", "-o", "out.png", "--rule", "nearest"], 2, "weighted and select"),
-        (["a.png", "b.png", "-o", "out.xyz"], 1, ".png"),
-        (["a.png", "b.png", "-o", "out.png", "--device", "abacus"], 1, "abacus"),
+        (["a.png", "b.png", "-o", "out.xyz"], 2, ".png"),
+        (["a.png", "b.png", "-o", "out.png", "--device", "abacus"], 2, "abacus"),
         (["--batch", ".", "a.png", "-o", "out"], 2, "--batch"),
         (["a.png", "b.png", "-o", "a.png"], 2, "overwrite"),
         (["a.png", "b.png", "-o", "out.png", "--decision-map", "out.png"], 2, "overwrite"),
         (["--batch", "stack", "-o", "stack"], 2, "among the frames"),
-        (["a.png", "b.png", "-o", "out.png", "--decision-map", "map.xyz"], 1, ".png"),
-        (["a.png", "b.png", "-o", "out.png", "--device", "meta"], 1, "cpu, cuda, mps"),
+        (["a.png", "b.png", "-o", "out.png", "--decision-map", "map.xyz"], 2, ".png"),
+        (["a.png", "b.png", "-o", "out.png", "--device", "meta"], 2, "cpu, cuda, mps"),
     ],
 )
 def test_mistakes_are_told_in_one_line(arguments, code, message, folder, tmp_path, cli):

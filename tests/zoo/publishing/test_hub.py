@@ -200,9 +200,9 @@ def test_push_arrives_whole_and_a_second_one_changes_nothing(hub, ask):
     told = ask("""
 model = network()
 save_folder(Path("net"), model)
-dry = zoo.push("net", "ann/net", dry_run=True)
-first = zoo.push("net", "ann/net", tag="v1")
-again = zoo.push("net", "ann/net", tag="v1")
+dry = zoo.push("net", "ann/net", license="cc-by-4.0", dry_run=True)
+first = zoo.push("net", "ann/net", license="cc-by-4.0", tag="v1")
+again = zoo.push("net", "ann/net", license="cc-by-4.0", tag="v1")
 loaded = zoo.load(f"ann/net@{first.commit}")
 tell({
     "dry": [dry.commit, dry.card == first.card],
@@ -232,10 +232,10 @@ def test_card_says_that_nothing_was_evaluated_or_quotes_the_evaluation(hub, ask)
 from huggingface_hub import ModelCard
 from zoo.store.results import Result, results
 model = network()
-plain = ModelCard(zoo.push(model, "ann/net", dry_run=True).card)
+plain = ModelCard(zoo.push(model, "ann/net", license="cc-by-4.0", dry_run=True).card)
 result = Result("pairs of a test", "test", "clean", 3, {"psnr": 41.25, "loss": 0.1}, "a command")
 model.documents["evaluation.json"] = results(result).to_json()
-card = ModelCard(zoo.push(model, "ann/net", dry_run=True).card)
+card = ModelCard(zoo.push(model, "ann/net", license="cc-by-4.0", dry_run=True).card)
 metric, = card.data.eval_results
 shown = [metric.metric_type, metric.metric_value, card.data.license]
 tell([plain.text, plain.data.eval_results, card.text, *shown])
@@ -243,12 +243,14 @@ tell([plain.text, plain.data.eval_results, card.text, *shown])
     assert "was not evaluated" in told[0]
     assert told[1] is None
     assert "41.25" in told[2]
-    assert told[3:] == ["psnr", 41.25, "apache-2.0"]
+    assert told[3:] == ["psnr", 41.25, "cc-by-4.0"]
 
 
 def test_interrupted_push_leaves_the_branch_alone_and_the_next_one_finishes_it(hub, ask):
     hub.faults.answer("POST /api/models/ann/net/commit", 500)
-    code = 'save_folder(Path("net"), network())\ntell(outcome(zoo.push, "net", "ann/net"))'
+    code = (
+        'save_folder(Path("net"), network())\ntell(outcome(zoo.push, "net", "ann/net", license="cc-by-4.0"))'
+    )
     assert ask(code)[0] == "HubError"
     assert set(hub.repo("ann/net").files()) == {".gitattributes"}
     sent = len(hub.requests("PUT "))
@@ -260,14 +262,14 @@ def test_interrupted_push_leaves_the_branch_alone_and_the_next_one_finishes_it(h
 
 def test_lost_answer_of_a_commit_makes_no_second_one(hub, ask):
     hub.faults.cut("POST /api/models/ann/net/commit")
-    assert ask('tell(outcome(zoo.push, network(), "ann/net"))')[0] == "fine"
+    assert ask('tell(outcome(zoo.push, network(), "ann/net", license="cc-by-4.0"))')[0] == "fine"
     assert len(hub.repo("ann/net").commits) == 2
 
 
 def test_push_gives_way_to_somebody_who_was_faster(hub, ask):
     hub.create_repo("ann/net")
     hub.faults.before("POST /api/models/ann/net/commit", lambda: hub.commit("ann/net", {"other": b"theirs"}))
-    code = 'tell(outcome(zoo.push, network(), "ann/net"))'
+    code = 'tell(outcome(zoo.push, network(), "ann/net", license="cc-by-4.0"))'
     assert ask(code)[0] == "HubConflictError"
     assert hub.repo("ann/net").files()["other"] == b"theirs"
     assert ask(code)[0] == "fine"
@@ -277,15 +279,18 @@ def test_push_gives_way_to_somebody_who_was_faster(hub, ask):
 def test_tag_that_stands_elsewhere_is_refused_before_anything_is_sent(hub, ask):
     hub.create_repo("ann/net")
     hub.repo("ann/net").add_ref("refs/tags/v1", hub.repo("ann/net").head)
-    assert ask('tell(outcome(zoo.push, network(), "ann/net", tag="v1"))')[0] == "HubConflictError"
+    assert (
+        ask('tell(outcome(zoo.push, network(), "ann/net", license="cc-by-4.0", tag="v1"))')[0]
+        == "HubConflictError"
+    )
     assert not hub.requests("PUT |/commit/")
 
 
 def test_pull_request_branch_and_private_repository(hub, ask):
     told = ask("""
-request = zoo.push(network(), "ann/net", create_pr=True)
-branch = zoo.push(network(1), "ann/net", revision="next")
-private = zoo.push(network(), "ann/own", private=True)
+request = zoo.push(network(), "ann/net", license="cc-by-4.0", create_pr=True)
+branch = zoo.push(network(1), "ann/net", license="cc-by-4.0", revision="next")
+private = zoo.push(network(), "ann/own", license="cc-by-4.0", private=True)
 loaded = zoo.load("ann/net@next")
 tell([request.pull_request, request.entry, branch.commit, state(loaded) == state(network(1))])
 """)
@@ -297,7 +302,8 @@ tell([request.pull_request, request.entry, branch.commit, state(loaded) == state
     assert set(repo.files()) == {".gitattributes"}  # main
     assert hub.repo("ann/own").private
     assert (
-        ask('tell(outcome(zoo.push, network(), "ann/own"))', token="hf_token_of_bob")[0] == "HubAccessError"
+        ask('tell(outcome(zoo.push, network(), "ann/own", license="cc-by-4.0"))', token="hf_token_of_bob")[0]
+        == "HubAccessError"
     )
 
 
@@ -307,13 +313,13 @@ def test_push_of_another_network_leaves_nothing_of_the_first_and_keeps_what_is_n
 from zoo.store.results import results
 first = network()
 first.documents["evaluation.json"] = results().to_json()
-zoo.push(first, "ann/net")
+zoo.push(first, "ann/net", license="cc-by-4.0")
 """
         + "tell(0)"
     )
     hub.commit("ann/net", {"notes.txt": b"mine"})
     assert "evaluation.json" in hub.repo("ann/net").files()
-    ask('zoo.push(network(1), "ann/net")\ntell(0)')
+    ask('zoo.push(network(1), "ann/net", license="cc-by-4.0")\ntell(0)')
     files = hub.repo("ann/net").files()
     assert "evaluation.json" not in files
     assert files["notes.txt"] == b"mine"
@@ -322,8 +328,9 @@ zoo.push(first, "ann/net")
 def test_private_push_to_a_public_repository_and_impossible_names_are_refused(hub, ask):
     hub.create_repo("ann/net")
     told = ask("""
-answers = [outcome(zoo.push, network(), "ann/net", private=True)]
-answers += [outcome(zoo.push, network(), name, dry_run=True) for name in ("net", "a/b/c", "../x", "")]
+answers = [outcome(zoo.push, network(), "ann/net", license="cc-by-4.0", private=True)]
+wrong = ("net", "a/b/c", "../x", "")
+answers += [outcome(zoo.push, network(), name, license="cc-by-4.0", dry_run=True) for name in wrong]
 tell([name for name, _ in answers])
 """)
     assert told == ["HubConflictError", *["HubError"] * 4]
@@ -337,7 +344,7 @@ save_folder(Path("net"), network())
 model = network()
 torch.nn.init.zeros_(model.body.head.weight)
 model.body.head.bias.data[0] = float("nan")
-tell([outcome(zoo.push, "net", "ann/net")[0], outcome(zoo.push, model, "ann/net")[0]])
+tell([outcome(zoo.push, each, "ann/net", license="cc-by-4.0")[0] for each in ("net", model)])
 """)
     assert told == ["DamagedError", "ZooError"]
     assert not hub.log
@@ -351,7 +358,7 @@ def test_mixin_saves_loads_and_pushes_what_the_zoo_does(hub, ask):
 import os
 model = network()
 model.save_pretrained("saved")
-model.push_to_hub("ann/net")
+model.push_to_hub("ann/net", license="cc-by-4.0")
 again = FusionModel.from_pretrained("ann/net")
 config = json.loads(Path("saved/config.json").read_text())
 Path("odd").mkdir()
@@ -403,16 +410,19 @@ def test_commands_list_tell_fetch_check_and_publish(hub, hub_env, cli, tmp_path)
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
 
+    license = ("--license", "cc-by-4.0")
     assert "hf-seg" in [each["name"] for each in json.loads(run("list", "--json"))]
     assert json.loads(run("info", "ann/net", "--json"))["parameters"] == sum(
         value.size for value in weights.values()
     )
     run("pull", "ann/net", "-o", "net")
     assert "known pair" in run("verify", "net", "ann/net")
-    assert re.search("published at .*commit", run("push", "net", "--repo", "ann/second"))
-    assert "already has it" in run("push", "net", "--repo", "ann/second")
+    assert re.search("published at .*commit", run("push", "net", "--repo", "ann/second", *license))
+    assert "already has it" in run("push", "net", "--repo", "ann/second", *license)
     assert "did you mean hf-seg" in run("info", "hf-sg", code=1)
     (tmp_path / "net" / "training.json").write_bytes(b"\xff nope")
     assert "measured" in run("info", "net")
-    run("push", "net", "--repo", "ann/third", "--dry-run")
+    assert "license: cc-by-4.0" in run("push", "net", "--repo", "ann/third", "--dry-run", *license)
+    assert "Missing option '--license'" in run("push", "net", "--repo", "ann/third", "--dry-run", code=2)
+    assert "give the Hub's name for it" in run("push", "net", "--repo", "ann/4", "--license", "?", code=2)
     assert "not empty" in run("pull", "ann/net", "-o", "net", code=2)

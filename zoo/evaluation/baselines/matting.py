@@ -126,7 +126,7 @@ def _solver() -> Callable[[Floats, Floats], Floats]:
     try:
         from pymatting import cf_laplacian, cg, make_linear_system, vcycle
     except ModuleNotFoundError as error:
-        raise MissingExtraError("PyMatting", "baselines") from error
+        raise MissingExtraError("PyMatting", "evaluate") from error
 
     def solve(colors: Floats, trimap: Floats) -> Floats:
         """The matte, by multigrid: incomplete factorization fails or takes minutes where much is unknown."""

@@ -1,0 +1,268 @@
+"""The front door of building: find COCO, then build, estimate, or verify and repair."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from mfsynth import storage
+from mfsynth.building.estimate import DownloadFirst, Estimate, estimate
+from mfsynth.building.repair import repair
+from mfsynth.building.run import BuildReport, Run
+from mfsynth.building.run import build as run_build
+from mfsynth.coco.resolve import coco_folder, download_size
+from mfsynth.console import count
+from mfsynth.engine import check_guard
+from mfsynth.errors import OptionsError
+from mfsynth.options import BuildOptions, ContentOptions, FrameFormat, Store, content_options
+from mfsynth.order import whole_number
+from mfsynth.shards.manifest import Manifest
+from mfsynth.shards.verify import Verification, local_folder, verify
+
+if TYPE_CHECKING:
+    from mfsynth.coco.split import Masks
+
+    Location = str | os.PathLike[str]
+
+OUT = Path("out")
+"""Data sets go to a folder in here if no other is named: `val2017` may be COCO's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How COCO is found: who is asked before a large download, and who is told about it.
+
+    Args:
+        coco: Folder with the COCO data; None takes $MFSYNTH_COCO, else the user's cache, which is filled.
+        approve: Called with a split's name and bytes before a large download; False declines it.
+        say: Called with a line about what takes a while.
+        progress: Called with an archive's name, bytes done and bytes to do.
+    """
+
+    coco: Path | None = None
+    approve: Callable[[str, int], bool] = lambda _split, _size: False
+    say: Callable[[str], None] = lambda _: None
+    progress: Callable[[str, int, int], None] = lambda _name, _done, _total: None
+
+    def folder(self, split: str, masks: Masks) -> Path:
+        """The folder that has a split, downloaded or drawn if needed.
+
+        Raises:
+            SourceError: If the split is not where the user says, or a large download is declined.
+            DownloadError: If the download fails.
+        """
+        return coco_folder(
+            self.coco,
+            split,
+            masks,
+            cache=storage.cache_folder(),
+            approve=lambda size: self.approve(split, size),
+            say=self.say,
+            progress=self.progress,
+        )
+
+    def missing(self, split: str, masks: Masks) -> int:
+        """Bytes that `folder` would download."""
+        return download_size(self.coco, split, masks, cache=storage.cache_folder())
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A data set that is asked for.
+
+    Args:
+        options: What decides its content.
+        finding: Where the COCO data is.
+        out: Folder to make; None is out/SPLIT.
+        like: Manifest of a data set that must come out again.
+        workers, overwrite, strict, say, progress: As for `Run`.
+    """
+
+    options: BuildOptions
+    finding: Finding
+    out: Path | None = None
+    like: Manifest | None = None
+    workers: int = 0
+    overwrite: bool = False
+    strict: bool = False
+    say: Callable[[str], None] = lambda _: None
+    progress: Callable[[int, int], None] = lambda _done, _total: None
+
+    def run(self) -> Run:
+        """From where, to where, and how; COCO is looked for now."""
+        coco = self.finding.folder(self.options.split, self.options.masks)
+        out = self.out or OUT / self.options.split
+        return Run(coco, out, self.workers, self.overwrite, self.strict, self.say, self.progress)
+
+
+def make(request: Request) -> BuildReport:
+    """Find COCO, and make a data set; see `mfsynth.building.run.build` for errors."""
+    check_guard()
+    return run_build(request.options, request.run(), request.like)
+
+
+def foresee(request: Request) -> Estimate | DownloadFirst:
+    """What `make` would make, or what it would download first; nothing is made or downloaded."""
+    options = request.options
+    missing = request.finding.missing(options.split, options.masks)
+    if missing:
+        return DownloadFirst(options.split, missing)
+    return estimate(options, request.run(), request.like)
+
+
+def content_of(location: Location) -> tuple[BuildOptions, Manifest]:
+    """The options of a data set that must come out again, and its manifest.
+
+    Raises:
+        ShardError: If there is no manifest, or it is broken.
+    """
+    manifest = Manifest.read(location)
+    return BuildOptions.from_json(manifest.options), manifest
+
+
+class DataSetOptions(ContentOptions, total=False):
+    """What decides the content of a data set besides its split, as keyword arguments; see `BuildOptions`."""
+
+    seed: int
+    variants: int
+    store: Store
+    format: FrameFormat
+
+
+def build(
+    split: str,
+    *,
+    coco: Location | None = None,
+    out: Location | None = None,
+    shards: int = 0,
+    workers: int = 0,
+    overwrite: bool = False,
+    strict: bool = False,
+    like: Location | Manifest | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    **content: Unpack[DataSetOptions],
+) -> BuildReport:
+    """Make a data set, or finish one that was begun with the same options; nothing is printed.
+
+    Worker processes are spawned: in a script, call this under `if __name__ == "__main__":`.
+
+    Args:
+        split: The split's name; `demo` is drawn and needs no data.
+        coco: Folder with the COCO data; None takes $MFSYNTH_COCO, else the user's cache, to which an
+            official split of up to 3 GB is downloaded; `mfsynth download` fetches larger ones.
+        out: Folder to make; None is out/SPLIT.
+        shards: Number of shards; 0 makes one for each 1,000 samples.
+        workers: Number of processes; 0 takes every core that this process may use.
+        overwrite: Replace another data set in `out`.
+        strict: Any unusable image is an error.
+        like: A data set, or its manifest, that must come out again: it sets all that decides content.
+        say: Called with a line about what takes a while.
+        progress: Called with the number of samples done and to do.
+        content: What else decides content: `masks`, `seed`, `variants`, `sigma`, `noise`, `store`, `format`,
+            `min_area`, `licenses`, `images` and `limit`, as for `mfsynth.options.BuildOptions`.
+
+    Returns:
+        What was made; `print` shows it as lines.
+
+    Raises:
+        OptionsError: If an option makes no sense.
+        SourceError: If the COCO data is missing or broken, or is not what `like` was made from.
+        DownloadError: If a download fails.
+        OutputError: If `out` holds something else or cannot be written, or another build works on it.
+        BuildError: If a worker died twice, the disk is full, the result is not `like`, or a script calls this
+            without the guard.
+    """
+    check_guard()
+    options = _options(split, whole_number("shards", shards), content)
+    manifest = None
+    if like is not None:
+        manifest = like if isinstance(like, Manifest) else Manifest.read(like)
+        if options != BuildOptions(manifest.split):
+            raise OptionsError(
+                "like sets all that decides content", f"give split={manifest.split!r} and no other option"
+            )
+        options = BuildOptions.from_json(manifest.options)
+    return make(
+        Request(
+            options,
+            Finding(_path(coco), say=say),
+            _path(out),
+            manifest,
+            whole_number("workers", workers),
+            overwrite,
+            strict,
+            say,
+            progress,
+        )
+    )
+
+
+def _options(split: str, shards: int, content: DataSetOptions) -> BuildOptions:
+    values: dict[str, Any] = dict(content)
+    own = {name: values.pop(name) for name in ("variants", "store", "format") if name in values}
+    if "variants" in own:
+        own["variants"] = whole_number("variants", own["variants"])
+    return replace(content_options(split, **values), shards=shards, **own)
+
+
+def _path(location: Location | None) -> Path | None:
+    return None if location is None else Path(location)
+
+
+def verify_and_repair(
+    location: Location,
+    finding: Finding | None,
+    *,
+    samples: int = 16,
+    seed: int | None = None,
+    workers: int = 0,
+    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
+) -> Verification:
+    """Verify a data set; if wanted, make its bad shards again, and only these, and verify it once more.
+
+    Args:
+        location: The data set's folder, or its manifest.
+        finding: Where the COCO data for a repair is; None repairs nothing.
+        samples, seed, workers: As for `mfsynth.verify`.
+        say: Called with what was wrong, and with what was made again.
+        progress: Called with a stage's name, and the number of samples done and to do.
+
+    Raises:
+        ShardError: If there is no manifest, or it is broken.
+        OptionsError: If the location is a URL, or a number makes no sense.
+        SourceError: If the COCO data is missing, or is not what the data set was made from.
+        BuildError: If a shard comes out different from what the manifest says, or the disk is full.
+    """
+
+    def check(stage: str) -> Verification:
+        return verify(
+            location,
+            samples=samples,
+            seed=seed,
+            workers=workers,
+            say=say,
+            progress=lambda done, total: progress(stage, done, total),
+        )
+
+    result = check("verifying")
+    if finding is None or not result.bad_shards:
+        return result
+    for line in result.problem_lines():
+        say(line)
+    manifest = Manifest.read(location)
+    options = BuildOptions.from_json(manifest.options)
+    run = Run(
+        finding.folder(options.split, options.masks),
+        local_folder(location),
+        workers,
+        say=say,
+        progress=lambda done, total: progress("repairing", done, total),
+    )
+    made = repair(manifest, result.bad_shards, run)
+    say(f"made {made:,} of {count(result.shards, 'shard')} again")
+    return check("verifying again").after(result)

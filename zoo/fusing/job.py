@@ -1,0 +1,132 @@
+"""`mfsynth fuse`: one stack of frames into a picture, or every stack in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mfsynth.errors import OptionsError
+from zoo.errors import PictureError
+from zoo.fusing.fusion import RULES
+from zoo.fusing.pictures import check_output
+from zoo.fusing.stacks import FuseOptions, fuse_files, fuse_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo.fusing.fusion import FusionNetwork
+    from zoo.fusing.stacks import FusedFile
+
+
+@dataclass(frozen=True, slots=True)
+class FuseJob:
+    """What is fused, and where to.
+
+    Args:
+        frames: Of one stack, two or more; none with `batch`.
+        output: The picture to write; with `batch`, the folder to fill.
+        batch: Folder of stacks.
+        decision_map: A gray picture to write as well; see `fuse_files`.
+        options: How to fuse.
+
+    Raises:
+        OptionsError: If these make no sense together, or one picture would overwrite another.
+    """
+
+    frames: tuple[Path, ...]
+    output: Path
+    batch: Path | None = None
+    decision_map: Path | None = None
+    options: FuseOptions = field(default_factory=FuseOptions)
+
+    def __post_init__(self) -> None:
+        if self.batch is None and len(self.frames) < 2:
+            given = "one frame is" if self.frames else "no frames are"
+            raise OptionsError(f"{given} given", "give two or more, or --batch FOLDER")
+        if self.batch is not None and (self.frames or self.decision_map):
+            raise OptionsError("--batch takes neither frames nor --decision-map", "give one or the other")
+        self._check_outputs()
+
+    @property
+    def pictures(self) -> list[Path]:
+        """The files to write whose names are known."""
+        named = () if self.batch is not None else (self.output, self.decision_map)
+        return [path for path in named if path is not None]
+
+    def _check_outputs(self) -> None:
+        if self.batch is not None and self.output.resolve() == self.batch.resolve():
+            raise OptionsError(
+                f"results would lie among the frames in {self.batch}", "give another folder with -o"
+            )
+        written = [path.resolve() for path in self.pictures]
+        if len(set(written)) < len(written) or set(written) & {frame.resolve() for frame in self.frames}:
+            raise OptionsError(
+                "one picture would overwrite another", "give -o and --decision-map other names"
+            )
+        for path in self.pictures:
+            try:
+                check_output(path, np.uint8)
+            except PictureError as error:
+                raise OptionsError(error.message, error.hint) from error
+
+    def check_rule(self, network: FusionNetwork) -> None:
+        """Check that the network has the rule, and chooses frames if a map is wanted.
+
+        Raises:
+            OptionsError: If not.
+        """
+        rules, rule = RULES[network.config.task], self.options.rule
+        if rule is not None and rule not in rules:
+            raise OptionsError(f"this network has no rule {rule}", f"it has {' and '.join(rules)}")
+        if self.decision_map is not None and (rule or rules[0]) == "direct":
+            raise OptionsError(
+                "this network chooses no frames, there is no decision map", "use --rule nearest"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class FuseReport:
+    """What was fused, and the errors by the stacks' names."""
+
+    fused: tuple[FusedFile, ...]
+    errors: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        return {"fused": [each.to_json() for each in self.fused], "errors": self.errors}
+
+    def lines(self) -> list[str]:
+        """As lines for people."""
+        return [each.line() for each in self.fused]
+
+
+def fuse_job(
+    network: FusionNetwork,
+    job: FuseJob,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> FuseReport:
+    """Fuse what a job names. In a batch, a stack that fails does not keep the others from being fused.
+
+    Args:
+        network: HF-Seg or HF-Reg.
+        job: What, and where to.
+        say: Called with a line about frames that look unaligned, and about how frames were moved.
+        progress: Called with the number of stacks done and to do.
+
+    Raises:
+        OptionsError: If the network does not have the rule, or chooses no frames for the map.
+        ZooError: If the frames of a single stack cannot be read, aligned or fused, or a picture not written.
+    """
+    job.check_rule(network)
+    if job.batch is None:
+        done = fuse_files(
+            network, job.frames, job.output, job.options, decision_map=job.decision_map, say=say
+        )
+        return FuseReport((done,))
+    fused, errors = fuse_folder(network, job.batch, job.output, job.options, say=say, progress=progress)
+    return FuseReport(tuple(fused), errors)

@@ -1,0 +1,134 @@
+"""`mfsynth train`: a training as it is asked for, in words, and as it is carried out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mfsynth.engine import usable_cores
+from mfsynth.errors import OptionsError
+from zoo.errors import ConfigError
+from zoo.training.presets import preset
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo.training.options import Kind, TrainOptions
+    from zoo.training.presets import Preset
+    from zoo.training.run import TrainReport
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRequest:
+    """A training as it is asked for.
+
+    Args:
+        network: Which of the paper's networks.
+        data: Sources to train on, as text; see `zoo.training.sources.SourceSpec`.
+        out: Folder to make.
+        validation: Sources to validate on; none given, part of `data` is held out.
+        preset: The options that the settings change.
+        settings: `NAME=VALUE` each.
+        steps: Short for the setting `steps`.
+        workers: Loader processes; None takes half the cores, 8 at most.
+        resume, overwrite, cpu: As for `TrainRun`.
+    """
+
+    network: Kind
+    data: tuple[str, ...] = ()
+    out: Path | None = None
+    validation: tuple[str, ...] = ()
+    preset: Preset = "fast"
+    settings: tuple[str, ...] = ()
+    steps: int | None = None
+    workers: int | None = None
+    resume: bool = False
+    overwrite: bool = False
+    cpu: bool = False
+
+    def options(self) -> TrainOptions:
+        """The preset's options with what the settings change.
+
+        Raises:
+            OptionsError: If a setting is unknown, or its value makes no sense.
+        """
+        settings = {}
+        for text in self.settings:
+            name, equals, value = text.partition("=")
+            if not equals:
+                raise OptionsError(f"--set {text} gives no value", "write NAME=VALUE")
+            settings[name.strip()] = value.strip()
+        if self.steps is not None:
+            settings["steps"] = str(self.steps)
+        try:
+            return preset(self.network, self.preset).override(settings)
+        except ConfigError as error:
+            raise OptionsError(f"--set: {error.message}", error.hint) from error
+
+    @property
+    def loaders(self) -> int:
+        """Number of loader processes."""
+        return min(8, max(1, usable_cores() // 2)) if self.workers is None else self.workers
+
+    def to_json(self) -> dict[str, Any]:
+        """Every number of the training, as JSON's own types."""
+        sources = {"data": list(self.data), "validation": list(self.validation)}
+        return self.options().to_json() | sources | {"workers": self.loaders}
+
+    def command(self) -> str:
+        """The command as others would give it: without folders of this machine."""
+        from zoo.training.sources import SourceSpec
+
+        words = [f"mfsynth train {self.network}"]
+        for name, sources in (("data", self.data), ("validation", self.validation)):
+            words += [f"--{name} {SourceSpec.parse(text)}" for text in sources]
+        words += [f"--preset {self.preset}", *(f"--set {text}" for text in self.settings)]
+        if self.steps is not None:
+            words.append(f"--steps {self.steps}")
+        return " ".join([*words, f"--out {self.network}"])
+
+
+def train_as_asked(
+    request: TrainRequest,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[int, int, float], None] = lambda _done, _total, _loss: None,
+) -> TrainReport:
+    """Train a network; see `zoo.training.loop.train`.
+
+    Args:
+        request: What is asked for.
+        say: Called with a line about what takes a while.
+        progress: Called with the number of steps done and to do, and the loss.
+
+    Raises:
+        OptionsError: If an option makes no sense, or one that is needed is missing.
+        MfsynthError: As `zoo.training.loop.train` does.
+    """
+    options = request.options()
+    if request.out is None or not request.data:
+        raise OptionsError("--data and --out are needed", "see mfsynth train --help")
+    from zoo.training.loop import train
+    from zoo.training.run import TrainRun
+    from zoo.training.sources import SourceSpec
+
+    run = TrainRun(
+        data=tuple(map(SourceSpec.parse, request.data)),
+        out=request.out,
+        validation=tuple(map(SourceSpec.parse, request.validation)),
+        workers=request.loaders,
+        resume=request.resume,
+        overwrite=request.overwrite,
+        cpu=request.cpu,
+        command=request.command(),
+        say=say,
+        progress=progress,
+    )
+    return train(options, run)
+
+
+def main_process() -> bool:
+    """Whether this is the first of the processes that torchrun or accelerate started, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
