@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -119,6 +121,34 @@ def test_an_interrupt_is_one_line_and_130(command: str, tmp_path: Path) -> None:
     assert process.returncode == 130
     assert errors.strip().startswith("mfsynth: interrupted")
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "text"), [(b"n\n", 1, "which was not confirmed"), (None, 130, "")]
+)
+def test_a_large_download_is_asked_for(tmp_path: Path, answer: bytes | None, code: int, text: str) -> None:
+    keyboard, terminal = pty.openpty()
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    snippet = "import mfsynth.coco.download as server, mfsynth.cli; "  # which is not asked for sizes here
+    snippet += "server.missing_bytes = lambda *_, **__: 19_000_000_000; "
+    snippet += "mfsynth.cli.main(['build', '--split', 'train2017'])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", snippet],
+        stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0, env=environment,
+    )  # fmt: skip
+    assert process.stderr is not None
+    question = process.stderr.read(len("train2017 is a download of 19.0 GB. Go on?"))
+    assert question == b"train2017 is a download of 19.0 GB. Go on?"
+    if answer is None:
+        time.sleep(0.5)  # Python's input() loses a signal that comes while it flushes the question
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        os.write(keyboard, answer)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert text in errors.decode()
+    assert b"Traceback" not in errors
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_one_is_singular(cli: Cli, small_coco: Path, tmp_path: Path) -> None:

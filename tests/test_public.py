@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +74,18 @@ except mfsynth.MissingExtraError as error:
 """
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert output == "torch is not installed; in the checkout: pip install -e '.[fuse]'\n"
+
+
+def test_an_installed_copy_names_the_published_extra(tmp_path: Path) -> None:
+    shutil.copytree(Path(mfsynth.__file__).parent, tmp_path / "mfsynth")
+    code = "import mfsynth; print(mfsynth.MissingExtraError('torch', 'fuse'))"
+    output = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert output == "torch is not installed; pip install 'mfsynth[fuse]'\n"
+
+
+def test_the_version_is_said_once() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project.get("version", mfsynth.__version__) == mfsynth.__version__

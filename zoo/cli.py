@@ -108,7 +108,7 @@ Examples:
 )
 @click.argument("network", type=click.Choice(["hf-seg", "hf-reg", "noisy-hf-reg"]))
 @click.option("--data", multiple=True, metavar="SOURCE",
-              help="coco:DIR:SPLIT, or a folder or URL of shards; @2 after it doubles its weight.")  # fmt: skip
+              help="coco:DIR:SPLIT, or shards: a folder or URL; @2 doubles its weight.")  # fmt: skip
 @click.option("--validation", multiple=True, metavar="SOURCE",
               help="Data to validate on.  [default: one image in twenty of --data]")  # fmt: skip
 @click.option("--out", type=FOLDER, help="Folder to make.")

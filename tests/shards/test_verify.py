@@ -121,7 +121,7 @@ def change_recipe(change: Callable[[dict], object]) -> Callable[[Members], None]
 
 FORGERIES: dict[str, tuple[str, Callable[[Members], object]]] = {
     "frame pixels": (
-        "rendered again, 5 of .* values differ, by up to 3 grey",
+        "rendered again, 5 of .* values differ, by up to 3 gray",
         change_pixels("frame1.png", 3, 5),
     ),
     "too many by one": (
