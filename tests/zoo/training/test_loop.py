@@ -161,7 +161,7 @@ def test_signal_to_all_processes_saves_and_leaves_cleanly(number, demo, tmp_path
     assert "Traceback" not in stderr
     saved = sorted((tmp_path / "out" / "checkpoints").iterdir())
     steps = int(saved[-1].name.removeprefix("step-"))
-    assert f"stopped after {steps} of 100000" in stdout
+    assert f"stopped after {steps:,} of 100,000 steps" in stdout
     assert len(saved) == 2
     assert (tmp_path / "out" / "curve.png").exists()
 
