@@ -158,7 +158,7 @@ def test_signal_to_all_processes_saves_and_leaves_cleanly(number, demo, tmp_path
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "--resume" in stdout
-    assert "Traceback" not in stderr
+    assert "Traceback" not in stderr, stderr
     saved = sorted((tmp_path / "out" / "checkpoints").iterdir())
     steps = int(saved[-1].name.removeprefix("step-"))
     assert f"stopped after {steps:,} of 100,000 steps" in stdout
