@@ -182,14 +182,12 @@ def content_options(split: str, seed: int = 0, **content: Unpack[ContentOptions]
     Raises:
         OptionsError: If there is no such option, or its value makes no sense.
     """
-    for name in content.keys() - ContentOptions.__annotations__:
-        raise OptionsError(
-            f"there is no option {name!r}", f"choose of {', '.join(ContentOptions.__annotations__)}"
-        )
-    values: dict[str, Any] = {
-        name: _COERCIONS[name](name, value) if name in _COERCIONS else value
-        for name, value in content.items()
-    }
+    names = ContentOptions.__annotations__
+    for unknown in content.keys() - names:
+        raise OptionsError(f"there is no option {unknown!r}", f"the options are {', '.join(names)}")
+    values: dict[str, Any] = dict(content)
+    for name in values.keys() & _COERCIONS.keys():
+        values[name] = _COERCIONS[name](name, values[name])
     return BuildOptions(split, seed=whole_number("seed", seed), **values)
 
 

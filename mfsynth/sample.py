@@ -207,6 +207,9 @@ class Scene:
         height, width = self.segments.shape
         return height, width
 
+    def __repr__(self) -> str:
+        return _line("scene", self.recipe, *self.size)
+
     def focus(self, window: Window | Sequence[int] | None = None) -> FocusMap:
         """The focus map, or the part of it in a window: a table lookup, without rendering."""
         import cv2
@@ -231,3 +234,12 @@ class Sample:
     segments: SegmentMap
     recipe: Recipe
     window: Window
+
+    def __repr__(self) -> str:
+        return _line("sample", self.recipe, self.window.height, self.window.width)
+
+
+def _line(kind: str, recipe: Recipe, height: int, width: int) -> str:
+    size = f"height {height}, width {width}, {len(recipe.frames)} frames"
+    blur = f"{recipe.blur.kernel} blur of sigma {recipe.blur.sigma:.2f}"
+    return f"<mfsynth {kind} {recipe.key}: {size}, {blur}>"

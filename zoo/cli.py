@@ -141,7 +141,7 @@ def train(
     as_json: bool,
 ) -> None:
     """Train one of the paper's networks, from shards or straight from COCO."""
-    need("train", "torch", "webdataset", "safetensors", "accelerate", "tensorboard", "matplotlib")
+    need("train", "torch", "safetensors", "accelerate", "tensorboard", "matplotlib")
     from zoo.training.request import TrainRequest, main_process, train_as_asked
 
     request = TrainRequest(

@@ -92,7 +92,8 @@ def test_a_dry_run_that_would_be_refused_is_a_failure(cli: Cli, closed: Path) ->
     run = cli(*words)
     assert run.returncode == 1
     assert run.stdout.startswith("would publish at ")
-    assert run.stderr.splitlines()[-1].startswith("mfsynth: would be refused: 4 of 6 samples may not be published freely")
+    refusal = run.stderr.splitlines()[-1]
+    assert refusal.startswith("mfsynth: would be refused: 4 of 6 samples may not be published freely")
     assert json.loads(cli(*words, "--json").stdout)["refused"].startswith("4 of 6 samples")
     assert cli(*words, "--quiet").returncode == 1
     fine = cli(*words, "--accept-licenses", "--quiet")
@@ -171,7 +172,7 @@ def test_without_matplotlib_the_card_shows_no_picture(demo: Path, monkeypatch: p
 def test_every_image_has_a_line_with_its_license_and_urls(closed: Path) -> None:
     found = attribute(closed, Manifest.read(closed))
     rows = list(csv.DictReader(found.table.decode().splitlines(), delimiter="\t"))
-    recipes = [scene.recipe for scene in mfsynth.open(closed, render=False)]
+    recipes = [scene.recipe for scene in mfsynth.open(closed).scenes()]
     samples = Counter(recipe.image for recipe in recipes)
     assert [int(row["image_id"]) for row in rows] == sorted({image.id for image in samples})
     for row, (image, count) in zip(rows, samples.items(), strict=True):
@@ -270,7 +271,7 @@ def test_datasets_finds_the_shards_by_the_cards_configuration(
     rows = datasets.load_dataset(
         str(folder), split="train", streaming=True, cache_dir=str(tmp_path / "cache")
     )
-    for row, scene in zip(rows, mfsynth.open(folder, render=False), strict=True):
+    for row, scene in zip(rows, mfsynth.open(folder).scenes(), strict=True):
         assert row["__key__"] == scene.key
         assert row["json"]["blur"]["sigma"] == scene.recipe.blur.sigma
         assert np.array_equal(np.asarray(row["segments.png"]), scene.segments)

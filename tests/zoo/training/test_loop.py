@@ -296,7 +296,7 @@ def test_broken_shard_is_named_in_one_line(workers, demo, tmp_path, cli):
     ]
     done = cli("train", "hf-seg", *arguments, *(f"--set={name}={value}" for name, value in TINY.items()))
     assert done.returncode == 1
-    assert "demo-000001.tar is damaged" in done.stderr
+    assert "demo-000001.tar is cut short" in done.stderr
     assert "Traceback" not in done.stderr
 
 
