@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.uint8] | NDArray[np.uint16]
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_COLOUR_TYPE = {1: 0, 3: 2}
+_PNG_COLOR_TYPE = {1: 0, 3: 2}
 _PNG_UP = 2
+_ORIENTATION = (0x0112, 3)  # the tag, and its kind: two bytes
 # Level 1 against 0: a tenth more time, a quarter less on disk. Higher levels cost more than they save.
 _DEFLATE_LEVEL = 1
 
@@ -96,21 +97,44 @@ def _next_marker(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _exif_orientation(data: bytes, start: int, end: int) -> dict[str, int | str]:
-    """The orientation entry of the first directory of a TIFF header at `start`, if there is a sound one."""
-    order = {b"II": "<", b"MM": ">"}.get(data[start : start + 2])
-    if order is None or start + 8 > end:
+    """The orientation in the EXIF between two offsets, if there is one."""
+    directory = exif_directory(data[start:end])
+    if directory is None or not directory.orientations:
         return {}
-    at = start + struct.unpack_from(order + "I", data, start + 4)[0]
-    if at + 2 > end:
-        return {}
-    for entry in range(at + 2, at + 2 + 12 * struct.unpack_from(order + "H", data, at)[0], 12):
-        if entry + 12 > end:
-            break
-        tag, kind = struct.unpack_from(order + "HH", data, entry)
-        if tag == 0x0112 and kind == 3:
-            (value,) = struct.unpack_from(order + "H", data, entry + 8)
-            return {"orientation": value, "orientation_at": entry + 8, "orientation_order": order}
-    return {}
+    at = start + directory.orientations[0]
+    (value,) = struct.unpack_from(directory.order + "H", data, at)
+    return {"orientation": value, "orientation_at": at, "orientation_order": directory.order}
+
+
+@dataclass(frozen=True, slots=True)
+class ExifDirectory:
+    """The first directory of EXIF data, which says how the picture is turned.
+
+    Attributes:
+        order: Byte order, as `struct` spells it.
+        orientations: Offset of the orientation's two bytes; more than one if the tag is repeated.
+        end: Offset behind the last entry; it lies beyond the data if the directory is cut short.
+    """
+
+    order: str
+    orientations: tuple[int, ...]
+    end: int
+
+
+def exif_directory(exif: bytes) -> ExifDirectory | None:
+    """The first directory of EXIF data, a TIFF structure; None if there is none."""
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    if order is None:
+        return None
+    try:
+        (start,) = struct.unpack_from(order + "I", exif, 4)
+        (count,) = struct.unpack_from(order + "H", exif, start)
+    except struct.error:
+        return None
+    end = start + 2 + 12 * count
+    entries = range(start + 2, min(end, len(exif) - 11), 12)
+    found = [at for at in entries if struct.unpack_from(order + "HH", exif, at) == _ORIENTATION]
+    return ExifDirectory(order, tuple(at + 8 for at in found), end)
 
 
 def upright_jpeg(data: bytes, header: JpegHeader) -> bytes:
@@ -124,11 +148,11 @@ def upright_jpeg(data: bytes, header: JpegHeader) -> bytes:
 def decode_picture(data: bytes) -> Picture:
     """Decode any picture that OpenCV reads to H x W x 3, RGB, uint8, orientation tags ignored.
 
-    Gray becomes three equal channels, 16 bits their upper 8, palettes colours; alpha is dropped. A JPEG
-    is decoded as libjpeg-turbo does it by default.
+    Gray becomes three equal channels, 16 bits become their upper 8, palettes become colors, and alpha is
+    dropped. A JPEG is decoded as libjpeg-turbo does it by default.
 
     Raises:
-        CodecError: If the bytes are broken, cut short or of no known kind.
+        CodecError: If the bytes are broken, cut short or of an unknown kind.
     """
     return _opencv_decode(data, _IMREAD_PICTURE)
 
@@ -143,10 +167,10 @@ def encode_jpeg(picture: Picture) -> bytes:
 def _opencv_decode(data: bytes, flags: int) -> NDArray[np.uint8]:
     try:
         array = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    except cv2.error as error:  # too many pixels, for one
+    except cv2.error as error:  # such as too many pixels
         raise CodecError(f"OpenCV does not decode it: {error.err}") from error
     if array is None:
-        raise CodecError("it is broken, cut short or no picture" if data else "it is empty")
+        raise CodecError("it is broken, cut short or not a picture" if data else "it is empty")
     return cast("NDArray[np.uint8]", array)
 
 
@@ -156,20 +180,20 @@ def _opencv_decode(data: bytes, flags: int) -> NDArray[np.uint8]:
 def encode_png(array: Array) -> bytes:
     """Encode H x W (uint8 or uint16) or H x W x 3 (uint8) as PNG, the same bytes for the same pixels.
 
-    Every row is stored as its difference to the row above ("up"), compressed by ISA-L: several times
+    Every row is stored as its difference from the row above ("up"), compressed by ISA-L: several times
     faster than libpng at a similar size. Equal bytes are promised for one build of ISA-L and one family
     of processors only; equal pixels always.
     """
     height, width = array.shape[:2]
     channels = array.shape[2] if array.ndim == 3 else 1
     rows = _filtered_rows(array.astype(array.dtype.newbyteorder(">"), copy=False).view(np.uint8), height)
-    header = struct.pack(">IIBBBBB", width, height, 8 * array.itemsize, _PNG_COLOUR_TYPE[channels], 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8 * array.itemsize, _PNG_COLOR_TYPE[channels], 0, 0, 0)
     return b"".join(
         (
             _PNG_SIGNATURE,
-            *_chunk(b"IHDR", header),
-            *_chunk(b"IDAT", isal_zlib.compress(rows, _DEFLATE_LEVEL)),
-            *_chunk(b"IEND", b""),
+            *png_chunk(b"IHDR", header),
+            *png_chunk(b"IDAT", isal_zlib.compress(rows, _DEFLATE_LEVEL)),
+            *png_chunk(b"IEND", b""),
         )
     )
 
@@ -183,7 +207,8 @@ def _filtered_rows(array: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:
     return rows
 
 
-def _chunk(name: bytes, data: bytes) -> tuple[bytes, ...]:
+def png_chunk(name: bytes, data: bytes) -> tuple[bytes, ...]:
+    """A PNG chunk, as parts that can be joined: length, name, data, checksum."""
     crc = isal_zlib.crc32(data, isal_zlib.crc32(name))
     return struct.pack(">I", len(data)), name, data, struct.pack(">I", crc)
 
@@ -191,7 +216,7 @@ def _chunk(name: bytes, data: bytes) -> tuple[bytes, ...]:
 def decode_png(data: bytes) -> Array:
     """Decode a PNG to H x W (uint8 or uint16) or H x W x 3 (uint8, RGB).
 
-    A PNG of `encode_png` takes a short way; every other is left to OpenCV.
+    A PNG of `encode_png` is decoded directly; every other is left to OpenCV.
 
     Raises:
         CodecError: If the bytes are broken or cut short.
@@ -204,16 +229,16 @@ def decode_png(data: bytes) -> Array:
 
 
 def _decode_own_png(data: bytes) -> Array | None:
-    """What `encode_png` wrote; None for a PNG by anybody else."""
+    """The pixels of a PNG of `encode_png`; None for a PNG of another program."""
     if data[:16] != _PNG_SIGNATURE + b"\0\0\0\rIHDR" or data[37:41] != b"IDAT" or len(data) < 57:
         return None
-    width, height, depth, colour, *rest = struct.unpack_from(">IIBBBBB", data, 16)
+    width, height, depth, color, *rest = struct.unpack_from(">IIBBBBB", data, 16)
     (length,) = struct.unpack_from(">I", data, 33)
-    if rest != [0, 0, 0] or 41 + length + 16 != len(data) or (depth, colour) not in ((8, 0), (16, 0), (8, 2)):
+    if rest != [0, 0, 0] or 41 + length + 16 != len(data) or (depth, color) not in ((8, 0), (16, 0), (8, 2)):
         return None
     _check_crc(data, 12, 17)
     _check_crc(data, 37, 4 + length)
-    stride = width * (3 if colour == 2 else depth // 8)
+    stride = width * (3 if color == 2 else depth // 8)
     try:
         rows = np.frombuffer(isal_zlib.decompress(data[41 : 41 + length]), np.uint8)
     except isal_zlib.error as error:  # type: ignore[misc]
@@ -226,7 +251,7 @@ def _decode_own_png(data: bytes) -> Array | None:
     pixels = np.add.accumulate(rows[:, 1:], axis=0, dtype=np.uint8)
     if depth == 16:
         return pixels.view(">u2").astype(np.uint16)
-    return pixels.reshape(height, width, 3) if colour == 2 else pixels
+    return pixels.reshape(height, width, 3) if color == 2 else pixels
 
 
 def _check_crc(data: bytes, start: int, length: int) -> None:
@@ -239,7 +264,7 @@ def decode_ids(data: bytes) -> NDArray[np.uint32]:
     """Decode a panoptic PNG to its segment ids, H x W, uint32: R + 256 G + 65536 B.
 
     Raises:
-        CodecError: If the bytes are no PNG, broken or cut short.
+        CodecError: If the bytes are not a PNG, are broken or cut short.
     """
     if data[:8] != _PNG_SIGNATURE:
         raise CodecError("it is empty" if not data else "it is not a PNG")

@@ -1,32 +1,23 @@
-"""The Hugging Face Hub: the only room that calls its client, for repositories of models and of data sets.
+"""The Hugging Face Hub, for models and data sets: with `hub_errors` the only file that calls its client.
 
-The client's own settings hold: HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE, tokens, proxies. No token is read here.
+The client's own settings apply: HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE, tokens, proxies. No token is read here.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mfsynth.errors import (
-    HubAccessError,
-    HubConflictError,
-    HubDamagedError,
-    HubError,
-    HubLoginError,
-    HubMissingError,
-    HubNetworkError,
-    HubRevisionError,
-)
+from mfsynth.errors import HubConflictError, HubDamagedError, HubError
+from mfsynth.hub_errors import hub_errors
 from mfsynth.storage import digest
 from mfsynth.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from huggingface_hub import CommitOperationAdd, HfApi
 
@@ -35,17 +26,17 @@ MAIN = "main"
 _LIBRARY: dict[str, Any] = {"library_name": "mfsynth", "library_version": __version__}
 _SHA256 = re.compile("[0-9a-f]{64}")
 _BATCH = 32
-"""Files whose bytes are sent before progress is told."""
+"""Number of files that are sent between two reports of progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A repository, and where in it.
+    """A repository, and a revision of it.
 
     Args:
-        id: `user/name` or `organisation/name`.
-        type: Of models or data sets.
-        revision: Branch, tag or commit; None is `main`.
+        id: `user/name` or `organization/name`.
+        type: `model` or `dataset`.
+        revision: Branch, tag or commit; None means `main`.
     """
 
     id: str
@@ -56,17 +47,17 @@ class Repository:
         return f"{self.id}@{self.revision}" if self.revision else self.id
 
     def checked(self) -> Repository:
-        """Itself, if its name can be one.
+        """Itself, if its name is valid.
 
         Raises:
-            HubError: If it cannot.
+            HubError: If not.
         """
         from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
         with hub_errors(self):
             validate_repo_id(self.id)
         if "/" not in self.id:
-            raise HubError(f"{self.id!r} is no repository's full name", "it looks like user/name")
+            raise HubError(f"{self.id!r} is not the full name of a repository", "write user/name")
         return self
 
     @property
@@ -79,15 +70,15 @@ class Repository:
 
     @property
     def names(self) -> dict[str, Any]:
-        """How the client's functions call it."""
+        """Its name and type, as the client's functions take them."""
         return {"repo_id": self.id, "repo_type": self.type}
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """What the Hub says of a file: size in bytes, and one of two hashes as hex text.
+    """What the Hub says about a file: size in bytes, and one of two hashes as hexadecimal text.
 
-    `sha256` is of the bytes of a large file; `git` is git's SHA-1 of a small one's blob.
+    `sha256` is the hash of a large file's bytes; `git` is git's SHA-1 of a small file's blob.
     """
 
     size: int
@@ -95,7 +86,7 @@ class RemoteFile:
     sha256: str | None = None
 
     def matches(self, data: bytes | Path) -> bool:
-        """Whether these are its bytes."""
+        """Whether these are the bytes of the file."""
         size = data.stat().st_size if isinstance(data, Path) else len(data)
         if size != self.size:
             return False
@@ -106,7 +97,7 @@ class RemoteFile:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Files of a repository at a commit, in the client's cache; `names` are of all that the commit holds."""
+    """Files of a repository at a commit, in the client's cache; `names` lists all files of the commit."""
 
     folder: Path
     commit: str
@@ -115,15 +106,15 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What is to lie in a repository after a push, and how it gets there.
+    """What a repository should hold after a push, and how it gets there.
 
     Args:
         files: By path in the repository: bytes, or a local file.
-        message: The commit's.
-        private: Of a repository that is made; one that is there keeps its own.
+        message: Of the commit.
+        private: Make the repository private, if it is created; an existing one stays as it is.
         create_pr: Open a pull request instead of changing the branch.
-        tag: To put on the commit.
-        stale: Says of a path that is in the repository and not in `files` whether the commit removes it.
+        tag: A tag to put on the commit.
+        stale: Whether the commit removes a path that is in the repository but not in `files`.
     """
 
     files: Mapping[str, bytes | Path]
@@ -136,7 +127,7 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What a push did: the commit, whether it is a new one, and the pull request's page if there is one."""
+    """What a push did: the commit, whether it is new, and the page of the pull request if there is one."""
 
     repository: Repository
     commit: str
@@ -156,18 +147,19 @@ def fetch(
     force: bool = False,
     local: bool = False,
 ) -> Snapshot:
-    """Download files, each checked against the hash that the Hub gives; what is cached is checked, too.
+    """Download files and check each against the hash that the Hub gives, including those in the cache.
 
     Args:
-        repository: From where; a branch or tag is resolved once, so that all files are of one commit.
-        names: Paths in the repository; those that it does not have are left out.
-        cache: Folder to keep them in, instead of the client's own.
+        repository: Where they are; a branch or tag is resolved once, so that all files are of one commit.
+        names: Paths in the repository; those that it does not have are skipped.
+        cache: The folder to keep them in; None means the client's own.
         token: As for the client: None takes the user's, False sends none.
         force: Download even what is cached.
-        local: Ask nobody, take what is cached.
+        local: Use only the cache.
 
     Raises:
-        HubError: By its subclass: no network, no right, no such repository or revision, damaged bytes.
+        HubError: As one of its subclasses: no connection, no permission, no such repository or revision,
+            damaged bytes.
     """
     from huggingface_hub import snapshot_download
 
@@ -185,14 +177,14 @@ def fetch(
         snapshot = Path(folder)
         held = _held(repository, snapshot.name, cache, token)
     files = {name: _hashed(snapshot / name, held[name]) for name in names if name in held}
-    if None in files.values():  # the cache has no blobs with names that say the hash
+    if None in files.values():  # the cache has no blobs that are named by their hashes
         files = {name: listing(repository, snapshot.name, token)[name] for name in files}
     for name, file in files.items():
         if file is not None and not file.matches(snapshot / name):
             _forget(snapshot / name)
             raise HubDamagedError(
                 f"{name} of {repository} is damaged: its hash is not what the Hub says",
-                "the bad copy is removed; try again",
+                "the bad copy was removed; try again",
             )
     return Snapshot(snapshot, snapshot.name, tuple(held))
 
@@ -200,7 +192,7 @@ def fetch(
 def _held(
     repository: Repository, commit: str, cache: Path | None, token: str | bool | None
 ) -> dict[str, RemoteFile]:
-    """All files of a commit: as the download noted them (hashes of small ones only), or as the Hub says."""
+    """All files of a commit: as the download recorded them (hashes only of small ones), or from the Hub."""
     from huggingface_hub import get_cached_repo_tree, is_offline_mode
     from huggingface_hub.errors import CachedRepoTreeNotFoundError
 
@@ -214,7 +206,7 @@ def _held(
 
 
 def _hashed(path: Path, file: RemoteFile) -> RemoteFile | None:
-    """The hash of a cached file: the name of its blob is the one that the Hub gave."""
+    """A cached file with its hash: its blob is named by the hash that the Hub gave."""
     blob = path.resolve().name
     if _SHA256.fullmatch(blob):
         return replace(file, sha256=blob)
@@ -225,7 +217,7 @@ def listing(repository: Repository, commit: str, token: str | bool | None = None
     """All files of a commit, by path.
 
     Raises:
-        HubError: If the Hub does not tell.
+        HubError: If the Hub does not answer.
     """
     from huggingface_hub import RepoFile
 
@@ -235,10 +227,10 @@ def listing(repository: Repository, commit: str, token: str | bool | None = None
 
 
 def commit_of(repository: Repository) -> str:
-    """The commit that a repository's revision stands for.
+    """The commit of a repository's revision.
 
     Raises:
-        HubError: If there is no such repository or revision, or it may not be read.
+        HubError: If there is no such repository or revision, or no permission to read it.
     """
     with hub_errors(repository):
         return str(_api().repo_info(**repository.names, revision=repository.revision).sha)
@@ -249,7 +241,7 @@ def _remote(file: Any) -> RemoteFile:
 
 
 def _forget(path: Path) -> None:
-    """Remove a cached file, so that the next download brings it anew."""
+    """Remove a cached file, so that it is downloaded again."""
     path.resolve().unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 
@@ -260,18 +252,19 @@ def _forget(path: Path) -> None:
 def push(
     repository: Repository, upload: Upload, progress: Callable[[int, int], None] = lambda _done, _total: None
 ) -> Pushed:
-    """Bring a branch to a state, in one commit: all of it arrives or nothing does.
+    """Bring a branch to a state in one commit: all of it arrives, or nothing does.
 
-    What the branch holds already is not sent again, and no commit is made where nothing changes; bytes that
-    an interrupted push sent are found by the next one.
+    What the branch already holds is not sent again, and if nothing changes there is no commit. The next push
+    reuses the bytes that an interrupted one has sent.
 
     Args:
-        repository: To where; the repository and a branch that is missing are made.
-        upload: What is to lie there.
-        progress: Told of files sent and to send.
+        repository: Where to push; the repository and its branch are created if they are missing.
+        upload: What it should hold.
+        progress: Called with the number of files sent and the number in all.
 
     Raises:
-        HubError: By its subclass: no network, no right, someone else pushed meanwhile, a tag that is taken.
+        HubError: As one of its subclasses: no connection, no permission, someone else pushed meanwhile, or a
+            tag that is taken.
     """
     with hub_errors(repository):
         head = _prepare(repository, upload)
@@ -285,16 +278,16 @@ def push(
             pushed = Pushed(repository, head, changed=False)
         if upload.tag is not None:
             _api().create_tag(**repository.names, tag=upload.tag, revision=pushed.commit, exist_ok=True)
-            _check_tag(repository, upload.tag, pushed.commit)  # somebody else may have been faster
+            _check_tag(repository, upload.tag, pushed.commit)  # someone else may have been faster
     return pushed
 
 
 def _prepare(repository: Repository, upload: Upload) -> str:
-    """Make the repository and the branch if need be; say where the branch stands."""
+    """Create the repository and the branch if needed, and return the commit of the branch."""
     api = _api()
     api.create_repo(**repository.names, exist_ok=True, private=True if upload.private else None)
     if upload.private and not api.repo_info(**repository.names).private:
-        raise HubConflictError(f"{repository.id} is there already, and public", "choose another name")
+        raise HubConflictError(f"{repository.id} already exists and is public", "choose another name")
     branch = repository.revision or MAIN
     if branch != MAIN and not branch.startswith("refs/") and not upload.create_pr:
         api.create_branch(**repository.names, branch=branch, exist_ok=True)
@@ -306,14 +299,14 @@ def _holds(held: Mapping[str, RemoteFile], path: str, data: bytes | Path) -> boo
 
 
 def _check_tag(repository: Repository, tag: str | None, commit: str | None) -> None:
-    """Refuse a tag that stands elsewhere than it is to stand, before anything is sent."""
+    """Refuse a tag that marks another commit, before anything is sent."""
     if tag is None:
         return
     tags = {each.name: each.target_commit for each in _api().list_repo_refs(**repository.names).tags}
     if tag in tags and tags[tag] != commit:
         raise HubConflictError(
-            f"the tag {tag} of {repository.id} stands at another commit, {tags[tag][:10]}",
-            "choose another name; a tag that others may have used should not move",
+            f"the tag {tag} of {repository.id} already marks another commit, {tags[tag][:10]}",
+            "choose another name; others may have used the tag, so it should not move",
         )
 
 
@@ -373,7 +366,7 @@ def _send(
 
 
 def _arrived(repository: Repository, upload: Upload, before: str) -> str | None:
-    """The commit of a push whose answer got lost, if it was made after all."""
+    """The commit of a push whose answer was lost, if it was made."""
     head = commit_of(repository)
     held = listing(repository, head)
     whole = all(_holds(held, path, data) for path, data in upload.files.items())
@@ -384,82 +377,3 @@ def _api(token: str | bool | None = None) -> HfApi:
     from huggingface_hub import HfApi
 
     return HfApi(token=token, **_LIBRARY)
-
-
-# --- errors -------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def hub_errors(repository: Repository) -> Iterator[None]:
-    """Turn the client's errors into ours."""
-    import httpx2
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    try:
-        yield
-    except HFValidationError as error:
-        raise HubError(f"{repository.id!r} is no repository's name", "it looks like user/name") from error
-    except (HfHubHTTPError, httpx2.HTTPError, ConnectionError, FileNotFoundError, ValueError) as error:
-        raise translated(error, repository) from error
-    except PermissionError as error:
-        raise translated(error, repository) from error
-    except (OSError, RuntimeError) as error:  # a download of a wrong size, an upload that failed
-        if isinstance(error, HubError):
-            raise
-        cause = error.__cause__
-        if isinstance(cause, (HfHubHTTPError, httpx2.HTTPError)):
-            raise translated(cause, repository) from error
-        if isinstance(error, OSError) and error.errno is not None:
-            raise HubError(f"{repository}: {error}", "see to HF_HOME: rights, and free space") from error
-        raise HubDamagedError(f"{repository}: {_told_by(error)}", "try again") from error
-
-
-def translated(error: Exception, repository: Repository) -> HubError:
-    """Our error for one of the client's."""
-    from huggingface_hub import errors
-
-    if isinstance(error, HubError):
-        return error
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if isinstance(error, errors.GatedRepoError) or status == 403:
-        return HubAccessError(
-            f"{repository}: you may not do this ({_told_by(error)})",
-            "ask for access on its page, or use a token that has the right",
-        )
-    if status == 401:
-        return HubLoginError(
-            f"{repository} does not exist, or needs a login that is missing or wrong",
-            "`hf auth login`, or HF_TOKEN",
-        )
-    absent = isinstance(error, FileNotFoundError) and not isinstance(error, errors.LocalEntryNotFoundError)
-    if status is None and (absent or isinstance(error, PermissionError)):
-        return HubError(f"{repository}: {error}", "see to HF_HOME: rights, and free space")
-    if isinstance(error, errors.RevisionNotFoundError):
-        return HubRevisionError(f"{repository.id} has no revision {repository.revision or MAIN!r}")
-    if isinstance(error, errors.RepositoryNotFoundError):
-        return HubMissingError(
-            f"there is no {repository.type} {repository.id} on the Hub, or it is another user's private one",
-            "check its name",
-        )
-    if isinstance(error, errors.RemoteEntryNotFoundError) or status == 404:
-        return HubMissingError(f"{repository} lacks what was asked for: {_told_by(error)}")
-    if status in (409, 412):
-        return HubConflictError(f"{repository} was changed by someone else meanwhile", "run it again")
-    if status is not None:
-        again = "try again later" if status in (408, 429) or status >= 500 else ""
-        return HubError(f"{repository}: the Hub answered {status}: {_told_by(error)}", again)
-    if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__ is not None:
-        cause = error.__cause__
-        if isinstance(cause, Exception) and not isinstance(cause, errors.OfflineModeIsEnabled):
-            return translated(cause, repository)
-    if isinstance(error, ValueError) and not isinstance(error, errors.LocalEntryNotFoundError):
-        return HubError(f"{repository}: {_told_by(error)}")
-    return HubNetworkError(
-        f"the Hub cannot be reached for {repository} ({_told_by(error)})",
-        "check the network, proxies and HF_HUB_OFFLINE; what is in the cache can be used without",
-    )
-
-
-def _told_by(error: BaseException) -> str:
-    message = getattr(error, "server_message", None) or str(error) or type(error).__name__
-    return " ".join(str(message).split()) or type(error).__name__

@@ -1,11 +1,11 @@
-"""How fast a pair is fused, against the arithmetic's roofline measured in the same run.
+"""How fast a pair is fused, compared with the roofline of its arithmetic, measured in the same run.
 
     python scripts/bench_fuse.py                 # all sizes, widths, precisions
     python scripts/bench_fuse.py --quick
 
 The roofline is the network's operations over the rate of a large matrix multiplication in the same precision
-with the same threads. Times are medians of warm calls of `model.fuse`, both orders evaluated, conversions
-included; on a GPU each call ends synchronised, since its result is an array.
+with the same threads. Times are medians of warm calls of `zoo.fuse`, both orders evaluated, with
+conversions; on a GPU each call ends synchronized, since its result is an array.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from zoo.fusing.fusion import fuse
 from zoo.networks import Config, Network
 
 SIZES = {"520²": (520, 520), "260²": (260, 260), "130²": (130, 130), "12 MP": (3000, 4000)}
@@ -55,16 +56,16 @@ def matrix_rate(precision: str, device: str) -> float:
     a, b = (torch.randn(size, size, device=device).to(DTYPES[precision]) for _ in range(2))
     best = float("inf")
     for _ in range(8):
-        synchronise(device)
+        synchronize(device)
         started = time.perf_counter()
         a @ b
-        synchronise(device)
+        synchronize(device)
         best = min(best, time.perf_counter() - started)
     return 2 * size**3 / best
 
 
-def synchronise(device: str) -> None:
-    """Wait until a GPU has done what it was told."""
+def synchronize(device: str) -> None:
+    """Wait until a GPU has finished."""
     if device == "cuda":
         torch.cuda.synchronize()
 
@@ -84,11 +85,11 @@ def milliseconds(model: Network, height: int, width: int) -> float:
     rng = np.random.default_rng(0)
     frames = [rng.integers(0, 256, (height, width, 3), dtype=np.uint8) for _ in range(2)]
     for _ in range(2):
-        model.fuse([frame[:520, :520] for frame in frames])
+        fuse(model, [frame[:520, :520] for frame in frames])
     times: list[float] = []
     while sum(times) < 10 and (len(times) < 3 or (sum(times) < 4 and len(times) < 50)):
         started = time.perf_counter()
-        model.fuse(frames)
+        fuse(model, frames)
         times.append(time.perf_counter() - started)
     return statistics.median(times) * 1e3
 
@@ -127,12 +128,12 @@ def _fuse_once(case: Case, shape: tuple[int, ...], dtype: str, queue: multiproce
     frames = [np.empty(shape, dtype) for _ in range(2)]
     for number, frame in enumerate(frames):
         frame[:] = np.roll(line, number, 0)
-    case.model("cpu").fuse(frames, symmetric=False)  # the second pass adds time, and some 70 MB
+    fuse(case.model("cpu"), frames, symmetric=False)  # the second pass adds time, and some 70 MB
     queue.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Width 16 and small sizes alone, no memory.")
+@click.option("--quick", is_flag=True, help="Only width 16 and small sizes, without memory.")
 @click.option("--memory/--no-memory", default=True, help="Also measure peak memory at 12 and 100 megapixels.")
 def main(quick: bool, memory: bool) -> None:
     """Print the tables of docs/benchmarks.md on fusion."""

@@ -1,9 +1,9 @@
-"""Train the zoo's networks, and put a trained one into the package.
+"""Train the networks of the zoo, and put a trained one into the package.
 
     python scripts/train_zoo.py train hf-seg --coco ../coco   # the command behind each network's weights
-    python scripts/train_zoo.py ship hf-seg runs/hf-seg       # copied to zoo/weights, hashes to the registry
+    python scripts/train_zoo.py ship hf-seg runs/hf-seg       # into zoo/weights, its hashes into the registry
 
-Training data is train2017, extra and bsds; nothing here looks at val2017 or at real pairs.
+The training data is train2017, extra and bsds; val2017 and real pairs are not used.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import click
 
 from mfsynth.storage import digest
 from zoo.store.folder import FILES, copy_folder, load_folder
-from zoo.store.registry import REGISTRY, SHIPPED, entry
+from zoo.store.registry import REGISTRY, SHIPPED, lookup
 
 SPLITS = ("train2017", "extra", "bsds")
 STEPS = {"hf-seg": 5000, "hf-reg": 3500, "noisy-hf-reg": 3500, "cnn": 8500}
 """More than half an hour each, on one core."""
 KINDS = {"cnn": "hf-seg"}
-"""What `mfsynth train` calls a network that it knows by another name than the registry."""
+"""The kind that `mfsynth train` takes, where it differs from the short name."""
 SETTINGS = {
     "cnn": (
         "model.architecture=siamese",
@@ -33,7 +33,7 @@ SETTINGS = {
         "crop=64",
     )
 }
-"""What a network has beside its preset."""
+"""The settings of a network that differ from its preset."""
 
 
 @click.group()
@@ -58,8 +58,8 @@ def train(name: str, coco: Path, out: Path | None) -> None:
 @click.argument("name")
 @click.argument("folder", type=click.Path(exists=True, path_type=Path))
 def ship(name: str, folder: Path) -> None:
-    """Put a trained network's files into the package, under a name that the registry has."""
-    entry(name)
+    """Put a trained network's files into the package, under a short name of the registry."""
+    lookup(name)
     load_folder(folder)
     hashes = {each: digest(folder / each) for each in FILES if (folder / each).is_file()}
     shipped = copy_folder(folder, SHIPPED / name, hashes)
@@ -68,7 +68,7 @@ def ship(name: str, folder: Path) -> None:
 
 
 def with_hashes(text: str, name: str, hashes: dict[str, str]) -> str:
-    """The registry's text with a network's hashes replaced; its commit goes, for it meant other files."""
+    """The registry's text with a network's new hashes and without its commit, which stood for other files."""
     head, start, rest = text.partition(f"[models.{name}]\n")
     body, following, tail = re.match(r"(.*?)(\n\[|\Z)(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]
     kept = [line for line in body.splitlines() if line and not line.startswith(("files.", "commit"))]

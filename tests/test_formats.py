@@ -1,4 +1,4 @@
-"""What the first release wrote is read, verified, resumed and rebuilt, forever: the files of tests/formats."""
+"""What the first release wrote is read, verified, resumed and rebuilt forever: the files of tests/formats."""
 
 from __future__ import annotations
 

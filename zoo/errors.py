@@ -10,11 +10,11 @@ class ZooError(MfsynthError):
 
 
 class ConfigError(ZooError, ValueError):
-    """A network's or a training's configuration makes no sense, or is of another release."""
+    """The configuration of a network or a training makes no sense, or is of another release."""
 
 
 class NewerConfigError(ConfigError):
-    """A configuration is of a newer release."""
+    """A configuration was written by a newer release."""
 
 
 class MissingFileError(ZooError, OSError):
@@ -22,15 +22,15 @@ class MissingFileError(ZooError, OSError):
 
 
 class DamagedError(ZooError, ValueError):
-    """A file is not the one that is meant: its hash differs, or it is cut short."""
+    """A file is damaged or is another one: its hash differs, or it is cut short."""
 
 
 class WeightsError(ZooError, ValueError):
-    """Weights are not those of the network that the config names."""
+    """Weights do not fit the network that the config describes."""
 
 
 class DeviceError(ZooError, RuntimeError):
-    """There is no such device on this machine."""
+    """A device does not exist on this machine."""
 
 
 class UnknownDeviceError(DeviceError, OptionsError):
@@ -38,19 +38,19 @@ class UnknownDeviceError(DeviceError, OptionsError):
 
 
 class UnknownModelError(ZooError, LookupError):
-    """No network goes by this name."""
+    """No network has this name."""
 
 
 class NotPublishedError(ZooError, LookupError):
-    """A network that is in the registry is not on the Hub yet."""
+    """A network in the registry is not on the Hub yet."""
 
 
 class FrameError(ZooError, ValueError):
-    """Frames that cannot be fused: too few, of different kinds, not finite, too small."""
+    """Frames cannot be fused: too few, too small, of different kinds, or not finite."""
 
 
 class MetricError(ZooError, ValueError):
-    """Pictures cannot be compared: in color where gray is meant, of different sizes, too small."""
+    """Pictures cannot be compared: not gray, of different sizes, or too small."""
 
 
 class PictureError(ZooError, OSError):

@@ -1,4 +1,4 @@
-"""`zoo.load`, and what it gives: a network that fuses pictures and speaks with the Hugging Face Hub."""
+"""`zoo.load`, and what it returns: a network that fuses pictures and is published on the Hub."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 
 
 class FusionModel(Network, PyTorchModelHubMixin, library_name="mfsynth", tags=["multi-focus-image-fusion"]):
-    """A network with what its users need: `fuse` on pictures, and the Hub's usual methods.
+    """A network with what users need: `fuse` for pictures, and the usual methods of models on the Hub.
 
-    `zoo.load` gives one. It can be called with two batches of frames as every `zoo.networks.Network`.
+    `zoo.load` returns one. Like every `zoo.networks.Network` it can be called with two batches of frames.
     """
 
     def fuse(
@@ -62,10 +62,10 @@ class FusionModel(Network, PyTorchModelHubMixin, library_name="mfsynth", tags=["
         ]
         return fuse(self, pictures, rule=rule, burst=burst, symmetric=symmetric, tile=tile)
 
-    # --- what PyTorchModelHubMixin's users expect; it writes and reads a network's folder as the zoo does
+    # --- what users of PyTorchModelHubMixin expect; a network's folder is written and read by the zoo
 
     @classmethod
-    def from_pretrained(  # type: ignore[override]  # nothing that is not understood is swallowed
+    def from_pretrained(  # type: ignore[override]  # refuses what it does not understand
         cls,
         pretrained_model_name_or_path: str | Path,
         *,
@@ -79,8 +79,8 @@ class FusionModel(Network, PyTorchModelHubMixin, library_name="mfsynth", tags=["
     ) -> FusionModel:
         """A network from a folder or a Hub repository, in eval mode; see `zoo.load` for short names.
 
-        Unlike the mixin's own, it checks every hash, refuses a config that it does not understand, takes no
-        pickles, and keeps training.json with the network.
+        Unlike the method of the mixin, it checks every hash, refuses a config that it does not understand,
+        refuses pickles, and keeps training.json with the network.
         """
         if strict is not True:
             raise ConfigError("weights are loaded strictly", "omit strict")
@@ -99,7 +99,7 @@ class FusionModel(Network, PyTorchModelHubMixin, library_name="mfsynth", tags=["
     def _save_pretrained(self, save_directory: Path) -> None:
         save_folder(save_directory, self)
 
-    def push_to_hub(  # type: ignore[override]  # nothing that is not understood is swallowed
+    def push_to_hub(  # type: ignore[override]  # refuses what it does not understand
         self,
         repo_id: str,
         *,
@@ -108,7 +108,7 @@ class FusionModel(Network, PyTorchModelHubMixin, library_name="mfsynth", tags=["
         branch: str | None = None,
         create_pr: bool = False,
     ) -> str:
-        """Publish; see `zoo.push`, which this calls. Returns the page of the repository or pull request."""
+        """Publish by `zoo.push`; returns the page of the repository or pull request."""
         report = push(self, repo_id, license=license, private=private, revision=branch, create_pr=create_pr)
         return report.pull_request or report.url
 
@@ -125,23 +125,23 @@ def load(
     dtype: torch.dtype | None = None,
     origin: Origin = "auto",
 ) -> FusionModel:
-    """Load a network, in eval mode, channels last, which is faster. A short name needs no connection.
+    """Load a network, in eval mode and channels last, which is faster. A short name needs no connection.
 
     Args:
         name: A short name (`hf-seg`; see `zoo.names`), a Hub repository (`org/name`, `org/name@revision`),
             or a folder that `mfsynth train` made.
-        revision: Branch, tag or commit on the Hub; None is the registry's pinned commit, or `main`.
-        device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`: an accelerator, if there is one.
-        dtype: What the network computes in, a floating-point type; None is float32.
+        revision: Branch, tag or commit on the Hub; None means the commit in the registry, or `main`.
+        device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`: an accelerator if there is one.
+        dtype: The floating-point type that the network computes in; None means float32.
         origin: Of a short name's files: `shipped` with the package, `hub`, or `auto`: shipped if they are
-            there and their hashes are right, else the Hub.
+            there and intact, otherwise from the Hub.
 
     Raises:
-        UnknownModelError: If nothing goes by this name.
-        NotPublishedError: If the Hub is asked for a network that it does not have yet.
-        MissingFileError, DamagedError, NewerConfigError: If its files are not what they should be.
-        HubError: By its subclass: no network connection, no right, no such repository or revision.
-        DeviceError: If the device is not there.
+        UnknownModelError: If no network has this name.
+        NotPublishedError: If the network is not on the Hub yet.
+        MissingFileError, DamagedError, NewerConfigError: If a file is missing, damaged or of a newer release.
+        HubError: As one of its subclasses: no connection, no permission, no such repository or revision.
+        DeviceError: If the device does not exist.
     """
     if dtype is not None and not getattr(dtype, "is_floating_point", False):
         raise OptionsError(f"dtype is {dtype!r}", "it can be torch.float32, bfloat16 or float16")
@@ -152,11 +152,11 @@ def load(
 
 
 def find_device(name: str) -> torch.device:
-    """The device of a name.
+    """The device with a name.
 
     Raises:
-        UnknownDeviceError: If it makes no sense.
-        DeviceError: If it is not on this machine.
+        UnknownDeviceError: If the name makes no sense.
+        DeviceError: If the device does not exist on this machine.
     """
     if name == "auto":
         accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None

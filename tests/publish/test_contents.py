@@ -92,7 +92,8 @@ def test_a_dry_run_that_would_be_refused_is_a_failure(cli: Cli, closed: Path) ->
     run = cli(*words)
     assert run.returncode == 1
     assert run.stdout.startswith("would publish at ")
-    assert run.stderr.splitlines()[-1].startswith("mfsynth: would be refused: 4 of 6 samples are not free")
+    refusal = run.stderr.splitlines()[-1]
+    assert refusal.startswith("mfsynth: would be refused: 4 of 6 samples may not be published freely")
     assert json.loads(cli(*words, "--json").stdout)["refused"].startswith("4 of 6 samples")
     assert cli(*words, "--quiet").returncode == 1
     fine = cli(*words, "--accept-licenses", "--quiet")
@@ -111,7 +112,7 @@ def test_a_missing_extra_is_named_before_work_begins(
 def test_names_of_repositories_are_checked_without_the_hub(demo: Path) -> None:
     with pytest.raises(OptionsError, match="user/name"):
         PublishOptions(demo, "pairs")
-    with pytest.raises(HubError, match="no repository's name"):
+    with pytest.raises(HubError, match="not the name of a repository"):
         publish(PublishOptions(demo, "ann/pa--irs", dry_run=True))
 
 

@@ -1,7 +1,8 @@
 """The full circle: shards, a short training, the Hub, and the same pixels again."""
 
-import subprocess
-import sys
+import json
+
+from hub.fixtures import SNIPPET_START
 
 CODE = """
 import shutil
@@ -17,14 +18,15 @@ tell([(before.image == after.image).all().item(), (before.decision == after.deci
 """
 
 
-def test_trained_network_comes_back_from_the_hub_and_makes_the_same_pixels(hub, client, hub_env, tmp_path):
+def test_trained_network_comes_back_from_the_hub_and_makes_the_same_pixels(hub, cli, warm, hub_env, tmp_path):
     def mfsynth(*words):
-        command = [sys.executable, "-m", "mfsynth.cli", *words]
-        subprocess.run(command, env=hub_env(), cwd=tmp_path, check=True, capture_output=True)
+        done = cli(*words, env=hub_env(), cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
 
     mfsynth("build", "--split", "demo", "--limit", "6", "--shards", "2", "--out", "shards")
     small = ["--set", "model.width=4", "--set", "model.depth=2", "--set", "crop=64", "--set", "pairs=2"]
     mfsynth("train", "hf-seg", "--data", "shards", "--validation", "shards", *small, "--steps", "4",
-            "--out", "trained")  # fmt: skip
-    assert client(CODE) == [True, True]
+            "--workers", "0", "--out", "trained")  # fmt: skip
+    done = warm.run(code=SNIPPET_START + CODE, env=hub_env(), cwd=tmp_path)
+    assert json.loads(done.stdout.splitlines()[-1]) == [True, True], done.stderr
     assert "model.safetensors" in hub.repo("ann/circle").files()

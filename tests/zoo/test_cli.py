@@ -17,7 +17,7 @@ PUSH = ["zoo", "push", "hf-seg", "--repo", "ann/net"]
     ("arguments", "code", "text"),
     [
         (["fuse", "-o", "x/a.png"], 2, "no frames are given"),
-        (["fuse", "a.png", "b.png", "-o", "x/a.xyz"], 2, "the suffix '.xyz' is not known"),
+        (["fuse", "a.png", "b.png", "-o", "x/a.xyz"], 2, "the suffix '.xyz' is unknown"),
         (["fuse", "a.png", "b.png", "-o", "x/a.png", "--tile", "1"], 2, "--tile"),
         (["fuse", "a.png", "b.png", "-o", "x/a.png", "--device", "abacus"], 2, "there is no device 'abacus'"),
         (["fuse", "a.png", "b.png", "-o", "x/a.png", "--rule", "nearest"], 2, "has no rule nearest"),
@@ -48,7 +48,7 @@ PUSH = ["zoo", "push", "hf-seg", "--repo", "ann/net"]
         (
             [*PUSH, "--license", "mit", "--tag", "v1", "--create-pr"],
             2,
-            "a tag cannot be put on a pull request",
+            "a pull request cannot be tagged",
         ),
     ],
 )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from zoo.evaluation.data import Pair
 from zoo.fusing.fusion import Fused
-from zoo.metrics import Sources, gray, psnr, ssim_map
+from zoo.metrics import FramePair, gray, psnr, ssim_map
 
 if TYPE_CHECKING:
     from mfsynth.sample import Picture
@@ -31,8 +31,8 @@ class Measured:
         self.pair = pair
 
     @cached_property
-    def _sources(self) -> Sources:
-        return Sources(*map(gray, self.pair.frames))
+    def _frames(self) -> FramePair:
+        return FramePair(*map(gray, self.pair.frames))
 
     @cached_property
     def _band(self) -> NDArray[np.bool_] | None:
@@ -45,7 +45,7 @@ class Measured:
             fused: The picture, and a decision map if there is one.
             swapped: What the method makes of the frames in the other order, None if it was not asked for.
         """
-        values = self._sources.score(gray(fused.image))
+        values = self._frames.score(gray(fused.image))
         if self.pair.truth is not None:
             values |= self._against_truth(self.pair.truth, fused.image)
         if self.pair.focus is not None and fused.decision is not None:

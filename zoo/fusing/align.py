@@ -1,8 +1,8 @@
-"""Registering the frames of a focus stack to the first, by a similarity: moved, scaled and a little turned.
+"""Registering the frames of a focus stack to the first, by a similarity: shift, scale and small rotation.
 
-A lens that is focused anew changes its magnification a little, and a hand-held camera moves. Gauss-Newton
-finds how, coarse to fine, on pictures whose contrast is the same everywhere: a blur is symmetric and does not
-move an edge, and with contrast made equal it hardly changes what an edge counts.
+Refocusing a lens changes its magnification a little, and a hand-held camera moves. Gauss-Newton finds how,
+coarse to fine, on pictures whose local contrast is equalized: blur is symmetric, so it does not move an edge,
+and with equal contrast it hardly changes the weight of an edge.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Frame = NDArray[Any]
-    Plane = NDArray[np.float32]
+    GrayImage = NDArray[np.float32]
     Matrix = NDArray[np.float64]
 
 SCALES = (0.8, 1.25)
-"""The magnifications between two frames of one stack that are believed."""
+"""The range of plausible magnifications between two frames of one stack."""
 
 MAX_ANGLE = 10.0
-"""The largest turn between two frames that is believed, in degrees."""
+"""The largest plausible rotation between two frames, in degrees."""
 
 UNTOUCHED = 0.05
-"""A frame whose corners move by less than this many pixels is left as it is."""
+"""A frame whose corners move by less than this many pixels stays unchanged."""
 
-# Of aligned pairs, half of each blurred by a sigma of up to 5 and with noise, none is found moved by 0.5.
+# Aligned pairs, half of each frame blurred by a sigma of up to 5, with noise, are all found below 0.5.
 UNALIGNED = 2.0
-"""Frames that `looks_unaligned` finds moved by more than this many pixels deserve a warning."""
+"""Frames that move by more than this many pixels, by `looks_unaligned`, deserve a warning."""
 
 MIN_SIDE = 32
 """The shortest side of frames that can be registered, in pixels."""
@@ -46,9 +46,9 @@ _QUICK_PIXELS = 250_000
 _LEVELS = (8, 4, 2, 1)
 _DTYPES = {np.dtype(np.uint8): 1.0, np.dtype(np.uint16): 1 / 257, np.dtype(np.float32): 255.0}
 
-# Of the same scene, 0.8 and more; of different scenes, below 0.1.
+# Frames of one scene reach 0.8 and more, of different scenes less than 0.1.
 _MIN_LIKENESS = 0.5
-# Mean square of a picture of equal contrast: near 1 with texture everywhere, 0 without.
+# Mean square of an equalized picture: near 1 with texture everywhere, 0 without texture.
 _MIN_TEXTURE = 0.02
 
 _FEATURES = 2000
@@ -62,16 +62,16 @@ _BORDER = 6
 _ITERATIONS = 10
 _CONVERGED = 1e-3
 
-_HINT = "give frames of one scene from one camera position, or fuse them as they are, without alignment"
+_HINT = "use frames of one scene from one camera position, or fuse them without alignment"
 
 
 @dataclass(frozen=True, slots=True)
 class Similarity:
-    """How a frame lies to the first: what the first shows at (x, y), it shows at `matrix` times (x, y, 1).
+    """Where a frame lies relative to the first: what that shows at (x, y) lies at `matrix` times (x, y, 1).
 
     Args:
-        scale: Magnification against the first frame.
-        angle: Turn in degrees, from the x axis towards the y axis.
+        scale: Magnification relative to the first frame.
+        angle: Rotation in degrees, from the x axis toward the y axis.
         dx: Where the first frame's pixel (0, 0) lies in this frame, in pixels to the right.
         dy: The same, in pixels down.
     """
@@ -89,7 +89,7 @@ class Similarity:
         return np.array([[cos, -sin, self.dx], [sin, cos, self.dy]])
 
     def displacement(self, height: int, width: int) -> float:
-        """How far the corner that moves most moves, in pixels, for frames of a size."""
+        """The largest displacement of a corner, in pixels, for frames of a size."""
         corners = np.array([[x, y, 1.0] for x in (0, width - 1) for y in (0, height - 1)])
         return float(np.linalg.norm(corners @ self.matrix.T - corners[:, :2], axis=1).max())
 
@@ -97,26 +97,26 @@ class Similarity:
         """One line for a reader.
 
         >>> Similarity(1.012, 0.1, 3.2, -1.5).describe()
-        'moved 3.2, -1.5 pixels, scaled 1.012, turned 0.10 degrees'
+        'moved by 3.2, -1.5 pixels, scaled by 1.012, rotated by 0.10 degrees'
         """
-        moved = f"moved {self.dx:.1f}, {self.dy:.1f} pixels"
-        return f"{moved}, scaled {self.scale:.3f}, turned {self.angle:.2f} degrees"
+        moved = f"moved by {self.dx:.1f}, {self.dy:.1f} pixels"
+        return f"{moved}, scaled by {self.scale:.3f}, rotated by {self.angle:.2f} degrees"
 
 
 IDENTITY = Similarity(1.0, 0.0, 0.0, 0.0)
-"""A frame that lies as the first does."""
+"""Of a frame that lies exactly on the first."""
 
 
 def align(frames: Sequence[Frame]) -> tuple[list[Frame], list[Similarity]]:
-    """Warp every frame onto the first; also how each lay.
+    """Warp every frame onto the first, and say how each one lay.
 
     Args:
         frames: One or more, all H x W x 3 or all H x W, of one dtype: uint8, uint16, or float32 in [0, 1].
 
     Returns:
-        Frames of the same shape and dtype, and one similarity for each; the first frame, and every one that
-        lies as it does within 0.05 pixels, is the array that was given. What a frame does not show is its
-        mirrored border.
+        Frames of the same shape and dtype, and a similarity for each. The first frame, and every frame that
+        lies within 0.05 pixels of it, is the array that was given. Where a frame shows nothing, its border
+        is mirrored.
 
     Raises:
         FrameError: If there are no frames, they differ in shape or dtype, or are too small.
@@ -133,10 +133,10 @@ def align(frames: Sequence[Frame]) -> tuple[list[Frame], list[Similarity]]:
 
 
 def estimate(reference: Frame, moving: Frame) -> Similarity:
-    """How a frame lies to the reference, found on gray pictures of up to a megapixel.
+    """Where a frame lies relative to the reference, found on gray pictures of up to a megapixel.
 
-    The search starts from "not moved". Where that leads to pictures that do not look alike, it starts again
-    from what most matches of SIFT features agree on. A result counts only if the pictures then look alike.
+    The search starts from "not moved". If the pictures then do not look alike, it starts again from the
+    transform that most matches of SIFT features agree on. A result counts only if the pictures look alike.
 
     Args:
         reference: H x W x 3 or H x W; uint8, uint16, or float32 in [0, 1].
@@ -144,8 +144,8 @@ def estimate(reference: Frame, moving: Frame) -> Similarity:
 
     Raises:
         FrameError: If the frames differ in shape or dtype, or are too small.
-        AlignmentError: If there is too little texture, the pictures do not match, or only under a scale
-            or an angle that no focus stack has.
+        AlignmentError: If there is too little texture, or the pictures do not match, or match only under a
+            scale or an angle that no focus stack has.
     """
     _check([reference, moving])
     factor = _factor(reference, _PIXELS)
@@ -160,10 +160,10 @@ def estimate(reference: Frame, moving: Frame) -> Similarity:
 
 
 def looks_unaligned(frames: Sequence[Frame]) -> list[float]:
-    """A quick estimate of each frame's displacement against the first: its corners' largest, in pixels.
+    """A quick estimate of each frame's displacement from the first: the largest of its corners, in pixels.
 
-    Meant for a warning above `UNALIGNED`. It sees moves of up to about a twentieth of the picture; nan says
-    that nothing can be said (too little texture, or no likeness), so that no comparison warns.
+    Meant for a warning above `UNALIGNED`. It sees moves of up to about a twentieth of the picture. It is NaN
+    where nothing can be said (too little texture, or no likeness), so that comparisons do not warn.
 
     Args:
         frames: As for `align`.
@@ -177,7 +177,7 @@ def looks_unaligned(frames: Sequence[Frame]) -> list[float]:
     return [0.0, *(_displacement(first, _gray(frame, factor), factor) for frame in frames[1:])]
 
 
-def _displacement(first: Plane, second: Plane, factor: int) -> float:
+def _displacement(first: GrayImage, second: GrayImage, factor: int) -> float:
     if not (_textured(first) and _textured(second)):
         return math.nan
     matrix, likeness = _refined(first, second, np.eye(2, 3))
@@ -192,9 +192,10 @@ def _displacement(first: Plane, second: Plane, factor: int) -> float:
 def _check(frames: Sequence[Frame]) -> None:
     kinds = {(frame.shape, frame.dtype) for frame in frames}
     if len(kinds) != 1:
-        told = ", ".join(sorted(f"{'x'.join(map(str, shape))} {dtype}" for shape, dtype in kinds))
+        given = ", ".join(sorted(f"{'x'.join(map(str, shape))} {dtype}" for shape, dtype in kinds))
         raise FrameError(
-            f"frames to align must be of one kind, not {told or 'none at all'}", "give them alike"
+            f"frames to align must be of one size and dtype, not {given}" if kinds else "there are no frames",
+            "give frames of one kind",
         )
     ((shape, dtype),) = kinds
     if dtype not in _DTYPES or len(shape) not in (2, 3) or shape[2:] not in ((), (3,)):
@@ -202,23 +203,27 @@ def _check(frames: Sequence[Frame]) -> None:
         raise FrameError(f"cannot align frames of {kind}", "give gray or RGB in uint8, uint16 or float32")
     if min(shape[:2]) < MIN_SIDE:
         size = f"{shape[1]} x {shape[0]}"
-        raise FrameError(f"frames of {size} pixels are too small to align", f"at least {MIN_SIDE} a side")
+        raise FrameError(
+            f"frames of {size} pixels are too small to align", f"each side needs at least {MIN_SIDE}"
+        )
 
 
-def _check_texture(picture: Plane, name: str) -> None:
+def _check_texture(picture: GrayImage, name: str) -> None:
     if not _textured(picture):
         raise AlignmentError(f"{name} has too little texture to align by", _HINT)
 
 
-def _textured(picture: Plane) -> bool:
+def _textured(picture: GrayImage) -> bool:
     top, left = (min(int(2 * _COARSE), side // 4) for side in picture.shape)
-    inner = _equalised(picture)[top:-top, left:-left]  # a slope mirrored at the border is no texture
+    inner = _equalized(picture)[top:-top, left:-left]  # a slope that is mirrored at the border is not texture
     return bool(np.mean(np.square(inner)) >= _MIN_TEXTURE)
 
 
 def _plausible(found: Similarity) -> Similarity:
     if not (SCALES[0] <= found.scale <= SCALES[1] and abs(found.angle) <= MAX_ANGLE):
-        raise AlignmentError(f"the frame only matches when {found.describe()}: not a focus stack's", _HINT)
+        raise AlignmentError(
+            f"the frame only matches when {found.describe()}, unlike in a focus stack", _HINT
+        )
     return found
 
 
@@ -226,12 +231,12 @@ def _plausible(found: Similarity) -> Similarity:
 
 
 def _factor(frame: Frame, pixels: int) -> int:
-    """The whole number by which a frame's sides are divided to have at most so many pixels."""
+    """The integer by which the sides are divided, so that at most so many pixels remain."""
     return math.ceil(math.sqrt(frame.shape[0] * frame.shape[1] / pixels))
 
 
-def _gray(frame: Frame, factor: int) -> Plane:
-    """Reduced, in gray levels of 0 to 255."""
+def _gray(frame: Frame, factor: int) -> GrayImage:
+    """Reduced, gray, with levels from 0 to 255."""
     small = _reduced(frame, factor)
     if small.ndim == 3:
         small = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
@@ -240,12 +245,12 @@ def _gray(frame: Frame, factor: int) -> Plane:
 
 def _reduced(picture: Frame, factor: int) -> Frame:
     height, width = picture.shape[0] // factor, picture.shape[1] // factor
-    whole = picture[: height * factor, : width * factor]  # the same factor both ways
+    whole = picture[: height * factor, : width * factor]  # the same factor for both sides
     return whole if factor == 1 else cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _equalised(picture: Plane) -> Plane:
-    """Detail of 2 to 8 pixels, divided by its own strength around; what is weaker than noise stays weak."""
+def _equalized(picture: GrayImage) -> GrayImage:
+    """Detail of 2 to 8 pixels, divided by its local strength; detail weaker than noise stays weak."""
     detail = cv2.GaussianBlur(picture, (0, 0), _FINE) - cv2.GaussianBlur(picture, (0, 0), _COARSE)
     power = cv2.GaussianBlur(detail * detail, (0, 0), _COARSE)
     return detail / np.sqrt(power + np.float32(_NOISE**2))  # type: ignore[no-any-return]
@@ -254,14 +259,14 @@ def _equalised(picture: Plane) -> Plane:
 # --- Where to start ---------------------------------------------------------------------------------
 
 
-def _starts(first: Plane, second: Plane) -> Iterator[Matrix]:
+def _starts(first: GrayImage, second: GrayImage) -> Iterator[Matrix]:
     yield np.eye(2, 3)
     matched = _by_features(first, second)
     if matched is not None:
         yield matched
 
 
-def _by_features(first: Plane, second: Plane) -> Matrix | None:
+def _by_features(first: GrayImage, second: GrayImage) -> Matrix | None:
     """The similarity that at least 12 matches of SIFT features agree on, if there is one."""
     sift = cv2.SIFT.create(_FEATURES)
     points, words = sift.detectAndCompute(_bytes(first), None)
@@ -282,25 +287,25 @@ def _by_features(first: Plane, second: Plane) -> Matrix | None:
     return np.asarray(matrix, np.float64) if matrix is not None and agree.sum() >= _MIN_MATCHES else None
 
 
-def _bytes(picture: Plane) -> NDArray[np.uint8]:
+def _bytes(picture: GrayImage) -> NDArray[np.uint8]:
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
 
 
 # --- Coarse to fine ---------------------------------------------------------------------------------
 
 
-def _refined(first: Plane, second: Plane, matrix: Matrix) -> tuple[Matrix, float]:
-    """A better matrix from a rough one, and how alike the pictures are under it: their correlation."""
+def _refined(first: GrayImage, second: GrayImage, matrix: Matrix) -> tuple[Matrix, float]:
+    """A refined matrix, and how alike the pictures are under it: their correlation."""
     for level in _LEVELS:
         if level > 1 and min(first.shape) // level < MIN_SIDE:
             continue
-        pair = _Pair(_equalised(_reduced(first, level)), _equalised(_reduced(second, level)))
+        pair = _Pair(_equalized(_reduced(first, level)), _equalized(_reduced(second, level)))
         matrix = _enlarged(pair.fit(_enlarged(matrix, 1 / level)), level)
     return matrix, pair.likeness(matrix)
 
 
 def _enlarged(matrix: Matrix, factor: float) -> Matrix:
-    """The same transform between pictures larger by a factor, whose pixels' centres lie elsewhere."""
+    """The same transform between pictures enlarged by a factor, whose pixel centers lie elsewhere."""
     offset = (factor - 1) / 2
     shift = factor * matrix[:, 2] + offset * (1 - matrix[:, :2].sum(axis=1))
     return np.column_stack([matrix[:, :2], shift])
@@ -308,10 +313,10 @@ def _enlarged(matrix: Matrix, factor: float) -> Matrix:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pair:
-    """Two pictures of equal contrast and of one size."""
+    """Two equalized pictures of one size."""
 
-    first: Plane
-    second: Plane
+    first: GrayImage
+    second: GrayImage
 
     def fit(self, matrix: Matrix) -> Matrix:
         """Gauss-Newton on the squared differences."""
@@ -323,26 +328,26 @@ class _Pair:
         return matrix
 
     def _step(self, matrix: Matrix) -> Matrix:
-        """Right, down, growth and turn about the centre, each in pixels at half the longer side from it."""
+        """Shift right and down, growth and rotation about the center, in pixels at half the longer side."""
         warped, weight = self._warped(matrix)
         mean = (self.first + warped) / 2
-        x, y = _from_centre(*self.first.shape)
+        x, y = _from_center(*self.first.shape)
         dx, dy = (cv2.Sobel(mean, -1, *order, scale=1 / 8) for order in ((1, 0), (0, 1)))
-        slopes = np.stack([plane.ravel() for plane in (dx, dy, dx * x + dy * y, dy * x - dx * y)])
+        slopes = np.stack([slope.ravel() for slope in (dx, dy, dx * x + dy * y, dy * x - dx * y)])
         weighted = slopes * weight.ravel()
         normal = (weighted @ slopes.T).astype(np.float64)
         solution = np.linalg.lstsq(normal, weighted @ (self.first - warped).ravel(), rcond=1e-6)[0]
         return np.asarray(solution, np.float64)
 
     def likeness(self, matrix: Matrix) -> float:
-        """The correlation of what both show, -1 to 1; 0 where they share nothing."""
+        """The correlation where both show something, -1 to 1; 0 where they share nothing."""
         warped, weight = self._warped(matrix)
         power = float((weight * self.first**2).sum()) * float((weight * warped**2).sum())
         return float((weight * self.first * warped).sum()) / math.sqrt(power) if power > 0 else 0.0
 
-    def _warped(self, matrix: Matrix) -> tuple[Plane, Plane]:
-        """The second on the first, and 1 where both are well inside their picture, else 0."""
-        inside: Plane = np.zeros_like(self.first)
+    def _warped(self, matrix: Matrix) -> tuple[GrayImage, GrayImage]:
+        """The second warped onto the first, and 1 where both are well inside their picture, else 0."""
+        inside: GrayImage = np.zeros_like(self.first)
         inside[_BORDER:-_BORDER, _BORDER:-_BORDER] = 1
         size = self.first.shape[::-1]
         flags = cv2.WARP_INVERSE_MAP
@@ -351,8 +356,8 @@ class _Pair:
         return np.asarray(warped, np.float32), np.asarray(inside * shown, np.float32)
 
 
-def _from_centre(height: int, width: int) -> tuple[Plane, Plane]:
-    """Every pixel's x (1 x W) and y (H x 1) from the centre, in units of half the longer side."""
+def _from_center(height: int, width: int) -> tuple[GrayImage, GrayImage]:
+    """Every pixel's x (1 x W) and y (H x 1) from the center, in units of half the longer side."""
     unit = max(height, width) / 2
     x = (np.arange(width, dtype=np.float32) - (width - 1) / 2) / unit
     y = (np.arange(height, dtype=np.float32) - (height - 1) / 2) / unit
@@ -360,11 +365,11 @@ def _from_centre(height: int, width: int) -> tuple[Plane, Plane]:
 
 
 def _composed(matrix: Matrix, step: Matrix, height: int, width: int) -> Matrix:
-    """A step about the centre, then the matrix."""
+    """A step about the center, then the matrix."""
     right, down, growth, turn = step / [1, 1, max(height, width) / 2, max(height, width) / 2]
     linear = np.array([[1 + growth, -turn], [turn, 1 + growth]])
-    centre = np.array([(width - 1) / 2, (height - 1) / 2])
-    shift = centre + np.array([right, down]) - linear @ centre
+    center = np.array([(width - 1) / 2, (height - 1) / 2])
+    shift = center + np.array([right, down]) - linear @ center
     return np.column_stack([matrix[:, :2] @ linear, matrix[:, :2] @ shift + matrix[:, 2]])
 
 

@@ -1,7 +1,7 @@
-"""Frames to one sharp picture: rules, bursts, tiles.
+"""From frames to one sharp picture: rules, bursts, tiles.
 
-Everything here works on the frames' own numbers: HF-Seg's `select` and HF-Reg's `nearest` copy source pixels,
-and the other rules mix them in float32 and round once.
+Everything works on the frames' own values: HF-Seg's `select` and HF-Reg's `nearest` copy pixels of the
+frames, and the other rules compute in float32 and round once.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ Rule = Literal["weighted", "select", "direct", "nearest"]
 Burst = Literal["joint", "fold"]
 
 RULES: dict[Task, tuple[Rule, ...]] = {"seg": ("weighted", "select"), "reg": ("direct", "nearest")}
-"""Which rules a network has, its own first."""
+"""The rules of a network, its default first."""
 
 MIN_SIDE = 16
 """Shortest side of a frame, in pixels."""
 
 _SCALES = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0, np.dtype(np.float32): 1.0}
 _TILE_VALUES = 36 << 20
-"""Values of the finest level that a tile may have: a pass then needs about 1 GB beside the pictures."""
+"""Largest number of values at a tile's full resolution: a pass then needs about 1 GB besides the pictures."""
 
 
 class NetworkConfig(Protocol):
-    """What fusion needs to know of a network."""
+    """What fusion needs to know about a network."""
 
     @property
     def task(self) -> Task:
@@ -46,7 +46,7 @@ class NetworkConfig(Protocol):
 
     @property
     def width(self) -> int:
-        """Channels at full resolution, which memory grows with."""
+        """Channels at full resolution; memory grows with them."""
 
     @property
     def stride(self) -> int:
@@ -54,7 +54,7 @@ class NetworkConfig(Protocol):
 
     @property
     def reach(self) -> int:
-        """How far a value of the output depends on the input, in pixels."""
+        """How far away, in pixels, an input value can be and still change an output value."""
 
 
 class FusionNetwork(Protocol):
@@ -62,17 +62,17 @@ class FusionNetwork(Protocol):
 
     @property
     def config(self) -> NetworkConfig:
-        """What fusion needs to know of it."""
+        """Its properties."""
 
     @property
     def device(self) -> torch.device:
         """Where its weights are."""
 
     def __call__(self, a: Tensor, b: Tensor, /) -> Tensor:
-        """One pass, N x 3 x H x W in [0, 1] each, to N x 1 x H x W logits or N x 3 x H x W pictures."""
+        """One pass: frames of N x 3 x H x W in [0, 1] to N x 1 x H x W logits or N x 3 x H x W pictures."""
 
     def symmetric(self, a: Tensor, b: Tensor, /) -> Tensor:
-        """Both orders: a swap negates a logit and leaves a picture, bit for bit."""
+        """Both orders: swapping the frames negates a logit and leaves a picture, bit for bit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,11 +80,11 @@ class Fused:
     """A fused picture.
 
     Attributes:
-        image: H x W x 3, or H x W, as the frames were; their dtype.
-        decision: H x W, uint8: the frame that each pixel came from (or mostly came from), in the caller's
-            numbering. None where no frame is chosen: HF-Reg without nearest-source.
-        confidence: H x W, float16: HF-Seg's probability of that frame; for HF-Reg with nearest-source how
-            much nearer it is, from 1/2 (as near as another) to 1. None without a decision.
+        image: H x W x 3 or H x W, with the shape and dtype of the frames.
+        decision: H x W, uint8: the index of the frame that each pixel came from, or mostly came from. None
+            where no frame is chosen: HF-Reg by the rule `direct`.
+        confidence: H x W, float16: HF-Seg's probability of that frame; for HF-Reg by the rule `nearest` how
+            much nearer that frame is, from 1/2 (as near as another) to 1. None without a decision.
     """
 
     image: NDArray[Any]
@@ -101,29 +101,29 @@ def fuse(
     symmetric: bool = True,
     tile: int | None = None,
 ) -> Fused:
-    """Fuse pictures of one scene, focused at different planes and aligned to one another.
+    """Fuse pictures of one scene that are focused at different distances and aligned to one another.
 
     The network runs where its weights are, in their dtype.
 
     Args:
         model: HF-Seg or HF-Reg.
         frames: Two to 255 pictures of equal shape and dtype, H x W x 3 (RGB) or H x W (gray); uint8, uint16,
-            or float32 in [0, 1]; sides of 16 pixels and more.
-        rule: HF-Seg: `weighted` (Eq. 2, its own) or `select` (each pixel from the likelier frame).
-            HF-Reg: `direct` (its own) or `nearest` (Eq. 6, the source pixel nearest to the prediction).
-        burst: What happens with more than two frames. `joint`: HF-Seg compares every two of them and decides
+            or float32 in [0, 1]; sides of at least 16 pixels.
+        rule: HF-Seg: `weighted` (Eq. 2, the default) or `select` (each pixel from the likelier frame).
+            HF-Reg: `direct` (the default) or `nearest` (Eq. 6, the frame's pixel nearest to the prediction).
+        burst: How more than two frames are fused. `joint`: HF-Seg compares every two of them and decides
             by the sums of their logits, HF-Reg folds in an order that the frames' content determines, so
             that any order of the input gives the same picture. `fold`: f(f(x_0, x_1), x_2) and so on, as
             in the paper.
-        symmetric: Evaluate both orders of every two frames and antisymmetrise: swapping the frames gives the
-            same picture, bit for bit. False is the paper's single pass, at half the cost.
-        tile: Side of the tiles, in pixels, that larger pictures are cut into; None takes the largest that
+        symmetric: Evaluate both orders of every two frames and antisymmetrize, so that swapping the frames
+            gives the same picture, bit for bit. False takes one pass, as in the paper, at half the cost.
+        tile: Side, in pixels, of the tiles that larger pictures are cut into; None takes the largest that
             need about 1 GB of memory.
 
     Raises:
         FrameError: If the frames cannot be fused.
-        OptionsError: If the rule is not one of the network's, or an option is out of range.
-        ZooError: If the network's result is not finite, as with numbers too large for fp16.
+        OptionsError: If the network does not have the rule, or an option is out of range.
+        ZooError: If the network's result is not finite, such as for values too large for fp16.
     """
     frames = check_frames(frames)
     rule = _rule(model, rule)
@@ -143,11 +143,11 @@ def check_frames(frames: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The frames, if they can be fused.
 
     Raises:
-        FrameError: If not: it names the frame, the reason and the remedy.
+        FrameError: If not; it names the frame, the reason and the remedy.
     """
     frames = [np.asarray(frame) for frame in frames]
     if not 2 <= len(frames) <= 255:
-        raise FrameError(f"{len(frames)} frames are given", "fusion takes from 2 to 255")
+        raise FrameError(f"fusion takes from 2 to 255 frames, not {len(frames)}", "give two or more")
     for number, frame in enumerate(frames):
         _check_frame(frame, f"frame {number}")
         if frame.shape != frames[0].shape or frame.dtype != frames[0].dtype:
@@ -159,13 +159,13 @@ def check_frames(frames: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def canonical_order(frames: Sequence[np.ndarray]) -> list[int]:
-    """An order of the frames that depends on their content alone, not on how they are numbered."""
+    """An order of the frames that depends only on their content, not on how they are numbered."""
     digests = [hashlib.sha256(np.ascontiguousarray(frame).data).digest() for frame in frames]
     return sorted(range(len(frames)), key=digests.__getitem__)
 
 
 def tiles(height: int, width: int, side: int) -> Iterator[tuple[slice, slice]]:
-    """Rows and columns of the tiles of a picture: squares of a side, cut at its right and lower border."""
+    """Rows and columns of a picture's tiles: squares, cut off at its right and lower border."""
     for top in range(0, height, side):
         for left in range(0, width, side):
             yield slice(top, min(top + side, height)), slice(left, min(left + side, width))
@@ -173,7 +173,7 @@ def tiles(height: int, width: int, side: int) -> Iterator[tuple[slice, slice]]:
 
 @dataclass(frozen=True, slots=True)
 class _Fuser:
-    """One call's settings."""
+    """The settings of one call."""
 
     model: FusionNetwork
     rule: Rule
@@ -181,7 +181,7 @@ class _Fuser:
     tile: int
 
     def fold(self, frames: Sequence[np.ndarray]) -> Fused:
-        """Fuse the first two, the result with the third, and so on; what lies between is float32."""
+        """Fuse the first two, the result with the third, and so on; intermediate results are float32."""
         dtype = frames[0].dtype
         image = _to_unit(frames[0])
         decision = np.zeros(image.shape[:2], np.uint8)
@@ -224,26 +224,26 @@ class _Fuser:
         outer: tuple[slice, ...],
         inner: tuple[slice, ...],
     ) -> None:
-        """Fuse one tile into `fused`; what lies around it is computed, too, and cut away."""
+        """Fuse one tile into `fused`; its surroundings are computed as well, and cut off."""
         tensors = [self._tensor(frame[outer]) for frame in frames]
-        sources = [frame[window] for frame in frames]
+        parts = [frame[window] for frame in frames]
         if self.model.config.task == "seg":
             scores = _finite(self._scores(tensors)[(slice(None), *inner)])
             weights = torch.softmax(scores, 0)
         else:
             picture = _finite(self._pair(*tensors)[0][(slice(None), *inner)]).clamp(0, 1)
             if self.rule == "direct":
-                fused.image[window] = _like(picture.cpu(), sources[0])
+                fused.image[window] = _like(picture.cpu(), parts[0])
                 return
             scores = -_distances(picture, [tensor[0][(slice(None), *inner)] for tensor in tensors])
             weights = _nearness(scores)
-        decision, weights = _winner(scores.cpu(), sources), weights.cpu()
+        decision, weights = _winner(scores.cpu(), parts), weights.cpu()
         fused.decision[window] = decision  # type: ignore[index]  # there is one unless the rule is direct
         fused.confidence[window] = np.take_along_axis(weights.numpy(), decision[None], 0)[0]  # type: ignore[index]
         if self.rule == "weighted":
-            fused.image[window] = _mix(weights, sources)
+            fused.image[window] = _mix(weights, parts)
         else:
-            _select(decision, sources, fused.image[window])
+            _select(decision, parts, fused.image[window])
 
     def _tensor(self, frame: np.ndarray) -> Tensor:
         """A frame as 1 x 3 x H x W float32 in [0, 1], where the network is."""
@@ -268,30 +268,30 @@ class _Fuser:
 
 def _finite(values: Tensor) -> Tensor:
     if not values.isfinite().all():
-        raise ZooError("the network's result is not finite", "compute in fp32 or bf16, or mend its weights")
+        raise ZooError("the network's result is not finite", "compute in fp32 or bf16, or check its weights")
     return values
 
 
-def _distances(picture: Tensor, sources: Sequence[Tensor]) -> Tensor:
-    """Squared distance of each source from the picture, n x H x W."""
-    return torch.stack([(picture - source).square().sum(0) for source in sources])
+def _distances(picture: Tensor, frames: Sequence[Tensor]) -> Tensor:
+    """Squared distance of each frame from the picture, n x H x W."""
+    return torch.stack([(picture - frame).square().sum(0) for frame in frames])
 
 
 def _nearness(scores: Tensor) -> Tensor:
-    """For two sources' negated distances, 2 x H x W: the other's part of both, 1/2 where both are 0."""
+    """From two frames' negated distances, 2 x H x W: the other's share of their sum, 1/2 where both are 0."""
     total = scores.sum(0)
     half = torch.full_like(total, 0.5)
     return torch.stack([torch.where(total < 0, part / total, half) for part in (scores[1], scores[0])])
 
 
-def _winner(scores: Tensor, sources: Sequence[np.ndarray]) -> NDArray[np.uint8]:
+def _winner(scores: Tensor, frames: Sequence[np.ndarray]) -> NDArray[np.uint8]:
     """The frame with the largest score; of equals, the one with the larger RGB value there."""
     best = scores == scores.amax(0)
     decision: NDArray[np.uint8] = best.to(torch.uint8).argmax(0).numpy().astype(np.uint8)
     rows, columns = (best.sum(0) > 1).numpy().nonzero()
     if len(rows):
         tied = best.numpy()[:, rows, columns]
-        pixels = np.stack([source[rows, columns].reshape(len(rows), -1) for source in sources])
+        pixels = np.stack([frame[rows, columns].reshape(len(rows), -1) for frame in frames])
         for channel in range(pixels.shape[2]):
             values = np.where(tied, pixels[..., channel].astype(np.float64), -1.0)
             tied &= values == values.max(0)
@@ -299,27 +299,27 @@ def _winner(scores: Tensor, sources: Sequence[np.ndarray]) -> NDArray[np.uint8]:
     return decision
 
 
-def _mix(weights: Tensor, sources: Sequence[np.ndarray]) -> np.ndarray:
-    """Eq. 2: the sources' mean by the weights, rounded to their dtype."""
+def _mix(weights: Tensor, frames: Sequence[np.ndarray]) -> np.ndarray:
+    """Eq. 2: the weighted mean of the frames, rounded to their dtype."""
     total = torch.zeros(())
-    for weight, source in zip(weights, sources, strict=True):
-        values = torch.from_numpy(np.array(source, np.float32))
+    for weight, frame in zip(weights, frames, strict=True):
+        values = torch.from_numpy(np.array(frame, np.float32))
         total = total + (weight if values.ndim == 2 else weight[..., None]) * values
-    return _rounded(total.numpy(), sources[0].dtype)
+    return _rounded(total.numpy(), frames[0].dtype)
 
 
-def _select(decision: NDArray[np.uint8], sources: Sequence[np.ndarray], out: np.ndarray) -> None:
-    """Write into `out` each pixel of the source that the decision names."""
-    out[...] = sources[0]
-    for number, source in enumerate(sources[1:], 1):
+def _select(decision: NDArray[np.uint8], frames: Sequence[np.ndarray], out: np.ndarray) -> None:
+    """Write each pixel of the frame that the decision names into `out`."""
+    out[...] = frames[0]
+    for number, frame in enumerate(frames[1:], 1):
         taken = decision == number
-        np.copyto(out, source, where=taken if out.ndim == 2 else taken[..., None])
+        np.copyto(out, frame, where=taken if out.ndim == 2 else taken[..., None])
 
 
-def _like(picture: Tensor, source: np.ndarray) -> np.ndarray:
-    """A picture, 3 x H x W in [0, 1], as an array of the source's layout and dtype; gray is the mean."""
-    values = (picture.mean(0) if source.ndim == 2 else picture.permute(1, 2, 0)).numpy()
-    return _from_unit(values, source.dtype)
+def _like(picture: Tensor, frame: np.ndarray) -> np.ndarray:
+    """A picture, 3 x H x W in [0, 1], with the layout and dtype of a frame; gray is the channels' mean."""
+    values = (picture.mean(0) if frame.ndim == 2 else picture.permute(1, 2, 0)).numpy()
+    return _from_unit(values, frame.dtype)
 
 
 def _to_unit(frame: np.ndarray) -> NDArray[np.float32]:
@@ -334,7 +334,7 @@ def _from_unit(values: NDArray[np.float32], dtype: np.dtype) -> np.ndarray:
 
 def _rounded(values: NDArray[np.float32], dtype: np.dtype) -> np.ndarray:
     if dtype == np.float32:
-        return values.clip(0, 1)  # a mean of ones may be a rounding above
+        return values.clip(0, 1)  # rounding can put a mean of ones above 1
     return np.rint(values).clip(0, _SCALES[dtype]).astype(dtype)
 
 
@@ -346,7 +346,7 @@ def _rule(model: FusionNetwork, rule: Rule | None) -> Rule:
 
 
 def _tile(model: FusionNetwork, tile: int | None, height: int, width: int) -> int:
-    """A tile's side: a multiple of the network's stride, so that every tile is halved at the same pixels."""
+    """The side of the tiles: a multiple of the stride, so that every tile is halved at the same pixels."""
     stride = model.config.stride
     if tile is None:
         area = _TILE_VALUES // model.config.width
@@ -366,10 +366,12 @@ def _check_frame(frame: np.ndarray, name: str) -> None:
     if frame.ndim != 2 and not (frame.ndim == 3 and frame.shape[2] == 3):
         raise FrameError(f"{name} has shape {frame.shape}", "give height x width x 3 (RGB) or height x width")
     if min(frame.shape[:2]) < MIN_SIDE:
-        raise FrameError(f"{name} is {frame.shape[0]} x {frame.shape[1]}", f"the least side is {MIN_SIDE}")
+        raise FrameError(
+            f"{name} is {frame.shape[0]} x {frame.shape[1]}", f"each side needs at least {MIN_SIDE} pixels"
+        )
     if frame.dtype == np.float32:
         low, high = frame.min(), frame.max()
-        if not (low >= 0 and high <= 1):  # a NaN is neither
+        if not (low >= 0 and high <= 1):  # also true of NaN
             raise FrameError(f"{name} has values from {low} to {high}", "floats must lie in [0, 1]")
 
 

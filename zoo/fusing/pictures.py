@@ -1,8 +1,8 @@
-"""Picture files of a user's own: read upright with all their depth, written with profile and EXIF.
+"""Users' picture files: read upright at their full depth, written with color profile and EXIF.
 
-Pillow says what a file holds and decodes 8 bits and 16-bit gray; OpenCV decodes and encodes 16-bit colour,
-which Pillow cannot. Both turn a TIFF upright by themselves, whatever OpenCV's flags; as they are called here,
-they turn nothing else.
+Pillow says what a file holds and decodes 8 bits and 16-bit gray; OpenCV decodes and encodes 16-bit color,
+which Pillow cannot. Both turn a TIFF upright automatically, with any of OpenCV's flags; as they are called
+here, they turn nothing else.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from mfsynth import storage
+from mfsynth.codecs import exif_directory, png_chunk
 from zoo.errors import PictureError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ _EXIF_DIRECTORY, _GPS_DIRECTORY, _INTEROPERABILITY = 0x8769, 0x8825, 0xA005
 # Description, make, model, orientation, resolution, software, date, artist, copyright.
 _EXIF_TAGS = (270, 271, 272, _ORIENTATION, 282, 283, 296, 305, 306, 315, 33432)
 
-# Of an orientation: whether rows become columns, and the steps through rows and columns after that.
+# For each orientation: whether to transpose, then the steps through rows and columns.
 _UPRIGHT = {
     2: (False, 1, -1),
     3: (False, -1, -1),
@@ -58,12 +59,12 @@ _UPRIGHT = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PictureFile:
-    """A picture and what its file says about it.
+    """A picture and its metadata.
 
     Args:
         pixels: H x W x 3 (RGB) or H x W (gray), uint8 or uint16, upright.
         icc: The ICC profile of these pixels.
-        exif: EXIF as a TIFF structure, without "Exif" before it; its orientation, if any, is 1 (upright).
+        exif: EXIF as a TIFF structure, without the prefix "Exif"; its orientation, if any, is 1 (upright).
     """
 
     pixels: Pixels
@@ -71,7 +72,7 @@ class PictureFile:
     exif: bytes | None = None
 
 
-class _Refusal(Exception):  # noqa: N818 - a reason on its way to the error that names the file
+class _Refusal(Exception):  # noqa: N818 - carries the reason to the error that names the file
     def __init__(self, reason: str, hint: str = _EXPORT_HINT) -> None:
         super().__init__(reason)
         self.hint = hint
@@ -83,13 +84,13 @@ class _Refusal(Exception):  # noqa: N818 - a reason on its way to the error that
 def read_picture(path: Path) -> PictureFile:
     """Read a picture of any kind that Pillow or OpenCV knows, turned upright by its orientation tag.
 
-    16 bits stay 16 bits in PNG, TIFF, PGM and PPM; 1 bit becomes gray of 8; palettes, CMYK and the like
-    become RGB of 8 by Pillow's rules. An ICC profile of another colour model than the pixels' (CMYK's, for
-    one) is dropped, and so is EXIF whose first directory is unsound. A TIFF's EXIF is what its directories
-    say of the picture; thumbnails are left out.
+    16 bits stay 16 bits in PNG, TIFF, PGM and PPM; 1 bit becomes 8-bit gray; palettes, CMYK and the like
+    become 8-bit RGB by Pillow's rules. An ICC profile of another color model than the pixels' (such as
+    CMYK) is dropped, and so is EXIF whose first directory is broken. A TIFF's EXIF is what its directories
+    say about the picture. Thumbnails are dropped.
 
     Raises:
-        PictureError: If the file is missing, empty, cut short or no picture, holds more than one picture,
+        PictureError: If the file is missing, empty, cut short or not a picture, holds more than one picture,
             has an alpha channel, or holds floats or integers of other than 8 or 16 bits.
     """
     try:
@@ -108,7 +109,7 @@ def _read(data: bytes) -> PictureFile:
     if not data:
         raise _Refusal("it is empty")
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")  # what matters raises as well
+        warnings.filterwarnings("ignore", module="PIL")  # whatever matters also raises
         try:
             image = Image.open(io.BytesIO(data))
         except UnidentifiedImageError:
@@ -134,7 +135,7 @@ def _check_opaque(image: ImageFile) -> None:
 
 
 def _is_deep(image: ImageFile, data: bytes) -> bool:
-    """Whether it has 16 bits that Pillow would cut to 8, or read one by one (PGM, PPM)."""
+    """Whether it has 16 bits that Pillow would cut to 8, or would read slowly, one by one (PGM, PPM)."""
     if image.format == "PPM":
         return image.mode == "I" or (image.mode == "RGB" and _ppm_maximum(image) > 255)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -143,7 +144,7 @@ def _is_deep(image: ImageFile, data: bytes) -> bool:
 
 
 def _ppm_maximum(image: ImageFile) -> int:
-    """The value that is white."""
+    """The value of white."""
     arguments = image.tile[0].args
     if isinstance(arguments, tuple):
         return int(arguments[-1])
@@ -151,7 +152,7 @@ def _ppm_maximum(image: ImageFile) -> int:
 
 
 def _shallow(image: ImageFile) -> Pixels:
-    """What Pillow decodes in full."""
+    """The pixels, where Pillow decodes their full depth."""
     if image.mode in ("I", "F"):
         raise _Refusal("it holds 32-bit integers" if image.mode == "I" else "it holds floats", _DEPTH_HINT)
     if image.mode.startswith("I;16"):
@@ -162,7 +163,7 @@ def _shallow(image: ImageFile) -> Pixels:
 
 
 def _deep(image: ImageFile, data: bytes) -> Pixels:
-    """What only OpenCV decodes in full: more than 8 bits."""
+    """The pixels, where only OpenCV decodes their full depth."""
     _check_tiff(image)
     pixels = _opencv(data)
     if pixels is None:
@@ -173,13 +174,13 @@ def _deep(image: ImageFile, data: bytes) -> Pixels:
 
 
 def _check_tiff(image: ImageFile) -> None:
-    """Refuse what both decoders get wrong without a word."""
+    """Refuse what both decoders silently get wrong."""
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return
     if (bits := max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,)))) != 16:
         raise _Refusal(f"it holds {bits}-bit values", _DEPTH_HINT)
     if image.mode == "RGB" and image.tag_v2.get(TiffImagePlugin.PLANAR_CONFIGURATION) == 2:
-        raise _Refusal("it keeps its 16-bit colours in separate planes", "save it with interleaved channels")
+        raise _Refusal("it keeps its 16-bit colors in separate planes", "save it with interleaved channels")
     if image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
         raise _Refusal("its 16-bit gray levels are inverted", "save it with black as zero")
 
@@ -187,14 +188,14 @@ def _check_tiff(image: ImageFile) -> None:
 def _unknown_to_pillow(data: bytes) -> Pixels:
     pixels = _opencv(data)
     if pixels is None:
-        raise _Refusal("it is no picture, cut short, or of an unknown kind")
+        raise _Refusal("it is not a picture, is cut short, or is of an unknown kind")
     if data.startswith(_TIFF):  # OpenCV knows neither inverted nor planar ones
         raise _Refusal("it is a TIFF of a rare kind")
     return pixels
 
 
 def _opencv(data: bytes) -> Pixels | None:
-    """What OpenCV decodes, in the depth stored; None for what it does not. It says nothing itself."""
+    """The pixels as OpenCV decodes them, at the stored depth; None if it cannot. It logs nothing."""
     before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -229,40 +230,33 @@ def _profile(image: ImageFile, pixels: Pixels) -> bytes | None:
 
 
 def _exif(image: ImageFile) -> tuple[bytes | None, int]:
-    """EXIF that says upright, and how the pixels must be turned for that to be true."""
+    """EXIF with the orientation 1 (upright), and the orientation that the pixels still have."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         tags = _described(image.getexif())
-        return (_serialised(tags) if tags else None), 1
+        return (_serialized(tags) if tags else None), 1
     if not image.info.get("exif"):
-        tags = image.getexif()  # of XMP, ImageMagick's text, or a PNG's chunk behind the pixels
+        tags = image.getexif()  # from XMP, ImageMagick's text, or a PNG chunk after the pixels
         if not image.info.get("exif"):
-            return _upright(_serialised(tags)) if tags else (None, 1)
+            return _upright(_serialized(tags)) if tags else (None, 1)
     return _upright(image.info["exif"].removeprefix(_EXIF_PREFIX))
 
 
 def _upright(exif: bytes) -> tuple[bytes | None, int]:
-    """EXIF with the orientation 1 and no thumbnail, and the orientation it had; None if it is unsound."""
-    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
-    if order is None:
+    """EXIF with the orientation 1 and no thumbnail, and the orientation it had; None if it is broken."""
+    directory = exif_directory(exif)
+    if directory is None or directory.end > len(exif):
         return None, 1
     changed, orientation = bytearray(exif), 1
-    try:
-        (start,) = struct.unpack_from(order + "I", exif, 4)
-        (count,) = struct.unpack_from(order + "H", exif, start)
-        end = start + 2 + 12 * count
-        for entry in range(start + 2, end, 12):
-            if struct.unpack_from(order + "HH", exif, entry) == (_ORIENTATION, 3):
-                (orientation,) = struct.unpack_from(order + "H", exif, entry + 8)
-                struct.pack_into(order + "H", changed, entry + 8, 1)
-        if end + 4 <= len(exif):  # some writers leave out that no thumbnail follows
-            struct.pack_into(order + "I", changed, end, 0)
-    except struct.error:
-        return None, 1
+    for at in directory.orientations:
+        (orientation,) = struct.unpack_from(directory.order + "H", exif, at)
+        struct.pack_into(directory.order + "H", changed, at, 1)
+    if directory.end + 4 <= len(exif):  # some writers omit the offset that says that no thumbnail follows
+        struct.pack_into(directory.order + "I", changed, directory.end, 0)
     return bytes(changed), orientation
 
 
 def _described(exif: Image.Exif) -> Image.Exif:
-    """What EXIF says of the picture rather than of its file, little-endian, upright."""
+    """What EXIF says about the picture rather than its file, little-endian, upright."""
     kept = Image.Exif()
     kept.endian = "<"
     for tag in _EXIF_TAGS:
@@ -275,7 +269,7 @@ def _described(exif: Image.Exif) -> Image.Exif:
     return kept
 
 
-def _serialised(exif: Image.Exif) -> bytes:
+def _serialized(exif: Image.Exif) -> bytes:
     return exif.tobytes().removeprefix(_EXIF_PREFIX)
 
 
@@ -286,11 +280,11 @@ def write_picture(path: Path, picture: PictureFile, quality: int = 95) -> None:
     """Write a picture with its profile and EXIF, whole or not at all, in the format of the path's suffix.
 
     Args:
-        path: .png, .tif and .tiff keep 8 or 16 bits; .jpg and .jpeg (4:4:4) and .webp (lossless) take 8. WebP
-            has no gray: it becomes RGB of equal channels. A TIFF's EXIF leaves out what belongs to the file
-            it came from.
+        path: .png, .tif and .tiff hold 8 or 16 bits; .jpg and .jpeg (4:4:4) and .webp (lossless) hold 8.
+            WebP has no gray, which becomes RGB with equal channels. A TIFF's EXIF omits what belongs to the
+            file it came from.
         picture: What to write.
-        quality: JPEG's, 1 to 100.
+        quality: Of JPEG, 1 to 100.
 
     Raises:
         PictureError: If the suffix is none of these, or the format cannot hold the depth, size or EXIF.
@@ -309,37 +303,33 @@ def write_picture(path: Path, picture: PictureFile, quality: int = 95) -> None:
 
 
 def check_output(path: Path, dtype: DTypeLike) -> None:
-    """What can be said of an output before the work: whether `write_picture` knows the suffix and its depth.
+    """Check before the work that `write_picture` knows an output's suffix and can hold its depth.
 
     Raises:
-        PictureError: If it would refuse.
+        PictureError: If not.
     """
     kind = _FORMATS.get(path.suffix.lower())
     if kind is None:
         known = ", ".join(_FORMATS)
-        raise PictureError(f"cannot write {path}: the suffix {path.suffix!r} is not known", f"use {known}")
+        raise PictureError(f"cannot write {path}: the suffix {path.suffix!r} is unknown", f"use {known}")
     if np.dtype(dtype) not in kind.dtypes:
         depth = f"{path.suffix} does not hold {np.dtype(dtype)}"
         raise PictureError(f"cannot write {path}: {depth}", "write .png or .tif, or convert to 8 bits first")
 
 
 def _png(picture: PictureFile, _quality: int) -> bytes:
-    """OpenCV's PNG with the chunks put in; its own way to do so refuses profiles that others embed."""
+    """OpenCV's PNG with the chunks inserted; its own option refuses profiles that other programs embed."""
     data = _opencv_encoded(".png", picture.pixels)
-    chunks = b""
+    chunks: tuple[bytes, ...] = ()
     if picture.icc:
-        chunks += _chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(picture.icc))
+        chunks += png_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(picture.icc))
     if picture.exif:
-        chunks += _chunk(b"eXIf", picture.exif)
-    return data[:_PNG_HEADER] + chunks + data[_PNG_HEADER:]
-
-
-def _chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        chunks += png_chunk(b"eXIf", picture.exif)
+    return b"".join((data[:_PNG_HEADER], *chunks, data[_PNG_HEADER:]))
 
 
 def _tiff(picture: PictureFile, _quality: int) -> bytes:
-    """OpenCV's strips behind a directory by Pillow: one writes no metadata, the other no 16-bit colour."""
+    """OpenCV's strips after Pillow's directory: OpenCV writes no metadata, Pillow no 16-bit color."""
     data = _opencv_encoded(".tif", picture.pixels)
     with Image.open(io.BytesIO(data)) as image:
         layout = dict(cast("TiffImagePlugin.TiffImageFile", image).tag_v2)
@@ -351,10 +341,10 @@ def _tiff(picture: PictureFile, _quality: int) -> bytes:
     if picture.icc:
         directory[TiffImagePlugin.ICCPROFILE] = picture.icc
     starts, sizes = layout[TiffImagePlugin.STRIPOFFSETS], layout[TiffImagePlugin.STRIPBYTECOUNTS]
-    # From the first strip on; Pillow adds where the directory ends.
+    # Relative to the first strip; Pillow adds the offset of the directory's end.
     directory[TiffImagePlugin.STRIPOFFSETS] = tuple(accumulate(sizes[:-1], initial=0))
     strips = (data[start : start + size] for start, size in zip(starts, sizes, strict=True))
-    return _serialised(directory) + b"".join(strips)
+    return _serialized(directory) + b"".join(strips)
 
 
 def _opencv_encoded(suffix: str, pixels: Pixels) -> bytes:
@@ -370,7 +360,7 @@ def _jpeg(picture: PictureFile, quality: int) -> bytes:
 
 
 def _webp(picture: PictureFile, _quality: int) -> bytes:
-    # The least effort: a tenth of the time for less than a tenth more bytes.
+    # The lowest effort: a tenth of the time for less than a tenth more bytes.
     return _pillow_encoded(picture, "WEBP", lossless=True, method=0, quality=0)
 
 

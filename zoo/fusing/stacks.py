@@ -1,4 +1,4 @@
-"""Fusing a user's own picture files: one stack, or a folder of them."""
+"""Fusing picture files: one stack, or a folder of stacks."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class FuseOptions:
     """How picture files are fused; see `zoo.fusing.fusion.fuse`.
 
     Args:
-        rule: None takes the network's own.
+        rule: None takes the network's default.
         burst: `joint` or `fold`.
-        symmetric: Evaluate both orders.
-        tile: Side of the tiles, in pixels; None fits them to about 1 GB.
+        symmetric: Evaluate both orders of the frames.
+        tile: Side of the tiles, in pixels; None takes the largest that need about 1 GB.
         align: Register every frame to the first.
         quality: Of JPEG output.
     """
@@ -50,13 +50,13 @@ class FuseOptions:
 
 @dataclass(frozen=True, slots=True)
 class FusedFile:
-    """What became of one stack.
+    """The result of fusing one stack.
 
     Attributes:
-        output: The picture written.
+        output: The picture that was written.
         frames: How many frames went into it.
         size: Height and width, in pixels.
-        shares: Part of the pixels that each frame gave; empty where none is chosen.
+        shares: The share of the pixels that came from each frame; empty where no frame is chosen.
         moves: How each frame after the first was registered; empty without alignment.
     """
 
@@ -79,8 +79,8 @@ class FusedFile:
     def line(self) -> str:
         """As a line for people."""
         shares = ", ".join(f"{share:.0%}" for share in self.shares)
-        told = f", shares {shares}" if shares else ""
-        return f"{self.output}  {count(self.frames, 'frame')}, {self.size[1]} x {self.size[0]}{told}"
+        chosen = f", shares {shares}" if shares else ""
+        return f"{self.output}  {count(self.frames, 'frame')}, {self.size[1]} x {self.size[0]}{chosen}"
 
 
 def fuse_files(
@@ -92,16 +92,16 @@ def fuse_files(
     decision_map: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> FusedFile:
-    """Fuse one stack of picture files; the result keeps the first frame's depth, profile and EXIF.
+    """Fuse one stack of picture files; the result has the first frame's depth, profile and EXIF.
 
     Args:
         model: HF-Seg or HF-Reg.
         paths: The frames, two or more.
         output: The picture to write.
         options: How to fuse.
-        decision_map: A gray picture to write, too: which frame each pixel came from, the first black, the
-            last white.
-        say: Told of frames that look unaligned, and of how frames were moved.
+        decision_map: Where to write a gray picture of the frame that each pixel came from, the first black,
+            the last white.
+        say: Called with a line about frames that look unaligned, or about how a frame was moved.
 
     Raises:
         PictureError: If a file cannot be read or written.
@@ -120,7 +120,7 @@ def fuse_files(
         frames, found = align(frames)
         moves = tuple(each.describe() for each in found[1:])
         for path, move in zip(paths[1:], moves, strict=True):
-            say(f"{path.name} against {paths[0].name}: {move}")
+            say(f"{path.name} relative to {paths[0].name}: {move}")
     else:
         _warn_unaligned(paths, frames, say)
     fused = fuse(
@@ -139,7 +139,7 @@ def drawn_decision(fused: Fused, frames: int) -> np.ndarray:
         FrameError: If nothing was decided: HF-Reg without nearest-source chooses no frame.
     """
     if fused.decision is None:
-        raise FrameError("the network chose no frames, there is no decision map", "take --rule nearest")
+        raise FrameError("the network chose no frames, so there is no decision map", "use --rule nearest")
     levels = np.linspace(0, 255, frames).round().astype(np.uint8)
     return levels[fused.decision]
 
@@ -147,8 +147,8 @@ def drawn_decision(fused: Fused, frames: int) -> np.ndarray:
 def find_stacks(folder: Path) -> dict[str, list[Path]]:
     """The stacks in a folder, by name, frames in the order of their names.
 
-    Each sub-folder with pictures is a stack. Pictures in the folder itself are stacks by their names without
-    the last letter or number: `bee-A.jpg` and `bee-B.jpg`, `leaf_01.png` to `leaf_12.png`.
+    Each subfolder with pictures is a stack. Pictures in the folder itself form stacks by their names without
+    the last letter or number: `bee-A.jpg` and `bee-B.jpg`, or `leaf_01.png` to `leaf_12.png`.
 
     Raises:
         FrameError: If there are none.
@@ -165,7 +165,7 @@ def find_stacks(folder: Path) -> dict[str, list[Path]]:
     if not stacks:
         raise FrameError(
             f"{folder} holds no stacks",
-            "put each stack in a folder of its own, or name frames NAME_1, NAME_2, …",
+            "put each stack into its own folder, or name the frames NAME_1, NAME_2, …",
         )
     return stacks
 
@@ -179,12 +179,10 @@ def fuse_folder(
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> tuple[list[FusedFile], dict[str, str]]:
-    """Fuse every stack in a folder into `out`; one that fails does not keep the others from being fused.
-
-    A stack's result is a PNG of its name.
+    """Fuse every stack in a folder, each to a PNG of its name in `out`; a failure does not stop the others.
 
     Returns:
-        What was fused, and the errors by the stacks' names.
+        What was fused, and the errors by the names of their stacks.
     """
     stacks = find_stacks(folder)
     done: list[FusedFile] = []
@@ -193,19 +191,19 @@ def fuse_folder(
         progress(number, len(stacks))
         try:
             done.append(fuse_files(model, paths, out / f"{name}.png", options, say=say))
-        except (MfsynthError, cv2.error, MemoryError, RuntimeError) as error:  # torch has no class of its own
+        except (MfsynthError, cv2.error, MemoryError, RuntimeError) as error:  # RuntimeError is torch's
             errors[name] = str(error)
     progress(len(stacks), len(stacks))
     return done, errors
 
 
 def _check_same(paths: Sequence[Path], files: Sequence[PictureFile]) -> None:
-    """Tell files apart by name where sizes or depths differ; the rest is `check_frames`' business."""
+    """Name the files whose sizes or depths differ; `check_frames` does the rest."""
     for path, file in zip(paths[1:], files[1:], strict=True):
         if file.pixels.shape != files[0].pixels.shape or file.pixels.dtype != files[0].pixels.dtype:
             raise FrameError(
                 f"{paths[0]} is {_kind(files[0])}, {path} is {_kind(file)}",
-                "all frames must have one size, one depth, and be colour or gray alike",
+                "all frames must have one size and one depth, and be all color or all gray",
             )
 
 
@@ -213,8 +211,8 @@ def _warn_unaligned(paths: Sequence[Path], frames: Sequence[np.ndarray], say: Ca
     if len(frames) < 2 or min(frames[0].shape[:2]) < MIN_SIDE:
         return
     for path, moved in zip(paths[1:], looks_unaligned(frames)[1:], strict=True):
-        if moved > UNALIGNED:  # not so for nan, where nothing can be said
-            say(f"{path.name} looks moved by {moved:.1f} pixels against {paths[0].name}; consider --align")
+        if moved > UNALIGNED:  # false for NaN, where nothing can be said
+            say(f"{path.name} looks shifted by {moved:.1f} pixels from {paths[0].name}; consider --align")
 
 
 def _shares(fused: Fused, frames: int) -> tuple[float, ...]:
@@ -225,7 +223,7 @@ def _shares(fused: Fused, frames: int) -> tuple[float, ...]:
 
 
 def _as_counted(path: Path) -> list[tuple[int, str]]:
-    """A key that sorts names as people count: 2 before 10."""
+    """A key that sorts numbers in names by value: 2 before 10."""
     return [(int(word), "") if word.isdecimal() else (-1, word) for word in re.split(r"(\d+)", path.name)]
 
 
@@ -235,5 +233,5 @@ def _is_picture(path: Path) -> bool:
 
 def _kind(file: PictureFile) -> str:
     height, width = file.pixels.shape[:2]
-    colour = "colour" if file.pixels.ndim == 3 else "gray"
-    return f"{width} x {height} {colour}, {8 * file.pixels.itemsize} bit"
+    color = "color" if file.pixels.ndim == 3 else "gray"
+    return f"{width} x {height} {color}, {8 * file.pixels.itemsize} bit"

@@ -2,14 +2,14 @@
 
 from zoo.metrics.contrast import q_cb
 from zoo.metrics.gradient import q_g
+from zoo.metrics.grayscale import gray
 from zoo.metrics.information import q_mi, q_ncie, q_te
 from zoo.metrics.phase import q_p
-from zoo.metrics.planes import gray
-from zoo.metrics.score import Sources, score
+from zoo.metrics.score import FramePair, score
 from zoo.metrics.structure import psnr, q_s, ssim, ssim_map
 
 __all__ = [
-    "Sources",
+    "FramePair",
     "gray",
     "psnr",
     "q_cb",

@@ -6,21 +6,21 @@ import math
 
 import numpy as np
 
-from zoo.metrics.planes import Floats, Plane, check, gaussian, same, stretched
+from zoo.metrics.grayscale import Floats, GrayImage, check, gaussian, same, stretched
 
 _RADIUS = 15
 
 
-def q_cb(a: Plane, b: Plane, fused: Plane) -> float:
+def q_cb(a: GrayImage, b: GrayImage, fused: GrayImage) -> float:
     """Preservation of perceived contrast, 0 to 1 (Chen and Blum 2009, with their first contrast filter).
 
     The mean over all pixels of l Q_A + (1 - l) Q_B, with l = C_A^2 / (C_A^2 + C_B^2) of the masked contrasts
-    C, and Q the weaker contrast of source and fused as a part of the stronger.
+    C, and Q the weaker contrast of frame and fused as a part of the stronger.
 
     Args:
-        a: First source, gray, H x W uint8.
-        b: Second source, the same.
-        fused: What was made of them, the same.
+        a: Frame A, gray, H x W uint8.
+        b: Frame B, the same.
+        fused: What was made of both, the same.
 
     Returns:
         The score; NaN if one of the three is constant.
@@ -33,24 +33,24 @@ def q_cb(a: Plane, b: Plane, fused: Plane) -> float:
 
 
 class Contrasts:
-    """Two sources' contrasts, to score fused planes of them."""
+    """Two frames' contrasts, to score fused images of them."""
 
-    def __init__(self, a: Plane, b: Plane) -> None:
+    def __init__(self, a: GrayImage, b: GrayImage) -> None:
         self._a, self._b = _contrast(a), _contrast(b)
 
-    def q_cb(self, fused: Plane) -> float:
-        """Q_CB of a fused plane."""
+    def q_cb(self, fused: GrayImage) -> float:
+        """Q_CB of a fused image."""
         a, b, f = self._a, self._b, _contrast(fused)
         kept_a, kept_b = (np.minimum(each, f) / np.maximum(each, f) for each in (a, b))
         salient = a * a / (a * a + b * b)
         return float((salient * kept_a + (1 - salient) * kept_b).mean())
 
 
-def _contrast(plane: Plane) -> Floats:
-    """Masked local contrast, H x W; NaN for a constant plane, which then reaches the score."""
-    levels = stretched(plane)
+def _contrast(image: GrayImage) -> Floats:
+    """Masked local contrast, H x W; NaN for a constant image, which then reaches the score."""
+    levels = stretched(image)
     if levels is None:
-        return np.full(plane.shape, math.nan)
+        return np.full(image.shape, math.nan)
     seen = np.fft.irfft2(np.fft.rfft2(levels) * _sensitivity(*levels.shape), s=levels.shape)
     fine, coarse = (
         same(seen, gaussian(_RADIUS, sigma) / (math.sqrt(2 * math.pi) * sigma)) for sigma in (2, 4)

@@ -1,4 +1,4 @@
-"""What two sources and a fused picture know of one another: Q_MI, Q_TE, Q_NCIE."""
+"""What two frames and a fused picture know of one another: Q_MI, Q_TE, Q_NCIE."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.metrics.planes import Floats, Plane, check, stretched
+from zoo.metrics.grayscale import Floats, GrayImage, check, stretched
 
 _Q = 0.43137
 """Order of the Tsallis entropy, after Nava et al."""
 
 
-def q_mi(a: Plane, b: Plane, fused: Plane) -> float:
-    """Normalised mutual information, 0 to 2 (Hossny, Nahavandi, Creighton 2008, for Qu et al.'s measure).
+def q_mi(a: GrayImage, b: GrayImage, fused: GrayImage) -> float:
+    """Normalized mutual information, 0 to 2 (Hossny, Nahavandi, Creighton 2008, for Qu et al.'s measure).
 
     2 [I(A,F) / (H(A) + H(F)) + I(B,F) / (H(B) + H(F))], entropies of the levels stretched to 0..255.
 
     Args:
-        a: First source, gray, H x W uint8.
-        b: Second source, the same.
-        fused: What was made of them, the same.
+        a: Frame A, gray, H x W uint8.
+        b: Frame B, the same.
+        fused: What was made of both, the same.
 
     Returns:
         The score; NaN if one of the three is constant.
@@ -33,8 +33,8 @@ def q_mi(a: Plane, b: Plane, fused: Plane) -> float:
     return Information(a, b).scores(fused)["q_mi"]
 
 
-def q_te(a: Plane, b: Plane, fused: Plane) -> float:
-    """Tsallis entropy of order 0.43137 (Cvejic, Canagarajah, Bull 2006, as Nava et al. 2007 normalise it).
+def q_te(a: GrayImage, b: GrayImage, fused: GrayImage) -> float:
+    """Tsallis entropy of order 0.43137 (Cvejic, Canagarajah, Bull 2006, as Nava et al. 2007 normalize it).
 
     (T(A,F) + T(B,F)) / (H(A)^q + H(B)^q + T(A,B)), about 0.3 to 0.7. See `q_mi` for arguments and errors.
     """
@@ -42,7 +42,7 @@ def q_te(a: Plane, b: Plane, fused: Plane) -> float:
     return Information(a, b).scores(fused)["q_te"]
 
 
-def q_ncie(a: Plane, b: Plane, fused: Plane) -> float:
+def q_ncie(a: GrayImage, b: GrayImage, fused: GrayImage) -> float:
     """Nonlinear correlation information entropy, about 0.8 to 1 (Wang, Shen, Jin 2008).
 
     1 + sum of l/3 log_256(l/3) over the eigenvalues l of the 3 x 3 matrix of I/8, ones on its diagonal.
@@ -53,13 +53,13 @@ def q_ncie(a: Plane, b: Plane, fused: Plane) -> float:
 
 
 class Information:
-    """Two sources' histograms, to score fused planes of them."""
+    """Two frames' histograms, to score fused images of them."""
 
-    def __init__(self, a: Plane, b: Plane) -> None:
+    def __init__(self, a: GrayImage, b: GrayImage) -> None:
         self._a, self._b = _Levels.of(a), _Levels.of(b)
         self._between = _compared(self._a, self._b)
 
-    def scores(self, fused: Plane) -> dict[str, float]:
+    def scores(self, fused: GrayImage) -> dict[str, float]:
         """Q_MI, Q_TE and Q_NCIE by name."""
         a, b, f = self._a, self._b, _Levels.of(fused)
         (info_ab, tsallis_ab), (info_af, tsallis_af), (info_bf, tsallis_bf) = (
@@ -76,17 +76,17 @@ class Information:
 
 @dataclass(frozen=True, slots=True)
 class _Levels:
-    """A plane's stretched levels, each one's share, and their entropy in bits; NaN for a constant plane."""
+    """A image's stretched levels, each one's share, and their entropy in bits; NaN for a constant image."""
 
-    levels: Plane
+    levels: GrayImage
     shares: Floats
     entropy: float
 
     @staticmethod
-    def of(plane: Plane) -> _Levels:
-        levels = stretched(plane)
+    def of(image: GrayImage) -> _Levels:
+        levels = stretched(image)
         if levels is None:
-            return _Levels(plane, np.full(256, math.nan), math.nan)
+            return _Levels(image, np.full(256, math.nan), math.nan)
         shares = np.bincount(levels.ravel(), minlength=256) / levels.size
         return _Levels(levels, shares, _entropy(shares[shares > 0]))
 
@@ -96,7 +96,7 @@ def _entropy(shares: Floats) -> float:
 
 
 def _compared(x: _Levels, y: _Levels) -> tuple[float, float]:
-    """Mutual information in bits and Tsallis divergence of two planes.
+    """Mutual information in bits and Tsallis divergence of two images.
 
     The divergence meets level i of x with y's share of i, and level j of y with x's share of j. The textbook
     has it the other way round; published numbers come from this one.
@@ -110,7 +110,7 @@ def _compared(x: _Levels, y: _Levels) -> tuple[float, float]:
 
 
 def _correlated(ab: float, af: float, bf: float) -> float:
-    """1 minus the entropy, to the base of 256, of the eigenvalues of three planes' nonlinear correlations."""
+    """1 minus the entropy, to the base of 256, of the eigenvalues of three images' nonlinear correlations."""
     matrix = np.array([[1, ab, af], [ab, 1, bf], [af, bf, 1]])
     if np.isnan(matrix).any():
         return math.nan

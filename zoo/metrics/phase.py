@@ -1,4 +1,4 @@
-"""How much of the sources' features, where phases agree, a fused picture keeps: Q_P."""
+"""How much of the frames' features, where phases agree, a fused picture keeps: Q_P."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.metrics.planes import WINDOW, Floats, Plane, check, same
+from zoo.metrics.grayscale import WINDOW, Floats, GrayImage, check, same
 
 _SCALES, _ORIENTATIONS = 4, 6
 _SHORTEST, _FACTOR, _BANDWIDTH = 3, 2.1, 0.55
@@ -27,19 +27,19 @@ _NOISE = (math.sqrt(math.pi / 2) + 2 * math.sqrt(2 - math.pi / 2)) / 1.7
 """Noise's threshold by its spread: mean and two deviations of a Rayleigh distribution, eased."""
 
 
-def q_p(a: Plane, b: Plane, fused: Plane) -> float:
+def q_p(a: GrayImage, b: GrayImage, fused: GrayImage) -> float:
     """Preservation of phase congruency, at most 1 (Zhao, Laganière, Liu 2007; features: Kovesi 1999, 2003).
 
     The product over phase congruency and its maximum and minimum moments, each the mean over features of the
     best local correlation of the fused map with A's, with B's, and with that of the stronger of both.
 
     Args:
-        a: First source, gray, H x W uint8.
-        b: Second source, the same.
-        fused: What was made of them, the same.
+        a: Frame A, gray, H x W uint8.
+        b: Frame B, the same.
+        fused: What was made of both, the same.
 
     Returns:
-        The score; NaN if one of the three is constant, or neither source has a feature.
+        The score; NaN if one of the three is constant, or neither frame has a feature.
 
     Raises:
         MetricError: If they are not gray, of uint8, of one size, with sides of at least 11.
@@ -49,25 +49,25 @@ def q_p(a: Plane, b: Plane, fused: Plane) -> float:
 
 
 class Phases:
-    """Two sources' phase congruency, to score fused planes of them."""
+    """Two frames' phase congruency, to score fused images of them."""
 
-    def __init__(self, a: Plane, b: Plane) -> None:
+    def __init__(self, a: GrayImage, b: GrayImage) -> None:
         first, second = congruency(a), congruency(b)
         strongest = np.where(first[..., :1] > second[..., :1], first, second)
         self._features = [_Features.of(maps) for maps in (first, second, strongest)]
 
-    def q_p(self, fused: Plane) -> float:
-        """Q_P of a fused plane."""
+    def q_p(self, fused: GrayImage) -> float:
+        """Q_P of a fused image."""
         features = int(self._features[-1].mask.sum())
         if not features:
             return math.nan
         maps = congruency(fused)
         mean, var = _moments(maps)
         best = np.full_like(maps, -np.inf)
-        for source in self._features:
-            covariance = same(source.maps * maps, WINDOW) - source.mean * mean
-            alike = (covariance + _C) / (np.sqrt(np.abs(source.var * var)) + _C)
-            np.maximum(best, alike * source.mask, out=best)
+        for frame in self._features:
+            covariance = same(frame.maps * maps, WINDOW) - frame.mean * mean
+            alike = (covariance + _C) / (np.sqrt(np.abs(frame.var * var)) + _C)
+            np.maximum(best, alike * frame.mask, out=best)
         return float(np.prod(best.sum((0, 1)) / features))
 
 
@@ -93,15 +93,15 @@ def _moments(maps: Floats) -> tuple[Floats, Floats]:
     return mean, same(maps * maps, WINDOW) - mean * mean
 
 
-def congruency(plane: Plane) -> Floats:
-    """Phase congruency and its maximum and minimum moments, H x W x 3; NaN for a constant plane."""
-    if plane.min() == plane.max():
-        return np.full((*plane.shape, 3), math.nan)
-    filters = _bank(*plane.shape)
-    spectra = np.fft.fft2(plane) * filters.radial
+def congruency(image: GrayImage) -> Floats:
+    """Phase congruency and its maximum and minimum moments, H x W x 3; NaN for a constant image."""
+    if image.min() == image.max():
+        return np.full((*image.shape, 3), math.nan)
+    filters = _bank(*image.shape)
+    spectra = np.fft.fft2(image) * filters.radial
     waves = np.empty_like(spectra)
-    energies, amplitudes = np.zeros((2, *plane.shape))
-    squares = np.empty((_ORIENTATIONS, *plane.shape))
+    energies, amplitudes = np.zeros((2, *image.shape))
+    squares = np.empty((_ORIENTATIONS, *image.shape))
     for number, (angular, noise) in enumerate(zip(filters.angular, filters.noise, strict=True)):
         np.multiply(spectra, angular, out=waves)
         np.fft.ifftn(
@@ -159,12 +159,12 @@ class _Bank:
 
 @lru_cache(maxsize=2)
 def _bank(height: int, width: int) -> _Bank:
-    """The filters for planes of a size; 22 MB for 520 x 520, so only the latest sizes are kept."""
-    y, x = (np.fft.ifftshift(_centred(side, side - side % 2)) for side in (height, width))
+    """The filters for images of a size; 22 MB for 520 x 520, so only the latest sizes are kept."""
+    y, x = (np.fft.ifftshift(_centerd(side, side - side % 2)) for side in (height, width))
     radius = np.hypot(y[:, None], x)
     radius[0, 0] = 1
     # for odd sides the toolbox shifts the low-pass the wrong way, by one frequency; scores depend on it
-    low_y, low_x = (np.fft.fftshift(_centred(side, side)) for side in (height, width))
+    low_y, low_x = (np.fft.fftshift(_centerd(side, side)) for side in (height, width))
     low_pass = 1 / (1 + (np.hypot(low_y[:, None], low_x) / 0.45) ** 30)
     frequencies = 1 / (_SHORTEST * _FACTOR ** np.arange(_SCALES))
     logs = np.log(radius / frequencies[:, None, None])
@@ -182,6 +182,6 @@ def _bank(height: int, width: int) -> _Bank:
     return _Bank(radial, angular, noise)
 
 
-def _centred(side: int, length: int) -> Floats:
+def _centerd(side: int, length: int) -> Floats:
     """Frequencies with zero in the middle."""
     return (np.arange(side) - side // 2) / length

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import MetricError
-from zoo.metrics.planes import Floats, Plane, check, windowed
+from zoo.metrics.grayscale import Floats, GrayImage, check, windowed
 
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _ROUNDING = 1e-8
@@ -30,8 +30,8 @@ def psnr(truth: NDArray[np.uint8], picture: NDArray[np.uint8]) -> float:
     return float(10 * np.log10(255**2 / error)) if error else float("inf")
 
 
-def ssim(truth: Plane, picture: Plane) -> float:
-    """Mean structural similarity of two gray planes, H x W uint8, -1 to 1 (Wang et al. 2004, equation 13).
+def ssim(truth: GrayImage, picture: GrayImage) -> float:
+    """Mean structural similarity of two gray images, H x W uint8, -1 to 1 (Wang et al. 2004, equation 13).
 
     One scale, an 11 x 11 Gaussian window of sigma 1.5, where the window lies inside.
 
@@ -41,7 +41,7 @@ def ssim(truth: Plane, picture: Plane) -> float:
     return float(ssim_map(truth, picture).mean())
 
 
-def ssim_map(truth: Plane, picture: Plane) -> Floats:
+def ssim_map(truth: GrayImage, picture: GrayImage) -> Floats:
     """Structural similarity at each place where the window lies inside, (H - 10) x (W - 10); see `ssim`.
 
     Raises:
@@ -51,16 +51,16 @@ def ssim_map(truth: Plane, picture: Plane) -> Floats:
     return _similarity(_Window.of(truth), _Window.of(picture))
 
 
-def q_s(a: Plane, b: Plane, fused: Plane) -> float:
-    """Similarity to the livelier source, at most 1 (Piella and Heijmans 2003, the plain index).
+def q_s(a: GrayImage, b: GrayImage, fused: GrayImage) -> float:
+    """Similarity to the livelier frame, at most 1 (Piella and Heijmans 2003, the plain index).
 
     The mean over windows of l SSIM(A,F) + (1 - l) SSIM(B,F), with l = var A / (var A + var B), and 1/2 where
     both are flat.
 
     Args:
-        a: First source, gray, H x W uint8.
-        b: Second source, the same.
-        fused: What was made of them, the same.
+        a: Frame A, gray, H x W uint8.
+        b: Frame B, the same.
+        fused: What was made of both, the same.
 
     Raises:
         MetricError: If they are not gray, of uint8, of one size, with sides of at least 11.
@@ -70,16 +70,16 @@ def q_s(a: Plane, b: Plane, fused: Plane) -> float:
 
 
 class Structures:
-    """Two sources' windows, to score fused planes of them."""
+    """Two frames' windows, to score fused images of them."""
 
-    def __init__(self, a: Plane, b: Plane) -> None:
+    def __init__(self, a: GrayImage, b: GrayImage) -> None:
         self._a, self._b = _Window.of(a), _Window.of(b)
         var_a, var_b = (np.where(each.var < _ROUNDING, 0, each.var) for each in (self._a, self._b))
         total = var_a + var_b
         self._share = np.divide(var_a, total, out=np.full_like(total, 0.5), where=total > 0)
 
-    def q_s(self, fused: Plane) -> float:
-        """Q_S of a fused plane."""
+    def q_s(self, fused: GrayImage) -> float:
+        """Q_S of a fused image."""
         f = _Window.of(fused)
         like_a, like_b = _similarity(self._a, f), _similarity(self._b, f)
         return float((self._share * like_a + (1 - self._share) * like_b).mean())
@@ -87,15 +87,15 @@ class Structures:
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """A plane, H x W, and its mean and variance under the window where that lies inside."""
+    """A image, H x W, and its mean and variance under the window where that lies inside."""
 
     values: Floats
     mean: Floats
     var: Floats
 
     @staticmethod
-    def of(plane: Plane) -> _Window:
-        values = plane.astype(np.float64)
+    def of(image: GrayImage) -> _Window:
+        values = image.astype(np.float64)
         mean = windowed(values)
         return _Window(values, mean, windowed(values * values) - mean * mean)
 

@@ -1,4 +1,4 @@
-"""What an architecture is: the row that each has in the table `zoo.networks.table`."""
+"""What an architecture is: one row of the table in `zoo.networks.table`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,15 @@ from torch import nn
 Task = Literal["seg", "reg"]
 Padding = Literal["same", "valid"]
 Upsampling = Literal["transposed", "bilinear"]
+
+HOURGLASS_PAPER = r"""@article{guerrero2019hourglass,
+  title  = {A Multiple Source Hourglass Deep Network for Multi-Focus Image Fusion},
+  author = {Guerrero Pe{\~n}a, Fidel A. and Marrero Fern{\'a}ndez, Pedro D. and Ren, Tsang Ing and
+            Vasconcelos, Germano C. and Cunha, Alexandre},
+  year   = {2019},
+  journal = {arXiv preprint arXiv:1908.10945},
+}"""
+"""BibTeX of the paper that this package follows."""
 
 
 class Shape(Protocol):
@@ -42,19 +51,22 @@ class Shape(Protocol):
 
     @property
     def residual(self) -> bool:
-        """Whether a difference from the frames' mean is predicted."""
+        """Whether the difference from the frames' mean is predicted."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
-    """A kind of network.
+    """A kind of network: all that the rest of the zoo knows of it.
 
     Args:
         build: Makes the module; its forward is what `zoo.networks.Network.forward` says.
-        reach: How far away, in pixels, a value of the input can be and still change a value of the output.
+        reach: How far away, in pixels, an input value can be and still change an output value.
         stride: Pixels by which a picture can move without any other change of the result.
-        commutative: Whether a swap of the frames negates a logit and leaves a picture, by construction.
-        allowed: The values that each field of a shape may have.
+        commutative: Whether swapping the frames negates a logit and leaves a picture, by construction.
+        allowed: The values that each field of a shape may have, the architecture's own value first.
+        description: What it is, in a few words after an article; cards begin a sentence with it.
+        title: Its name in comparisons; empty takes the task's, HF-Seg or HF-Reg.
+        citation: BibTeX of the work to cite.
     """
 
     build: Callable[[Shape], nn.Module]
@@ -62,3 +74,6 @@ class Architecture:
     stride: Callable[[Shape], int]
     commutative: bool
     allowed: Callable[[Shape], Mapping[str, Sequence[object]]]
+    description: str
+    title: str = ""
+    citation: str = HOURGLASS_PAPER

@@ -1,9 +1,9 @@
-"""All that defines a network except its weights."""
+"""Everything that defines a network except its weights."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mfsynth import schema
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 CONFIG_FORMAT = 1
 PREPROCESSING = {"channels": "RGB", "range": [0.0, 1.0]}
-"""What `forward` expects of its frames; part of a config, so that others who load it need not guess."""
+"""What `forward` expects of its frames; part of the config, so that other programs need not guess."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """All that defines a network but its weights.
+    """Everything that defines a network except its weights.
 
     Args:
         task: `seg` (which frame is sharp) or `reg` (the picture itself).
-        architecture: `unet` (the paper's), `odd`, or `siamese`: a row of `ARCHITECTURES`.
+        architecture: A name in `zoo.networks.table.ARCHITECTURES`; `unet` is the network of the paper.
         width: Channels at full resolution; each level below has twice as many.
         depth: Number of times that the resolution is halved.
-        out_channels: seg: 2 scores as in the paper, or 1 logit; reg: 3. 0 takes the architecture's own.
+        out_channels: seg: 2 scores as in the paper, or 1 logit; reg: 3. 0 takes the architecture's own value.
         padding: `same` (zeros), or `valid` as in the paper: the input is extended by mirroring, so that
             the output covers it exactly.
         upsampling: `transposed` convolution as in the paper, or `bilinear` and a 1x1 convolution.
@@ -57,37 +57,54 @@ class Config:
                 f"architecture is {self.architecture!r}", f"it can be {_choices(tuple(ARCHITECTURES))}"
             )
         if not self.out_channels:
-            own = 3 if self.task == "reg" else 1 if self.commutative else 2
-            object.__setattr__(self, "out_channels", own)
-        for name, values in self._row.allowed(self).items():
+            object.__setattr__(self, "out_channels", self.row.allowed(self)["out_channels"][0])
+        for name, values in self.row.allowed(self).items():
             if getattr(self, name) not in values or isinstance(getattr(self, name), float):
                 raise ConfigError(
-                    f"{name} is {getattr(self, name)!r}, network {self.architecture} for {self.task}",
+                    f"{name} is {getattr(self, name)!r} in a network {self.architecture} for {self.task}",
                     f"it can be {_choices(values)}",
                 )
 
     @property
-    def _row(self) -> Architecture:
+    def row(self) -> Architecture:
+        """The architecture's row in the table."""
         return ARCHITECTURES[self.architecture]
 
     @property
     def commutative(self) -> bool:
-        """Whether a swap of the frames negates a logit and leaves a picture by construction, in one pass."""
-        return self._row.commutative
+        """Whether one pass gives the same for either order of the frames; see `Architecture`."""
+        return self.row.commutative
 
     @property
     def stride(self) -> int:
-        """Pixels that become one at the bottom; results do not change when a picture moves by this many."""
-        return self._row.stride(self)
+        """Pixels by which a picture can move without any other change of the result."""
+        return self.row.stride(self)
 
     @property
     def reach(self) -> int:
-        """How far away, in pixels, a value of the input can be and still change a value of the output."""
-        return self._row.reach(self)
+        """How far away, in pixels, an input value can be and still change an output value."""
+        return self.row.reach(self)
 
     def build(self) -> nn.Module:
         """The module, with PyTorch's own initial weights."""
-        return self._row.build(self)
+        return self.row.build(self)
+
+    def changed(self, **changes: Any) -> Config:
+        """This config with some fields changed; another architecture brings its own values where it must.
+
+        Raises:
+            ConfigError: If a value makes no sense.
+        """
+        name = changes.get("architecture", self.architecture)
+        if name != self.architecture and name in ARCHITECTURES:
+            allowed = ARCHITECTURES[name].allowed(self)
+            own = {
+                field: values[0]
+                for field, values in allowed.items()
+                if field != "task" and getattr(self, field) not in values
+            }
+            changes = {**own, "out_channels": 0, **changes}
+        return replace(self, **changes)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types, with the format's version."""
@@ -109,11 +126,11 @@ class Config:
             newer = isinstance(version, int) and version > CONFIG_FORMAT
             raise (NewerConfigError if newer else ConfigError)(
                 f"the config has format {version!r}, this release reads {CONFIG_FORMAT}",
-                "update mfsynth" if newer else "use a network that mfsynth made",
+                "update mfsynth" if newer else "use a network that mfsynth wrote",
             )
         if values.get("preprocessing") != PREPROCESSING:
             raise ConfigError(
-                f"the config asks for frames as {values.get('preprocessing')}", "update mfsynth"
+                f"the config asks for frames prepared as {values.get('preprocessing')}", "update mfsynth"
             )
         given = {name: value for name, value in values.items() if name not in ("format", "preprocessing")}
         return schema.from_json(given, Config, "the config's entries", error=ConfigError, release=release)

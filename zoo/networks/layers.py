@@ -1,4 +1,4 @@
-"""What several architectures are made of."""
+"""Layers and arithmetic that several architectures share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from zoo.networks.architecture import Upsampling
+    from collections.abc import Mapping, Sequence
+
+    from zoo.networks.architecture import Shape, Upsampling
 
 
 def mirror(x: Tensor, top: int, bottom: int, left: int, right: int) -> Tensor:
@@ -40,10 +42,34 @@ def up_sample(n_in: int, n_out: int, upsampling: Upsampling, bias: bool = True) 
     )
 
 
+def halvings(shape: Shape) -> int:
+    """The stride of a network that halves the resolution `depth` times, in pixels."""
+    return 1 << shape.depth
+
+
+def hourglass_values(shape: Shape) -> Mapping[str, Sequence[object]]:
+    """The values that each field of an hourglass's shape may have, its own first."""
+    return {
+        "task": ("seg", "reg"),
+        "width": range(1, 1025),
+        "depth": range(1, 9),
+        "out_channels": (3,) if shape.task == "reg" else (1,),
+        "padding": ("same",),
+        "upsampling": ("transposed", "bilinear"),
+        "residual": (False,),
+    }
+
+
 def hourglass_reach(depth: int, joins: int, bilinear: bool) -> int:
     """The reach of an encoder and decoder, in pixels.
 
-    Follows the interval of what one output pixel depends on back through the network, for each phase.
+    Follows the interval that one output pixel depends on back through the network, for each position that
+    the pixel can have within the stride.
+
+    Args:
+        depth: Number of times that the resolution is halved.
+        joins: Number of 3x3 convolutions at each level of the decoder.
+        bilinear: Whether the decoder interpolates, which adds a pixel at each level.
     """
     reach = 0
     for place in range(1 << depth):
@@ -58,6 +84,7 @@ def hourglass_reach(depth: int, joins: int, bilinear: bool) -> int:
 
 
 def _mirrored(length: int, before: int, after: int, device: torch.device) -> Tensor:
+    """For each pixel of the extended side, the index of the pixel that it mirrors."""
     places = torch.arange(-before, length + after, device=device)
     period = max(2 * (length - 1), 1)
     places = places % period

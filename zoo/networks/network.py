@@ -1,11 +1,11 @@
 """A fusion network: tensors in, tensors out.
 
-It takes two frames, N x 3 x H x W float in [0, 1], RGB, and returns
+It takes two batches of frames, N x 3 x H x W float in [0, 1], RGB, and returns
 
 - HF-Seg (`task="seg"`): N x 1 x H x W, the logit of frame 0 against frame 1. Its sigmoid is z_0 of Eq. 2;
 - HF-Reg (`task="reg"`): N x 3 x H x W, the fused picture.
 
-Results are float32, whatever the weights' dtype is.
+Results are float32 for weights of any dtype.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Network(nn.Module):
         config: What to build. Weights are drawn Xavier-normal from torch's global generator.
 
     Attributes:
-        documents: What is known of the weights, by file name, byte for byte: training.json, evaluation.json.
+        documents: The files that describe the weights (training.json, evaluation.json), as bytes, by name.
     """
 
     def __init__(self, config: Config) -> None:
@@ -56,7 +56,7 @@ class Network(nn.Module):
     def symmetric(self, a: Tensor, b: Tensor) -> Tensor:
         """Both orders, antisymmetrized: a swap negates a logit and leaves a picture, bit for bit.
 
-        Networks that are commutative by construction need one pass for it.
+        Networks that are commutative by construction need only one pass for it.
         """
         if self.config.commutative:
             return self(a, b)  # type: ignore[no-any-return]

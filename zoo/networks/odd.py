@@ -1,4 +1,4 @@
-"""`odd`: commutative by construction, in one pass."""
+"""`odd`: an hourglass that is commutative by construction, so that one pass is enough."""
 
 from __future__ import annotations
 
@@ -9,20 +9,18 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from zoo.networks.layers import convs, hourglass_reach, mirror, up_sample
+from zoo.networks.layers import convs, halvings, hourglass_reach, mirror, up_sample
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from zoo.networks.architecture import Shape
 
 
 class Odd(nn.Module):
-    """Commutative by construction: swapping the frames negates the odd stream and leaves the even one.
+    """Swapping the frames negates the odd stream and leaves the even one unchanged, bit for bit.
 
-    One encoder serves both frames. At each level the decoder gets the difference of their features (odd)
-    and their sum (even). The odd stream has no bias anywhere, so that its sign is all that a swap changes,
-    and rounding is symmetric about 0: bit for bit.
+    Both frames go through the same encoder. At each level the decoder gets the difference of their features
+    (odd) and their sum (even). The odd stream has no bias anywhere, so that a swap changes only its sign;
+    and rounding is symmetric about 0.
     """
 
     def __init__(self, config: Shape) -> None:
@@ -33,7 +31,8 @@ class Odd(nn.Module):
         upward = list(pairwise(reversed(widths)))
         self.up_odd = nn.ModuleList(up_sample(*step, config.upsampling, bias=False) for step in upward)
         self.up_even = nn.ModuleList(up_sample(*step, config.upsampling) for step in upward)
-        last = config.depth - 1 if config.task == "seg" else config.depth  # whose even stream is not read
+        # a logit needs only the odd stream, so the last level needs no even one
+        last = config.depth - 1 if config.task == "seg" else config.depth
         self.blocks = nn.ModuleList(
             OddEven(n_out, even=level != last) for level, (_, n_out) in enumerate(upward)
         )
@@ -57,7 +56,7 @@ class Odd(nn.Module):
     def encode(self, frame: Tensor) -> list[Tensor]:
         """A frame's features at every level, finest first."""
         height, width = frame.shape[-2:]
-        stride = 1 << self.config.depth
+        stride = halvings(self.config)
         x = mirror(frame.to(self.head.weight.dtype), 0, -height % stride, 0, -width % stride)
         features = [self.down[0](x)]
         for block in self.down[1:]:
@@ -66,9 +65,9 @@ class Odd(nn.Module):
 
 
 class OddEven(nn.Module):
-    """One step of both streams: o' = conv(o) * 2 sigmoid(conv(e)), e' = relu(conv(e) + conv1x1|o|).
+    """One level of both streams: o' = conv(o) * 2 sigmoid(conv(e)), e' = relu(conv(e) + conv1x1|o|).
 
-    Without `even` the even stream ends here: e' is e.
+    With `even=False` the even stream passes through: e' = e.
     """
 
     def __init__(self, width: int, even: bool = True) -> None:
@@ -81,28 +80,15 @@ class OddEven(nn.Module):
     def forward(self, odd: Tensor, even: Tensor) -> tuple[Tensor, Tensor]:
         """Odd and even stream, N x width x H x W each."""
         gate = 2 * torch.sigmoid(self.gate(even))
-        turned = self.odd(odd) * gate
+        gated = self.odd(odd) * gate
         if self.even is None or self.cross is None:
-            return turned, even
-        return turned, F.relu(self.even(even) + self.cross(odd.abs()))
+            return gated, even
+        return gated, F.relu(self.even(even) + self.cross(odd.abs()))
 
 
 def reach(shape: Shape) -> int:
-    """How far an output depends on the input, in pixels."""
+    """How far an output value depends on the input, in pixels."""
     return hourglass_reach(shape.depth, 1, shape.upsampling == "bilinear")
-
-
-def allowed(shape: Shape) -> Mapping[str, Sequence[object]]:
-    """The values that the network's shape may have."""
-    return {
-        "task": ("seg", "reg"),
-        "width": range(1, 1025),
-        "depth": range(1, 9),
-        "out_channels": (3,) if shape.task == "reg" else (1,),
-        "padding": ("same",),
-        "upsampling": ("transposed", "bilinear"),
-        "residual": (False,),
-    }
 
 
 def _odd_even(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,12 +1,12 @@
 """The classic network: Y. Liu, X. Chen, H. Peng, Z. Wang, "Multi-focus image fusion with a deep convolutional
-neural network", Information Fusion 36 (2017) 191-207, in its slight form: without the inner fully connected
+neural network", Information Fusion 36 (2017) 191-207, in its light form: without the inner fully connected
 layer.
 
 One branch serves both frames: patches of 16 x 16 gray pixels, at a stride of 2, become 8 x 8 features each.
-Liu's last layer is linear on both patches' features side by side, with two scores whose difference decides.
-Antisymmetrised, so that a swap of the frames turns it round and does nothing else, it is one linear score of
-the features' difference, without bias. By linearity the logit then is the difference of two frames'
-sharpness: any number of frames can be compared at once.
+Liu's last layer is linear in both patches' features side by side, with two scores whose difference decides.
+Antisymmetrized, so that swapping the frames only negates it, it is one linear score of the features'
+difference, without bias. Because it is linear, the logit is the difference of the two frames' sharpness, so
+that any number of frames can be compared at once.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
+
+from zoo.networks.layers import hourglass_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,11 +27,18 @@ PATCH = 16
 """Side of a patch, in pixels."""
 STRIDE = 2
 """Pixels from one patch to the next."""
-REACH = 13
-"""A logit is interpolated between patches that reach 9 pixels; a convolution at half resolution adds 2, two
-at full resolution 1 each."""
+PAPER = """@article{liu2017cnn,
+  title   = {Multi-focus image fusion with a deep convolutional neural network},
+  author  = {Liu, Yu and Chen, Xun and Peng, Hu and Wang, Zengfu},
+  journal = {Information Fusion},
+  volume  = {36},
+  pages   = {191--207},
+  year    = {2017},
+}"""
+"""BibTeX of its paper."""
 
 _CELLS = PATCH // STRIDE
+_BT601 = (0.299, 0.587, 0.114)
 
 
 class Siamese(nn.Module):
@@ -56,8 +65,8 @@ class Siamese(nn.Module):
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """See `zoo.networks.Network.forward`.
 
-        A patch's centre lies between pixels 2k - 1 and 2k: doubled bilinearly and cut by one pixel at every
-        side, its score comes to lie there.
+        A patch's center lies between pixels 2k - 1 and 2k. Upsampling the scores bilinearly and cutting one
+        pixel off every side puts each score there.
         """
         height, width = a.shape[-2:]
         scores = self.head(self.features(a) - self.features(b)).float()
@@ -65,13 +74,13 @@ class Siamese(nn.Module):
         return logits[..., 1 : 1 + height, 1 : 1 + width]
 
     def sharpness(self, frame: Tensor) -> Tensor:
-        """How sharp each patch within a frame is: the difference of two frames' sharpness is a logit.
+        """How sharp a frame is in each patch; the difference between two frames' sharpness is a logit.
 
         Args:
-            frame: N x 3 x H x W, float in [0, 1], sides of 16 pixels and more.
+            frame: N x 3 x H x W, float in [0, 1], sides of at least 16 pixels.
 
         Returns:
-            N x 1 x (ceil(H / 2) - 7) x (ceil(W / 2) - 7), float32: patch k begins at pixel 2k.
+            N x 1 x (ceil(H / 2) - 7) x (ceil(W / 2) - 7), float32; patch k begins at pixel 2k.
         """
         return F.conv2d(self.features(frame), self.head.weight).float()
 
@@ -83,18 +92,20 @@ class Siamese(nn.Module):
 
 
 def _gray(frame: Tensor) -> Tensor:
-    """The luma, N x 1 x H x W."""
-    return 0.299 * frame[:, :1] + 0.587 * frame[:, 1:2] + 0.114 * frame[:, 2:]
+    """The luma of ITU-R BT.601, N x 1 x H x W."""
+    red, green, blue = _BT601
+    return red * frame[:, :1] + green * frame[:, 1:2] + blue * frame[:, 2:]
 
 
-def allowed(_: Shape) -> Mapping[str, Sequence[object]]:
-    """The values that the network's shape may have: the classic one is HF-Seg, at one depth."""
-    return {
-        "task": ("seg",),
-        "width": range(1, 1025),
-        "depth": (1,),
-        "out_channels": (1,),
-        "padding": ("same",),
-        "upsampling": ("bilinear",),
-        "residual": (False,),
-    }
+def reach(_: Shape) -> int:
+    """How far an output depends on the input, in pixels, whatever the width.
+
+    A logit is interpolated between patches that reach 9 pixels; the convolution at half resolution adds 2,
+    the two at full resolution 1 each.
+    """
+    return 9 + 2 + 1 + 1
+
+
+def allowed(shape: Shape) -> Mapping[str, Sequence[object]]:
+    """The values that each field of the shape may have: the classic network only segments, at one depth."""
+    return {**hourglass_values(shape), "task": ("seg",), "depth": (1,), "upsampling": ("bilinear",)}

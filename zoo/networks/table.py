@@ -1,20 +1,38 @@
-"""The table of architectures. A new one is a file and a row here."""
+"""The table of architectures. A new one is a file beside this one and a row here."""
 
 from __future__ import annotations
 
 from zoo.networks import odd, siamese, unet
-from zoo.networks.architecture import Architecture, Shape
-
-
-def _halvings(shape: Shape) -> int:
-    return 1 << shape.depth
-
+from zoo.networks.architecture import Architecture
+from zoo.networks.layers import halvings, hourglass_values
 
 ARCHITECTURES = {
-    "unet": Architecture(unet.UNet, unet.reach, _halvings, commutative=False, allowed=unet.allowed),
-    "odd": Architecture(odd.Odd, odd.reach, _halvings, commutative=True, allowed=odd.allowed),
+    "unet": Architecture(
+        build=unet.UNet,
+        reach=unet.reach,
+        stride=halvings,
+        commutative=False,
+        allowed=unet.allowed,
+        description="A multi-source U-Net without normalization layers",
+    ),
+    "odd": Architecture(
+        build=odd.Odd,
+        reach=odd.reach,
+        stride=halvings,
+        commutative=True,
+        allowed=hourglass_values,
+        description="An hourglass that is commutative by construction (`odd`), without normalization layers",
+    ),
     "siamese": Architecture(
-        siamese.Siamese, lambda _: siamese.REACH, _halvings, commutative=True, allowed=siamese.allowed
+        build=siamese.Siamese,
+        reach=siamese.reach,
+        stride=halvings,
+        commutative=True,
+        allowed=siamese.allowed,
+        description="Liu's network on patches (Information Fusion 36, 2017), antisymmetrized (`siamese`), "
+        "without normalization layers",
+        title="CNN",
+        citation=siamese.PAPER,
     ),
 }
 """Every architecture that a config may name."""

@@ -1,4 +1,4 @@
-"""The paper's network (section IV-B): a U-Net on both frames as six channels, not normalized."""
+"""`unet`: the network of the paper (section IV-B), a U-Net on both frames as six channels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from zoo.networks.layers import convs, hourglass_reach, mirror, up_sample
+from zoo.networks.layers import convs, halvings, hourglass_reach, hourglass_values, mirror, up_sample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class UNet(nn.Module):
-    """Encoder, decoder, skips (section IV-B), on both frames as six channels; no normalisation layers."""
+    """Encoder, decoder and skip connections on both frames as six channels, without normalization layers."""
 
     def __init__(self, config: Shape) -> None:
         super().__init__()
@@ -45,7 +45,8 @@ class UNet(nn.Module):
         if self.config.padding == "valid":
             x = mirror(x, *valid_margins(height, depth), *valid_margins(width, depth))
         else:
-            x = mirror(x, 0, -height % (1 << depth), 0, -width % (1 << depth))
+            stride = halvings(self.config)
+            x = mirror(x, 0, -height % stride, 0, -width % stride)
         skips = []
         for block in self.down[:-1]:
             x = block(x)
@@ -59,27 +60,24 @@ class UNet(nn.Module):
 
 
 def reach(shape: Shape) -> int:
-    """How far an output depends on the input, in pixels."""
+    """How far an output value depends on the input, in pixels."""
     return hourglass_reach(shape.depth, 2, shape.upsampling == "bilinear")
 
 
 def allowed(shape: Shape) -> Mapping[str, Sequence[object]]:
-    """The values that a U-Net's shape may have."""
+    """The values that each field of the shape may have, its own first."""
     return {
-        "task": ("seg", "reg"),
-        "width": range(1, 1025),
-        "depth": range(1, 9),
-        "out_channels": (3,) if shape.task == "reg" else (1, 2),
+        **hourglass_values(shape),
+        "out_channels": (3,) if shape.task == "reg" else (2, 1),
         "padding": ("same", "valid"),
-        "upsampling": ("transposed", "bilinear"),
         "residual": (False, True) if shape.task == "reg" else (False,),
     }
 
 
 def valid_margins(length: int, depth: int) -> tuple[int, int]:
-    """Pixels to add before and after a length, so that valid convolutions return at least that length.
+    """Pixels to add before and after a length, so that unpadded convolutions return at least that length.
 
-    >>> valid_margins(388, 4)  # the U-Net paper's own 572
+    >>> valid_margins(388, 4)  # 572, as in the U-Net paper
     (92, 92)
     """
     before, size = 2, length
@@ -92,7 +90,7 @@ def valid_margins(length: int, depth: int) -> tuple[int, int]:
 
 
 def _center(skip: Tensor, like: Tensor) -> Tensor:
-    """The part of a skip that an up-sampled tensor covers; all of it with `same` padding."""
+    """The part of a skip connection that an upsampled tensor covers; all of it with `same` padding."""
     height, width = like.shape[-2:]
     top, left = (skip.shape[-2] - height) // 2, (skip.shape[-1] - width) // 2
     return skip[..., top : top + height, left : left + width]

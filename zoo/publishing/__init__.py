@@ -1,1 +1,1 @@
-"""A network to the Hub: push, card, what is known of it, the known pair."""
+"""Networks on the Hub: pushing, cards, what is known about a network, and the known pair that tries it."""

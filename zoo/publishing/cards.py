@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zoo.store.results import Result
 
 TITLES = {"seg": "HF-Seg", "reg": "HF-Reg"}
-_LEFT_OUT = ("loss",)  # of a training, which says nothing to those who use the network
+_LEFT_OUT = ("loss",)  # of a training, and of no use to users of the network
 
 
 class _Options(msgspec.Struct):
@@ -41,7 +41,10 @@ class _Source(msgspec.Struct):
 
 
 class _Training(msgspec.Struct):
-    """What cards and `zoo.info` read of training.json."""
+    """What cards and `zoo.info` read from training.json.
+
+    Unknown fields are ignored on purpose: other programs may write this file, and it decides nothing.
+    """
 
     options: _Options
     data: tuple[_Source, ...]
@@ -58,14 +61,14 @@ def model_card(
     picture: str = "",
     curve: str = "",
 ) -> ModelCard:
-    """The card of a network, from its documents only.
+    """The card of a network, made from its documents.
 
     Args:
         model: The network, with its documents.
-        license: Of the weights, the Hub's id, such as `apache-2.0`; None says nothing about it.
-        repository: Where it is going to lie; empty for a folder.
-        picture: File in the repository that shows what the network does; empty leaves it out.
-        curve: File that shows its training; empty leaves it out.
+        license: Of the weights, as the Hub names it, such as `apache-2.0`; None says nothing about it.
+        repository: Where it will be published; empty for a folder.
+        picture: The file in the repository that shows what the network does; empty omits it.
+        curve: The file that shows its training; empty omits it.
 
     Raises:
         ZooError: If evaluation.json is malformed.
@@ -111,17 +114,17 @@ def training_of(model: Network) -> dict[str, Any]:
 
 
 def read_training(text: bytes | None) -> dict[str, Any]:
-    """What training.json says; empty without one, or if it is not one that `mfsynth train` wrote."""
+    """What training.json says; empty if there is none, or if `mfsynth train` did not write it."""
     try:
         values: dict[str, Any] = json.loads(text or b"{}")
         msgspec.convert(values, _Training)
-    except (ValueError, msgspec.ValidationError):  # another program's, or a broken one: nothing is known
+    except (ValueError, msgspec.ValidationError):  # of another program, or broken: nothing is known
         return {}
     return values
 
 
 def results_of(model: Network) -> tuple[Result, ...]:
-    """What evaluation.json says, empty without one."""
+    """What evaluation.json says; empty if there is none."""
     text = model.documents.get(EVALUATION)
     return Results.from_json(text).results if text else ()
 
@@ -133,25 +136,23 @@ def amount(source: dict[str, Any]) -> str:
 
 
 def hashes(source: dict[str, Any]) -> str:
-    """What tells a source of training.json from others: the beginning of each hash."""
+    """What identifies a source in training.json: the beginning of each hash."""
     names = ("options", "ids", "shards")
     return ", ".join(f"{name} `{source[name][:16]}`" for name in names if name in source)
 
 
 def noisy(training: dict[str, Any]) -> bool:
-    """Whether a network was trained to take noise away."""
+    """Whether a network was trained to remove noise."""
     return bool(training.get("options", {}).get("noise", [0, 0])[1] > 0)
 
 
 def title_of(model: Network, training: dict[str, Any]) -> str:
-    """The network's name in the paper, or in the comparisons that classic ones are part of."""
-    if model.config.architecture == "siamese":
-        return "CNN"
-    return ("Noisy " if noisy(training) else "") + TITLES[model.config.task]
+    """The network's name in comparisons: its architecture's, or HF-Seg or HF-Reg as in the paper."""
+    return model.config.row.title or ("Noisy " if noisy(training) else "") + TITLES[model.config.task]
 
 
 def measured(result: Result) -> list[tuple[str, float]]:
-    """A result's metrics that say something to those who use the network, in a fixed order."""
+    """The metrics of a result that matter to users of the network, in a fixed order."""
     order = [*(name for name in MEASURES if name not in QUALITY), *QUALITY]
     names = sorted(
         result.metrics, key=lambda name: (order.index(name) if name in order else len(order), name)
@@ -160,7 +161,7 @@ def measured(result: Result) -> list[tuple[str, float]]:
 
 
 def evaluations(result: Result) -> list[EvalResult]:
-    """A result as entries of the card's model-index."""
+    """A result as entries of the card's model index."""
     from huggingface_hub import EvalResult
 
     return [

@@ -1,4 +1,4 @@
-"""A known pair, drawn by code: what a network is tried on before it is published, and what its card shows."""
+"""A known pair, drawn by code: a network is tried on it before it is published, and its card shows it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mfsynth.sample import Picture, Sample
-    from zoo.fusing.fusion import Fused
-    from zoo.networks import Network
+    from zoo.fusing.fusion import Fused, FusionNetwork
     from zoo.store.find import Origin
 
 SIGMA = 4.0
@@ -38,14 +37,14 @@ _QUALITY = 90
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Example:
-    """The known pair, and what a network makes of it, both orders evaluated."""
+    """The known pair, and what a network makes of it in either order of the frames."""
 
     sample: Sample
     fused: Fused
     swapped: Fused
 
     def picture(self) -> bytes:
-        """JPEG: both frames, the fused picture, its error eightfold, side by side."""
+        """JPEG: both frames, the fused picture, and eight times its error, side by side."""
         error = 8 * np.abs(self.fused.image.astype(np.int16) - self.sample.gt).clip(0, 31)
         shown = [*self.sample.frames, self.fused.image, error.astype(np.uint8)]
         row = np.hstack([_middle(each) for each in shown])
@@ -55,34 +54,34 @@ class Example:
 
 @cache
 def known_pair() -> Sample:
-    """The first scene of the demo split, some of its objects sharp in one frame and the rest in the other."""
+    """The first scene of the demo split; each of its objects is sharp in one frame."""
     with TemporaryDirectory() as folder:
         draw_demo(Path(folder), images=1)
         return next(iter(mfsynth.synthesize(folder, "demo", sigma=(SIGMA, SIGMA))))
 
 
-def fuse_example(model: Network) -> Example:
+def fuse_example(model: FusionNetwork) -> Example:
     """What a network makes of the known pair."""
     sample = known_pair()
     return Example(sample, fuse(model, sample.frames), fuse(model, sample.frames[::-1]))
 
 
 def check(example: Example) -> None:
-    """Check that a network did what every network does.
+    """Check what every network must do.
 
     Raises:
-        ZooError: If the picture is not one, or depends on the order of the frames.
+        ZooError: If the picture is constant or of the wrong size, or depends on the order of the frames.
     """
     image = example.fused.image
     if image.shape != example.sample.gt.shape or image.min() == image.max():
-        raise ZooError("the network makes no picture of the known pair", "train it again")
+        raise ZooError("the network does not fuse the known pair", "train it again")
     if not np.array_equal(image, example.swapped.image):
         raise ZooError("the network's picture depends on the order of the frames", "train it again")
 
 
 @dataclass(frozen=True, slots=True)
 class TriedOut:
-    """A network that was loaded and tried: PSNR in dB of the known pair, and the files that it has."""
+    """A network that was loaded and tried: its files, and the PSNR of the known pair in dB."""
 
     name: str
     origin: str
@@ -96,16 +95,16 @@ class TriedOut:
 
     def line(self) -> str:
         """As a line for people."""
-        hashes = "hashes right" if self.hashed else "no hashes known"
+        hashes = "hashes match" if self.hashed else "no hashes known"
         files = count(len(self.files), "file")
         return f"{self.name}: {files}, {hashes}; known pair {self.psnr:.1f} dB; {self.origin}"
 
 
 def try_out(name: str, *, revision: str | None = None, origin: Origin = "auto") -> TriedOut:
-    """Check a network: its files' hashes, strict loading, the known pair.
+    """Check a network: the hashes of its files, strict loading, the known pair.
 
     Raises:
-        ZooError, HubError: By their subclasses, if something is wrong.
+        ZooError, HubError: As one of their subclasses, if something is wrong.
     """
     found = find(name, revision=revision, origin=origin)
     example = fuse_example(load_folder(found.folder, found.hashes))

@@ -1,4 +1,4 @@
-"""What is known of a network, without building it."""
+"""What is known about a network, without building it."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ LICENSE = "apache-2.0"
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What is known of a network.
+    """What is known about a network.
 
     Attributes:
-        name: As it was asked for.
-        summary: What it does, in a line; empty for one without a short name.
-        config: All that defines it but its weights.
+        name: The name that was asked for.
+        summary: What it does, in one line; empty for a network without a short name.
+        config: Everything that defines it except its weights.
         parameters: Number of weights.
-        size: Of the weights' file, in bytes.
-        license: Of the weights; empty for others' networks, whose cards say.
+        size: Size of the file of weights, in bytes.
+        license: Of the weights; empty for networks of others, whose cards say it.
         origin: Where its files come from.
         repository: Its repository on the Hub; empty for a folder.
-        commit: The commit that the registry means, or that was fetched; None if there is none.
+        commit: The commit that the registry names, or that was fetched; None if there is none.
         training: Command, data and length of its training; empty if nothing is recorded.
-        results: What was measured of it.
+        results: What was measured on it.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Info:
 
 
 def info(name: str | os.PathLike[str], *, revision: str | None = None, origin: Origin = "auto") -> Info:
-    """What is known of a network; its files are downloaded if needed.
+    """What is known about a network; its files are downloaded if needed.
 
     Args:
         name: A short name, a Hub repository, or a folder, as for `zoo.load`.
@@ -95,7 +95,7 @@ def info(name: str | os.PathLike[str], *, revision: str | None = None, origin: O
         UnknownModelError, NotPublishedError, MissingFileError, DamagedError, HubError: As `zoo.load` does.
     """
     found = find(name, revision=revision, origin=origin)
-    known = found.entry
+    known = found.registered
     read = {each: read_file(found.folder, each, found.hashes) for each in (CONFIG, TRAINING, EVALUATION)}
     training = read_training(read[TRAINING])
     parts = ("command", "data", "steps", "seconds", "device")
@@ -119,7 +119,7 @@ def count_weights(path: Path) -> int:
     """Number of weights in a file, by its header.
 
     Raises:
-        MissingFileError, DamagedError: If there is none, or it is not a safetensors file.
+        MissingFileError, DamagedError: If there is no such file, or it is not a safetensors file.
     """
     if not path.is_file():
         raise missing(path, FileNotFoundError(ENOENT, "No such file"))

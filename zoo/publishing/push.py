@@ -19,7 +19,7 @@ from zoo.publishing.cards import model_card
 from zoo.publishing.example import check, fuse_example
 from zoo.store.find import find
 from zoo.store.folder import FILES, load_folder, save_folder
-from zoo.store.registry import entries
+from zoo.store.registry import models
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +30,7 @@ README = "README.md"
 EXAMPLE = "example.jpg"
 CURVE = "curve.png"
 LOGS = ("log.csv", "validation.csv", CURVE)
-"""What a training leaves that others may want to see."""
+"""Files of a training that others may want to see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,11 @@ class PushReport:
         repository: Its name.
         url: Its page.
         files: SHA-256 of every file, by name.
-        sizes: In bytes, by name.
-        card: The card's text.
-        commit: Where the network stands now; None in a dry run.
+        sizes: Size of every file in bytes, by name.
+        card: The text of the card.
+        commit: The commit that now holds the network; None in a dry run.
         changed: Whether that is a new commit.
-        pull_request: Its page, if there is one.
+        pull_request: The page of the pull request, if there is one.
         entry: What to paste into registry.toml; empty without a commit on a branch.
     """
 
@@ -72,9 +72,9 @@ class PushReport:
         if self.commit is None:
             return [f"would publish at {self.url}:", *files, "", self.card]
         where = self.pull_request or f"{self.url}, commit {self.commit}"
-        told = ["", "for zoo/registry.toml, in place of what it has:", "", self.entry] if self.entry else []
-        done = [f"published at {where}:", *files] if self.changed else [f"{where} has it already"]
-        return [*done, *told]
+        registry = ["", "for zoo/store/registry.toml:", "", self.entry] if self.entry else []
+        done = [f"published at {where}:", *files] if self.changed else [f"{where} already has it"]
+        return [*done, *registry]
 
 
 def push(
@@ -91,30 +91,30 @@ def push(
 ) -> PushReport:
     """Publish a network on the Hugging Face Hub with a card, in one commit, and check what arrived.
 
-    The folder is loaded strictly and fuses a known pair first. Pushing the same again changes nothing; an
-    interrupted push is finished by the next.
+    First the folder is loaded strictly and fuses a known pair. Pushing the same again changes nothing; the
+    next push finishes an interrupted one.
 
     Args:
         network: A network, its folder, or a short name.
-        repo_id: `user/name`; the repository is made if needed.
+        repo_id: `user/name`; the repository is created if needed.
         license: Of the weights, as the Hub names it, such as `apache-2.0` or `cc-by-nc-4.0`.
-        private: Make it private, if it is made.
-        revision: Branch; None is `main`. A missing one is made.
+        private: Make it private, if it is created.
+        revision: Branch, created if it is missing; None means `main`.
         create_pr: Open a pull request instead.
         tag: To put on the commit.
-        dry_run: Show files and card, and touch nothing.
-        progress: Called with the number of files sent and to send.
+        dry_run: Show files and card, and change nothing.
+        progress: Called with the number of files sent and the number in all.
 
     Raises:
         OptionsError: If the license or the repository is not a name, or the options contradict each other.
-        HubError: By its subclass; nothing half-published is left as the latest commit.
-        ZooError: If the folder's network is broken.
+        HubError: As one of its subclasses; nothing half-published becomes the latest commit.
+        ZooError: If the network is broken.
     """
     if not _LICENSE.fullmatch(license):
         raise OptionsError(f"license is {license!r}", "give the Hub's name for it, such as apache-2.0")
     target = Repository(repo_id, "model", revision).checked()
     if tag is not None and create_pr:
-        raise OptionsError("a tag cannot be put on a pull request", "tag the commit once it is merged")
+        raise OptionsError("a pull request cannot be tagged", "tag the commit once it is merged")
     with _folder_of(network) as folder:
         files = contents(folder, repo_id, license)
     hashes = {name: digest(data) for name, data in files.items()}
@@ -139,15 +139,15 @@ def push(
 
 
 def is_ours(path: str) -> bool:
-    """Whether a file in a repository is one that a push makes: one of an older network has to go."""
+    """Whether a push writes this file of a repository, so that an older network's must be removed."""
     return path in (*FILES, *LOGS, EXAMPLE)
 
 
 def contents(folder: Path, repo_id: str, license: str) -> dict[str, bytes]:
-    """What a repository is to hold of a network's folder, by name.
+    """What a repository will hold of a network's folder, by name.
 
     Raises:
-        ZooError: If the folder's network is broken.
+        ZooError: If the network is broken.
     """
     model = load_folder(folder)
     example = fuse_example(model)
@@ -173,9 +173,9 @@ def check_arrived(repository: Repository, hashes: Mapping[str, str]) -> None:
 
 
 def registry_entry(repo_id: str, commit: str, hashes: Mapping[str, str]) -> str:
-    """What makes a pushed network a short name: lines for registry.toml."""
+    """The lines of registry.toml that give a pushed network a short name."""
     name = repo_id.rpartition("/")[2]
-    known = entries().get(name)
+    known = models().get(name)
     files = [f'files."{each}" = "{hashes[each]}"' for each in FILES if each in hashes]
     summary = f'summary = "{known.summary if known else ""}"'
     lines = [f'[models."{name}"]', summary, f'repository = "{repo_id}"', f'commit = "{commit}"', *files]

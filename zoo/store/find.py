@@ -12,7 +12,7 @@ from mfsynth.errors import HubLoginError, HubMissingError, HubNetworkError, Opti
 from mfsynth.storage import digest
 from zoo.errors import DamagedError, MissingFileError, NotPublishedError
 from zoo.store.pull import pull
-from zoo.store.registry import RegisteredModel, entries, entry
+from zoo.store.registry import RegisteredModel, lookup, models
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,35 +26,33 @@ class Found:
     """Where a network's files lie.
 
     Attributes:
-        folder: Its files.
-        hashes: SHA-256 that they must have, by name; empty where nobody says.
+        folder: The folder that holds them.
+        hashes: The SHA-256 that they must have, by name; empty where none is known.
         origin: Where they come from, for people.
-        from_hub: Whether the Hub gave their hashes, and they were checked.
-        entry: Of a network with a short name.
+        from_hub: Whether the Hub gave hashes, which were checked.
+        registered: What the registry says about a network with a short name; None for any other.
     """
 
     folder: Path
     hashes: Mapping[str, str]
     origin: str
     from_hub: bool = False
-    entry: RegisteredModel | None = None
+    registered: RegisteredModel | None = None
 
 
 def find(name: str | os.PathLike[str], *, revision: str | None = None, origin: Origin = "auto") -> Found:
     """A network's files, downloaded if needed.
 
     Args:
-        name: A short name (`hf-seg`; see `zoo.names`), a Hub repository (`org/name`, `org/name@revision`),
-            or a folder that `mfsynth train` made.
-        revision: Branch, tag or commit on the Hub; None is the registry's pinned commit, or `main`.
-        origin: Of a short name's files: `shipped` with the package, `hub`, or `auto`: shipped if they are
-            there and their hashes are right, else the Hub.
+        name: As for `zoo.load`.
+        revision: As for `zoo.load`.
+        origin: As for `zoo.load`.
 
     Raises:
-        UnknownModelError: If nothing goes by this name.
-        NotPublishedError: If the Hub is asked for a network that it does not have yet.
-        MissingFileError, DamagedError: If a file is missing or is not the one that the registry means.
-        HubError: By its subclass: no network connection, no right, no such repository or revision.
+        UnknownModelError: If no network has this name.
+        NotPublishedError: If the network is not on the Hub yet.
+        MissingFileError, DamagedError: If a file is missing or its hash is not the one in the registry.
+        HubError: As one of its subclasses: no connection, no permission, no such repository or revision.
     """
     if origin not in get_args(Origin):
         raise OptionsError(f"origin is {origin!r}", f"it can be {' or '.join(get_args(Origin))}")
@@ -62,14 +60,16 @@ def find(name: str | os.PathLike[str], *, revision: str | None = None, origin: O
         return _in_folder(Path(name), revision, origin)
     bare, _, at = name.partition("@")
     if at and revision is not None:
-        raise OptionsError(f"{name} and revision={revision!r} name a revision each", "leave one away")
+        raise OptionsError(f"{name} and revision={revision!r} each name a revision", "omit one of them")
     revision = revision or at or None
-    if bare in entries():
-        return _by_short_name(entry(bare), revision, origin)
+    if bare in models():
+        return _by_short_name(lookup(bare), revision, origin)
     if not _REPOSITORY.fullmatch(bare) or Path(name).exists():
         return _in_folder(Path(name), revision, origin)
     if origin == "shipped":
-        raise OptionsError(f"{name} has no short name", "only those come with the package")
+        raise OptionsError(
+            f"{name} has no short name", "only networks with a short name come with the package"
+        )
     try:
         return _from_hub(bare, revision, {})
     except (HubMissingError, HubLoginError, HubNetworkError) as error:
@@ -81,41 +81,41 @@ def _in_folder(folder: Path, revision: str | None, origin: Origin) -> Found:
         raise MissingFileError(f"{folder} is a file", f"give its folder, {folder.parent}")
     if not folder.is_dir():
         if folder.name == str(folder):
-            entry(str(folder))  # says that there is none, and which are near
+            lookup(str(folder))  # raises, with the names that come close
         raise MissingFileError(
             f"there is no folder {folder}", "give a network's folder, a short name, or org/name on the Hub"
         )
     if origin != "auto" or revision is not None:
-        raise OptionsError(f"{folder} is a folder", "it has neither an origin nor revisions")
+        raise OptionsError(f"{folder} is a folder, which has no origin or revisions", "omit them")
     return Found(folder, {}, str(folder))
 
 
 def _by_short_name(known: RegisteredModel, revision: str | None, origin: Origin) -> Found:
     pinned = revision in (None, known.commit)
     if origin == "shipped" and not pinned:
-        raise OptionsError(f"no revisions of {known.name} are shipped", "leave revision away")
+        raise OptionsError(f"no revisions of {known.name} are shipped", "omit the revision")
     if pinned and origin != "hub" and (found := _shipped(known, origin == "shipped" or not known.commit)):
-        return replace(found, entry=known)
+        return replace(found, registered=known)
     if not known.commit:
-        serve = f"the weights that come with the package serve: zoo.load({known.name!r})"
+        shipped = f"use the weights that come with the package: zoo.load({known.name!r})"
         raise NotPublishedError(
             f"{known.name} is not published on the Hub yet",
-            serve if known.shipped else "train it: `mfsynth train --help`",
+            shipped if known.shipped else "train it: `mfsynth train --help`",
         )
     hashes = known.files if pinned else {}
-    return replace(_from_hub(known.repository, revision or known.commit, hashes), entry=known)
+    return replace(_from_hub(known.repository, revision or known.commit, hashes), registered=known)
 
 
 def _shipped(known: RegisteredModel, required: bool) -> Found | None:
-    """The files that come with the package, if all are there and right.
+    """The files that come with the package, if all are there and intact.
 
     Raises:
-        MissingFileError, DamagedError: If they are required, and are not.
+        MissingFileError, DamagedError: If they are required and are not.
     """
     folder = known.shipped
     if folder is None:
         if required and known.commit:
-            raise MissingFileError(f"{known.name} does not come with this package", "give origin='hub'")
+            raise MissingFileError(f"{known.name} does not come with this package", "use origin='hub'")
         return None
     wrong = [
         name
@@ -124,7 +124,7 @@ def _shipped(known: RegisteredModel, required: bool) -> Found | None:
     ]
     if wrong and required:
         raise DamagedError(
-            f"{folder / wrong[0]} is not the file that the registry means", "install mfsynth anew"
+            f"{folder / wrong[0]} is not the file that the registry lists", "reinstall mfsynth"
         )
     return None if wrong else Found(folder, known.files, "shipped with the package")
 

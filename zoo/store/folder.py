@@ -1,4 +1,4 @@
-"""A network in a folder: config.json, model.safetensors, and documents: training.json, evaluation.json."""
+"""A network's folder: config.json, model.safetensors, and the documents training.json and evaluation.json."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ WEIGHTS = "model.safetensors"
 TRAINING = "training.json"
 EVALUATION = "evaluation.json"
 FILES = (CONFIG, WEIGHTS, TRAINING, EVALUATION)
-"""All that a network's folder holds for programs; the last two may be missing."""
+"""The files of a network that programs read; the last two are optional."""
 AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
 def save_folder(folder: Path, model: Network) -> None:
-    """Write a network and its documents; each file whole or not at all, the weights last.
+    """Write a network and its documents: each file completely or not at all, the weights last.
 
     Raises:
         OutputError: If a file cannot be written.
@@ -61,15 +61,15 @@ def load_folder(
     """Read a network, in eval mode, on the CPU, in float32.
 
     Args:
-        folder: Where its files lie.
-        kind: The class to make.
-        hashes: SHA-256 that they must have, by name; None checks none.
+        folder: The folder that holds its files.
+        kind: The class to create.
+        hashes: The SHA-256 that they must have, by name; None checks nothing.
 
     Raises:
-        MissingFileError: If a file is missing, or there are pickles alone.
-        DamagedError: If a file is not the one that is meant, or is cut short.
-        ConfigError: If the config is of another release, or makes no sense.
-        WeightsError: If the weights are not those of the config's network.
+        MissingFileError: If a file is missing, or there are only pickles.
+        DamagedError: If a file has another hash, or is cut short.
+        ConfigError: If the config is of a newer release, or makes no sense.
+        WeightsError: If the weights do not fit the network in the config.
     """
     data = {name: data for name in FILES if (data := read_file(folder, name, hashes or {})) is not None}
     try:
@@ -94,10 +94,10 @@ def release_of(training: bytes | None) -> str:
 
 
 def copy_folder(folder: Path, to: Path, hashes: Mapping[str, str]) -> Path:
-    """Copy a network's files into another folder, checked on the way, in place of another network's.
+    """Copy a network's files to another folder, check them, and replace any other network there.
 
     Raises:
-        MissingFileError, DamagedError: See `load_folder`.
+        MissingFileError, DamagedError: As for `load_folder`.
         OutputError: If a file cannot be written.
     """
     for name in FILES:
@@ -110,10 +110,10 @@ def copy_folder(folder: Path, to: Path, hashes: Mapping[str, str]) -> Path:
 
 
 def read_file(folder: Path, name: str, hashes: Mapping[str, str]) -> bytes | None:
-    """A file's bytes, its hash checked; None for a document that is missing.
+    """The bytes of a file, with its hash checked; None for a missing document.
 
     Raises:
-        MissingFileError, DamagedError: See `load_folder`.
+        MissingFileError, DamagedError: As for `load_folder`.
     """
     path = folder / name
     if not path.exists() and name not in (CONFIG, WEIGHTS) and name not in hashes:
@@ -123,22 +123,22 @@ def read_file(folder: Path, name: str, hashes: Mapping[str, str]) -> bytes | Non
     except OSError as error:
         raise missing(path, error) from error
     if name in hashes and hashlib.sha256(data).hexdigest() != hashes[name]:
-        raise DamagedError(f"{path} is not the file that is meant: its SHA-256 differs", "fetch it again")
+        raise DamagedError(f"{path} is not the expected file: its SHA-256 differs", "fetch it again")
     return data
 
 
 def missing(path: Path, error: OSError) -> MissingFileError:
-    """The error for a file of a network that is not there."""
+    """The error for a missing file of a network."""
     pickles = pickles_among(each.name for each in path.parent.glob("*"))
     if path.name == WEIGHTS and pickles:
         return only_pickles(str(path.parent), pickles)
     return MissingFileError(
-        f"{path} cannot be read: {error.strerror}", f"a network's folder holds {CONFIG} and {WEIGHTS}"
+        f"{path} cannot be read: {error.strerror}", f"the folder of a network holds {CONFIG} and {WEIGHTS}"
     )
 
 
 def pickles_among(names: Iterable[str]) -> list[str]:
-    """Weights that are pickles, where none are safetensors."""
+    """The pickles among file names, if none of them is a safetensors file."""
     kinds = {name: Path(name).suffix for name in names}
     if ".safetensors" in kinds.values():
         return []
@@ -146,26 +146,26 @@ def pickles_among(names: Iterable[str]) -> list[str]:
 
 
 def only_pickles(where: str, names: Sequence[str]) -> MissingFileError:
-    """The error for weights that are offered as pickles alone."""
+    """The error for weights that are only offered as pickles."""
     return MissingFileError(
-        f"{where} has no {WEIGHTS}, only {names[0]}; a pickle can run any code when it is read",
-        "ask its owner for safetensors",
+        f"{where} has no {WEIGHTS}, only {names[0]}; reading a pickle can run any code",
+        "ask the owner for safetensors",
     )
 
 
 def set_weights(model: Network, tensors: dict[str, torch.Tensor], where: str) -> None:
-    """Give a network its weights, all of them and no others.
+    """Give a network its weights, exactly those that it has.
 
     Raises:
         WeightsError: If names, shapes or kinds differ.
     """
     if not all(tensor.is_floating_point() for tensor in tensors.values()):
-        raise WeightsError(f"the weights in {where} are not floating-point numbers", "take others")
+        raise WeightsError(f"the weights in {where} are not floating-point numbers", "use other weights")
     try:
         model.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
         raise WeightsError(
-            f"the weights in {where} are not those of the network in its config", "fetch both again"
+            f"the weights in {where} do not fit the network in its config", "fetch both again"
         ) from error
 
 

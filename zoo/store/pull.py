@@ -26,18 +26,21 @@ def pull(
     """Download a network's files into the Hub client's cache, each checked against the Hub's hash.
 
     Args:
-        repository: `organisation/name`.
-        revision: Branch, tag or commit; None is `main`.
-        cache, token, force, local: See `mfsynth.hub.fetch`.
+        repository: `organization/name`.
+        revision: Branch, tag or commit; None means `main`.
+        cache: As for `mfsynth.hub.fetch`.
+        token: As for `mfsynth.hub.fetch`.
+        force: As for `mfsynth.hub.fetch`.
+        local: As for `mfsynth.hub.fetch`.
 
     Raises:
-        HubError: By its subclass.
+        HubError: As one of its subclasses.
         MissingFileError: If the repository holds no network, or only pickles.
     """
-    source = Repository(repository, "model", revision)
-    snapshot = fetch(source, FILES, cache=cache, token=token, force=force, local=local)
+    remote = Repository(repository, "model", revision)
+    snapshot = fetch(remote, FILES, cache=cache, token=token, force=force, local=local)
     if WEIGHTS not in snapshot.names:
         if pickles := pickles_among(snapshot.names):
-            raise only_pickles(str(source), pickles)
-        raise MissingFileError(f"{source} has no {WEIGHTS}", "is it a network of mfsynth?")
+            raise only_pickles(str(remote), pickles)
+        raise MissingFileError(f"{remote} has no {WEIGHTS}", "check that it is a network of mfsynth")
     return snapshot

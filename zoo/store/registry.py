@@ -1,4 +1,4 @@
-"""The registry: short name → repository on the Hub, pinned commit, hashes. The data is registry.toml's."""
+"""The registry: short name → repository on the Hub, pinned commit, hashes; read from registry.toml."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zoo.errors import UnknownModelError, ZooError
 
 REGISTRY = Path(__file__).parent / "registry.toml"
 SHIPPED = Path(__file__).parents[1] / "weights"
-"""Weights that come with the package, a folder for each name."""
+"""Weights that come with the package, one folder for each name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,10 @@ class RegisteredModel:
 
     Attributes:
         name: The short name.
-        summary: What it does, in a line.
-        repository: Its repository on the Hub, `organisation/name`.
-        commit: The commit that the name stands for; None if it was not pushed yet.
-        files: SHA-256 of each of its files, as hex text.
+        summary: What it does, in one line.
+        repository: Its repository on the Hub, `organization/name`.
+        commit: The commit that the name stands for; None if it has not been pushed yet.
+        files: SHA-256 of each of its files, as hexadecimal text.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Listing:
 
 def listing(pattern: str = "*") -> Listing:
     """The networks whose short names match a pattern, sorted by name."""
-    return Listing(tuple(entry(name) for name in names(pattern)))
+    return Listing(tuple(lookup(name) for name in names(pattern)))
 
 
 def names(pattern: str = "*") -> list[str]:
@@ -84,51 +84,51 @@ def names(pattern: str = "*") -> list[str]:
     >>> names("hf-s*")
     ['hf-seg']
     """
-    return sorted(name for name in entries() if fnmatchcase(name, pattern))
+    return sorted(name for name in models() if fnmatchcase(name, pattern))
 
 
-def entry(name: str) -> RegisteredModel:
-    """The entry of a short name.
+def lookup(name: str) -> RegisteredModel:
+    """The network with a short name.
 
     Raises:
-        UnknownModelError: If there is none; it names the nearest.
+        UnknownModelError: If there is none; it names the closest.
     """
-    known = entries()
+    known = models()
     if name not in known:
         near = get_close_matches(name, known, n=3, cutoff=0.5) or sorted(known)
         raise UnknownModelError(
-            f"there is no network {name!r}, neither in the registry nor as a folder",
-            f"did you mean {' or '.join(near)}? A Hub repository is org/name, a folder may be ./{name}",
+            f"there is no network {name!r} in the registry, and no such folder",
+            f"did you mean {' or '.join(near)}? Write a Hub repository as org/name, a folder as ./{name}",
         )
     return known[name]
 
 
-def entries() -> dict[str, RegisteredModel]:
-    """All entries, by name."""
+def models() -> dict[str, RegisteredModel]:
+    """All networks with a short name, by name."""
     return read_registry(REGISTRY)
 
 
 @cache
 def read_registry(path: Path) -> dict[str, RegisteredModel]:
-    """The entries of a file, by name."""
+    """The networks in a registry file, by name."""
     try:
         data = msgspec.convert(tomllib.loads(path.read_text("utf-8")), _Registry)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise ZooError(f"{path} is not a registry: {error}", "install mfsynth again") from error
+        raise ZooError(f"{path} is not a registry: {error}", "reinstall mfsynth") from error
     return {
         name: RegisteredModel(
-            name, each.summary, _full(each.repository, data.organisation), each.commit, each.files
+            name, each.summary, _full(each.repository, data.organization), each.commit, each.files
         )
         for name, each in data.models.items()
     }
 
 
-def _full(repository: str, organisation: str) -> str:
-    return repository if "/" in repository else f"{organisation}/{repository}"
+def _full(repository: str, organization: str) -> str:
+    return repository if "/" in repository else f"{organization}/{repository}"
 
 
 @dataclass(frozen=True)
-class _Model:
+class _Row:
     summary: str
     repository: str
     files: dict[str, str]
@@ -137,5 +137,5 @@ class _Model:
 
 @dataclass(frozen=True)
 class _Registry:
-    organisation: str
-    models: dict[str, _Model] = field(default_factory=dict)
+    organization: str
+    models: dict[str, _Row] = field(default_factory=dict)

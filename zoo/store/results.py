@@ -1,12 +1,14 @@
-"""evaluation.json: what was measured of a network, on which data, by which command. Cards quote it."""
+"""evaluation.json: what was measured on a network, on which data, by which command. Cards quote it."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
+from mfsynth import schema
 from zoo.errors import ZooError
 
 RESULTS_FORMAT = 1
@@ -14,15 +16,15 @@ RESULTS_FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Means of one network over one set of pairs.
+    """One network's means over one set of pairs.
 
     Args:
         data: The set's name, for people.
         identity: The set's name for programs, such as `coco/val2017`.
-        kind: Which of its kinds, such as `clean` or `captured`; empty for none.
+        kind: The variant of the set, such as `clean` or `captured`; empty if it has none.
         samples: Number of pairs.
         metrics: Means by name, such as `psnr`.
-        command: What measured it.
+        command: The command that measured it.
     """
 
     data: str
@@ -35,36 +37,33 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All that was measured of a network."""
+    """Everything that was measured on a network."""
 
     format: int
     results: tuple[Result, ...]
 
     def to_json(self) -> bytes:
         """As indented JSON."""
-        return (json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n").encode()
+        return (json.dumps(schema.to_json(self), indent=2, ensure_ascii=False) + "\n").encode()
 
     @staticmethod
     def from_json(text: bytes, where: str = "evaluation.json") -> Results:
-        """What `to_json` gave.
+        """The results that `to_json` wrote; fields that are absent take their defaults.
 
         Raises:
-            ZooError: If it is something else, or of another release.
+            ZooError: If it is something else, or of a newer release.
         """
         try:
-            version = msgspec.json.decode(text, type=_Versioned).format
-            if version != RESULTS_FORMAT:
-                raise ZooError(f"{where} has format {version}", "update mfsynth")
-            return msgspec.json.decode(text, type=Results)
+            values = msgspec.json.decode(text, type=dict[str, Any])
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ZooError(f"{where} is no evaluation: {error}", "evaluate the network again") from error
-
-
-@dataclass(frozen=True)
-class _Versioned:
-    format: int
+            raise ZooError(f"{where} is not an evaluation: {error}", "evaluate the network again") from error
+        if (version := values.get("format")) != RESULTS_FORMAT:
+            newer = isinstance(version, int) and version > RESULTS_FORMAT
+            hint = "update mfsynth" if newer else "evaluate the network again"
+            raise ZooError(f"{where} has format {version!r}, this release reads {RESULTS_FORMAT}", hint)
+        return schema.from_json(values, Results, f"the entries of {where}", error=ZooError)
 
 
 def results(*each: Result) -> Results:
-    """Results of this release's format."""
+    """Results in the format of this release."""
     return Results(RESULTS_FORMAT, each)

@@ -1,10 +1,10 @@
-"""Checkpoints: a folder each, written under a temporary name and renamed; tensors as safetensors."""
+"""Checkpoints: one folder each, written under a temporary name and renamed; tensors as safetensors."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from mfsynth import schema
 from zoo.errors import TrainingError
 from zoo.training.data import Position
 
@@ -21,20 +22,20 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 KEPT = 2
-"""Checkpoints that stay: the last, and the one before."""
+"""How many checkpoints are kept: the last two."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a training needs to go on, beside tensors.
+    """What a training needs to resume, besides tensors.
 
     Args:
-        step: Optimizer steps done.
-        begun: Batches that each process has taken.
-        positions: Of each process, where each of its loader workers stands.
-        seconds: Time spent.
+        step: Number of optimizer steps done.
+        begun: Number of batches that each process has taken.
+        positions: For each process, the position of each of its loader workers.
+        seconds: Time spent so far.
         options: Fingerprint of the training's options and data.
-        scaler: State of the loss scaler of fp16, else empty.
+        scaler: State of the loss scaler in fp16, otherwise empty.
     """
 
     step: int
@@ -47,7 +48,7 @@ class State:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """Weights, the optimizer's tensors, averaged weights (none without EMA), and the state."""
+    """State, weights, the optimizer's tensors, and averaged weights (empty without EMA)."""
 
     state: State
     model: dict[str, Tensor]
@@ -56,14 +57,14 @@ class Checkpoint:
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint into a folder of checkpoints, and remove those that are too old."""
+    """Write a checkpoint into the folder of checkpoints, and remove the oldest."""
     final = folder / f"step-{checkpoint.state.step:08d}"
     scratch = folder / f"tmp-{checkpoint.state.step:08d}"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     for name in ("model", "optimizer", "ema"):
         save_file(getattr(checkpoint, name), scratch / f"{name}.safetensors")
-    (scratch / "state.json").write_text(json.dumps(asdict(checkpoint.state)))
+    (scratch / "state.json").write_text(json.dumps(schema.to_json(checkpoint.state)))
     if final.exists():
         shutil.rmtree(final)
     scratch.rename(final)
@@ -73,7 +74,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
 
 
 def found(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, oldest first; what a kill left half-written is none."""
+    """The checkpoints in a folder, oldest first, without what a kill left half-written."""
     return sorted(folder.glob("step-*"))
 
 
@@ -81,18 +82,19 @@ def load(folder: Path) -> Checkpoint:
     """Read one checkpoint.
 
     Raises:
-        TrainingError: If it is damaged.
+        TrainingError: If it is damaged, or was written by a newer release.
     """
     try:
-        state = msgspec.json.decode((folder / "state.json").read_bytes(), type=State)
+        values = msgspec.json.decode((folder / "state.json").read_bytes(), type=dict[str, Any])
         tensors = [load_file(folder / f"{name}.safetensors") for name in ("model", "optimizer", "ema")]
     except (OSError, SafetensorError, msgspec.DecodeError) as error:
         raise TrainingError(f"the checkpoint {folder} is damaged: {error}", "remove it") from error
-    return Checkpoint(state, *tensors)
+    where = f"the entries of {folder / 'state.json'}"
+    return Checkpoint(schema.from_json(values, State, where, error=TrainingError), *tensors)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """An optimizer's state as named tensors."""
+    """The state of an optimizer, as named tensors."""
     return {
         f"{number}.{name}": value.detach().cpu().contiguous()
         for number, values in optimizer.state_dict()["state"].items()
@@ -101,7 +103,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Give an optimizer the state that `optimizer_tensors` took."""
+    """Give an optimizer the state that `optimizer_tensors` returned."""
     state: dict[int, dict[str, Any]] = {}
     for key, value in tensors.items():
         number, _, name = key.partition(".")

@@ -1,17 +1,13 @@
-"""The training itself: steps, checkpoints, validation. Accelerate carries devices, precision, processes."""
+"""The training loop: steps, checkpoints, validation. Accelerate handles devices, precision and processes."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import platform
 import shutil
 import signal
 import time
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, replace
-from importlib.metadata import version
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -24,16 +20,16 @@ from mfsynth.errors import MfsynthError, OutputError
 from zoo.errors import TrainingError
 from zoo.networks import Network
 from zoo.store.folder import EVALUATION, TRAINING, save_folder, set_weights, to_json, weights_of
-from zoo.store.results import Result, Results, results
 from zoo.training import checkpoint as checkpoints
 from zoo.training.checkpoint import Checkpoint, State
 from zoo.training.data import Batches, Position, loader
+from zoo.training.documents import described, evaluation_document, fingerprint, training_document
 from zoo.training.losses import REGRESSION, cross_entropy
 from zoo.training.run import CHECKPOINTS, KEPT, TrainReport, TrainRun, clear, last_checkpoint
 from zoo.training.sources import open_source
 from zoo.training.steps import averaged, learning_rate, make_optimizer, pairs_per_step, to_device, total_steps
 from zoo.training.training_log import TrainingLog
-from zoo.training.validation import Scores, validate, validation_crops
+from zoo.training.validation import ValidationScores, validate, validation_crops
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,31 +39,33 @@ if TYPE_CHECKING:
     from zoo.training.crops import Crop
     from zoo.training.data import Batch
     from zoo.training.options import TrainOptions
-    from zoo.training.sources import Source
 
 LOG_EVERY = 10
-"""Steps."""
+"""Number of steps between lines of the log."""
 _MIXED = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
 def train(options: TrainOptions, run: TrainRun) -> TrainReport:
-    """Train a network to the end, or until it is asked to stop (SIGINT, SIGTERM), which saves first.
+    """Train a network to the end, or until SIGINT or SIGTERM, which saves a checkpoint first.
 
     Every process of a distributed training calls this.
 
     Raises:
-        OutputError: If the folder holds a training already, or cannot be written.
-        TrainingError: If there is nothing to go on from, the data is another, or the loss is not finite.
+        OutputError: If the folder is already in use, or cannot be written.
+        TrainingError: If there is no checkpoint to continue from, options or data differ from those of the
+            checkpoint, or the loss is not finite.
         MfsynthError: If the data is missing or broken.
     """
-    AcceleratorState._reset_state()  # or a second training in this process could not choose its precision
+    AcceleratorState._reset_state()  # so that a second training in this process can choose its precision
     accelerator = Accelerator(mixed_precision=_MIXED[options.precision], cpu=run.cpu)
     try:
         return _train(options, run, accelerator)
     except (OSError, SafetensorError) as error:
         if isinstance(error, MfsynthError):
             raise
-        raise OutputError(f"cannot write to {run.out}: {error}", "see to rights and free space") from error
+        raise OutputError(
+            f"cannot write to {run.out}: {error}", "check permissions and disk space"
+        ) from error
 
 
 def _train(options: TrainOptions, run: TrainRun, accelerator: Accelerator) -> TrainReport:
@@ -75,11 +73,11 @@ def _train(options: TrainOptions, run: TrainRun, accelerator: Accelerator) -> Tr
     sources = [(open_source(spec, options.seed, run.holding), spec.weight) for spec in run.data]
     held = [open_source(spec, options.seed, holding=False) for spec in run.validation]
     crops = validation_crops(held or [each for each, _ in sources], options)
-    fingerprint = _fingerprint(options, sources)
-    if last and last.state.options != fingerprint:
+    identity = fingerprint(options, sources)
+    if last and last.state.options != identity:
         raise TrainingError(
             f"the checkpoint in {run.out} is of a training with other options or other data",
-            "give the same, or train into another folder",
+            "use the same ones, or train into another folder",
         )
     accelerator.wait_for_everyone()
     if accelerator.is_main_process and not last:
@@ -88,16 +86,16 @@ def _train(options: TrainOptions, run: TrainRun, accelerator: Accelerator) -> Tr
     total = total_steps(options, sum(len(source) for source, _ in sources), accelerator.num_processes)
     training = _Training(options, run, accelerator, last, crops, total)
     with training.stopping():
-        stopped = training.steps(fingerprint)
+        stopped = training.steps(identity)
     report = training.report(stopped)
     if accelerator.is_main_process:
-        training.finish(report, [{**source.fingerprint(), "weight": weight} for source, weight in sources])
+        training.finish(report, described(sources))
     accelerator.wait_for_everyone()
     return report
 
 
 class _Training:
-    """The objects of a training that is under way."""
+    """The objects of a running training."""
 
     def __init__(
         self,
@@ -121,25 +119,25 @@ class _Training:
         if last:
             self._restore(last)
         self.record = TrainingLog(run.out, self.state.step) if accelerator.is_main_process else None
-        self.scores: dict[str, Scores] = {}
+        self.scores: dict[str, ValidationScores] = {}
         self.spent = self.waited = 0.0
         self.stop = False
         self.validated = -1
 
     @property
     def plain(self) -> Network:
-        """The network without what distributes it."""
+        """The network without its distributed wrapper."""
         return self.accelerator.unwrap_model(self.model)  # type: ignore[no-any-return]
 
     @property
     def best(self) -> Network:
-        """The network to keep: the averaged one, if there is one."""
+        """The network to keep: the averaged one if there is one."""
         return cast("Network", self.ema.module) if self.ema else self.plain
 
     # --- steps
 
-    def steps(self, fingerprint: str) -> bool:
-        """Train until the end or a signal; say whether it was a signal."""
+    def steps(self, identity: str) -> bool:
+        """Train until the end or a signal; return whether it was a signal."""
         positions = dict(enumerate(self._positions()))
         begun, step = self.state.begun, self.state.step
         batches = self._batches(list(positions.values()), begun)
@@ -156,7 +154,7 @@ class _Training:
             losses.append(loss)
             now = time.perf_counter()
             self.spent, self.waited = now - started, self.waited + waiting
-            self.state = State(step, begun, [list(positions.values())], seconds + self.spent, fingerprint, {})
+            self.state = State(step, begun, [list(positions.values())], seconds + self.spent, identity, {})
             if step % LOG_EVERY == 0 or step == self.total:
                 self._log(step, losses, now - since, waited)
                 losses, since, waited = [], now, 0.0
@@ -168,12 +166,12 @@ class _Training:
             self._keep(step)
         if self.spent and step < self.total:
             self.save()
-        if step == self.total and self.validated != step:  # killed between the last checkpoint and the end
+        if step == self.total and self.validated != step:  # killed after the last checkpoint
             self.validate(step)
         return step < self.total
 
     def _step(self, batches: Iterator[Batch], step: int) -> tuple[float, float, dict[int, Position]]:
-        """One optimizer step: its loss, the seconds that it waited for data, where the workers stand."""
+        """One optimizer step: its loss, the seconds it waited for data, and the positions of the workers."""
         total = torch.zeros((), device=self.accelerator.device)
         waiting, taken = 0.0, {}
         count = self.options.accumulate
@@ -196,7 +194,7 @@ class _Training:
         return loss_now, waiting, taken
 
     def _syncing(self, last: bool) -> AbstractContextManager[None]:
-        """Processes add their gradients up in the last minibatch of a step alone."""
+        """Processes add up their gradients only in the last minibatch of a step."""
         return nullcontext() if last else self.accelerator.no_sync(self.model)
 
     def _loss(self, batch: Batch) -> Tensor:
@@ -207,11 +205,11 @@ class _Training:
         return REGRESSION[self.options.loss](gt, output)
 
     def _checked(self, loss: Tensor, norm: Tensor, step: int) -> float:
-        """The loss over all processes, if it and the gradient are numbers."""
+        """The loss over all processes, if it and the gradient are finite."""
         if self.accelerator.num_processes > 1:
             loss = self.accelerator.reduce(loss, "mean")
         value = loss.item()
-        # fp16's scaler skips a step whose gradient overflows, and goes on
+        # in fp16 the scaler skips a step whose gradient overflows
         if math.isfinite(value) and self.accelerator.scaler is None and not norm.isfinite():
             value = math.nan
         if not math.isfinite(value):
@@ -251,7 +249,7 @@ class _Training:
         )
 
     def _positions(self) -> list[Position]:
-        """Where this process's workers stand."""
+        """The positions of this process's workers."""
         workers = max(self.run.workers, 1)
         saved = self.state.positions
         if not saved:
@@ -259,14 +257,14 @@ class _Training:
         if len(saved) != self.accelerator.num_processes or len(saved[0]) != workers:
             raise TrainingError(
                 f"the checkpoint is of {len(saved)} processes with {len(saved[0])} loader workers each",
-                "go on with the same numbers",
+                "use the same numbers",
             )
         return saved[self.accelerator.process_index]
 
     # --- validation, checkpoints, results
 
     def validate(self, step: int) -> None:
-        """Score the network on the held-out pairs; the main process does it, the others wait."""
+        """Score the network on the held-out pairs in the main process, while the others wait."""
         self.validated = step
         if self.record:
             judged = self._copy()
@@ -276,7 +274,7 @@ class _Training:
         self.accelerator.wait_for_everyone()
 
     def _copy(self) -> Network:
-        """The network to keep, apart from what Accelerate did to it: it is judged in float32."""
+        """A copy of the network to keep without what Accelerate changed: it is judged in float32."""
         with torch.random.fork_rng():
             copy = Network(self.options.model)
         set_weights(copy, weights_of(self.best), "this training")
@@ -311,7 +309,7 @@ class _Training:
         self.state = last.state
 
     def _keep(self, step: int) -> None:
-        """Keep the weights of this epoch, where the options ask for it."""
+        """Keep the weights of this epoch if the options ask for it."""
         every, epochs = self.options.keep_every, self.options.epochs
         if not self.record or not every or self.options.steps:
             return
@@ -323,58 +321,31 @@ class _Training:
         save_folder(self.run.out / KEPT / f"epoch-{epoch:05d}", self.best)
 
     def report(self, stopped: bool) -> TrainReport:
-        """What was done."""
+        """What the training did."""
         waiting = self.waited / self.spent if self.spent else 0.0
         return TrainReport(
             self.state.step, self.total, self.state.seconds, waiting, self.scores, stopped, self.run.out
         )
 
     def finish(self, report: TrainReport, data: list[dict[str, Any]]) -> None:
-        """Draw the curve; at the end also write the network's folder, and remove the checkpoints."""
+        """Draw the curve; after the last step, write the network's folder and remove the checkpoints."""
         assert self.record is not None
         self.record.curve()
         self.record.close()
         if report.stopped:
             return
-        training = {
-            "format": 1,
-            "command": self.run.command,
-            "options": self.options.to_json(),
-            "data": data,
-            "steps": report.steps,
-            "seconds": round(report.seconds, 1),
-            "processes": self.accelerator.num_processes,
-            "device": _device_name(self.accelerator.device),
-            "versions": _versions(),
-            "validation": {kind: asdict(scores) for kind, scores in report.scores.items()},
-        }
-        self.best.documents = {TRAINING: to_json(training), EVALUATION: self._evaluation(data).to_json()}
+        device, processes = self.accelerator.device, self.accelerator.num_processes
+        training = training_document(self.options, self.run, report, data, processes, device)
+        evaluation = evaluation_document(self.run, report, data, self.crops)
+        self.best.documents = {TRAINING: to_json(training), EVALUATION: evaluation.to_json()}
         save_folder(self.run.out, self.best)
         shutil.rmtree(self.run.out / CHECKPOINTS, ignore_errors=True)
-
-    def _evaluation(self, data: list[dict[str, Any]]) -> Results:
-        """The last validation as what a card quotes."""
-        names = ", ".join(each["source"] for each in data)
-        held = f"crops of images held out of {names}" if self.run.holding else "crops of validation images"
-        return results(
-            *(
-                Result(
-                    data=f"{held}, {kind}",
-                    identity="held-out",
-                    kind=kind,
-                    samples=len(self.crops[kind]),
-                    metrics=asdict(scores),
-                    command=self.run.command,
-                )
-                for kind, scores in self.scores.items()
-            )
-        )
 
     # --- signals
 
     @contextmanager
     def stopping(self) -> Iterator[None]:
-        """Let SIGINT and SIGTERM end the training after the step that is under way."""
+        """Let SIGINT and SIGTERM end the training after the current step."""
         signals = (signal.SIGINT, signal.SIGTERM)
         before = [signal.signal(number, self._on_signal) for number in signals]
         try:
@@ -385,28 +356,12 @@ class _Training:
 
     def _on_signal(self, *_: object) -> None:
         self.stop = True
-        self.run.say("stopping after this step; Ctrl-C once more stops at once")
+        self.run.say("stopping after this step; press Ctrl-C again to stop at once")
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _asked_to_stop(self) -> bool:
-        """Whether any process was."""
+        """Whether any process was asked to stop."""
         if self.accelerator.num_processes == 1:
             return self.stop
         flag = torch.tensor(float(self.stop), device=self.accelerator.device)
         return bool(self.accelerator.reduce(flag, "sum").item() > 0)
-
-
-def _fingerprint(options: TrainOptions, sources: Sequence[tuple[Source, float]]) -> str:
-    data = [[source.fingerprint(), weight] for source, weight in sources]
-    return hashlib.sha256(json.dumps([options.to_json(), data], sort_keys=True).encode()).hexdigest()
-
-
-def _versions() -> dict[str, str]:
-    packages = ("mfsynth", "torch", "numpy", "opencv-python-headless", "webdataset", "accelerate")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device.type}, {torch.get_num_threads()} threads"

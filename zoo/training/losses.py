@@ -1,7 +1,7 @@
-"""What the networks are trained with: Eq. 3 to 5, and L1 and MSE to compare with.
+"""The losses: Eq. 3 to 5, and L1 and MSE to compare with.
 
-All compute in float32 (or float64, given that) and give one number for a batch. Pictures are N x C x H x W in
-[0, 1], `truth` first.
+All compute in float32, or in float64 if they are given that, and return one number for a batch. Pictures are
+N x C x H x W in [0, 1], the truth first.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ALPHA = 6.0
-"""The paper's NPS6; it also has NPS8 and NPS10."""
+"""Of NPS6; the paper also has NPS8 and NPS10."""
 
 
 def cross_entropy(focus: Tensor, logit: Tensor) -> Tensor:
     """Eq. 3, corrected: -mean[g log z_1 + (1 - g) log z_0], z_0 being the logit's sigmoid.
 
-    As printed, the equation pairs the focus map g with z_0; but by Eq. 1 frame 1 is sharp where g is 1.
+    The paper prints the focus map g beside z_0, but by Eq. 1 it is frame 1 that is sharp where g is 1.
 
     Args:
         focus: N x H x W or N x 1 x H x W: the index of the frame that is sharp there, 0 or 1.
@@ -34,9 +34,9 @@ def cross_entropy(focus: Tensor, logit: Tensor) -> Tensor:
 
 
 def nps(truth: Tensor, predicted: Tensor, alpha: float = ALPHA) -> Tensor:
-    """Eq. 4: sum over channels of the mean of phi, and of the differences of least and largest values.
+    """Eq. 4: over the channels, the sum of phi's mean and of the differences of minimum and maximum.
 
-    The range term looks at each picture of the batch by itself; the batch's loss is the pictures' mean.
+    The range term takes each picture of the batch separately; the loss is the mean over the pictures.
     """
     truth, predicted = _wide(truth), _wide(predicted)
     values = phi(truth, predicted, alpha).mean((2, 3)).sum(1)
@@ -46,7 +46,7 @@ def nps(truth: Tensor, predicted: Tensor, alpha: float = ALPHA) -> Tensor:
 
 
 def phi(truth: Tensor, predicted: Tensor, alpha: float = ALPHA) -> Tensor:
-    """Eq. 5: 2 / (exp(-alpha |y - y'|) + 1) - 1, value by value; a tanh neither overflows nor cancels."""
+    """Eq. 5: 2 / (exp(-alpha |y - y'|) + 1) - 1, for each value; a tanh neither overflows nor cancels."""
     return ((_wide(truth) - _wide(predicted)).abs() * (alpha / 2)).tanh()
 
 
@@ -61,7 +61,7 @@ def mse(truth: Tensor, predicted: Tensor) -> Tensor:
 
 
 def _wide(values: Tensor) -> Tensor:
-    """Values in float32 at least: autocast's half precision is too coarse for means and ranges."""
+    """Values in at least float32: autocast's half precision is too coarse for means and ranges."""
     return values if values.dtype == torch.float64 else values.float()
 
 
@@ -72,4 +72,4 @@ REGRESSION: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1": l1,
     "mse": mse,
 }
-"""Losses of HF-Reg by name: (truth, predicted) to a number."""
+"""The losses of HF-Reg, by name: (truth, predicted) → a number."""

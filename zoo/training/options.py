@@ -1,12 +1,13 @@
-"""TrainOptions: every number of a training."""
+"""TrainOptions: every setting of a training."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import msgspec
 
+from mfsynth import schema
 from zoo.errors import ConfigError
 from zoo.networks import Config
 from zoo.training.losses import REGRESSION
@@ -21,37 +22,37 @@ KINDS: tuple[Kind, ...] = ("hf-seg", "hf-reg", "noisy-hf-reg")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainOptions:
-    """What decides the weights that a training ends with, beside the data and the number of processes.
+    """What decides the weights at the end of a training, besides the data and the number of processes.
 
     Args:
         model: The network.
         loss: seg: `cross-entropy`; reg: `nps6`, `nps8`, `nps10`, `l1` or `mse`.
         optimizer: `adam` or `adamw`, with PyTorch's betas.
-        lr: Learning rate, at its highest.
+        lr: Highest learning rate.
         weight_decay: Of AdamW.
-        schedule: `constant`, or `cosine` down to nothing.
-        warmup: Steps in which the learning rate rises.
-        steps: Optimizer steps; 0 takes `epochs`.
-        epochs: Passes over the data, where `steps` is 0.
-        pairs: Pairs in a minibatch, per process.
-        reversals: Follow each pair by its reversal in the same minibatch. Networks that are commutative by
-            construction learn the same without.
-        accumulate: Minibatches per optimizer step.
-        clip: Largest norm of the gradient; 0 is off.
+        schedule: `constant`, or `cosine` down to 0.
+        warmup: Number of steps in which the learning rate rises.
+        steps: Number of optimizer steps; 0 means that `epochs` counts.
+        epochs: Number of passes over the data, if `steps` is 0.
+        pairs: Number of pairs in a minibatch, per process.
+        reversals: Add the reversal of each pair to the minibatch. Networks that are commutative by
+            construction learn the same without it.
+        accumulate: Number of minibatches per optimizer step.
+        clip: Largest norm of the gradient; 0 means no limit.
         crop: Side of the square crops, in pixels.
         mirror: Mirror crops at random.
-        rotate: Turn crops by a multiple of 90 degrees at random.
-        exposure: Largest change of exposure, in stops up or down, both frames and truth alike; 0 is off.
-        noise: Least and largest standard deviation of noise added to each frame, in units of full range,
-            drawn per sample, independent per frame; the truth stays clean. (0, 0) is off.
+        rotate: Rotate crops by a multiple of 90 degrees at random.
+        exposure: Largest change of exposure, in stops up or down, alike for frames and truth; 0 means none.
+        noise: Smallest and largest standard deviation of the noise that is added to each frame, as a
+            fraction of the full range, drawn for each sample; the truth stays clean. (0, 0) means none.
         capture: Add what a camera adds (`mfsynth.synthesis.capture`).
-        precision: Of the arithmetic; weights are float32 throughout.
-        channels_last: Memory layout.
-        ema: Decay of the averaged weights per step; 0 is off.
-        seed: Of weights, order of the data, crops and augmentation.
-        validate_every: Steps.
-        checkpoint_every: Steps.
-        keep_every: Epochs after which weights are kept beside the last, where `epochs` counts; 0 keeps none.
+        precision: Of the arithmetic; weights are always float32.
+        channels_last: Whether tensors are stored channels last.
+        ema: Decay of the averaged weights per step; 0 means no averaging.
+        seed: Of the weights, the order of the data, crops and augmentation.
+        validate_every: Number of steps between validations.
+        checkpoint_every: Number of steps between checkpoints.
+        keep_every: Number of epochs between weights that are kept, if `epochs` counts; 0 keeps none.
 
     Raises:
         ConfigError: If a value makes no sense.
@@ -89,18 +90,24 @@ class TrainOptions:
         rules = {
             "loss": (self.loss in losses, f"one of {', '.join(losses)}"),
             "optimizer": (self.optimizer in ("adam", "adamw"), "adam or adamw"),
-            "lr": (0 < self.lr <= 1, "above 0, 1 at most"),
+            "lr": (0 < self.lr <= 1, "above 0 and at most 1"),
             "weight_decay": (0 <= self.weight_decay <= 1, "from 0 to 1"),
             "schedule": (self.schedule in ("constant", "cosine"), "constant or cosine"),
             "warmup": (self.warmup >= 0, "0 or more"),
-            "steps": (self.steps >= 0 and bool(self.steps or self.epochs), "1 or more, or give epochs"),
+            "steps": (
+                self.steps >= 0 and bool(self.steps or self.epochs),
+                "1 or more, unless epochs is set",
+            ),
             "epochs": (self.epochs >= 0, "0 or more"),
             "pairs": (self.pairs >= 1, "1 or more"),
             "accumulate": (self.accumulate >= 1, "1 or more"),
             "clip": (self.clip >= 0, "0 (off) or more"),
             "crop": (self.crop >= 16, "16 or more"),
             "exposure": (0 <= self.exposure <= 3, "from 0 to 3"),
-            "noise": (0 <= self.noise[0] <= self.noise[1] <= 1, "two rising numbers from 0 to 1"),
+            "noise": (
+                0 <= self.noise[0] <= self.noise[1] <= 1,
+                "two numbers from 0 to 1, smaller first",
+            ),
             "precision": (self.precision in ("fp32", "bf16", "fp16"), "fp32, bf16 or fp16"),
             "ema": (0 <= self.ema < 1, "from 0 (off) to below 1"),
             "seed": (0 <= self.seed < 1 << 63, "from 0 to 2^63 - 1"),
@@ -114,15 +121,15 @@ class TrainOptions:
 
     @property
     def both_orders(self) -> bool:
-        """Whether reversals are computed: commutative networks have the same gradient from either order."""
+        """Whether reversals are computed: commutative networks get the same gradient from either order."""
         return self.reversals and not self.model.commutative
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
-        return {**asdict(self), "model": self.model.to_json(), "noise": list(self.noise)}
+        return {**schema.to_json(self), "model": self.model.to_json()}
 
     def override(self, settings: dict[str, str]) -> TrainOptions:
-        """These options with some set from text: by name, the network's with `model.` in front.
+        """These options with some of them set from text, by name; the network's have the prefix `model.`.
 
         Raises:
             ConfigError: If a name is unknown or a value makes no sense.
@@ -131,15 +138,12 @@ class TrainOptions:
         network: dict[str, str] = {}
         for name, text in settings.items():
             (network if name.startswith("model.") else own)[name.removeprefix("model.")] = text
-        changes = _parse(Config, self.model, network)
-        if changes.get("architecture", self.model.architecture) != self.model.architecture:
-            changes = {"out_channels": 0, "residual": False, "padding": "same", **changes}
-        model = replace(self.model, **changes)
+        model = self.model.changed(**_parse(Config, self.model, network))
         return replace(self, model=model, **_parse(TrainOptions, self, own))
 
 
 def _parse(kind: type, current: object, settings: dict[str, str]) -> dict[str, Any]:
-    """Text to values of a dataclass's fields; two numbers are separated by a comma."""
+    """The values of a dataclass's fields from text; a comma separates two numbers."""
     parsed: dict[str, Any] = {}
     for name, text in settings.items():
         if name == "model" or name not in {each.name for each in fields(kind)}:

@@ -1,4 +1,4 @@
-"""Presets: the paper's training, and a fast modern one."""
+"""Presets: the training of the paper, and a fast modern one."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 Preset = Literal["fast", "paper"]
 
 NOISE = (0.0, 0.1)
-"""Noisy HF-Reg's: the paper names no range of its variable variance."""
+"""Range of the noise for noisy HF-Reg; the paper does not say how far its variance varies."""
 
 
 def preset(kind: Kind, name: Preset) -> TrainOptions:
-    """The options of a preset for one of the paper's networks.
+    """The options of a preset for one of the networks of the paper.
 
     Raises:
         ConfigError: If there is no such network or preset.
@@ -34,7 +34,7 @@ def preset(kind: Kind, name: Preset) -> TrainOptions:
 
 
 def _paper(kind: Kind) -> TrainOptions:
-    """Section V: Adam at 1e-5, three pairs and their reversals, 400x400 crops, weights every 20 epochs."""
+    """Section V: Adam at 1e-5, three pairs and their reversals, 400 x 400 crops, weights every 20 epochs."""
     seg = kind == "hf-seg"
     return TrainOptions(
         model=Config(task="seg" if seg else "reg", width=64, depth=4, padding="valid"),
@@ -60,7 +60,7 @@ def _paper(kind: Kind) -> TrainOptions:
 
 
 def _fast(kind: Kind) -> TrainOptions:
-    """Warm-up and cosine, AdamW at 2e-3, small crops, bf16; frames as a camera would have stored them."""
+    """AdamW at 2e-3 with warm-up and cosine, small crops, bf16, frames as a camera would store them."""
     if kind == "hf-seg":
         return TrainOptions(model=Config(task="seg", width=16), loss="cross-entropy")
     clean = TrainOptions(model=Config(task="reg", width=16, residual=True), loss="l1")

@@ -1,4 +1,4 @@
-"""How a training is carried out, and what it did."""
+"""How a training is run, and what it did."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from zoo.training.checkpoint import Checkpoint
     from zoo.training.sources import SourceSpec
-    from zoo.training.validation import Scores
+    from zoo.training.validation import ValidationScores
 
 CHECKPOINTS = "checkpoints"
 KEPT = "weights"
@@ -27,20 +27,20 @@ KEPT = "weights"
 
 @dataclass(frozen=True, slots=True)
 class TrainRun:
-    """How a training is carried out.
+    """How a training is run.
 
     Args:
         data: Sources to train on.
-        out: Folder to make.
-        validation: Sources to validate on, whole, and not part of `data`; none given, one image in twenty of
-            `data` is held out for it.
+        out: The folder to create.
+        validation: Sources to validate on, all of their images; without any, one image in twenty of `data`
+            is held out for validation.
         workers: Loader workers of each process; 0 makes batches in the process itself.
-        resume: Go on from the last checkpoint.
+        resume: Continue from the last checkpoint.
         overwrite: Remove what another training left in `out`.
-        cpu: Train on the CPU even where there is an accelerator.
-        command: What began it, without folders of this machine: kept with the network.
-        say: Told what takes a while.
-        progress: Told of steps done and to do, and of the loss.
+        cpu: Train on the CPU even if there is an accelerator.
+        command: The command that started it, without folders of this machine; kept with the network.
+        say: Called with a line about what takes a while.
+        progress: Called with the number of steps done, the number in all, and the loss.
     """
 
     data: tuple[SourceSpec, ...]
@@ -65,9 +65,10 @@ class TrainReport:
     """What a training did.
 
     Attributes:
-        steps: Steps done in all, of `total`.
-        seconds: Time spent in all.
-        waiting: Part of this run's time that steps waited for data.
+        steps: Number of steps done.
+        total: Number of steps in all.
+        seconds: Time spent, including earlier runs.
+        waiting: The share of this run's time that steps waited for data.
         scores: The last validation, by kind.
         stopped: Whether it was asked to stop before the end.
         out: The folder with the network.
@@ -77,7 +78,7 @@ class TrainReport:
     total: int
     seconds: float
     waiting: float
-    scores: dict[str, Scores]
+    scores: dict[str, ValidationScores]
     stopped: bool
     out: Path
 
@@ -87,25 +88,26 @@ class TrainReport:
 
     def lines(self) -> list[str]:
         """As lines for people."""
-        minutes = f"{self.seconds / 60:.1f} minutes, {self.waiting:.0%} of them waiting for data"
+        minutes = f"{self.seconds / 60:.1f} minutes, {self.waiting:.0%} of this spent waiting for data"
         if self.stopped and not self.steps:
             return ["stopped before the first step"]
         if self.stopped:
-            return [f"stopped after {self.steps:,} of {count(self.total, 'step')}; --resume goes on"]
-        told = [
+            return [f"stopped after {self.steps:,} of {count(self.total, 'step')}; continue with --resume"]
+        validation = [
             f"validation, {kind}: PSNR {scores.psnr:.2f} dB, SSIM {scores.ssim:.4f}, decision "
             f"{scores.accuracy:.2%}, commutativity {scores.commutativity:.1e}"
             for kind, scores in self.scores.items()
         ]
-        return [f"trained {count(self.steps, 'step')} in {minutes}; the network is in {self.out}", *told]
+        trained = f"trained {count(self.steps, 'step')} in {minutes}; the network is in {self.out}"
+        return [trained, *validation]
 
 
 def last_checkpoint(run: TrainRun) -> Checkpoint | None:
-    """The checkpoint to go on from, None to begin.
+    """The checkpoint to continue from; None to start from the beginning.
 
     Raises:
-        TrainingError: If there is none to go on from, or it is damaged.
-        OutputError: If the folder holds a training already.
+        TrainingError: If there is no checkpoint to continue from, or it is damaged.
+        OutputError: If the folder is already in use.
     """
     saved = checkpoints.found(run.out / CHECKPOINTS)
     finished = (run.out / WEIGHTS).exists()
@@ -119,16 +121,16 @@ def last_checkpoint(run: TrainRun) -> Checkpoint | None:
     if used and not run.overwrite:
         raise OutputError(
             f"{run.out} is not empty",
-            "give another --out, --resume an interrupted training, or --overwrite what it left",
+            "give another --out, continue with --resume, or replace what is there with --overwrite",
         )
     return None
 
 
 def clear(out: Path) -> None:
-    """Make the folder, and remove what another training left there, by name.
+    """Create the folder, and remove what another training left there, by name.
 
     Raises:
-        OSError: If it cannot be made.
+        OSError: If it cannot be created.
     """
     out.mkdir(parents=True, exist_ok=True)
     for folder in (CHECKPOINTS, KEPT, SAMPLES, EVENTS):

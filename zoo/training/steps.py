@@ -1,4 +1,4 @@
-"""What a step needs: learning rate, batch on the device, optimizer, averaged weights. No state of its own."""
+"""What a training step needs: learning rate, batch on the device, optimizer, averaged weights. Stateless."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def learning_rate(options: TrainOptions, step: int, total: int) -> float:
-    """The learning rate of a step: a linear rise, then constant, or half a cosine down to 0."""
+    """The learning rate of a step: a linear rise, then constant or half a cosine down to 0."""
     rise = min(1.0, (step + 1) / options.warmup) if options.warmup else 1.0
     if options.schedule == "constant":
         return options.lr * rise
@@ -28,7 +28,7 @@ def learning_rate(options: TrainOptions, step: int, total: int) -> float:
 def to_device(
     batch: Batch, device: torch.device, options: TrainOptions
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Frames, focus map and truth of a batch as floats in [0, 1], pairs followed by their reversals if asked.
+    """Frames, focus map and truth of a batch as floats in [0, 1], with the reversed pairs if asked for.
 
     Returns:
         a, b: N x 3 x S x S; focus: N x 1 x S x S; truth: N x 3 x S x S.
@@ -52,7 +52,7 @@ def make_optimizer(options: TrainOptions, model: Network) -> torch.optim.Optimiz
 
 
 def averaged(options: TrainOptions, model: Network) -> AveragedModel | None:
-    """A copy of a network that is to hold its averaged weights, None without EMA."""
+    """A copy of a network to hold its averaged weights; None without EMA."""
     if not options.ema:
         return None
     average = get_ema_multi_avg_fn(options.ema)  # type: ignore[no-untyped-call]
@@ -60,10 +60,10 @@ def averaged(options: TrainOptions, model: Network) -> AveragedModel | None:
 
 
 def total_steps(options: TrainOptions, samples: int, processes: int) -> int:
-    """Optimizer steps of a training."""
+    """The number of optimizer steps in a training."""
     return options.steps or math.ceil(options.epochs * samples / pairs_per_step(options, processes))
 
 
 def pairs_per_step(options: TrainOptions, processes: int) -> int:
-    """Pairs that one optimizer step sees, over all processes."""
+    """The number of pairs that one optimizer step sees, over all processes."""
     return options.pairs * options.accumulate * processes

@@ -14,7 +14,7 @@ from mfsynth.codecs import encode_png
 from mfsynth.plots import Panel, draw_curves
 from mfsynth.preview.kit.sheet import Block, Cell, draw_sheet
 from mfsynth.storage import write
-from zoo.training.validation import Scores
+from zoo.training.validation import ValidationScores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ HEADS = ("frame 0", "frame 1", "fused", "error ×8", "decision", "focus map")
 """What is shown of a held-out pair."""
 
 _STEP_COLUMNS = ("step", "loss", "lr", "seconds", "waiting", "pairs_per_second")
-_VALIDATION_COLUMNS = ("step", "kind", *(each.name for each in fields(Scores)))
+_VALIDATION_COLUMNS = ("step", "kind", *(each.name for each in fields(ValidationScores)))
 
 
 class TrainingLog:
@@ -54,7 +54,9 @@ class TrainingLog:
         for name, value in values.items():
             self.events.add_scalar(f"training/{name}", value, step)
 
-    def scores(self, step: int, kind: str, scores: Scores, rows: Sequence[NDArray[np.uint8]]) -> None:
+    def scores(
+        self, step: int, kind: str, scores: ValidationScores, rows: Sequence[NDArray[np.uint8]]
+    ) -> None:
         """Log what a validation gave.
 
         Args:

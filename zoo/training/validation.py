@@ -1,4 +1,4 @@
-"""What a network does on held-out pairs while it is trained."""
+"""How well a network does on held-out pairs while it is trained."""
 
 from __future__ import annotations
 
@@ -27,23 +27,25 @@ if TYPE_CHECKING:
     from zoo.training.sources import Source
 
 SAMPLES = 16
+"""Number of crops."""
 SIDE = 192
 """Side of the crops, in pixels."""
 SHOWN = 4
+"""Number of crops that a sample sheet shows."""
 _BEST = 100.0
 """PSNR in dB that stands for equality in a mean."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
+class ValidationScores:
     """Means over the held-out pairs.
 
     Attributes:
-        loss: The training's loss, of one pass.
+        loss: The loss that is trained, of one pass.
         psnr: Of the fused picture against the truth, in dB; both orders evaluated. 100 stands for equality.
-        ssim: The same, on the gray picture.
-        accuracy: Part of the pixels whose source is chosen rightly; for HF-Reg by nearest source.
-        commutativity: Mean squared difference of the pictures that either order alone gives, in [0, 1].
+        ssim: The same, on gray pictures.
+        accuracy: Share of the pixels whose frame is chosen correctly; for HF-Reg by the rule `nearest`.
+        commutativity: Mean squared difference of the pictures that the two orders give, in [0, 1].
     """
 
     loss: float
@@ -61,9 +63,7 @@ def validation_crops(sources: Sequence[Source], options: TrainOptions) -> dict[s
     """
     scenes = [scene for source in sources for scene in islice(source.validation(), 4 * SAMPLES)]
     if not scenes:
-        raise TrainingError(
-            "none of the data is held out for validation", "give --validation SOURCE, or more data"
-        )
+        raise TrainingError("no image is held out for validation", "give --validation SOURCE, or more data")
     chosen = [scenes[place * len(scenes) // SAMPLES] for place in range(min(SAMPLES, len(scenes)))]
     crops = {"clean": [_crop(scene) for scene in chosen]}
     if options.capture or options.noise[1] > 0:
@@ -74,8 +74,8 @@ def validation_crops(sources: Sequence[Source], options: TrainOptions) -> dict[s
 @torch.no_grad()
 def validate(
     model: Network, crops: Sequence[Crop], options: TrainOptions
-) -> tuple[Scores, list[NDArray[np.uint8]]]:
-    """Scores of a network, and a row of pictures for each of the first crops."""
+) -> tuple[ValidationScores, list[NDArray[np.uint8]]]:
+    """The scores of a network, and a row of pictures for each of the first crops."""
     model.eval()
     scores, rows = [], []
     for number, crop in enumerate(crops):
@@ -84,10 +84,12 @@ def validate(
         if number < SHOWN:
             rows.append(row)
     model.train()
-    return Scores(*(float(value) for value in np.mean(scores, 0))), rows
+    return ValidationScores(*(float(value) for value in np.mean(scores, 0))), rows
 
 
-def _validate_one(model: Network, crop: Crop, options: TrainOptions) -> tuple[Scores, NDArray[np.uint8]]:
+def _validate_one(
+    model: Network, crop: Crop, options: TrainOptions
+) -> tuple[ValidationScores, NDArray[np.uint8]]:
     device = next(model.parameters()).device
     batch = batch_of([crop])
     a, b, gt = (part.to(device) / 255 for part in (batch.frames[:, 0], batch.frames[:, 1], batch.gt))
@@ -103,7 +105,7 @@ def _validate_one(model: Network, crop: Crop, options: TrainOptions) -> tuple[Sc
         either, one, other = (each.clamp(0, 1) for each in ((forth + back) / 2, forth, back))
         decision = ((either - a).square().sum(1) > (either - b).square().sum(1)).byte()
     picture = _picture(either)
-    scores = Scores(
+    scores = ValidationScores(
         loss=loss.item(),
         psnr=min(psnr(crop.gt, picture), _BEST),
         ssim=ssim(gray(crop.gt), gray(picture)),
@@ -126,7 +128,7 @@ def _picture(values: Tensor) -> NDArray[np.uint8]:
 def _row(crop: Crop, picture: Picture, decision: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Side by side: both frames, the fused picture, its error eightfold, the decision and the focus map."""
     error = np.abs(picture.astype(np.int16) - crop.gt).clip(0, 31).astype(np.uint8) * 8
-    maps = [np.repeat((255 * plane)[..., None], 3, 2) for plane in (decision, crop.focus)]
+    maps = [np.repeat((255 * each)[..., None], 3, 2) for each in (decision, crop.focus)]
     return np.hstack([*crop.frames, picture, error, *maps])
 
 

@@ -55,7 +55,7 @@ def lytro(number, method):
     ]
 
 
-@pytest.fixture(params=[3, 1], ids=["colour", "gray"])
+@pytest.fixture(params=[3, 1], ids=["color", "gray"])
 def truth(request):
     return texture(channels=request.param)
 
@@ -133,7 +133,7 @@ def test_small_and_odd_sizes(name, size):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_frames_are_checked(name, truth):
-    with pytest.raises(FrameError, match="1 frames"):
+    with pytest.raises(FrameError, match="frames, not 1"):
         fuse(name, truth)
     with pytest.raises(FrameError, match="one size"):
         fuse(name, truth, truth[1:])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import SHARED
 
-from zoo.metrics import Sources, gray, q_cb, q_g, q_mi, q_ncie, q_p, q_s, q_te, ssim
+from zoo.metrics import FramePair, gray, q_cb, q_g, q_mi, q_ncie, q_p, q_s, q_te, ssim
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = json.loads((GOLDEN / "values.json").read_text())
@@ -40,20 +40,20 @@ def test_ssim(name):
 def test_features_that_are_kept_score_alike(name):
     """To the bit, whatever was scored before."""
     a, b, fused = case(name)
-    sources = Sources(a, b)
-    sources.score(b)
-    assert sources.score(fused) == {metric.__name__: metric(a, b, fused) for metric in METRICS}
+    pair = FramePair(a, b)
+    pair.score(b)
+    assert pair.score(fused) == {metric.__name__: metric(a, b, fused) for metric in METRICS}
 
 
 @lru_cache(maxsize=4)
-def plane(path, mode):
+def image(path, mode):
     picture = cv2.imread(str(SHARED / path), cv2.IMREAD_UNCHANGED)
     return picture if picture.ndim == 2 else gray(picture[..., ::-1], mode)
 
 
 @lru_cache(maxsize=1)
-def sources(a, b, mode):
-    return Sources(plane(a, mode), plane(b, mode))
+def frame_pair(a, b, mode):
+    return FramePair(image(a, mode), image(b, mode))
 
 
 def lytro():
@@ -65,9 +65,9 @@ def lytro():
 def test_lytro(golden):
     mode = MODES[golden["gray"]]
     for role in "abf":
-        found = hashlib.sha256(np.ascontiguousarray(plane(golden[role], mode)).tobytes()).hexdigest()
+        found = hashlib.sha256(np.ascontiguousarray(image(golden[role], mode)).tobytes()).hexdigest()
         assert found == golden["sha256"][role]
-    scores = sources(golden["a"], golden["b"], mode).score(plane(golden["f"], mode))
+    scores = frame_pair(golden["a"], golden["b"], mode).score(image(golden["f"], mode))
     assert scores == pytest.approx({name: golden["values"][name] for name in scores}, rel=0, abs=1e-9)
 
 
@@ -79,7 +79,7 @@ def test_the_papers_table(method):
     golden = json.loads(LARGE.read_text())["table2"][method]["per_pair"]
     for number in range(20):
         name = f"lytro-{number + 1:02d}"
-        pair = [plane(f"lytro/{name}-{side}.jpg", "mean") for side in "AB"]
-        scores = Sources(*pair).score(plane(f"golden/lytro_{method}/{name}.png", "mean"))
+        pair = [image(f"lytro/{name}-{side}.jpg", "mean") for side in "AB"]
+        scores = FramePair(*pair).score(image(f"golden/lytro_{method}/{name}.png", "mean"))
         expected = {metric: values[number] for metric, values in golden.items()}
         assert scores == pytest.approx(expected, rel=0, abs=1e-9), name

@@ -10,7 +10,7 @@ from scipy import ndimage, stats
 
 from zoo.errors import MetricError
 from zoo.metrics import (
-    Sources,
+    FramePair,
     gray,
     psnr,
     q_cb,
@@ -23,7 +23,7 @@ from zoo.metrics import (
     score,
     ssim,
 )
-from zoo.metrics.planes import WINDOW, same, stretched, windowed
+from zoo.metrics.grayscale import WINDOW, same, stretched, windowed
 
 METRICS = [q_mi, q_te, q_ncie, q_g, q_p, q_s, q_cb]
 NAN_WHEN_FLAT = [q_mi, q_te, q_ncie, q_p, q_cb]
@@ -49,9 +49,9 @@ triples = st.builds(triple, st.integers(0, 2**32), st.integers(11, 40), st.integ
 
 @quick
 @given(triples)
-def test_order_of_the_sources(pictures):
+def test_order_of_the_frames(pictures):
     a, b, fused = pictures
-    one, other = Sources(a, b).score(fused), Sources(b, a).score(fused)
+    one, other = FramePair(a, b).score(fused), FramePair(b, a).score(fused)
     # Q_G lifts zeros between its steps for A and for B
     for name, value in one.items():
         assert value == pytest.approx(other[name], rel=0, abs=1e-5 if name == "q_g" else 1e-11), name
@@ -110,7 +110,7 @@ def test_mirrored_pictures(flip, pictures):
 @quick
 @given(triples)
 def test_ranges(pictures):
-    scores = Sources(pictures[0], pictures[1]).score(pictures[2])
+    scores = FramePair(pictures[0], pictures[1]).score(pictures[2])
     assert 0 <= scores["q_mi"] <= 2
     assert 0.79 <= scores["q_ncie"] <= 1
     assert 0 <= scores["q_g"] <= 0.98667
@@ -123,7 +123,7 @@ def test_ranges(pictures):
 @given(triples)
 def test_nothing_lost(pictures):
     a = pictures[0]
-    best = Sources(a, a).score(a)
+    best = FramePair(a, a).score(a)
     assert best["q_mi"] == pytest.approx(2)
     assert best["q_s"] == pytest.approx(1)
     assert best["q_cb"] == pytest.approx(1)
@@ -165,37 +165,37 @@ def test_all_constant(metric):
     assert math.isnan(value) if metric in NAN_WHEN_FLAT else math.isfinite(value)
 
 
-def test_flat_sources_count_half_each():
+def test_flat_frames_count_half_each():
     """Q_S by hand: all variances are 0, and of SSIM (2 m n + C1) / (m^2 + n^2 + C1) is left."""
-    planes = [np.full((15, 12), level, np.uint8) for level in (50, 150, 100)]
+    images = [np.full((15, 12), level, np.uint8) for level in (50, 150, 100)]
     c1 = (0.01 * 255) ** 2
     like = [(2 * m * 100 + c1) / (m**2 + 100**2 + c1) for m in (50, 150)]
-    assert q_s(*planes) == pytest.approx(sum(like) / 2)
+    assert q_s(*images) == pytest.approx(sum(like) / 2)
 
 
-COLOUR = np.zeros((20, 30, 3), np.uint8)
-PLANE = COLOUR[..., 0]
+COLOR = np.zeros((20, 30, 3), np.uint8)
+PLANE = COLOR[..., 0]
 WRONG = {
     "another size": (PLANE, PLANE, PLANE[:, :-1]),
     "transposed": (PLANE, PLANE.T, PLANE),
     "a side of 10": (PLANE[:10],) * 3,
-    "colour": (COLOUR,) * 3,
+    "color": (COLOR,) * 3,
     "floats": (PLANE.astype(float),) * 3,
 }
 
 
 @named
-@pytest.mark.parametrize("planes", WRONG.values(), ids=WRONG)
-def test_wrong_planes_are_refused(metric, planes):
+@pytest.mark.parametrize("images", WRONG.values(), ids=WRONG)
+def test_wrong_planes_are_refused(metric, images):
     with pytest.raises(MetricError):
-        metric(*planes)
+        metric(*images)
 
 
-@pytest.mark.parametrize("planes", WRONG.values(), ids=WRONG)
-def test_wrong_planes_are_refused_by_sources_and_ssim(planes):
-    a, b, fused = planes
+@pytest.mark.parametrize("images", WRONG.values(), ids=WRONG)
+def test_wrong_planes_are_refused_by_frame_pairs_and_ssim(images):
+    a, b, fused = images
     with pytest.raises(MetricError):
-        Sources(a, b).score(fused)
+        FramePair(a, b).score(fused)
     with pytest.raises(MetricError):
         ssim(b, fused)
 
@@ -206,31 +206,31 @@ def test_sizes_are_named():
 
 
 def test_wrong_pictures_are_refused():
-    for wrong in (PLANE, COLOUR.astype(float), np.zeros((20, 30, 4), np.uint8)):
+    for wrong in (PLANE, COLOR.astype(float), np.zeros((20, 30, 4), np.uint8)):
         with pytest.raises(MetricError, match="RGB"):
             gray(wrong)
     with pytest.raises(MetricError, match="one shape"):
-        psnr(COLOUR, COLOUR[:, :1])  # it could be broadcast
+        psnr(COLOR, COLOR[:, :1])  # it could be broadcast
 
 
 def test_score_of_pictures():
     a, b, fused = (np.stack([picture, picture[::-1], picture // 2], 2) for picture in triple(8))
-    planes = [gray(picture) for picture in (a, b, fused)]
+    images = [gray(picture) for picture in (a, b, fused)]
     scores = score(a, b, fused)
-    assert scores == {metric.__name__: metric(*planes) for metric in METRICS}
+    assert scores == {metric.__name__: metric(*images) for metric in METRICS}
     known = score(a, b, fused, truth=a)
-    assert known == {**scores, "psnr": psnr(a, fused), "ssim": ssim(planes[0], planes[2])}
+    assert known == {**scores, "psnr": psnr(a, fused), "ssim": ssim(images[0], images[2])}
     luma = score(a, b, fused, mode="luma")
     assert luma["q_s"] == q_s(*(gray(picture, "luma") for picture in (a, b, fused)))
     assert luma["q_s"] != scores["q_s"]
 
 
 def test_luma():
-    colours = np.array(
+    colors = np.array(
         [[[255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255], [1, 1, 1], [0, 0, 0]]], np.uint8
     )
-    assert gray(colours, "luma").tolist() == [[255, 76, 150, 29, 1, 0]]
-    assert gray(colours).tolist() == [[255, 85, 85, 85, 1, 0]]
+    assert gray(colors, "luma").tolist() == [[255, 76, 150, 29, 1, 0]]
+    assert gray(colors).tolist() == [[255, 85, 85, 85, 1, 0]]
 
 
 @pytest.mark.parametrize("range_", range(1, 256))
@@ -252,8 +252,8 @@ def test_window_is_scipys(shape):
 def test_information_is_scipys():
     a, b, fused = triple(11, 40, 40)
 
-    def entropy(plane):
-        return stats.entropy(np.unique(plane, return_counts=True)[1], base=2)
+    def entropy(image):
+        return stats.entropy(np.unique(image, return_counts=True)[1], base=2)
 
     def joint(x, y):
         return entropy(x.astype(int) * 256 + y)

@@ -22,7 +22,7 @@ MOVES = [
 
 
 def texture(height: int, width: int, key: int = 1) -> np.ndarray:
-    """Smooth noise of several grains in colour, float32 in [0, 1]."""
+    """Smooth noise of several grains in color, float32 in [0, 1]."""
     rng = np.random.Generator(np.random.Philox(key=key))
     sums = np.zeros((height, width, 3), np.float32)
     for grain in (2, 5, 12, 30):
@@ -64,7 +64,7 @@ def test_a_similarity_is_scale_turn_and_where_the_first_pixel_lies() -> None:
     assert np.allclose(move.matrix, [[0, -2, 5], [2, 0, -3]])
     assert Similarity(1.0, 0.0, 3.0, 4.0).displacement(10, 20) == pytest.approx(5)
     assert Similarity(1.1, 0.0, 0.0, 0.0).displacement(31, 41) == pytest.approx(0.1 * math.hypot(30, 40))
-    assert move.describe() == "moved 5.0, -3.0 pixels, scaled 2.000, turned 90.00 degrees"
+    assert move.describe() == "moved by 5.0, -3.0 pixels, scaled by 2.000, rotated by 90.00 degrees"
 
 
 @pytest.mark.parametrize("move", MOVES)
@@ -127,9 +127,9 @@ def test_large_moves_are_found_by_features() -> None:
     rng = np.random.Generator(np.random.Philox(key=3))
     first = as_type(shown(Similarity(1, 0, 0, 0)), np.uint8)
     for _ in range(4):
-        centre = np.array([(WIDTH - 1) / 2, (HEIGHT - 1) / 2])
+        center = np.array([(WIDTH - 1) / 2, (HEIGHT - 1) / 2])
         turned = Similarity(rng.uniform(0.85, 1.2), rng.uniform(-9, 9), 0.0, 0.0)
-        shift = centre + rng.uniform(-30, 30, 2) - turned.matrix[:, :2] @ centre
+        shift = center + rng.uniform(-30, 30, 2) - turned.matrix[:, :2] @ center
         move = Similarity(turned.scale, turned.angle, *shift)
         assert corner_error(estimate(first, as_type(shown(move), np.uint8)), move) < 0.3
 
@@ -174,7 +174,7 @@ def test_frames_without_texture_are_refused(plain: str) -> None:
 
 def test_a_move_that_no_stack_has_is_refused() -> None:
     frames = [as_type(shown(move), np.uint8) for move in (Similarity(1, 0, 0, 0), Similarity(1, 14, 60, -20))]
-    with pytest.raises(AlignmentError, match=r"only matches when .* turned 14"):
+    with pytest.raises(AlignmentError, match=r"only matches when .* rotated by 14"):
         estimate(*frames)
 
 

@@ -162,7 +162,7 @@ def test_other_modes_become_rgb_or_gray(tmp_path: Path) -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("kind", ["jpg", "png", "tif", "webp", "png 16", "tif 16"])
-def test_orientation_is_honoured_once_and_reset(
+def test_orientation_is_honored_once_and_reset(
     tmp_path: Path, kind: str, channels: int, orientation: int
 ) -> None:
     suffix, _, depth = kind.partition(" ")
@@ -213,7 +213,7 @@ def test_exif_that_ends_with_its_first_directory_counts(tmp_path: Path) -> None:
     assert np.array_equal(read_picture(path).pixels, upright(photo(), 6))
 
 
-def test_a_profile_of_another_colour_model_is_dropped(tmp_path: Path) -> None:
+def test_a_profile_of_another_color_model_is_dropped(tmp_path: Path) -> None:
     cmyk = SRGB[:16] + b"CMYK" + SRGB[20:]
     Image.fromarray(photo()).convert("CMYK").save(tmp_path / "a.jpg", icc_profile=cmyk)
     assert read_picture(tmp_path / "a.jpg").icc is None
@@ -231,7 +231,7 @@ def test_files_that_are_no_pictures_are_named(tmp_path: Path) -> None:
     assert "empty" in refusal(tmp_path / "empty.png").message
     (tmp_path / "a.jpg").write_text("no picture")
     message = refusal(tmp_path / "a.jpg").message
-    assert "no picture" in message
+    assert "not a picture" in message
     assert "0x" not in message
 
 

@@ -105,7 +105,7 @@ def test_moved_frames_are_warned_of_and_registered(model, tmp_path):
     told: list[str] = []
     fuse_files(model, paths, tmp_path / "fused.png", FuseOptions(), say=told.append)
     assert len(told) == 1
-    assert "moved_1.png looks moved" in told[0]
+    assert "moved_1.png looks shifted" in told[0]
     assert "--align" in told[0]
     fused = fuse_files(model, paths, tmp_path / "aligned.png", FuseOptions(align=True), say=told.append)
     assert len(fused.moves) == 1
@@ -169,7 +169,7 @@ def test_different_sizes_are_refused_by_name(model, tmp_path):
     first, _ = stack(tmp_path / "stack")
     small = tmp_path / "small.png"
     cv2.imwrite(str(small), pixels(first)[:50])
-    with pytest.raises(FrameError, match=r"bee_0\.png is 128 x 96 colour, 8 bit.*small\.png is 128 x 50"):
+    with pytest.raises(FrameError, match=r"bee_0\.png is 128 x 96 color, 8 bit.*small\.png is 128 x 50"):
         fuse_files(model, [first, small], tmp_path / "fused.png", FuseOptions())
 
 

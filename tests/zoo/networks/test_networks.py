@@ -8,10 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+import zoo
 from zoo.errors import ConfigError
 from zoo.networks import Config, Network
+from zoo.networks.architecture import Architecture
 from zoo.networks.layers import mirror
+from zoo.networks.table import ARCHITECTURES
 from zoo.networks.unet import valid_margins
+from zoo.pretrained import FusionModel
+from zoo.training.presets import preset
 
 SIAMESE = Config(task="seg", architecture="siamese", width=4, depth=1, upsampling="bilinear")
 CONFIGS = {
@@ -85,7 +90,7 @@ def test_siamese_leans_to_no_side():
 
 
 @torch.inference_mode()
-def test_siamese_logits_lie_at_the_centres_of_patches():
+def test_siamese_logits_lie_at_the_centers_of_patches():
     """Between pixels 2k + 7 and 2k + 8 is what two frames differ by in sharpness at patch k."""
     model = Network(SIAMESE).eval()
     a, b = frames(40, 48)
@@ -93,8 +98,8 @@ def test_siamese_logits_lie_at_the_centres_of_patches():
     assert patches.shape == (1, 1, 13, 17)
     stencil = torch.tensor([0.125, 0.75, 0.125])  # the mean of both pixels, which interpolate
     expected = nn.functional.conv2d(patches, stencil.outer(stencil)[None, None])
-    at_centres = nn.functional.avg_pool2d(model(a, b)[..., 9:-9, 9:-9], 2)
-    assert torch.allclose(at_centres, expected, atol=1e-5)
+    at_centers = nn.functional.avg_pool2d(model(a, b)[..., 9:-9, 9:-9], 2)
+    assert torch.allclose(at_centers, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
@@ -150,7 +155,7 @@ def test_valid_network_sees_nothing_but_mirrored_frames():
     assert torch.allclose(model(*wide)[..., 32:64, 32:64], model(a, b), atol=1e-5)
 
 
-def test_no_normalisation_and_xavier_normal_weights():
+def test_no_normalization_and_xavier_normal_weights():
     torch.manual_seed(0)
     model = Network(Config(task="seg", width=32))
     kinds = {type(layer) for layer in model.modules()}
@@ -192,10 +197,64 @@ def test_config_refuses_what_it_does_not_know(change, message):
         Config.from_json(values)
 
 
-def test_config_refuses_what_lacks_an_entry():
+def test_config_without_a_task_or_of_another_format_is_refused():
     values = Config(task="seg").to_json()
-    del values["depth"]
-    with pytest.raises(ConfigError, match="depth"):
+    del values["task"]
+    with pytest.raises(ConfigError, match="task"):
         Config.from_json(values)
     with pytest.raises(ConfigError, match="JSON"):
         Config.read("{")
+
+
+def test_every_architecture_is_tested():
+    assert {config.architecture for config in CONFIGS.values()} == set(ARCHITECTURES)
+
+
+def test_another_architecture_brings_its_own_values_where_it_must():
+    reg = Config(task="reg", width=16, residual=True, padding="valid")
+    assert reg.changed(architecture="odd") == Config(task="reg", architecture="odd", width=16)
+    seg = Config(task="seg", width=64, depth=4)
+    siamese = Config(task="seg", architecture="siamese", width=64, depth=1, upsampling="bilinear")
+    assert seg.changed(architecture="siamese") == siamese
+    assert siamese.changed(architecture="unet").out_channels == 2
+    assert seg.changed(depth=2) == Config(task="seg", width=64, depth=2)
+    with pytest.raises(ConfigError, match="depth is 3"):
+        seg.changed(architecture="siamese", depth=3)
+    with pytest.raises(ConfigError, match=r"architecture is 'vgg'.*'unet' or 'odd' or 'siamese'"):
+        seg.changed(architecture="vgg")
+    with pytest.raises(ConfigError, match="task is 'reg'"):
+        reg.changed(architecture="siamese")
+
+
+def test_a_row_is_all_that_an_architecture_needs(monkeypatch, tmp_path):
+    """A network of an architecture that nothing else knows is built, saved, loaded, described and trained."""
+
+    class Difference(nn.Module):
+        def __init__(self, shape):
+            super().__init__()
+            self.head = nn.Conv2d(3, 1, shape.width, padding=shape.width // 2, bias=False)
+
+        def forward(self, a, b):
+            return self.head(a - b)
+
+    row = Architecture(
+        build=Difference,
+        reach=lambda shape: shape.width // 2,
+        stride=lambda _: 1,
+        commutative=True,
+        allowed=lambda _: {"task": ("seg",), "width": (5, 3), "out_channels": (1,), "residual": (False,)},
+        description="A single convolution of the difference",
+        title="Difference",
+    )
+    monkeypatch.setitem(ARCHITECTURES, "difference", row)
+    options = preset("hf-seg", "fast").override({"model.architecture": "difference"})
+    assert (options.model.width, options.model.out_channels, options.both_orders) == (5, 1, False)
+    model = FusionModel(options.model)
+    model.save_pretrained(tmp_path)
+    loaded = zoo.load(tmp_path)
+    fused = loaded.fuse([*np.random.default_rng(0).integers(0, 256, (2, 20, 24, 3), dtype=np.uint8)])
+    assert fused.image.shape == (20, 24, 3)
+    assert "network     difference, width 5" in "\n".join(zoo.info(tmp_path).lines())
+    card = (tmp_path / "README.md").read_text()
+    assert "# Difference" in card
+    assert "A single convolution of the difference; width 5" in card

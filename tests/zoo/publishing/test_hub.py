@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hub.fixtures import SNIPPET_START
+from safetensors.numpy import load
 
 START = """
 import hashlib
@@ -17,7 +19,8 @@ import torch
 import zoo
 from mfsynth.errors import MfsynthError
 from zoo.store.folder import save_folder
-from zoo.networks import Config, Network
+from zoo.networks import Config
+from zoo.pretrained import FusionModel
 from zoo.training.presets import preset
 
 TRAINING = {
@@ -30,7 +33,7 @@ TRAINING = {
 
 def network(seed=0, **config):
     torch.manual_seed(seed)
-    model = Network(Config(task="seg", width=4, depth=2, **config)).eval()
+    model = FusionModel(Config(task="seg", width=4, depth=2, **config)).eval()
     model.documents = {"training.json": json.dumps(TRAINING).encode()}
     return model
 
@@ -50,15 +53,24 @@ def state(model):
 
 
 @pytest.fixture
-def ask(client):
-    """Run a snippet that uses the zoo, as Ann unless told otherwise; what it tells."""
-    return lambda code, **kwargs: client(START + code, **kwargs)
+def ask(warm, hub_env, tmp_path):
+    """Runs a snippet that uses the zoo, as Ann by default; returns what it tells."""
+
+    def run(code, **who):
+        done = warm.run(code=SNIPPET_START + START + code, env=hub_env(**who), cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return run
 
 
-def committed(hub, repo_id="ann/net"):
+HF_SEG = Path(__file__).parents[3] / "zoo" / "weights" / "hf-seg"
+TINY = Path(__file__).parents[2] / "formats" / "1" / "network"
+
+
+def committed(hub, repo_id="ann/net", folder=HF_SEG):
     """Files of a network as somebody else would have put them there."""
     hub.create_repo(repo_id)
-    folder = Path(__file__).parents[3] / "zoo" / "weights" / "hf-seg"
     files = {
         path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".json", ".safetensors")
     }
@@ -68,7 +80,7 @@ def committed(hub, repo_id="ann/net"):
 # --- loading ------------------------------------------------------------------------------------------
 
 
-def test_network_loads_from_a_branch_a_tag_and_a_commit_and_then_offline(hub, ask, hub_env, tmp_path):
+def test_network_loads_from_a_branch_a_tag_and_a_commit_and_then_offline(hub, ask, warm, hub_env, tmp_path):
     commit, _ = committed(hub)
     hub.repo("ann/net").add_ref("refs/tags/v1", commit)
     home = tmp_path / "home"
@@ -88,9 +100,7 @@ names = ("ann/net@{commit}", "ann/net@v1")
 print(json.dumps([[state(zoo.load(name)) for name in names], outcome(zoo.load, "ann/other")]))
 """
     env = hub_env(home=home) | {"HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", f"import json\n{START}\n{code}"], env=env, capture_output=True, check=True
-    )
+    done = warm.run(code=START + code, env=env, cwd=tmp_path)
     (one, other), (error, text) = json.loads(done.stdout)
     assert one == other
     assert error == "HubNetworkError"
@@ -124,7 +134,7 @@ tell([outcome(zoo.load, name) for name in names.split()])
     assert ask(private, token="hf_token_of_bob") == "HubMissingError"
 
 
-def test_hub_that_is_out_of_order_is_told_of(hub, ask):
+def test_hub_that_is_down_is_an_error(hub, ask):
     hub.faults.answer("api/models", 503, times=99)
     name, text = ask('tell(outcome(zoo.load, "ann/net"))')
     assert name == "HubError"
@@ -166,7 +176,7 @@ def test_short_name_comes_from_its_pinned_commit_with_the_hashes_of_the_registry
     for name, at in (("net", f'commit = "{commit}"'), ("soon", "")):
         lines = [f'files."{each}" = "{value}"' for each, value in hashes.items()]
         text = [f"[models.{name}]", 'summary = "a test"', 'repository = "net"', at, *lines]
-        (tmp_path / f"{name}.toml").write_text("\n".join(['organisation = "lab"', *text]))
+        (tmp_path / f"{name}.toml").write_text("\n".join(['organization = "lab"', *text]))
     wrong = (tmp_path / "net.toml").read_text().replace(hashes["training.json"], "0" * 64)
     (tmp_path / "wrong.toml").write_text(wrong)
     told = ask("""
@@ -349,24 +359,25 @@ import os
 model = network()
 model.save_pretrained("saved")
 model.push_to_hub("ann/net", license="cc-by-4.0")
-again = Network.from_pretrained("ann/net")
+again = FusionModel.from_pretrained("ann/net")
 config = json.loads(Path("saved/config.json").read_text())
 Path("odd").mkdir()
 for name in os.listdir("saved"):
     (Path("odd") / name).write_bytes((Path("saved") / name).read_bytes())
 (Path("odd") / "config.json").write_text(json.dumps(config | {"surprise": 1}))
 try:
-    Network.from_pretrained("saved", surprise=1)
+    FusionModel.from_pretrained("saved", surprise=1)
     swallowed = True
 except TypeError:
     swallowed = False
+loaded = [zoo.load("saved"), FusionModel.from_pretrained("saved"), again]
 tell([
     sorted(os.listdir("saved")),
-    [state(each) == state(model) for each in (zoo.load("saved"), Network.from_pretrained("saved"), again)],
+    [state(each) == state(model) for each in loaded],
     json.loads(again.documents["training.json"]) == TRAINING,
     again.training,
-    outcome(Network.from_pretrained, "odd")[0],
-    outcome(Network.from_pretrained, "ann/none")[0],
+    outcome(FusionModel.from_pretrained, "odd")[0],
+    outcome(FusionModel.from_pretrained, "ann/none")[0],
     swallowed,
 ])
 """)
@@ -389,25 +400,25 @@ def test_folder_that_the_clients_own_command_downloads_loads(hub, ask, hub_env, 
     assert ask('tell(state(zoo.load("got")) == state(zoo.load("hf-seg")))')
 
 
-def test_commands_list_tell_fetch_check_and_publish(hub, hub_env, tmp_path):
-    committed(hub)
+def test_commands_list_tell_fetch_check_and_publish(hub, hub_env, cli, tmp_path):
+    _, files = committed(hub, folder=TINY)
+    weights = load(files["model.safetensors"])
 
     def run(*words, code=0):
-        command = [sys.executable, "-m", "mfsynth.cli", "zoo", *words]
-        done = subprocess.run(
-            command, env=hub_env(), cwd=tmp_path, capture_output=True, text=True, check=False
-        )
+        done = cli("zoo", *words, env=hub_env(), cwd=tmp_path)
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
 
     license = ("--license", "cc-by-4.0")
     assert "hf-seg" in [each["name"] for each in json.loads(run("list", "--json"))]
-    assert json.loads(run("info", "ann/net", "--json"))["parameters"] == 1941554
+    assert json.loads(run("info", "ann/net", "--json"))["parameters"] == sum(
+        value.size for value in weights.values()
+    )
     run("pull", "ann/net", "-o", "net")
     assert "known pair" in run("verify", "net", "ann/net")
     assert re.search("published at .*commit", run("push", "net", "--repo", "ann/second", *license))
-    assert "has it already" in run("push", "net", "--repo", "ann/second", *license)
+    assert "already has it" in run("push", "net", "--repo", "ann/second", *license)
     assert "did you mean hf-seg" in run("info", "hf-sg", code=1)
     (tmp_path / "net" / "training.json").write_bytes(b"\xff nope")
     assert "measured" in run("info", "net")

@@ -61,7 +61,7 @@ def test_truncated_weights_are_named(folder):
 def test_weights_of_another_network_are_refused(folder):
     config = json.loads((folder / "config.json").read_text()) | {"width": 8}
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(WeightsError, match="not those of the network"):
+    with pytest.raises(WeightsError, match="do not fit the network"):
         zoo.load(folder)
 
 
@@ -102,7 +102,7 @@ def test_info_tells_the_same_each_time_and_survives_foreign_documents(folder):
         (folder / "training.json").write_bytes(text)
         assert zoo.info(folder).to_json() == before.to_json()
     (folder / "evaluation.json").write_bytes(b"nope")
-    with pytest.raises(ZooError, match="no evaluation"):
+    with pytest.raises(ZooError, match="not an evaluation"):
         zoo.info(folder)
 
 

@@ -110,38 +110,47 @@ def test_seed_reproduces_a_run_and_another_gives_another(demo, tmp_path):
     assert digest(tmp_path / "one") == digest(tmp_path / "again") != digest(tmp_path / "other")
 
 
-def test_killed_training_goes_on_to_the_same_weights(demo, tmp_path):
-    settings = {"steps": "120", "checkpoint_every": "10", "ema": "0.9"}
-    whole = subprocess.run(
-        command(demo, tmp_path / "whole", "--workers", "1", **settings), capture_output=True, check=False
-    )
-    assert whole.returncode == 0, whole.stderr
-    killed = subprocess.Popen(
-        command(demo, tmp_path / "killed", "--workers", "1", **settings), stderr=subprocess.PIPE,
-        start_new_session=True,
-    )  # fmt: skip
-    wait_for(tmp_path / "killed" / "checkpoints" / "step-00000020", killed)
-    os.killpg(killed.pid, signal.SIGKILL)
-    killed.wait()
-    assert not (tmp_path / "killed" / "model.safetensors").exists()
-    resumed = subprocess.run(
-        command(demo, tmp_path / "killed", "--workers", "1", "--resume", **settings),
-        capture_output=True, check=False,
-    )  # fmt: skip
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from test_loop import options, run
+from zoo.training.loop import train
+
+def kill(done, _total, _loss):
+    if done == 20:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+demo, out, settings = Path(sys.argv[1]), Path(sys.argv[2]), dict(word.split("=") for word in sys.argv[3:])
+train(options(**settings), run(demo, out, workers=1, progress=kill))
+"""
+
+
+def test_killed_training_goes_on_to_the_same_weights(demo, tmp_path, warm, cli):
+    settings = {"steps": "26", "checkpoint_every": "8", "ema": "0.9"}
+    words = [f"{name}={value}" for name, value in settings.items()]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    train(options(**settings), run(demo, whole, workers=1))
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    done = warm.run(code=KILLED, args=(str(demo), str(killed), *words), env=env, cwd=tmp_path)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    saved = [path.name for path in sorted((killed / "checkpoints").iterdir())]
+    assert saved == ["step-00000008", "step-00000016"]
+    assert not (killed / "model.safetensors").exists()
+    resumed = cli(*command(demo, killed, "--workers", "1", "--resume", **settings)[3:])
     assert resumed.returncode == 0, resumed.stderr
-    assert digest(tmp_path / "killed") == digest(tmp_path / "whole")
+    assert digest(killed) == digest(whole)
     logs = [
-        [(row["step"], row["loss"]) for row in csv.DictReader((tmp_path / name / "log.csv").open())]
-        for name in ("whole", "killed")
+        [(row["step"], row["loss"]) for row in csv.DictReader((folder / "log.csv").open())]
+        for folder in (whole, killed)
     ]
-    assert [step for step, _ in logs[0]] == [step for step, _ in logs[1]]
+    assert [step for step, _ in logs[0]] == [step for step, _ in logs[1]] == ["10", "20", "26"]
     assert logs[0][-1] == logs[1][-1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_to_all_processes_saves_and_leaves_cleanly(number, demo, tmp_path):
     process = subprocess.Popen(
-        command(demo, tmp_path / "out", "--workers", "1", steps="100000", checkpoint_every="10"),
+        command(demo, tmp_path / "out", "--workers", "1", steps="100000", checkpoint_every="5"),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     wait_for(tmp_path / "out" / "checkpoints" / "step-00000010", process)
@@ -149,10 +158,10 @@ def test_signal_to_all_processes_saves_and_leaves_cleanly(number, demo, tmp_path
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "--resume" in stdout
-    assert "Traceback" not in stderr
+    assert "Traceback" not in stderr, stderr
     saved = sorted((tmp_path / "out" / "checkpoints").iterdir())
     steps = int(saved[-1].name.removeprefix("step-"))
-    assert f"stopped after {steps} of 100000" in stdout
+    assert f"stopped after {steps:,} of 100,000 steps" in stdout
     assert len(saved) == 2
     assert (tmp_path / "out" / "curve.png").exists()
 
@@ -274,7 +283,7 @@ def test_validation_is_that_of_the_network_that_is_written(demo, tmp_path):
 
 
 @pytest.mark.parametrize("workers", ["0", "1"])
-def test_broken_shard_is_named_in_one_line(workers, demo, tmp_path):
+def test_broken_shard_is_named_in_one_line(workers, demo, tmp_path, cli):
     build(BuildOptions("demo", store="recipe", shards=2), Run(demo, tmp_path / "set", workers=1))
     shard = tmp_path / "set" / "demo-000001.tar"
     shard.write_bytes(shard.read_bytes()[:100_000])
@@ -287,11 +296,7 @@ def test_broken_shard_is_named_in_one_line(workers, demo, tmp_path):
         "--workers",
         workers,
     ]
-    done = subprocess.run(
-        [sys.executable, "-m", "mfsynth.cli", "train", "hf-seg", *arguments,
-         *(f"--set={name}={value}" for name, value in TINY.items())],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = cli("train", "hf-seg", *arguments, *(f"--set={name}={value}" for name, value in TINY.items()))
     assert done.returncode == 1
     assert "demo-000001.tar is cut short" in done.stderr
     assert "Traceback" not in done.stderr

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import mfsynth
 from mfsynth.building.run import Run, build
 from mfsynth.coco.demo import draw_demo
+from mfsynth.errors import OptionsError
 from mfsynth.options import BuildOptions
 from zoo.errors import TrainingError
 from zoo.training.data import Batches, Position, loader
@@ -182,7 +183,7 @@ def test_empty_share_is_an_error_not_a_hang(demo):
 
 @pytest.mark.parametrize("text", ["coco:nowhere", "coco::val", "set@0"])
 def test_bad_sources_are_refused(text):
-    with pytest.raises(TrainingError):
+    with pytest.raises(OptionsError):
         open_source(SourceSpec.parse(text), 0)
 
 

@@ -1,4 +1,4 @@
-"""Classic multi-focus fusion, to compare networks with: a room for each method, called as a model is.
+"""Classic multi-focus fusion, to compare networks with: one file for each method, called like a model.
 
 >>> names()
 ['average', 'cnn', 'dct', 'dct+cv', 'dummy-a', 'dummy-b', 'gff', 'im', 'pyramid']
@@ -32,7 +32,7 @@ class Baseline(Protocol):
     """A method of fusion."""
 
     def fuse(self, frames: Sequence[Frame]) -> Fused:
-        """Fuse two frames or more, as `zoo.fusing.fusion.check_frames` takes them.
+        """Fuse two or more frames, as `zoo.fusing.fusion.check_frames` takes them.
 
         Raises:
             FrameError: If the frames cannot be fused.
@@ -58,10 +58,10 @@ def names() -> list[str]:
 
 
 def get(name: str) -> Baseline:
-    """The method of a name, with its authors' settings.
+    """The method with a name, with its authors' settings.
 
     Raises:
-        UnknownModelError: If there is none; it names the nearest.
+        UnknownModelError: If there is none; it names the closest.
         MissingExtraError: If the method needs a package that is not installed.
     """
     if name not in _METHODS:

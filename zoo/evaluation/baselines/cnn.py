@@ -1,24 +1,24 @@
 """A network on patches (CNN): Y. Liu, X. Chen, H. Peng, Z. Wang, "Multi-focus image fusion with a deep
 convolutional neural network", Information Fusion 36 (2017) 191-207.
 
-A network says of each patch of 16 x 16 pixels, one every 2 pixels, which frame is sharp there. A pixel gets
-the mean of all patches that cover it, and belongs to the frame with the larger one. Regions below 1% of the
-picture go to the other frame; a guided filter, its guide the picture put together so far, smooths what is
-left into weights.
+For each patch of 16 x 16 pixels, one every 2 pixels, a network says which frame is sharp there. A pixel gets
+the mean of all patches that cover it, and belongs to the frame with the larger mean. Regions smaller than 1%
+of the picture go to the other frame. A guided filter, with the picture so far as its guide, smooths the
+regions into weights.
 
 Departures:
 
-- The network (`zoo.networks.siamese`) is trained by us on our pairs, pixel by pixel, not on blurred ImageNet
-  patches.
-  It is the authors' slight model, antisymmetrised: swapping two frames negates every score exactly.
-- Patches reach no further than the picture, whose odd sides are mirrored by a pixel.
-- Frames are taken in an order that their content determines: no order of the input changes a bit, be it for
-  ties or for which frame's small regions go first.
+- The network (`zoo.networks.siamese`) is trained by us on our pairs, pixel by pixel, instead of on blurred
+  ImageNet patches. It is the authors' light model, antisymmetrized: swapping two frames negates every score
+  exactly.
+- Patches end at the border of the picture, whose odd sides are extended by one mirrored pixel.
+- Frames are taken in an order that their content determines, so that the order of the input does not change
+  a bit, neither in ties nor by whose small regions go first.
 - More than two frames are compared at once, where the authors fuse one after the other: a patch's score is
-  the softmax of the frames' sharpness, and a small region's pixels go to the next best frame.
+  the softmax of the frames' sharpness, and the pixels of a small region go to the next best frame.
 
-The network runs on the CPU by windows of 256 x 256 patches, about 300 MB; everything beside needs about 100
-bytes a pixel.
+The network runs on the CPU in windows of 256 x 256 patches, which takes about 300 MB; everything else takes
+about 100 bytes per pixel.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class Cnn:
     """Fusion by Liu's network.
 
     Attributes:
-        smallest: Area of the smallest region that stays, as a part of the picture's.
+        smallest: Area of the smallest region that stays, as a share of the picture's area.
         radius: Of the guided filter.
-        epsilon: The guided filter's regularisation.
+        epsilon: Regularization of the guided filter.
     """
 
     smallest: float = 0.01
@@ -60,9 +60,9 @@ class Cnn:
     epsilon: float = 0.1
 
     def fuse(self, frames: Sequence[Frame]) -> Fused:
-        """Fuse two frames or more, as `zoo.fusing.fusion.check_frames` takes them.
+        """Fuse two or more frames, as `zoo.fusing.fusion.check_frames` takes them.
 
-        The decision is the frame with the largest weight, the confidence this weight.
+        The decision is the frame with the largest weight, the confidence is this weight.
 
         Raises:
             FrameError: If the frames cannot be fused.
@@ -82,7 +82,7 @@ class Cnn:
         return cells.repeat(STRIDE, 0).repeat(STRIDE, 1)[:height, :width]
 
     def _weights(self, frames: Sequence[Frame], decision: Numbers) -> Floats:
-        """Each frame's weights, n x H x W, with the sum 1."""
+        """The weights of each frame, n x H x W; their sum is 1."""
         guide = luma(picked(frames, decision)) / white(frames[0])
         masks = [(decision == number).astype(np.float64) for number in range(len(frames))]
         weights = np.stack([guided(guide, mask, self.radius, self.epsilon) for mask in masks]).clip(0, 1)
@@ -91,14 +91,14 @@ class Cnn:
 
 
 def _focus(frames: Sequence[Frame]) -> Floats:
-    """How likely each frame is the sharp one, for cells of 2 x 2 pixels: n x ceil(H / 2) x ceil(W / 2)."""
+    """How likely each frame is sharp, for cells of 2 x 2 pixels: n x ceil(H / 2) x ceil(W / 2)."""
     scores = torch.softmax(torch.stack([_sharpness(frame) for frame in frames]), 0)
     return np.stack([_spread(score.numpy().astype(np.float64)) for score in scores])
 
 
 @torch.inference_mode()
 def _sharpness(frame: Frame) -> Tensor:
-    """The network's sharpness of each patch, (ceil(H / 2) - 7) x (ceil(W / 2) - 7)."""
+    """The sharpness of each patch by the network, (ceil(H / 2) - 7) x (ceil(W / 2) - 7)."""
     network = _network()
     height, width = (-(-side // STRIDE) - _CELLS + 1 for side in frame.shape[:2])
     sharpness = torch.empty(height, width)
@@ -110,7 +110,7 @@ def _sharpness(frame: Frame) -> Tensor:
 
 
 def _seen(patches: slice) -> tuple[slice, slice]:
-    """The pixels that patches depend on, and the places of these patches among those of the pixels."""
+    """The pixels that patches depend on, and the positions of the patches among all those of the pixels."""
     start = max(0, STRIDE * patches.start - _MARGIN)
     first = patches.start - start // STRIDE
     stop = STRIDE * (patches.stop - 1) + PATCH + _MARGIN
@@ -129,7 +129,7 @@ def _spread(patches: Floats) -> Floats:
 
 
 def _covering(patches: Floats) -> Floats:
-    """The sum of the patches that cover each cell: of those that begin there, or up to 7 cells before."""
+    """The sum of the patches that cover each cell: those that begin there, or up to 7 cells before it."""
     around = np.pad(patches, (0, _CELLS - 1))
     window, last = (_CELLS, _CELLS), (_CELLS - 1, _CELLS - 1)
     sums = cv2.boxFilter(around, -1, window, None, last, normalize=False, borderType=cv2.BORDER_CONSTANT)
@@ -137,7 +137,7 @@ def _covering(patches: Floats) -> Floats:
 
 
 def _cleaned(focus: Floats, smallest: float) -> Numbers:
-    """The frame of each cell; cells in small regions of a frame go to the best of the others."""
+    """The frame of each cell; cells in small regions go to the best of the other frames."""
     decision = _best(focus)
     for number in range(len(focus)):
         others = focus.copy()
@@ -153,7 +153,7 @@ def _best(focus: Floats) -> Numbers:
 
 
 def _small(mask: NDArray[np.bool_], area: float) -> NDArray[np.bool_]:
-    """What of a mask lies in regions below an area; cells that touch at a corner are of one region."""
+    """The part of a mask in regions below an area; cells that touch at a corner belong to one region."""
     _, labels, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     below = statistics[:, cv2.CC_STAT_AREA] < area
     return np.asarray(below[labels] & mask)

@@ -1,19 +1,19 @@
 """Variance of 8 x 8 DCT blocks: M. B. A. Haghighat, A. Aghagolzadeh, H. Seyedarabi, "Multi-focus image fusion
 for visual sensor networks in DCT domain", Computers & Electrical Engineering 37 (2011) 789-797.
 
-Each block comes from the frame in which it varies most; with consistency verification (DCT+CV) from the frame
-that most blocks around it come from.
+Each block comes from the frame in which it varies most, or with consistency verification (DCT+CV) from the
+frame that most of the surrounding blocks come from.
 
-As in the authors' program: of blocks that vary equally the last frame's is taken, the majority is that of a 7
-x 7 window passed over twice, the block map is mirrored at its border, and of equal majorities the first
-frame's wins. Departures:
+As in the authors' program, the last frame wins where blocks vary equally; the majority is taken in a 7 x 7
+window, twice in a row; the block map is mirrored at its border; and of equal majorities the first frame's
+wins. Departures:
 
-- No DCT is computed. By Parseval's theorem a block's AC energy is its variance, and transforming the chosen
-  block back gives the block. The paper means JPEGs, whose coefficients are there already.
-- Colour, which the program drops: the gray plane decides, all channels follow.
-- Blocks that the right and lower border cut count with the pixels that they have; the program leaves them
-  black.
-- More than two frames: the largest variance, and the most votes, of all.
+- No DCT is computed. By Parseval's theorem the AC energy of a block is its variance, and transforming the
+  chosen block back gives the block. The paper has JPEGs in mind, whose coefficients are already there.
+- Color, which the program drops: gray decides, and all channels follow.
+- Blocks that are cut off by the right and lower border count with the pixels that they have; the program
+  leaves them black.
+- More than two frames: the largest variance, and the most votes, of all of them.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ class Dct:
     """DCT+Variance, or DCT+Variance+CV.
 
     Attributes:
-        verify: Whether a block's surroundings overrule it (CV).
+        verify: Whether the surroundings of a block overrule it (CV).
     """
 
     verify: bool = False
 
     def fuse(self, frames: Sequence[Frame]) -> Fused:
-        """Fuse two frames or more, as `zoo.fusing.fusion.check_frames` takes them.
+        """Fuse two or more frames, as `zoo.fusing.fusion.check_frames` takes them.
 
-        The confidence is the chosen frame's share of the blocks' variances, or with CV of the votes.
+        The confidence is the chosen frame's share of the variances of a block, or with CV of the votes.
 
         Raises:
             FrameError: If the frames cannot be fused.
@@ -65,31 +65,31 @@ class Dct:
         return Fused(picked(frames, decision), decision, confidence)
 
 
-def _variances(plane: Floats) -> Floats:
-    """Each block's variance, times its squared number of pixels: exact for integers, as ties must be."""
-    counts = _sums(np.ones_like(plane))
-    return np.maximum(counts * _sums(plane**2) - _sums(plane) ** 2, 0)
+def _variances(gray: Floats) -> Floats:
+    """The variance of each block times the square of its pixel count: exact for integers, as ties need."""
+    counts = _sums(np.ones_like(gray))
+    return np.maximum(counts * _sums(gray**2) - _sums(gray) ** 2, 0)
 
 
-def _sums(plane: Floats) -> Floats:
+def _sums(values: Floats) -> Floats:
     """The sum of each block."""
-    rows, columns = (np.arange(0, side, _SIDE) for side in plane.shape)
-    total: Floats = np.add.reduceat(np.add.reduceat(plane, rows, 0), columns, 1)
+    rows, columns = (np.arange(0, side, _SIDE) for side in values.shape)
+    total: Floats = np.add.reduceat(np.add.reduceat(values, rows, 0), columns, 1)
     return total
 
 
 def _votes(blocks: NDArray[np.intp], frames: int) -> Floats:
-    """How many blocks around each one come from each frame: counts, so that ties are exact."""
+    """How many of the blocks around each one come from each frame; as counts, so that ties are exact."""
     return np.stack([_counted(_counted((blocks == number).astype(np.float64))) for number in range(frames)])
 
 
-def _counted(plane: Floats) -> Floats:
-    counts = cv2.boxFilter(plane, -1, _WINDOW, normalize=False, borderType=cv2.BORDER_REFLECT)
+def _counted(chosen: Floats) -> Floats:
+    counts = cv2.boxFilter(chosen, -1, _WINDOW, normalize=False, borderType=cv2.BORDER_REFLECT)
     return np.asarray(counts, np.float64)
 
 
 def _shares(scores: Floats, blocks: NDArray[np.intp]) -> Floats:
-    """The chosen frame's part of all scores; where all are 0, each frame has the same."""
+    """The chosen frame's share of all scores; equal shares where all scores are 0."""
     total = scores.sum(0)
     chosen = np.take_along_axis(scores, blocks[None], 0)[0]
     shares: Floats = np.full_like(total, 1 / len(scores))
@@ -98,5 +98,5 @@ def _shares(scores: Floats, blocks: NDArray[np.intp]) -> Floats:
 
 
 def _spread(blocks: NDArray[_Value]) -> NDArray[_Value]:
-    """Every pixel of a block has its value."""
+    """The value of each block at all of its pixels."""
     return blocks.repeat(_SIDE, 0).repeat(_SIDE, 1)

@@ -1,14 +1,15 @@
 """Guided filtering: S. Li, X. Kang, J. Hu, "Image fusion with guided filtering", IEEE Transactions on Image
 Processing 22 (2013) 2864-2875.
 
-Frames are split into a base (31 x 31 mean) and the detail that is left. Where a frame's smoothed absolute
-Laplacian is the largest, its weight is 1, elsewhere 0; guided by the frame, the weights are smoothed widely
-for the base and narrowly for the detail, and both are mixed by them.
+Each frame is split into a base (the 31 x 31 mean) and the remaining detail. A frame's weight is 1 where its
+smoothed absolute Laplacian is the largest, and 0 elsewhere. Guided by the frame, the weights are smoothed
+widely for the base and narrowly for the detail, and both are mixed with them.
 
-Settings, borders and rounding are those with which the authors' published pictures of Lytro come out, bit for
-bit in nearly all: the Laplacian has four neighbours, the Gaussian 11 x 11 taps of sigma 5, gray planes are
-MATLAB's rgb2gray in whole levels, weights are rounded to 255ths, filters repeat the border's pixels, and only
-the guided filter's windows are cut at it. No departures; pictures of 16 bits and floats are treated alike.
+With these settings, borders and rounding the pictures of Lytro that the authors published come out, nearly
+all bit for bit: the Laplacian has four neighbors, the Gaussian 11 x 11 taps of sigma 5, gray is MATLAB's
+rgb2gray in whole levels, weights are rounded to 255ths, and filters repeat the pixels of the border, where
+only the windows of the guided filter are cut off. There are no departures; pictures of 16 bits and of floats
+are treated alike.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Gff:
     """Guided filtering fusion.
 
     Attributes:
-        base: Radius and regularisation of the guided filter for the weights of the base.
+        base: Radius and regularization of the guided filter, for the weights of the base.
         detail: The same for the weights of the detail.
     """
 
@@ -41,7 +42,7 @@ class Gff:
     detail: tuple[int, float] = (7, 1e-6)
 
     def fuse(self, frames: Sequence[Frame]) -> Fused:
-        """Fuse two frames or more, as `zoo.fusing.fusion.check_frames` takes them.
+        """Fuse two or more frames, as `zoo.fusing.fusion.check_frames` takes them.
 
         Raises:
             FrameError: If the frames cannot be fused.
@@ -59,16 +60,16 @@ class Gff:
         return Fused(like(total, frames[0]), None, None)
 
 
-def _saliency(plane: Floats) -> Floats:
+def _saliency(gray: Floats) -> Floats:
     """The absolute Laplacian, smoothed."""
-    edges = np.abs(cv2.filter2D(plane, -1, _LAPLACIAN, borderType=_BORDER))
+    edges = np.abs(cv2.filter2D(gray, -1, _LAPLACIAN, borderType=_BORDER))
     return np.asarray(cv2.sepFilter2D(edges, -1, _GAUSSIAN, _GAUSSIAN, borderType=_BORDER))
 
 
 def _weights(guides: Sequence[Floats], masks: Sequence[Floats], radius: int, epsilon: float) -> Floats:
-    """Each frame's weights, n x H x W, with the sum 1."""
+    """The weights of each frame, n x H x W; their sum is 1."""
     pairs = zip(guides, masks, strict=True)
     weights = np.stack([guided(guide, mask, radius, epsilon) for guide, mask in pairs])
-    weights = np.floor(weights.clip(0, 1) * 255 + 0.5) / 255 + 1e-12  # the authors': no sum is 0
+    weights = np.floor(weights.clip(0, 1) * 255 + 0.5) / 255 + 1e-12  # the authors', so that no sum is 0
     total: Floats = weights.sum(0)
     return weights / total

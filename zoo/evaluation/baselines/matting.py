@@ -1,24 +1,25 @@
 """Image matting (IM): S. Li, X. Kang, J. Hu, B. Yang, "Image matting for fusion of multi-focus images in
 dynamic scenes", Information Fusion 14 (2013) 147-162.
 
-A pixel is as sharp as its top-hat or bottom-hat, whichever is larger, by a disc of radius 2. Where a frame is
-sharper than all others, what is left of its region after a median, shrinking and another median is certainly
-in focus, and so is any pixel that is sharper by half the range. What is certain of one frame alone makes a
-trimap, and the matte that follows from it in the frame's colours is the frame's weight; the last frame has
-the rest.
+The sharpness of a pixel is its top-hat or bottom-hat by a disc of radius 2, whichever is larger. The region
+where a frame is sharper than all others is filtered by a median, shrunk, and filtered again; what remains is
+certainly in focus, and so is every pixel that is sharper by half the range. What is certain for only one
+frame makes a trimap. Its matte in the colors of the frame is the frame's weight; the last frame gets the
+rest.
 
-The settings are those of the authors' program, which solves closed-form matting (A. Levin, D. Lischinski, Y.
-Weiss, IEEE TPAMI 30 (2008) 228-242), too: the paper's matting is another one, which they call of little
-influence. Departures:
+The settings are those of the authors' program. Like it, this solves closed-form matting (A. Levin, D.
+Lischinski, Y. Weiss, IEEE TPAMI 30 (2008) 228-242); the paper describes another matting, whose choice the
+authors call unimportant. Departures:
 
-- The linear system is the program's, known pixels weighted by 100, but PyMatting solves it at full size by
-  conjugate gradients with a multigrid preconditioner; the program goes from coarse to fine.
-- Regions shrink by five erosions; the program skeletonises five times, which leaves thin branches beside,
-  that its second median removes. The picture's border is no edge of a region here.
-- Of more than two frames the mattes, found one by one, can exceed 1 together: here their sum is divided out.
-- Without a pixel that is certain there is no matte to solve: the last frame is taken.
+- The linear system is that of the program, with known pixels weighted by 100, but PyMatting solves it at full
+  size by conjugate gradients with a multigrid preconditioner; the program goes from coarse to fine.
+- Regions shrink by five erosions. The program skeletonizes five times, which leaves thin branches that its
+  second median removes. Here the border of the picture is not an edge of a region.
+- With more than two frames, the sum of the mattes, which are found one by one, can exceed 1; here they are
+  divided by their sum.
+- Without any certain pixel there is no matte to solve, and the last frame is taken.
 
-Matting needs about 400 bytes a pixel, and PyMatting compiles itself for a minute when it is first imported.
+Matting needs about 400 bytes per pixel. PyMatting compiles for about a minute when it is first imported.
 """
 
 from __future__ import annotations
@@ -56,9 +57,9 @@ class Matting:
         self._solve = _solver()
 
     def fuse(self, frames: Sequence[Frame]) -> Fused:
-        """Fuse two frames or more, as `zoo.fusing.fusion.check_frames` takes them.
+        """Fuse two or more frames, as `zoo.fusing.fusion.check_frames` takes them.
 
-        The decision is the frame with the largest weight, the confidence this weight.
+        The decision is the frame with the largest weight, the confidence is this weight.
 
         Raises:
             FrameError: If the frames cannot be fused.
@@ -69,7 +70,7 @@ class Matting:
         return Fused(mixed(frames, weights), decision, weights.max(0).astype(np.float16))
 
     def _weights(self, frames: Sequence[Frame]) -> Floats:
-        """Each frame's weights, n x H x W, with the sum 1."""
+        """The weights of each frame, n x H x W; their sum is 1."""
         regions = _regions(frames)
         mattes = [self._matte(frame, _trimap(regions, number)) for number, frame in enumerate(frames[:-1])]
         rest = np.maximum(1 - np.sum(mattes, axis=0), 0)
@@ -79,10 +80,10 @@ class Matting:
 
     def _matte(self, frame: Frame, trimap: Floats) -> Floats:
         certain = np.unique(trimap[trimap != _UNKNOWN])
-        if len(certain) < 2:  # a matte that is constant where it is known is so everywhere
+        if len(certain) < 2:  # a matte that is constant where it is known is constant everywhere
             return np.full_like(trimap, certain.item() if len(certain) else 0)
-        colours = unit(frame if frame.ndim == 3 else np.stack([frame] * 3, 2))
-        return self._solve(colours, trimap)
+        colors = unit(frame if frame.ndim == 3 else np.stack([frame] * 3, 2))
+        return self._solve(colors, trimap)
 
 
 def _regions(frames: Sequence[Frame]) -> list[Mask]:
@@ -95,28 +96,28 @@ def _regions(frames: Sequence[Frame]) -> list[Mask]:
     return [_core(ahead > 0) | (ahead > _CLEAR * white(frames[0])) for ahead in lead]
 
 
-def _sharpness(plane: Floats) -> Floats:
+def _sharpness(gray: Floats) -> Floats:
     """The larger of top-hat and bottom-hat."""
-    hats = (cv2.morphologyEx(plane, kind, _DISC) for kind in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT))
+    hats = (cv2.morphologyEx(gray, kind, _DISC) for kind in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT))
     return np.maximum(*hats)
 
 
 def _core(region: Mask) -> Mask:
-    """The region without specks, holes and its rim."""
+    """The region without specks, holes and its outer rim."""
     shrunken = cv2.erode(_median(region).astype(np.uint8), _CROSS, iterations=_SHRINK)
     return _median(shrunken > 0)
 
 
 def _median(region: Mask) -> Mask:
-    """Whether more than half of the pixels around each one, placed as MATLAB does, are in the region."""
+    """Whether the region has more than half of a window around each pixel, placed as in MATLAB."""
     around, before = (_MEDIAN, _MEDIAN), (_MEDIAN // 2 - 1, _MEDIAN // 2 - 1)
-    plane = region.astype(np.float32)
-    counts = cv2.boxFilter(plane, -1, around, None, before, normalize=False, borderType=cv2.BORDER_REPLICATE)
+    mask = region.astype(np.float32)
+    counts = cv2.boxFilter(mask, -1, around, None, before, normalize=False, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(counts > _MEDIAN**2 // 2)
 
 
 def _trimap(regions: Sequence[Mask], number: int) -> Floats:
-    """1 where this frame alone is in focus, 0 where others are and it is not, 1/2 where that is unknown."""
+    """1 where only this frame is in focus, 0 where only others are, 1/2 where that is unknown."""
     others = np.any([region for place, region in enumerate(regions) if place != number], axis=0)
     return np.where(regions[number] == others, _UNKNOWN, regions[number].astype(np.float64))
 
@@ -127,9 +128,9 @@ def _solver() -> Callable[[Floats, Floats], Floats]:
     except ModuleNotFoundError as error:
         raise MissingExtraError("PyMatting", "evaluate") from error
 
-    def solve(colours: Floats, trimap: Floats) -> Floats:
-        """The matte. Multigrid, as incomplete factors fail or take minutes where much is unknown."""
-        matrix, target = make_linear_system(cf_laplacian(colours), trimap, lambda_value=_CERTAINTY)
+    def solve(colors: Floats, trimap: Floats) -> Floats:
+        """The matte, by multigrid: incomplete factorization fails or takes minutes where much is unknown."""
+        matrix, target = make_linear_system(cf_laplacian(colors), trimap, lambda_value=_CERTAINTY)
         matte: Floats = cg(matrix, target, M=vcycle(matrix, trimap.shape))
         return matte.reshape(trimap.shape).clip(0, 1)
 

@@ -1,6 +1,6 @@
-"""What the methods share: frames as numbers, numbers as frames, and pictures put together from both.
+"""What the methods share: frames to numbers, numbers to frames, and pictures composed of both.
 
-Integers are rounded as MATLAB does, in which most of the methods were published: halves go up.
+Integers are rounded as in MATLAB, in which most of the methods were published: halves go up.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.metrics.grayscale import MATLAB_LUMA
+
 Frame: TypeAlias = NDArray[Any]
 """H x W x 3 (RGB) or H x W (gray); uint8, uint16, or float32 in [0, 1]."""
 Floats: TypeAlias = NDArray[np.float64]
 
-_RGB2GRAY = np.array([0.298936021293775, 0.587043074451121, 0.114020904255103])
+_LUMA = np.array(MATLAB_LUMA)
 
 
 def white(frame: Frame) -> float:
@@ -35,21 +37,21 @@ def like(values: Floats, frame: Frame) -> Frame:
 
 
 def rounded(values: Floats, frame: Frame) -> Frame:
-    """Values in the frame's own numbers in its dtype."""
+    """Values on the frame's scale, rounded to its dtype."""
     whole = values if frame.dtype == np.float32 else np.floor(values + 0.5)
     return whole.clip(0, white(frame)).astype(frame.dtype)
 
 
 def luma(frame: Frame) -> Floats:
-    """The gray plane in the frame's own numbers, as MATLAB's rgb2gray has it: of integers, integers."""
+    """The gray picture on the frame's scale, as MATLAB's rgb2gray gives it: integers for integers."""
     if frame.ndim == 2:
         return frame.astype(np.float64)
-    plane: Floats = frame.astype(np.float64) @ _RGB2GRAY
-    return plane if frame.dtype == np.float32 else np.floor(plane + 0.5)
+    gray: Floats = frame.astype(np.float64) @ _LUMA
+    return gray if frame.dtype == np.float32 else np.floor(gray + 0.5)
 
 
 def mixed(frames: Sequence[Frame], weights: Floats) -> Frame:
-    """The sum of the frames by their weights, n x H x W."""
+    """The sum of the frames with their weights, n x H x W."""
     total = sum(over(weight, frame) * unit(frame) for weight, frame in zip(weights, frames, strict=True))
     return like(np.asarray(total), frames[0])
 
@@ -61,35 +63,35 @@ def picked(frames: Sequence[Frame], decision: NDArray[np.uint8]) -> Frame:
     return picture
 
 
-def over(plane: NDArray[Any], frame: Frame) -> NDArray[Any]:
-    """A plane in a shape that spreads over the frame's channels."""
-    return plane if frame.ndim == 2 else plane[..., None]
+def over(values: NDArray[Any], frame: Frame) -> NDArray[Any]:
+    """Values, H x W, in a shape that broadcasts over the frame's channels."""
+    return values if frame.ndim == 2 else values[..., None]
 
 
 def guided(guide: Floats, values: Floats, radius: int, epsilon: float) -> Floats:
-    """The guided filter with a gray guide: where the guide is flat the mean, along its edges the values.
+    """The guided filter with a gray guide: the mean where the guide is flat, the values along its edges.
 
     K. He, J. Sun, X. Tang, "Guided image filtering", IEEE TPAMI 35 (2013) 1397-1409: square windows that are
-    cut at the border.
+    cut off at the border.
 
     Args:
         guide: H x W, in [0, 1].
-        values: What is smoothed, H x W.
+        values: What to smooth, H x W.
         radius: Of the windows.
-        epsilon: Regularisation: what varies less than this in the guide is no edge.
+        epsilon: Regularization: what varies less than this in the guide does not count as an edge.
     """
     counts = _sums(np.ones_like(guide), radius)
 
-    def mean(plane: Floats) -> Floats:
-        return _sums(plane, radius) / counts
+    def mean(each: Floats) -> Floats:
+        return _sums(each, radius) / counts
 
-    centre, level = mean(guide), mean(values)
-    variance = mean(guide * guide) - centre * centre
-    slope = (mean(guide * values) - centre * level) / (variance + epsilon)
-    return mean(slope) * guide + mean(level - slope * centre)
+    center, level = mean(guide), mean(values)
+    variance = mean(guide * guide) - center * center
+    slope = (mean(guide * values) - center * level) / (variance + epsilon)
+    return mean(slope) * guide + mean(level - slope * center)
 
 
-def _sums(plane: Floats, radius: int) -> Floats:
-    """Sums of windows that are cut at the border."""
+def _sums(values: Floats, radius: int) -> Floats:
+    """Sums over windows that are cut off at the border."""
     window = (2 * radius + 1, 2 * radius + 1)
-    return np.asarray(cv2.boxFilter(plane, -1, window, normalize=False, borderType=cv2.BORDER_CONSTANT))
+    return np.asarray(cv2.boxFilter(values, -1, window, normalize=False, borderType=cv2.BORDER_CONSTANT))

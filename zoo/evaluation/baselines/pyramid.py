@@ -2,10 +2,10 @@
 Transactions on Communications 31 (1983) 532-540; choosing by absolute value for fusion: P. J. Burt, R. J.
 Kolczynski, "Enhanced image capture through fusion", ICCV 1993.
 
-At each level the coefficient that is largest in absolute value is taken, at the top the mean. Where the
-source chooses by the energy of a window and checks that neighbours agree, this is the plain rule that
-comparisons of multi-focus fusion use; channels are fused one by one, and of equals the first frame's is
-taken. Any number of frames at once.
+Each level takes the coefficient that is largest in absolute value, and the top takes the mean. Burt and
+Kolczynski choose by the energy of a window and check that neighbors agree; this is the plain rule that
+comparisons of multi-focus fusion use. Channels are fused one by one, and of equal coefficients the first
+frame's is taken. Any number of frames is fused at once.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class Pyramid:
     """Laplacian pyramid fusion.
 
     Attributes:
-        levels: How many times the frames are halved.
+        levels: Number of times that the frames are halved.
     """
 
     levels: int = 4
 
     def fuse(self, frames: Sequence[Frame]) -> Fused:
-        """Fuse two frames or more, as `zoo.fusing.fusion.check_frames` takes them.
+        """Fuse two or more frames, as `zoo.fusing.fusion.check_frames` takes them.
 
         Raises:
             FrameError: If the frames cannot be fused.
@@ -47,7 +47,7 @@ class Pyramid:
 
 
 def _laplacian(picture: Floats, levels: int) -> list[Floats]:
-    """What each halving loses, the finest first, and at last what is left."""
+    """What each halving loses, the finest first, followed by what is left."""
     pyramid = []
     for _ in range(levels):
         half = np.asarray(cv2.pyrDown(picture), np.float64)
@@ -57,7 +57,7 @@ def _laplacian(picture: Floats, levels: int) -> list[Floats]:
 
 
 def _doubled(picture: Floats, target: Floats) -> Floats:
-    """The picture in the target's size, which is odd or even."""
+    """The picture, doubled to the size of the target, whose sides are odd or even."""
     height, width = target.shape[:2]
     return np.asarray(cv2.pyrUp(picture, dstsize=(width, height)), np.float64)
 

@@ -1,6 +1,6 @@
 """What every method must beat: the mean of the frames, and a frame as it is.
 
-The dummies are those of the paper's Fig. 7: by information measures they win against fusing.
+The dummies are those of Fig. 7 in the paper: by measures of information they beat real fusion.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Average:
     """The mean of all frames, rounded once; halves go up."""
 
     def fuse(self, frames: Sequence[Frame]) -> Fused:
-        """Fuse two frames or more, as `zoo.fusing.fusion.check_frames` takes them.
+        """Fuse two or more frames, as `zoo.fusing.fusion.check_frames` takes them.
 
         Raises:
             FrameError: If the frames cannot be fused.
@@ -33,13 +33,13 @@ class Dummy:
     """One of the frames, unchanged.
 
     Attributes:
-        number: Which, from 0; 0 or 1, as there are always two.
+        number: Its index, 0 or 1, since there are always two frames.
     """
 
     number: int
 
     def fuse(self, frames: Sequence[Frame]) -> Fused:
-        """Fuse two frames or more, as `zoo.fusing.fusion.check_frames` takes them.
+        """Fuse two or more frames, as `zoo.fusing.fusion.check_frames` takes them.
 
         Raises:
             FrameError: If the frames cannot be fused.
