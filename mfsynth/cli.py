@@ -14,8 +14,8 @@ from mfsynth.console import archive_bar, bar, print_report, say_unless, stage_ba
 from mfsynth.errors import MfsynthError, OptionsError
 
 if TYPE_CHECKING:
-    from mfsynth.build.options import BuildOptions
     from mfsynth.coco.split import Masks
+    from mfsynth.options import BuildOptions
     from mfsynth.shards.manifest import Manifest
     from mfsynth.shards.verify import Verification
 
@@ -159,8 +159,8 @@ Examples:
 @click.pass_context
 def build(ctx: click.Context, /, **given: Any) -> None:
     """Build a data set of multi-focus pairs, or finish one that was interrupted."""
-    from mfsynth.build.options import Run
-    from mfsynth.build.run import build as build_data_set
+    from mfsynth.building.run import Run
+    from mfsynth.building.run import build as build_data_set
 
     stop_on_terminate()
     like, options = content_options(ctx, given)
@@ -181,8 +181,8 @@ def build(ctx: click.Context, /, **given: Any) -> None:
 def dry_run(options: BuildOptions, like: Manifest | None, out: Path, given: dict[str, Any]) -> None:
     """Tell what a build would make, or what it would download first."""
     from mfsynth import storage
-    from mfsynth.build.estimate import estimate
-    from mfsynth.coco.locate import download_size
+    from mfsynth.building.estimate import estimate
+    from mfsynth.coco.resolve import download_size
 
     missing = download_size(given["coco"], options.split, options.masks, cache=storage.cache_folder())
     if missing:
@@ -197,7 +197,7 @@ def dry_run(options: BuildOptions, like: Manifest | None, out: Path, given: dict
 
 def content_options(ctx: click.Context, given: dict[str, Any]) -> tuple[Manifest | None, BuildOptions]:
     """The manifest to follow, if any, and the options that decide content."""
-    from mfsynth.build.options import BuildOptions, Selection
+    from mfsynth.options import BuildOptions, Selection
     from mfsynth.shards.manifest import Manifest
 
     named = [name for name in CONTENT if given[name] is not None]
@@ -230,7 +230,7 @@ def download(split: str, coco: Path | None, masks: Masks, base_url: str | None, 
 
     The archives are read as they are, there is no need to extract them.
     """
-    from mfsynth.coco.locate import fetch
+    from mfsynth.coco.resolve import fetch
 
     stop_on_terminate()
     with archive_bar(given["quiet"] or given["as_json"]) as progress:
@@ -296,8 +296,9 @@ def repair_shards(
     manifest: Manifest, out: Path, result: Verification, coco: Path | None, workers: int, quiet: bool
 ) -> None:
     """Make the shards with problems again."""
-    from mfsynth.build.options import BuildOptions, Run
-    from mfsynth.build.repair import repair
+    from mfsynth.building.repair import repair
+    from mfsynth.building.run import Run
+    from mfsynth.options import BuildOptions
 
     options = BuildOptions.from_json(manifest.options)
     folder = find_coco(coco, options.split, options.masks, yes=False, quiet=quiet)
@@ -321,7 +322,7 @@ Examples:
 @click.option("--seed", type=int, help="Choose them at random by this seed.  [default: spread evenly]")
 def preview(out: str, output: Path, samples: int | None, seed: int | None) -> None:
     """Show samples: a contact sheet (PNG) or a self-contained page (HTML) to flip through."""
-    from mfsynth.look.preview import preview as show
+    from mfsynth.preview.samples import preview as show
 
     show(out, output, samples=samples, seed=seed)
     click.echo(f"{output}  {output.stat().st_size / 1e6:.1f} MB")
@@ -334,8 +335,8 @@ def preview(out: str, output: Path, samples: int | None, seed: int | None) -> No
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 def stats(out: str, output: Path | None, **given: Any) -> None:
     """Tell how sigma, in-focus area, segments, noise and image size are distributed."""
-    from mfsynth.look.histograms import check_output, draw
-    from mfsynth.look.stats import collect
+    from mfsynth.preview.histograms import check_output, draw
+    from mfsynth.preview.stats import collect
 
     if output is not None:
         check_output(output)
@@ -380,7 +381,7 @@ def publish(out: Path, repo: str, quiet: bool, as_json: bool, **given: Any) -> N
 def find_coco(given: Path | None, split: str, masks: Masks, *, yes: bool, quiet: bool) -> Path:
     """The COCO folder with a split, downloaded or drawn if need be."""
     from mfsynth import storage
-    from mfsynth.coco.locate import coco_folder
+    from mfsynth.coco.resolve import coco_folder
 
     def approve(size: int) -> bool:
         question = f"{split} is a download of {size / 1e9:.1f} GB. Go on?"

@@ -33,7 +33,7 @@ _TRIES = 2
 _REPORT_SECONDS = 0.2
 
 
-class Task(Protocol):
+class Job(Protocol):
     """A piece of work that can be pickled; its name appears in messages."""
 
     @property
@@ -41,7 +41,7 @@ class Task(Protocol):
         """What a message calls it."""
 
 
-T = TypeVar("T", bound=Task)
+T = TypeVar("T", bound=Job)
 R = TypeVar("R")
 
 

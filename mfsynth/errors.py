@@ -32,7 +32,7 @@ class UnusableImage(SourceError):  # noqa: N818 - a fact about an image rather t
     """One image cannot be used; a build leaves it out unless it is strict.
 
     Args:
-        reason: One of `mfsynth.coco.reasons`, by which images left out are counted.
+        reason: One of `mfsynth.coco.exclusions`, by which images left out are counted.
         message: Which file, and what is wrong with it.
     """
 

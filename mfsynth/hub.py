@@ -23,6 +23,7 @@ from mfsynth.errors import (
     HubNetworkError,
     HubRevisionError,
 )
+from mfsynth.storage import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -141,18 +142,6 @@ class Pushed:
     commit: str
     changed: bool
     pull_request: str | None = None
-
-
-def digest(data: bytes | Path, state: Any = None) -> str:
-    """SHA-256 of bytes or of a file as hex text, or another hash that is under way."""
-    state = hashlib.sha256() if state is None else state
-    if isinstance(data, bytes):
-        state.update(data)
-        return str(state.hexdigest())
-    with data.open("rb") as file:
-        while part := file.read(1 << 20):
-            state.update(part)
-    return str(state.hexdigest())
 
 
 # --- reading ------------------------------------------------------------------------------------------

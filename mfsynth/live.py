@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, cast, overload
 
 from mfsynth import storage
-from mfsynth.build.options import BuildOptions, Selection
-from mfsynth.build.plan import choose
-from mfsynth.coco.source import read_source
+from mfsynth.coco.image import read_image
 from mfsynth.coco.split import read_split
 from mfsynth.errors import OptionsError, UnusableImage
+from mfsynth.options import BuildOptions, Selection, choose
+from mfsynth.order import permutation, whole_number
 from mfsynth.sample import Sample, Scene
-from mfsynth.stream import Item, Stream, WindowRule, permutation, whole_number
+from mfsynth.stream import Item, Stream, WindowRule
 from mfsynth.synthesis.draw import draw
 from mfsynth.synthesis.render import render as render_scene
 
@@ -203,6 +203,6 @@ class Live(Stream[Item]):
         Raises:
             UnusableImage: If its files are missing or broken.
         """
-        source = read_source(entry)
+        source = read_image(entry)
         recipe = draw(entry.image, source.infos, self.options.draw, self.epoch)
         return Scene(source.picture, source.segments, recipe)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from mfsynth.errors import MfsynthError, MissingExtraError, ShardError
+from mfsynth.errors import MfsynthError, MissingExtraError, OutputError, ShardError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,10 +88,16 @@ def local_copy(location: str) -> Iterator[Path]:
         yield target
 
 
-def sha256(path: Path) -> str:
-    """SHA-256 of a local file, as hex text."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def digest(data: bytes | Path, state: Any = None) -> str:
+    """SHA-256 of bytes or of a file as hex text, or another hash that is under way."""
+    state = hashlib.sha256() if state is None else state
+    if isinstance(data, bytes):
+        state.update(data)
+        return str(state.hexdigest())
+    with data.open("rb") as file:
+        while part := file.read(1 << 20):
+            state.update(part)
+    return str(state.hexdigest())
 
 
 def put(path: Path, data: bytes, scratch: Path) -> None:
@@ -101,6 +107,19 @@ def put(path: Path, data: bytes, scratch: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
         publish(file, path)
+
+
+def write(output: Path, data: bytes) -> None:
+    """Write a file whole or not at all; its folder is made if needed.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        put(output, data, output.parent)
+    except OSError as error:
+        raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
 
 
 @contextmanager

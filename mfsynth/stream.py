@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from copy import copy
-from functools import lru_cache
-from operator import index
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
-from mfsynth.errors import OptionsError
+from mfsynth.order import whole_number
 from mfsynth.sample import Sample, Scene, Window
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from mfsynth.torch_stream import TorchStream
 
 WindowRule = Window | tuple[int, int, int, int] | Callable[[Scene], Window | tuple[int, int, int, int]]
@@ -91,21 +85,6 @@ class Stream(ABC, Generic[Item]):
         return None if rule is None else Window.of(rule)
 
 
-def whole_number(name: str, value: int) -> int:
-    """The value as an int, if it is a whole number and not negative.
-
-    Raises:
-        OptionsError: If it is not.
-    """
-    try:
-        number = index(value)
-    except TypeError:
-        number = -1
-    if number < 0:
-        raise OptionsError(f"{name} is {value!r}, it must be a whole number, 0 or more")
-    return number
-
-
 def check_rule(window: WindowRule | None) -> WindowRule | None:
     """The rule, a fixed window as a Window.
 
@@ -113,27 +92,3 @@ def check_rule(window: WindowRule | None) -> WindowRule | None:
         OptionsError: If it is neither four whole numbers nor a function.
     """
     return window if window is None or callable(window) else Window.of(window)
-
-
-@lru_cache(maxsize=8)
-def permutation(count: int, purpose: str, *numbers: int) -> NDArray[np.int64]:
-    """The numbers from 0 to `count` - 1 in an order that purpose and numbers determine on every machine.
-
-    The array is shared and must not be written to.
-    """
-    import numpy as np
-
-    digest = hashlib.sha256(" ".join(["mfsynth 1", purpose, *map(str, numbers)]).encode("ascii")).digest()
-    words = np.random.Philox(key=int.from_bytes(digest[:16], "little")).random_raw(count)
-    order = np.argsort(words, kind="stable")
-    order.flags.writeable = False
-    return order
-
-
-def share(total: int, reader: int, readers: int) -> tuple[int, int]:
-    """The part of a range that one of several readers takes; parts differ by one at most.
-
-    >>> [share(10, reader, 3) for reader in range(3)]
-    [(0, 3), (3, 6), (6, 10)]
-    """
-    return total * reader // readers, total * (reader + 1) // readers

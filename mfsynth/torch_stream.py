@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 
 from mfsynth.errors import MissingExtraError, OptionsError
+from mfsynth.order import share, whole_number
 from mfsynth.sample import Sample, Scene
-from mfsynth.stream import Stream, share, whole_number
+from mfsynth.stream import Stream
 
 try:
     import torch

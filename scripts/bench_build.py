@@ -31,14 +31,14 @@ from isal import isal_zlib
 
 import mfsynth
 from mfsynth import storage
-from mfsynth.build.options import BuildOptions, Run
-from mfsynth.build.plan import Plan, make_plan
-from mfsynth.build.run import build
-from mfsynth.build.work import Job, make_shard
-from mfsynth.coco.locate import coco_folder
-from mfsynth.coco.source import Source, read_source
+from mfsynth.building.plan import Plan, make_plan
+from mfsynth.building.run import Run, build
+from mfsynth.building.work import Job, make_shard
+from mfsynth.coco.image import Source, read_source
+from mfsynth.coco.resolve import coco_folder
 from mfsynth.coco.split import read_split
 from mfsynth.codecs import decode_ids, decode_picture, encode_png
+from mfsynth.options import BuildOptions
 from mfsynth.shards.layout import PARTS
 from mfsynth.synthesis.draw import draw
 from mfsynth.synthesis.render import gaussian_reach, render
@@ -301,8 +301,8 @@ PEAK = "print(*[l.split()[1] for l in open('/proc/self/status') if l.startswith(
 
 WORKER = """
 import sys; from pathlib import Path
-from mfsynth.build.options import BuildOptions; from mfsynth.build.plan import make_plan
-from mfsynth.build.work import Job, make_shard; from mfsynth.coco.split import read_split
+from mfsynth.options import BuildOptions; from mfsynth.building.plan import make_plan
+from mfsynth.building.work import Job, make_shard; from mfsynth.coco.split import read_split
 coco, split, out, variants, limit = sys.argv[1:]
 (Path(out) / ".parts").mkdir(parents=True)
 read = read_split(Path(coco), split, cache=Path(out))
@@ -313,8 +313,8 @@ make_shard(Job(plan.options, plan.layout, 0, entries, Path(out)), lambda _: None
 
 PARENT = """
 import sys; from pathlib import Path
-from mfsynth.build.options import BuildOptions; from mfsynth.build.plan import make_plan
-from mfsynth.build.run import BuildFile, packages; from mfsynth.coco.split import read_split
+from mfsynth.options import BuildOptions; from mfsynth.building.plan import make_plan
+from mfsynth.building.run import BuildFile, packages; from mfsynth.coco.split import read_split
 import msgspec
 plan = make_plan(read_split(Path(sys.argv[1]), "train", cache=Path(".")), BuildOptions("train"))
 msgspec.json.encode(BuildFile(plan.options.to_json(), plan.inputs, packages(plan.options), plan.files))

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from zoo.hourglass import Architecture, Config, Hourglass
+from zoo.networks import Config, Network
 
 SIZES = {"520²": (520, 520), "260²": (260, 260), "130²": (130, 130), "12 MP": (3000, 4000)}
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -35,12 +35,12 @@ class Case:
     width: int
     precision: str
     threads: int
-    architecture: Architecture = "unet"
+    architecture: str = "unet"
 
-    def model(self, device: str) -> Hourglass:
+    def model(self, device: str) -> Network:
         """The network, its weights random."""
         torch.manual_seed(0)
-        model = Hourglass(Config(task="seg", width=self.width, architecture=self.architecture)).eval()
+        model = Network(Config(task="seg", width=self.width, architecture=self.architecture)).eval()
         return model.to(device, DTYPES[self.precision]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
@@ -70,7 +70,7 @@ def synchronise(device: str) -> None:
 
 
 @torch.inference_mode()
-def operations(model: Hourglass, height: int, width: int) -> int:
+def operations(model: Network, height: int, width: int) -> int:
     """Floating-point operations of one fusion, tiles' margins not counted: both orders' convolutions."""
     device = next(model.parameters()).device
     frames = [torch.zeros(1, 3, height, width, device=device) for _ in range(2)]
@@ -79,7 +79,7 @@ def operations(model: Hourglass, height: int, width: int) -> int:
     return counter.get_total_flops()
 
 
-def milliseconds(model: Hourglass, height: int, width: int) -> float:
+def milliseconds(model: Network, height: int, width: int) -> float:
     """Median of warm calls, within a few seconds; one that takes longer than ten is timed once."""
     rng = np.random.default_rng(0)
     frames = [rng.integers(0, 256, (height, width, 3), dtype=np.uint8) for _ in range(2)]

@@ -22,8 +22,8 @@ import click
 import cv2
 import numpy as np
 
-from zoo.evaluation.metrics import Sources, q_cb, q_g, q_mi, q_ncie, q_p, q_s, q_te, ssim
-from zoo.evaluation.metrics.planes import Plane
+from zoo.metrics import Sources, q_cb, q_g, q_mi, q_ncie, q_p, q_s, q_te, ssim
+from zoo.metrics.planes import Plane
 
 METRICS = [q_mi, q_te, q_ncie, q_g, q_p, q_s, q_cb]
 

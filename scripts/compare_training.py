@@ -22,8 +22,9 @@ import numpy as np
 
 import mfsynth
 import zoo
-from mfsynth.look.output import figure, png, write
-from zoo.evaluation.metrics import gray, psnr, ssim
+from mfsynth.plots import figure, png
+from mfsynth.storage import write
+from zoo.metrics import gray, psnr, ssim
 
 SPLITS = ("train2017", "extra", "bsds")
 COMPARISONS = {

@@ -12,12 +12,12 @@ import tempfile
 from pathlib import Path
 
 import mfsynth
-from mfsynth.build.options import BuildOptions, Run
-from mfsynth.build.run import build
+from mfsynth.building.run import Run, build
 from mfsynth.coco.demo import draw_demo
-from mfsynth.look.histograms import draw_histograms
-from mfsynth.look.sheet import draw_sheet
-from mfsynth.look.stats import collect
+from mfsynth.options import BuildOptions
+from mfsynth.preview.histograms import draw_histograms
+from mfsynth.preview.sheet import draw_sheet
+from mfsynth.preview.stats import collect
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 # A street, a still life and a bookshelf, with blur that is seen at the README's width.

@@ -30,13 +30,13 @@ import numpy as np
 
 import mfsynth
 import zoo
-from mfsynth.hub import digest
-from mfsynth.look.output import figure, png, write
+from mfsynth.plots import figure, png
+from mfsynth.storage import digest, write
 from zoo.evaluation.data import read_rgb
 from zoo.evaluation.methods import parse_methods
 from zoo.evaluation.report.figures import curves
-from zoo.evaluation.results import Results, results
-from zoo.registry import REGISTRY, SHIPPED, names
+from zoo.store.registry import REGISTRY, SHIPPED, names
+from zoo.store.results import Results, results
 
 if TYPE_CHECKING:
     from mfsynth.sample import Picture

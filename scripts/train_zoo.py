@@ -15,9 +15,9 @@ from pathlib import Path
 
 import click
 
-from mfsynth.hub import digest
-from zoo.folder import FILES, copy_folder, load_folder
-from zoo.registry import REGISTRY, SHIPPED, entry
+from mfsynth.storage import digest
+from zoo.store.folder import FILES, copy_folder, load_folder
+from zoo.store.registry import REGISTRY, SHIPPED, entry
 
 SPLITS = ("train2017", "extra", "bsds")
 STEPS = {"hf-seg": 5000, "hf-reg": 3500, "noisy-hf-reg": 3500, "cnn": 8500}

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from coco_folder import Picture, write_coco
 
-from mfsynth.build.options import BuildOptions, Run, Store
-from mfsynth.build.run import build
+from mfsynth.building.run import Run, build
+from mfsynth.options import BuildOptions, Store
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -16,8 +16,8 @@ from coco_folder import Picture, write_coco
 from PIL import Image
 
 import mfsynth
-from mfsynth.build.options import BuildOptions, Run
-from mfsynth.build.run import build
+from mfsynth.building.run import Run, build
+from mfsynth.options import BuildOptions
 
 
 @pytest.fixture(autouse=True)

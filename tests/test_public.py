@@ -50,7 +50,7 @@ def test_the_command_line_answers_help_without_loading_them() -> None:
 
 
 def test_a_worker_loads_neither_torch_nor_webdataset() -> None:
-    assert not modules_after("import mfsynth.build.work, mfsynth.shards.verify, mfsynth.live") & {
+    assert not modules_after("import mfsynth.building.work, mfsynth.shards.verify, mfsynth.live") & {
         "torch",
         "webdataset",
     }
@@ -61,7 +61,7 @@ def test_a_missing_extra_is_named() -> None:
 import sys
 sys.modules["torch"] = None
 import mfsynth
-from mfsynth.build.options import BuildOptions
+from mfsynth.options import BuildOptions
 from mfsynth.live import Live
 try:
     Live((), BuildOptions("s")).torch()

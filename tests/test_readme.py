@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mfsynth import storage
-from mfsynth.build.options import BuildOptions, Run
-from mfsynth.build.run import build
-from mfsynth.coco.locate import demo_folder
+from mfsynth.building.run import Run, build
+from mfsynth.coco.resolve import demo_folder
+from mfsynth.options import BuildOptions
 
 README = Path(__file__).parents[1] / "README.md"
 

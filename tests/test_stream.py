@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mfsynth.stream import permutation, share
+from mfsynth.order import permutation, share
 
 
 @given(st.integers(0, 500), st.integers(1, 60))

@@ -55,7 +55,7 @@ def test_zoo_install_loads_its_shipped_networks(installed, tmp_path):
     programs = installed("[zoo]")
     code = "import zoo\nprint([type(zoo.load(name)).__name__ for name in zoo.names()], zoo.__file__)"
     told = run(programs / "python", "-c", code, folder=tmp_path)
-    assert "'Hourglass'" in told
+    assert "'Network'" in told
     assert str(tmp_path) in told
     assert "known pair" in run(programs / "mfsynth", "zoo", "verify", "hf-seg", folder=tmp_path)
     told = run(programs / "mfsynth", "zoo", "push", "hf-seg", "--repo", "a/b", "--dry-run", folder=tmp_path)

@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING, Any
 from mfsynth.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from zoo.about import info
-    from zoo.fusion import Fused, fuse
-    from zoo.hourglass import Config, Hourglass
-    from zoo.hub import push
-    from zoo.loading import load
-    from zoo.registry import names
+    from zoo.fusing.fusion import Fused, fuse
+    from zoo.networks import Config
+    from zoo.pretrained import FusionModel, load
+    from zoo.publishing.info import info
+    from zoo.publishing.push import push
+    from zoo.store.registry import names
 
-__all__ = ["Config", "Fused", "Hourglass", "fuse", "info", "load", "names", "push"]
+__all__ = ["Config", "Fused", "FusionModel", "fuse", "info", "load", "names", "push"]
 
 _ROOMS = {
-    "Config": "zoo.hourglass",
-    "Fused": "zoo.fusion",
-    "Hourglass": "zoo.hourglass",
-    "fuse": "zoo.fusion",
-    "info": "zoo.about",
-    "load": "zoo.loading",
-    "names": "zoo.registry",
-    "push": "zoo.hub",
+    "Config": "zoo.networks",
+    "Fused": "zoo.fusing.fusion",
+    "FusionModel": "zoo.pretrained",
+    "fuse": "zoo.fusing.fusion",
+    "info": "zoo.publishing.info",
+    "load": "zoo.pretrained",
+    "names": "zoo.store.registry",
+    "push": "zoo.publishing.push",
 }
 
 _EXTRA = ("torch", "safetensors", "PIL", "jinja2")

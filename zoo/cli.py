@@ -18,8 +18,8 @@ from mfsynth.errors import MfsynthError, MissingExtraError, OptionsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zoo.hourglass import Hourglass
-    from zoo.loading import Source
+    from zoo.networks import Network
+    from zoo.store.find import Origin
     from zoo.training.options import TrainOptions
     from zoo.training.run import TrainReport
 
@@ -75,7 +75,7 @@ Examples:
 def fuse(frames: tuple[Path, ...], output: Path, batch: Path | None, **given: Any) -> None:
     """Fuse pictures of one scene, focused at different planes, into one sharp picture."""
     need("zoo", "torch", "safetensors", "PIL")
-    from zoo.stacks import FuseOptions, fuse_files, fuse_folder
+    from zoo.fusing.stacks import FuseOptions, fuse_files, fuse_folder
 
     if batch is None and len(frames) < 2:
         raise OptionsError(f"{len(frames)} frames are given", "give two or more, or --batch FOLDER")
@@ -112,7 +112,7 @@ def check_paths(frames: Sequence[Path], batch: Path | None, output: Path, decisi
         raise OptionsError("one picture would overwrite another", "give -o and --decision-map other names")
 
 
-def load_model(name: str, device: str, precision: str) -> Hourglass:
+def load_model(name: str, device: str, precision: str) -> Network:
     """A network where it is to run, in the precision it is to run in.
 
     Raises:
@@ -120,15 +120,15 @@ def load_model(name: str, device: str, precision: str) -> Hourglass:
     """
     import torch
 
-    from zoo.loading import load
+    from zoo.pretrained import load
 
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     return load(name, device=device, dtype=dtype)
 
 
-def check_rule(model: Hourglass, rule: str | None, decision_map: Path | None) -> None:
+def check_rule(model: Network, rule: str | None, decision_map: Path | None) -> None:
     """Check before the work that the network has the rule, and decides if a map is wanted."""
-    from zoo.fusion import RULES
+    from zoo.fusing.fusion import RULES
 
     rules = RULES[model.config.task]
     if rule is not None and rule not in rules:
@@ -369,7 +369,7 @@ def zoo() -> None:
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 REVISION = click.option("--revision", help="Branch, tag or commit on the Hub.")
-SOURCE = click.option("--source", type=click.Choice(["auto", "shipped", "hub"]), default="auto",
+ORIGIN = click.option("--origin", type=click.Choice(["auto", "shipped", "hub"]), default="auto",
                       show_default=True, help="Of a short name's files.")  # fmt: skip
 
 
@@ -378,7 +378,7 @@ SOURCE = click.option("--source", type=click.Choice(["auto", "shipped", "hub"]),
 @AS_JSON
 def list_(pattern: str, as_json: bool) -> None:
     """List the networks that have a short name, or those that match a PATTERN such as "hf-*"."""
-    from zoo.registry import entry, names
+    from zoo.store.registry import entry, names
 
     known = [entry(name) for name in names(pattern)]
     if as_json:
@@ -403,13 +403,13 @@ def list_(pattern: str, as_json: bool) -> None:
 @zoo.command()
 @click.argument("name")
 @REVISION
-@SOURCE
+@ORIGIN
 @AS_JSON
-def info(name: str, revision: str | None, source: Source, as_json: bool) -> None:
+def info(name: str, revision: str | None, origin: Origin, as_json: bool) -> None:
     """Say what is known of a network: a short name, org/name on the Hub, or a folder."""
-    from zoo.about import info as known_of
+    from zoo.publishing.info import info as known_of
 
-    known = known_of(name, revision=revision, source=source)
+    known = known_of(name, revision=revision, origin=origin)
     click.echo(json.dumps(known.to_json(), indent=1) if as_json else "\n".join(known.lines()))
 
 
@@ -417,16 +417,16 @@ def info(name: str, revision: str | None, source: Source, as_json: bool) -> None
 @click.argument("name")
 @click.option("-o", "--output", type=FOLDER, help="Folder to copy it to.  [default: the Hub client's cache]")
 @REVISION
-@SOURCE
+@ORIGIN
 @AS_JSON
-def pull(name: str, output: Path | None, revision: str | None, source: Source, as_json: bool) -> None:
+def pull(name: str, output: Path | None, revision: str | None, origin: Origin, as_json: bool) -> None:
     """Fetch a network's files, check their hashes, and say where they are."""
-    from zoo.folder import copy_folder
-    from zoo.loading import find
+    from zoo.store.find import find
+    from zoo.store.folder import copy_folder
 
     if output is not None and output.exists() and any(output.iterdir()):
         raise OptionsError(f"{output} is not empty", "give another folder with -o")
-    found = find(name, revision=revision, source=source)
+    found = find(name, revision=revision, origin=origin)
     folder = copy_folder(found.folder, output, found.hashes) if output else found.folder
     report = {"folder": str(folder), "origin": found.origin}
     click.echo(json.dumps(report, indent=1) if as_json else f"{folder} ({found.origin})")
@@ -435,17 +435,17 @@ def pull(name: str, output: Path | None, revision: str | None, source: Source, a
 @zoo.command()
 @click.argument("names", nargs=-1)
 @REVISION
-@SOURCE
+@ORIGIN
 @AS_JSON
-def verify(names: tuple[str, ...], revision: str | None, source: Source, as_json: bool) -> None:
+def verify(names: tuple[str, ...], revision: str | None, origin: Origin, as_json: bool) -> None:
     """Check networks: files' hashes, strict loading, a known pair fused.  [default: all short names]"""
-    from zoo.example import try_out
-    from zoo.registry import names as known
+    from zoo.publishing.example import try_out
+    from zoo.store.registry import names as known
 
     done, errors = [], {}
     for name in names or known():
         try:
-            done.append(try_out(name, revision=revision, source=source))
+            done.append(try_out(name, revision=revision, origin=origin))
         except MfsynthError as error:
             errors[name] = str(error)
     if as_json:
@@ -470,7 +470,7 @@ def verify(names: tuple[str, ...], revision: str | None, source: Source, as_json
 @AS_JSON
 def push(network: str, repo: str, quiet: bool, as_json: bool, **given: Any) -> None:
     """Publish a network's folder on the Hugging Face Hub, with a card that its own files fill."""
-    from zoo.hub import push as publish
+    from zoo.publishing.push import push as publish
 
     with bar("sending", "file", quiet or as_json) as progress:
         report = publish(network, repo, progress=progress, **given)

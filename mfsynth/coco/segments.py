@@ -12,7 +12,7 @@ import cv2
 import msgspec
 import numpy as np
 
-from mfsynth.coco import reasons
+from mfsynth.coco import exclusions
 from mfsynth.codecs import decode_ids
 from mfsynth.errors import MfsynthError, UnusableImage
 from mfsynth.sample import SegmentInfo
@@ -66,10 +66,10 @@ def panoptic_segments(
     try:
         ids = decode_ids(png)
     except MfsynthError as error:
-        raise UnusableImage(reasons.MASK_BROKEN, str(error)) from error
+        raise UnusableImage(exclusions.MASK_BROKEN, str(error)) from error
     if ids.shape != size:
         raise UnusableImage(
-            reasons.SIZE,
+            exclusions.SIZE,
             f"the mask is {ids.shape[1]} x {ids.shape[0]}, the annotations say {size[1]} x {size[0]}",
         )
     ordered = sorted(listed)
@@ -118,11 +118,13 @@ def _pixel_counts(indices: SegmentMap, known: int) -> list[int]:
 def _check_ids(ids: NDArray[np.uint32], counts: list[int], ordered: Sequence[ListedSegment]) -> None:
     if counts.pop():
         unknown = sorted(set(np.unique(ids).tolist()) - {0} - {segment.id for segment in ordered})
-        raise UnusableImage(reasons.UNKNOWN_SEGMENT, f"the mask has {_some(unknown)}, the annotations do not")
+        raise UnusableImage(
+            exclusions.UNKNOWN_SEGMENT, f"the mask has {_some(unknown)}, the annotations do not"
+        )
     absent = [segment.id for segment, count in zip(ordered, counts[1:], strict=True) if count == 0]
     if absent:
         raise UnusableImage(
-            reasons.MISSING_SEGMENT, f"the annotations have {_some(absent)}, the mask does not"
+            exclusions.MISSING_SEGMENT, f"the annotations have {_some(absent)}, the mask does not"
         )
 
 
@@ -184,13 +186,14 @@ def _instance_mask(instance: Instance, size: tuple[int, int]) -> NDArray[np.uint
             rle = {"size": shape["size"], "counts": shape["counts"].encode("ascii")}
         if list(rle["size"]) != [height, width]:
             raise UnusableImage(
-                reasons.SIZE, f"instance {instance.id} has size {rle['size']}, the picture {[height, width]}"
+                exclusions.SIZE,
+                f"instance {instance.id} has size {rle['size']}, the picture {[height, width]}",
             )
         decoded: NDArray[np.uint8] = np.ascontiguousarray(mask.decode(rle))
     except UnusableImage:
         raise
     except Exception as error:  # pycocotools raises whatever its C code stumbles over
         raise UnusableImage(
-            reasons.BAD_INSTANCE, f"instance {instance.id} has no readable shape: {error}"
+            exclusions.BAD_INSTANCE, f"instance {instance.id} has no readable shape: {error}"
         ) from error
     return decoded

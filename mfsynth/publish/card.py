@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mfsynth.build.options import BuildOptions, Selection
 from mfsynth.cards import template
-from mfsynth.coco.reasons import MEANING
+from mfsynth.coco.exclusions import MEANING
+from mfsynth.options import BuildOptions, Selection
 from mfsynth.publish.attribution import ATTRIBUTION
 from mfsynth.publish.command import SELECTION, build_command
 from mfsynth.publish.licences import ANNOTATIONS, licences_of

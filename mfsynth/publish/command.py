@@ -6,7 +6,7 @@ import shlex
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from mfsynth.build.options import BuildOptions
+from mfsynth.options import BuildOptions
 
 if TYPE_CHECKING:
     from dataclasses import Field

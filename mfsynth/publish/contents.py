@@ -78,8 +78,8 @@ def _pictures(folder: Path, say: Callable[[str], None]) -> dict[str, bytes]:
     if find_spec("matplotlib") is None:
         say("the card shows no samples: pip install 'mfsynth[look]' to have them drawn")
         return {}
-    from mfsynth.look.preview import places, read
-    from mfsynth.look.sheet import draw_sheet
+    from mfsynth.preview.samples import places, read
+    from mfsynth.preview.sheet import draw_sheet
     from mfsynth.shards.reader import open as open_data_set
 
     data = open_data_set(folder)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import mlcroissant as mlc
 
-from mfsynth.hub import digest
 from mfsynth.publish.attribution import ATTRIBUTION, COLUMNS
 from mfsynth.publish.licences import ANNOTATIONS, licences_of
 from mfsynth.publish.members import members
 from mfsynth.publish.words import is_coco, tags, title
 from mfsynth.shards.layout import MANIFEST
+from mfsynth.storage import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfsynth.errors import HubDamagedError, LicenseError, MissingExtraError, OptionsError
-from mfsynth.hub import Repository, Upload, digest, listing, push
+from mfsynth.hub import Repository, Upload, listing, push
 from mfsynth.publish.licences import licences_of, refusal
 from mfsynth.shards.manifest import Manifest
+from mfsynth.storage import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from mfsynth.coco.download import OFFICIAL_SPLITS
-from mfsynth.coco.locate import DEMO
+from mfsynth.coco.resolve import DEMO
 
 if TYPE_CHECKING:
     from mfsynth.shards.manifest import Manifest

@@ -8,12 +8,13 @@ from typing import IO, TYPE_CHECKING, Any, Literal, cast, overload
 
 from mfsynth import storage
 from mfsynth.errors import MfsynthError, ShardError
+from mfsynth.order import permutation
 from mfsynth.sample import Recipe, Sample, Scene, Window
 from mfsynth.shards import tar
 from mfsynth.shards.layout import FOCUS, RECIPE, SEGMENTS, Layout
 from mfsynth.shards.manifest import Manifest, data_set_at
 from mfsynth.shards.tar import Packed
-from mfsynth.stream import Item, Stream, WindowRule, permutation
+from mfsynth.stream import Item, Stream, WindowRule
 
 if TYPE_CHECKING:
     import os

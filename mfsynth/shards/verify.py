@@ -14,12 +14,12 @@ import numpy as np
 
 from mfsynth import codecs, storage
 from mfsynth.errors import MfsynthError, OptionsError, ShardError
+from mfsynth.order import permutation
 from mfsynth.sample import SegmentInfo
 from mfsynth.shards import tar
 from mfsynth.shards.layout import FOCUS, MANIFEST, RECIPE, SEGMENTS, Layout, is_ours
 from mfsynth.shards.manifest import Manifest, Shard, data_set_at, fingerprint
 from mfsynth.shards.reader import read_scene
-from mfsynth.stream import permutation
 from mfsynth.synthesis.draw import DrawOptions, draw
 from mfsynth.synthesis.render import render
 
@@ -64,7 +64,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class ShardTask:
+class VerifyJob:
     """One shard to check; `again` are the places of the samples to render again."""
 
     folder: Path
@@ -204,13 +204,13 @@ def verify(
     )
 
 
-def _tasks(folder: Path, manifest: Manifest, chosen: set[int]) -> list[ShardTask]:
+def _tasks(folder: Path, manifest: Manifest, chosen: set[int]) -> list[VerifyJob]:
     """One task a shard; `chosen` are the places of the samples to render again, among all."""
     options = _draw_options(manifest)
     tasks, before = [], 0
     for shard in manifest.shards:
         again = frozenset(place - before for place in chosen if before <= place < before + shard.samples)
-        tasks.append(ShardTask(folder, shard, manifest.layout, options, again))
+        tasks.append(VerifyJob(folder, shard, manifest.layout, options, again))
         before += shard.samples
     return tasks
 
@@ -253,7 +253,7 @@ def _strays(folder: Path, manifest: Manifest) -> list[Problem]:
 # --- one shard, in a worker ---------------------------------------------------------------------------
 
 
-def verify_shard(task: ShardTask, advance: Callable[[int], None]) -> ShardResult:
+def verify_shard(task: VerifyJob, advance: Callable[[int], None]) -> ShardResult:
     """Check one shard: size and hash first, then every sample."""
     cv2.setNumThreads(1)
     problems: list[Problem] = []
@@ -276,7 +276,7 @@ def verify_shard(task: ShardTask, advance: Callable[[int], None]) -> ShardResult
     return ShardResult(tuple(problems), keys, checks.comparison, checks.rendered)
 
 
-def _check_bytes(path: Path, task: ShardTask, problems: list[Problem]) -> None:
+def _check_bytes(path: Path, task: VerifyJob, problems: list[Problem]) -> None:
     problem = wrong_bytes(path, task.shard)
     if problem:
         problems.append(Problem(task.name, problem))
@@ -287,7 +287,7 @@ def wrong_bytes(path: Path, shard: Shard) -> str:
     size = path.stat().st_size
     if size != shard.size:
         return f"has {size} bytes, the manifest says {shard.size}"
-    if storage.sha256(path) != shard.sha256:
+    if storage.digest(path) != shard.sha256:
         return "does not have the SHA-256 that the manifest gives"
     return ""
 
@@ -295,7 +295,7 @@ def wrong_bytes(path: Path, shard: Shard) -> str:
 class _Checks:
     """Checks the samples of one shard, one after another."""
 
-    def __init__(self, task: ShardTask, problems: list[Problem]) -> None:
+    def __init__(self, task: VerifyJob, problems: list[Problem]) -> None:
         self.task = task
         self.problems = problems
         self.count = self.rendered = 0

@@ -6,13 +6,13 @@ enters a key, so changing one option moves no other draw. Only raw words are rea
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mfsynth.errors import UnusableImage
+from mfsynth.order import philox
 from mfsynth.sample import RECIPE_FORMAT, Blur, FrameRecipe, Recipe, Segment, sample_key
 
 if TYPE_CHECKING:
@@ -43,9 +43,7 @@ class DrawOptions:
 
 def stream(purpose: str, seed: int, image_id: int, variant: int) -> np.random.Philox:
     """The random stream of one purpose of one sample."""
-    text = f"mfsynth 1 {purpose} {seed} {image_id} {variant}"
-    digest = hashlib.sha256(text.encode("ascii")).digest()
-    return np.random.Philox(key=int.from_bytes(digest[:16], "little"))
+    return philox("mfsynth 1", purpose, seed, image_id, variant)
 
 
 def draw(image: ImageInfo, segments: Sequence[SegmentInfo], options: DrawOptions, variant: int) -> Recipe:

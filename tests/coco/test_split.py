@@ -13,8 +13,8 @@ from coco_folder import Picture, annotations_path, edit_annotations, save_annota
 from conftest import Cli
 from unprivileged import mode, obey_permissions
 
-from mfsynth.coco.locate import coco_folder, download_size
-from mfsynth.coco.source import read_source
+from mfsynth.coco.image import read_image
+from mfsynth.coco.resolve import coco_folder, download_size
 from mfsynth.coco.split import Masks, Split, read_split
 from mfsynth.errors import SourceError
 
@@ -145,7 +145,7 @@ def test_null_and_true_are_taken_where_tools_write_them(coco: Path, tmp_path: Pa
     save_annotations(coco, "s", content)
     split = read_split(coco, "s", cache=tmp_path)
     assert (split.licenses[0].name, split.licenses[0].url) == ("Attribution License", "")
-    source = read_source(split.entries[-1])
+    source = read_image(split.entries[-1])
     assert [type(info.iscrowd) for info in source.infos] == [int] * len(source.infos)
     assert sum(info.iscrowd for info in source.infos) == 1
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from coco_folder import Picture, write_coco
 
-from mfsynth.build.options import BuildOptions, Run
-from mfsynth.build.run import build
+from mfsynth.building.run import Run, build
 from mfsynth.coco.demo import draw_demo
+from mfsynth.options import BuildOptions
 from mfsynth.shards.manifest import Manifest
 
 

@@ -22,7 +22,6 @@ from conftest import tree
 from huggingface_hub import DatasetCard
 
 import mfsynth
-from mfsynth.build.options import BuildOptions, Selection
 from mfsynth.cli import build as build_command_line
 from mfsynth.cli import content_options
 from mfsynth.errors import (
@@ -34,6 +33,7 @@ from mfsynth.errors import (
     ShardError,
 )
 from mfsynth.hub import RemoteFile, Repository
+from mfsynth.options import BuildOptions, Selection
 from mfsynth.publish import run
 from mfsynth.publish.attribution import attribute
 from mfsynth.publish.card import card_data, dataset_card

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import mfsynth
 from mfsynth import Sample, Scene, Window
 from mfsynth.errors import OptionsError, ShardError
-from mfsynth.stream import share
+from mfsynth.order import share
 
 
 def same(a: Sample, b: Sample) -> bool:

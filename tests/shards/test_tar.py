@@ -43,7 +43,7 @@ def test_the_recorded_size_and_hash_are_the_files(tmp_path: Path) -> None:
         made = writer.publish(tmp_path / "s-000000.tar")
     path = tmp_path / "s-000000.tar"
     assert (made.name, made.samples) == ("s-000000.tar", 1)
-    assert (made.size, made.sha256) == (path.stat().st_size, storage.sha256(path))
+    assert (made.size, made.sha256) == (path.stat().st_size, storage.digest(path))
 
 
 def test_a_shard_that_is_not_published_leaves_nothing(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from conftest import Cli, tree
 import mfsynth
 from mfsynth import codecs
 from mfsynth.errors import ShardError
-from mfsynth.look.stats import collect
+from mfsynth.preview.stats import collect
 from mfsynth.shards.verify import Comparison, compare, verify
 
 Members = dict[str, bytes]

@@ -6,7 +6,7 @@ import sys
 CODE = """
 import shutil
 import zoo
-from zoo.example import known_pair
+from zoo.publishing.example import known_pair
 
 frames = known_pair().frames
 before = zoo.load("trained").fuse(frames)

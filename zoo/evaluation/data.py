@@ -165,7 +165,7 @@ def read_rgb(path: Path) -> Picture:
     Raises:
         PictureError: If it cannot be read, or has more than 8 bits.
     """
-    from zoo.pictures import read_picture
+    from zoo.fusing.pictures import read_picture
 
     pixels = read_picture(path).pixels
     if pixels.dtype != np.uint8:
@@ -176,7 +176,7 @@ def read_rgb(path: Path) -> Picture:
 
 
 def _open_folder(kind: str, folder: Path) -> FolderData:
-    from zoo.stacks import SUFFIXES
+    from zoo.fusing.stacks import SUFFIXES
 
     if not folder.is_dir():
         raise OptionsError(f"there is no folder {folder}", f"give the folder of the pairs after {kind}:")

@@ -4,7 +4,7 @@ OUT/scores.csv        every value            OUT/index.html   all of it, to look
 OUT/table.md          means ± deviations     OUT/sheet.webp   pictures, decision maps, errors
 OUT/ranks.md, .png    who is better, surely  OUT/boxes.png    the paper's Fig. 10
 OUT/times.md, .csv    Table III              OUT/noise.csv, .png   where frames differ in noise
-OUT/standing.md       among published ones   OUT/evaluation/  what networks' cards quote
+OUT/leaderboard.md       among published ones   OUT/evaluation/  what networks' cards quote
 OUT/manifest.json     what it was made from  OUT/fused/       the pictures, kept for the next run
 """
 
@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 from mfsynth.errors import OutputError
 from mfsynth.locks import locked
-from mfsynth.look.output import need_matplotlib, write
-from zoo import registry
+from mfsynth.plots import need_matplotlib
+from mfsynth.storage import write
 from zoo.errors import ZooError
-from zoo.evaluation import noise, standing, tables, times
+from zoo.evaluation import leaderboard, noise, tables, times
 from zoo.evaluation.data import open_data
 from zoo.evaluation.methods import NETWORK, packages, parse_methods, weights
 from zoo.evaluation.paper import printed
@@ -33,9 +33,11 @@ from zoo.evaluation.ranks import Test, rank
 from zoo.evaluation.report import figures
 from zoo.evaluation.report.page import write_page
 from zoo.evaluation.report.sheet import write_sheet
-from zoo.evaluation.results import Result, results
 from zoo.evaluation.run import Outcome, load_fused, run
-from zoo.evaluation.scores import MEASURES, Exhibit, Scores
+from zoo.evaluation.scores import Exhibit, Scores
+from zoo.metrics.measures import MEASURES
+from zoo.store import registry
+from zoo.store.results import Result, results
 
 if TYPE_CHECKING:
     from zoo.evaluation.data import Data
@@ -47,7 +49,7 @@ MANIFEST = "manifest.json"
 _MARK = ".evaluation"
 _WRITTEN = (
     MANIFEST, "scores.csv", "table.md", "ranks.md", "ranks.png", "boxes.png", "sheet.webp", "index.html",
-    "times.md", "times.csv", "noise.csv", "noise.png", "standing.md",
+    "times.md", "times.csv", "noise.csv", "noise.png", "leaderboard.md",
 )  # fmt: skip
 _LYTRO = 20
 _OFFICIAL = ("train2017", "val2017")
@@ -164,7 +166,7 @@ def _evaluate(
     names = data.names[: options.limit or None]
     if data.kind == "lytro" and len(data.names) < _LYTRO:
         say(f"{len(data.names)} of Lytro's {_LYTRO} pairs are there: the paper's values are of all")
-    published = standing.read_published(options.against, len(names)) if options.against else {}
+    published = leaderboard.read_published(options.against, len(names)) if options.against else {}
     outcome = run(
         methods,
         data,
@@ -182,7 +184,7 @@ def _evaluate(
     report.clear()
     report.write_scores()
     if published:
-        report.write_standing(published)
+        report.write_leaderboard(published)
     if options.times:
         report.write_times()
     report.write_noise()
@@ -253,11 +255,11 @@ class _Report:
         means = tables.means_of(self.scores, method.name)
         return Result(named, identity, kind, len(self.scores.images), means, self.options.command)
 
-    def write_standing(self, published: standing.Published) -> None:
+    def write_leaderboard(self, published: leaderboard.Published) -> None:
         if self.outcome.errors:
-            self.say("pairs were left out: no standing among published methods")
+            self.say("pairs were left out: no leaderboard among published methods")
             return
-        self.put("standing.md", standing.markdown_of(self.scores, published, self.paper))
+        self.put("leaderboard.md", leaderboard.markdown_of(self.scores, published, self.paper))
 
     def write_times(self) -> None:
         pairs = [self.data.load(name) for name in self.scores.images[:_TIMED]]

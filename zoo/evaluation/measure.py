@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.evaluation.data import Pair
-from zoo.evaluation.metrics import Sources, gray, psnr, ssim_map
-from zoo.fusion import Fused
+from zoo.fusing.fusion import Fused
+from zoo.metrics import Sources, gray, psnr, ssim_map
 
 if TYPE_CHECKING:
     from mfsynth.sample import Picture

@@ -15,7 +15,6 @@ import hashlib
 import json
 import platform
 import re
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -27,16 +26,16 @@ import cv2
 import numpy as np
 
 from mfsynth.errors import OptionsError
-from mfsynth.hub import digest
-from zoo import registry
+from mfsynth.storage import digest
 from zoo.errors import PictureError
 from zoo.evaluation import baselines
 from zoo.evaluation.data import Pair, read_rgb
-from zoo.fusion import RULES, Fused
+from zoo.fusing.fusion import RULES, Fused
+from zoo.store import registry
 
 if TYPE_CHECKING:
     from mfsynth.sample import Picture
-    from zoo.loading import Found
+    from zoo.store.find import Found
 
 NETWORK, CLASSIC, FOLDER = "network", "classic method", "fused by others"
 _MODIFIERS: dict[str, dict[str, Any]] = {
@@ -116,7 +115,7 @@ def parse_methods(texts: Sequence[str], device: str = "cpu") -> tuple[Method, ..
         OptionsError: If a text makes no sense, or two methods have one name.
         MfsynthError: If a network cannot be loaded, or a package is missing.
     """
-    from zoo.loading import find_device
+    from zoo.pretrained import find_device
 
     place = str(find_device(device))
     methods = [_parse(word, place) for text in texts for word in _words(text)]
@@ -198,7 +197,7 @@ def _opened(kind: str, base: str, device: str) -> Callable[..., Fused]:
     """The method's own `fuse`, opened once in each process."""
     if kind == CLASSIC:
         return baselines.get(base).fuse
-    from zoo.loading import load
+    from zoo.pretrained import load
 
     return load(base, device=device).fuse
 
@@ -210,25 +209,18 @@ def _identity(method: Method) -> str:
         "options": method.options,
         "denoise": method.denoise,
         "device": method.device if method.kind == NETWORK else "",
-        "code": {path.name: digest(path) for path in _code(method)},
+        "code": _code(),
         "packages": packages(),
         "weights": weights(method),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _code(method: Method) -> list[Path]:
-    """The rooms that a method's pictures come from."""
-    paths = [_ZOO / "fusion.py"]
-    if method.kind == CLASSIC:
-        fuse = _opened(method.kind, method.base, method.device)
-        own = sys.modules[type(fuse.__self__).__module__].__file__  # type: ignore[attr-defined]
-        paths += [Path(str(own)), Path(baselines.__file__).with_name("pixels.py")]
-    if weights(method):
-        paths += [_ZOO / "hourglass.py", _ZOO / "siamese.py"]
-    if method.denoise:
-        paths.append(Path(__file__))
-    return paths
+@cache
+def _code() -> str:
+    """Hash of the package's code: a change anywhere in it may change pictures."""
+    digests = [digest(path) for path in sorted(_ZOO.rglob("*.py"))]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def weights(method: Method) -> dict[str, str]:
@@ -242,14 +234,14 @@ def weights(method: Method) -> dict[str, str]:
 
 @cache
 def _found(base: str) -> Found:
-    from zoo.loading import find
+    from zoo.store.find import find
 
     return find(base)
 
 
 @cache
 def _pictures_in(folder: Path) -> tuple[Path, ...]:
-    from zoo.stacks import SUFFIXES
+    from zoo.fusing.stacks import SUFFIXES
 
     return tuple(path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES)
 

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsynth.errors import MissingExtraError
-from zoo.evaluation.scores import MEASURES, QUALITY, Scores
+from zoo.evaluation.scores import Scores
+from zoo.metrics.measures import MEASURES, QUALITY
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -27,12 +27,14 @@ from mfsynth import storage
 from mfsynth.codecs import decode_png, encode_png
 from mfsynth.engine import run_jobs
 from mfsynth.errors import MfsynthError, OutputError
-from mfsynth.hub import digest
-from zoo.evaluation import measure, metrics
+from mfsynth.storage import digest
+from zoo import metrics
+from zoo.evaluation import measure
 from zoo.evaluation.data import Data, Pair
 from zoo.evaluation.methods import Method
-from zoo.evaluation.scores import MEASURES, Row, Scores
-from zoo.fusion import Fused
+from zoo.evaluation.scores import Row, Scores
+from zoo.fusing.fusion import Fused
+from zoo.metrics.measures import MEASURES
 
 if TYPE_CHECKING:
     from mfsynth.sample import Picture
@@ -94,7 +96,7 @@ def run(
     except OSError as error:
         raise OutputError(f"cannot make {out}: {error.strerror or error}") from error
     total = len(names) * len(methods)
-    tasks = (PairTask(name, data, methods, out, swap) for name in names)
+    tasks = (PairJob(name, data, methods, out, swap) for name in names)
     results = {
         task.name: result
         for task, result in run_jobs(
@@ -136,7 +138,7 @@ def load_fused(out: Path, method: Method, name: str) -> tuple[Picture, NDArray[n
 
 
 @dataclass(frozen=True, slots=True)
-class PairTask:
+class PairJob:
     """A pair and what is to be done with it."""
 
     name: str
@@ -157,7 +159,7 @@ class PairResult:
     error: str | None = None
 
 
-def score_pair(task: PairTask, advance: Callable[[int], None]) -> PairResult:
+def score_pair(task: PairJob, advance: Callable[[int], None]) -> PairResult:
     """Fuse and score a pair by all methods; a pair that cannot be read or fused is left out, not fatal."""
     _one_thread()
     rows, kept, at_work = [], 0, ""
@@ -189,7 +191,7 @@ class _Kept(msgspec.Struct, frozen=True):
     pictures: dict[str, str]
 
 
-def _fuse_and_score(task: PairTask, method: Method, measured: measure.Measured, key: str) -> dict[str, float]:
+def _fuse_and_score(task: PairJob, method: Method, measured: measure.Measured, key: str) -> dict[str, float]:
     pair = measured.pair
     fused = method.fused(pair)
     swapped = method.fuse(pair.frames[::-1]).image if task.swap and method.fuses else None
@@ -198,7 +200,7 @@ def _fuse_and_score(task: PairTask, method: Method, measured: measure.Measured, 
     return values
 
 
-def _keep(task: PairTask, method: Method, fused: Fused, values: dict[str, float], key: str) -> None:
+def _keep(task: PairJob, method: Method, fused: Fused, values: dict[str, float], key: str) -> None:
     """Leave picture, decision map and scores for a later run."""
     pictures = {".png": fused.image, ".decision.png": fused.decision} if method.fuses else {}
     encoded = {suffix: encode_png(picture) for suffix, picture in pictures.items() if picture is not None}
@@ -218,7 +220,7 @@ def _keep(task: PairTask, method: Method, fused: Fused, values: dict[str, float]
         ) from error
 
 
-def _kept_values(task: PairTask, method: Method, key: str) -> dict[str, float] | None:
+def _kept_values(task: PairJob, method: Method, key: str) -> dict[str, float] | None:
     """Scores of an earlier run, if they are of the same method, pair and measures."""
     try:
         kept = msgspec.json.decode(_path(task.out, method, task.name, ".json").read_bytes(), type=_Kept)

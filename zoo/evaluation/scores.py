@@ -9,51 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.metrics.measures import MEASURES
+
 if TYPE_CHECKING:
     from mfsynth.sample import Picture
-
-
-QUALITY = ("q_mi", "q_te", "q_ncie", "q_g", "q_p", "q_s", "q_cb")
-"""The paper's measures, which need no ground truth, in its order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """How a measure is written, and which way is up.
-
-    Attributes:
-        label: For people, with its unit.
-        form: How its values are written.
-        rising: Whether more is better.
-    """
-
-    label: str
-    form: str = "{:.4f}"
-    rising: bool = True
-
-
-MEASURES: dict[str, Measure] = {
-    "q_mi": Measure("Q_MI"),
-    "q_te": Measure("Q_TE"),
-    "q_ncie": Measure("Q_NCIE"),
-    "q_g": Measure("Q_G"),
-    "q_p": Measure("Q_P"),
-    "q_s": Measure("Q_S"),
-    "q_cb": Measure("Q_CB"),
-    "psnr": Measure("PSNR, dB", "{:.2f}"),
-    "ssim": Measure("SSIM"),
-    "accuracy": Measure("decision"),
-    "psnr_band": Measure("PSNR at edges, dB", "{:.2f}"),
-    "ssim_band": Measure("SSIM at edges"),
-    "accuracy_band": Measure("decision at edges"),
-    "swap_mean": Measure("swap, mean", "{:.1e}", rising=False),
-    "swap_max": Measure("swap, largest", "{:.1e}", rising=False),
-}
-"""All measures, in the order of the tables' rows.
-
-`psnr`, `ssim` and `accuracy` need the truth; `_band` is the same within 5 pixels of the focus map's edges;
-`swap` is the squared difference of the pictures that both orders of the frames give, in [0, 1].
-"""
 
 
 @dataclass(frozen=True, slots=True)

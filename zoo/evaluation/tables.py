@@ -11,7 +11,8 @@ import numpy as np
 
 from zoo.evaluation.paper import Printed
 from zoo.evaluation.ranks import Ranks, Test, Untested
-from zoo.evaluation.scores import MEASURES, Scores
+from zoo.evaluation.scores import Scores
+from zoo.metrics.measures import MEASURES
 
 
 def csv_of(scores: Scores) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import cv2
 import numpy as np
 
 import mfsynth
+from mfsynth.order import philox
 from mfsynth.synthesis.capture import capture, sensor_noise
 
 if TYPE_CHECKING:
@@ -111,8 +111,7 @@ def exposed(crop: Crop, stops: float) -> Crop:
 
 def draws(*words: object) -> np.random.Generator:
     """A random stream of its own for what the words name."""
-    digest = hashlib.sha256(" ".join(map(str, words)).encode()).digest()
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
+    return np.random.Generator(philox(*words))
 
 
 def _has_both(focus: FocusMap) -> bool:

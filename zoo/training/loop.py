@@ -22,17 +22,17 @@ from safetensors import SafetensorError
 
 from mfsynth.errors import MfsynthError, OutputError
 from zoo.errors import TrainingError
-from zoo.evaluation.results import Result, Results, results
-from zoo.folder import EVALUATION, TRAINING, save_folder, set_weights, to_json, weights_of
-from zoo.hourglass import Hourglass
-from zoo.losses import REGRESSION, cross_entropy
+from zoo.networks import Network
+from zoo.store.folder import EVALUATION, TRAINING, save_folder, set_weights, to_json, weights_of
+from zoo.store.results import Result, Results, results
 from zoo.training import checkpoint as checkpoints
 from zoo.training.checkpoint import Checkpoint, State
 from zoo.training.data import Batches, Position, loader
-from zoo.training.record import Record
+from zoo.training.losses import REGRESSION, cross_entropy
 from zoo.training.run import CHECKPOINTS, KEPT, TrainReport, TrainRun, clear, last_checkpoint
 from zoo.training.sources import open_source
 from zoo.training.steps import averaged, learning_rate, make_optimizer, pairs_per_step, to_device, total_steps
+from zoo.training.training_log import Record
 from zoo.training.validation import Scores, validate, validation_crops
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class _Training:
         self.options, self.run, self.accelerator = options, run, accelerator
         self.crops, self.total = crops, total
         torch.manual_seed(options.seed)
-        model = Hourglass(options.model)
+        model = Network(options.model)
         if options.channels_last:
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = make_optimizer(options, model)
@@ -127,14 +127,14 @@ class _Training:
         self.validated = -1
 
     @property
-    def plain(self) -> Hourglass:
+    def plain(self) -> Network:
         """The network without what distributes it."""
         return self.accelerator.unwrap_model(self.model)  # type: ignore[no-any-return]
 
     @property
-    def best(self) -> Hourglass:
+    def best(self) -> Network:
         """The network to keep: the averaged one, if there is one."""
-        return cast("Hourglass", self.ema.module) if self.ema else self.plain
+        return cast("Network", self.ema.module) if self.ema else self.plain
 
     # --- steps
 
@@ -275,10 +275,10 @@ class _Training:
                 self.record.scores(step, kind, self.scores[kind], rows)
         self.accelerator.wait_for_everyone()
 
-    def _copy(self) -> Hourglass:
+    def _copy(self) -> Network:
         """The network to keep, apart from what Accelerate did to it: it is judged in float32."""
         with torch.random.fork_rng():
-            copy = Hourglass(self.options.model)
+            copy = Network(self.options.model)
         set_weights(copy, weights_of(self.best), "this training")
         return copy.to(self.accelerator.device).eval()
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import msgspec
 
 from zoo.errors import ConfigError
-from zoo.hourglass import Config
-from zoo.losses import REGRESSION
+from zoo.networks import Config
+from zoo.training.losses import REGRESSION
 
 Kind = Literal["hf-seg", "hf-reg", "noisy-hf-reg"]
 Optimizer = Literal["adam", "adamw"]

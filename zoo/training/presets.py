@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from zoo.errors import ConfigError
-from zoo.hourglass import Config
+from zoo.networks import Config
 from zoo.training.options import KINDS, TrainOptions
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from mfsynth.errors import OutputError
 from zoo.errors import TrainingError
-from zoo.folder import EVALUATION, TRAINING, WEIGHTS
+from zoo.store.folder import EVALUATION, TRAINING, WEIGHTS
 from zoo.training import checkpoint as checkpoints
-from zoo.training.record import EVENTS, SAMPLES
+from zoo.training.training_log import EVENTS, SAMPLES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from zoo.hourglass import Hourglass
+    from zoo.networks import Network
     from zoo.training.data import Batch
     from zoo.training.options import TrainOptions
 
@@ -44,14 +44,14 @@ def to_device(
     return a, b, focus, gt
 
 
-def make_optimizer(options: TrainOptions, model: Hourglass) -> torch.optim.Optimizer:
+def make_optimizer(options: TrainOptions, model: Network) -> torch.optim.Optimizer:
     """The optimizer that the options name."""
     if options.optimizer == "adam":
         return torch.optim.Adam(model.parameters(), lr=options.lr)
     return torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=options.weight_decay)
 
 
-def averaged(options: TrainOptions, model: Hourglass) -> AveragedModel | None:
+def averaged(options: TrainOptions, model: Network) -> AveragedModel | None:
     """A copy of a network that is to hold its averaged weights, None without EMA."""
     if not options.ema:
         return None

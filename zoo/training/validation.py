@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from zoo.errors import TrainingError
-from zoo.evaluation.metrics import gray, psnr, ssim
-from zoo.losses import REGRESSION, cross_entropy
+from zoo.metrics import gray, psnr, ssim
 from zoo.training.crops import Crop, choose_window, disturbed, draws, rendered
 from zoo.training.data import batch_of
+from zoo.training.losses import REGRESSION, cross_entropy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mfsynth.sample import Picture, Scene
-    from zoo.hourglass import Hourglass
+    from zoo.networks import Network
     from zoo.training.options import TrainOptions
     from zoo.training.sources import Source
 
@@ -73,7 +73,7 @@ def validation_crops(sources: Sequence[Source], options: TrainOptions) -> dict[s
 
 @torch.no_grad()
 def validate(
-    model: Hourglass, crops: Sequence[Crop], options: TrainOptions
+    model: Network, crops: Sequence[Crop], options: TrainOptions
 ) -> tuple[Scores, list[NDArray[np.uint8]]]:
     """Scores of a network, and a row of pictures for each of the first crops."""
     model.eval()
@@ -87,7 +87,7 @@ def validate(
     return Scores(*(float(value) for value in np.mean(scores, 0))), rows
 
 
-def _validate_one(model: Hourglass, crop: Crop, options: TrainOptions) -> tuple[Scores, NDArray[np.uint8]]:
+def _validate_one(model: Network, crop: Crop, options: TrainOptions) -> tuple[Scores, NDArray[np.uint8]]:
     device = next(model.parameters()).device
     batch = batch_of([crop])
     a, b, gt = (part.to(device) / 255 for part in (batch.frames[:, 0], batch.frames[:, 1], batch.gt))

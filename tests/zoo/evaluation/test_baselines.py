@@ -11,7 +11,7 @@ from conftest import SHARED
 from mfsynth.errors import MissingExtraError
 from zoo.errors import FrameError, UnknownModelError
 from zoo.evaluation import baselines
-from zoo.evaluation.metrics import psnr
+from zoo.metrics import psnr
 
 NAMES = baselines.names()
 DECIDING = ("cnn", "dct", "dct+cv", "im")

@@ -14,9 +14,9 @@ import pytest
 from conftest import tree
 
 from zoo.evaluation import baselines
-from zoo.evaluation.metrics import psnr, score
-from zoo.evaluation.results import Results
 from zoo.evaluation.times import square, time_methods
+from zoo.metrics import psnr, score
+from zoo.store.results import Results
 
 QUICK = "gff,pyramid,average,dummy-a"
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import SHARED
 
-from zoo.evaluation.metrics import Sources, gray, q_cb, q_g, q_mi, q_ncie, q_p, q_s, q_te, ssim
+from zoo.metrics import Sources, gray, q_cb, q_g, q_mi, q_ncie, q_p, q_s, q_te, ssim
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = json.loads((GOLDEN / "values.json").read_text())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage, stats
 
 from zoo.errors import MetricError
-from zoo.evaluation.metrics import (
+from zoo.metrics import (
     Sources,
     gray,
     psnr,
@@ -23,7 +23,7 @@ from zoo.evaluation.metrics import (
     score,
     ssim,
 )
-from zoo.evaluation.metrics.planes import WINDOW, same, stretched, windowed
+from zoo.metrics.planes import WINDOW, same, stretched, windowed
 
 METRICS = [q_mi, q_te, q_ncie, q_g, q_p, q_s, q_cb]
 NAN_WHEN_FLAT = [q_mi, q_te, q_ncie, q_p, q_cb]

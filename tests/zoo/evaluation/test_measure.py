@@ -9,8 +9,8 @@ from scipy.ndimage import distance_transform_edt
 
 from zoo.evaluation.data import Pair
 from zoo.evaluation.measure import EQUAL, Measured, edge_band
-from zoo.evaluation.metrics import gray, score
-from zoo.fusion import Fused
+from zoo.fusing.fusion import Fused
+from zoo.metrics import gray, score
 
 
 def pictures(count, side=48):

@@ -1,4 +1,4 @@
-"""Scores as text: CSV, tables, noise, standing among published methods."""
+"""Scores as text: CSV, tables, noise, leaderboard among published methods."""
 
 import csv
 import io
@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from zoo.errors import ZooError
-from zoo.evaluation import noise, paper, standing, tables
+from zoo.evaluation import leaderboard, noise, paper, tables
 from zoo.evaluation.ranks import rank
-from zoo.evaluation.scores import QUALITY, Row, Scores
+from zoo.evaluation.scores import Row, Scores
+from zoo.metrics.measures import QUALITY
 
 
 def scores(values, noise=(), measure="psnr"):
@@ -104,14 +105,14 @@ def test_without_differences_in_noise_there_is_no_curve():
     assert noise.noise_curve(scores({"x": [1.0, 2.0]}, noise=(0.1, 0.1)), "psnr") is None
 
 
-# --- standing -----------------------------------------------------------------------------------------
+# --- leaderboard -----------------------------------------------------------------------------------------
 
 
 def test_the_published_order_comes_out_of_the_published_values(shared_golden):
     """Ranks among these 21 and the paper's columns: best and worst as in the survey's own table."""
     path = shared_golden / "lytro_methods.json"
-    text = standing.markdown_of(
-        Scores("Lytro", (), (), ()), standing.read_published(path, 20), paper.printed("lytro")
+    text = leaderboard.markdown_of(
+        Scores("Lytro", (), (), ()), leaderboard.read_published(path, 20), paper.printed("lytro")
     )
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[2:]]
     assert [row[0] for row in rows[:3]] == ["srcf", "dsift", "brw"]
@@ -134,4 +135,4 @@ def test_what_is_no_published_file_is_refused(content, said, tmp_path):
     path = tmp_path / "published.json"
     path.write_text(content)
     with pytest.raises(ZooError, match=re.escape(said)):
-        standing.read_published(path, 2)
+        leaderboard.read_published(path, 2)

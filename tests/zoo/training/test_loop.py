@@ -17,12 +17,12 @@ from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import zoo
-from mfsynth.build.options import BuildOptions, Run
-from mfsynth.build.run import build
+from mfsynth.building.run import Run, build
 from mfsynth.coco.demo import draw_demo
 from mfsynth.errors import OutputError, SourceError
+from mfsynth.options import BuildOptions
 from zoo.errors import TrainingError
-from zoo.evaluation.results import Results
+from zoo.store.results import Results
 from zoo.training.loop import train
 from zoo.training.presets import preset
 from zoo.training.run import TrainRun

@@ -4,9 +4,9 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from mfsynth.build.options import BuildOptions, Run
-from mfsynth.build.run import build
+from mfsynth.building.run import Run, build
 from mfsynth.coco.demo import draw_demo
+from mfsynth.options import BuildOptions
 from zoo.errors import TrainingError
 from zoo.training.data import Batches, Position, loader
 from zoo.training.presets import preset

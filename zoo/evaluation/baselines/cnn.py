@@ -8,7 +8,8 @@ left into weights.
 
 Departures:
 
-- The network (`zoo.siamese`) is trained by us on our pairs, pixel by pixel, with no blurred ImageNet patches.
+- The network (`zoo.networks.siamese`) is trained by us on our pairs, pixel by pixel, not on blurred ImageNet
+  patches.
   It is the authors' slight model, antisymmetrised: swapping two frames negates every score exactly.
 - Patches reach no further than the picture, whose odd sides are mirrored by a pixel.
 - Frames are taken in an order that their content determines: no order of the input changes a bit, be it for
@@ -34,8 +35,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zoo.evaluation.baselines.pixels import Floats, Frame, guided, luma, mixed, picked, unit, white
-from zoo.fusion import Fused, canonical_order, check_frames, tiles
-from zoo.siamese import PATCH, STRIDE, Siamese
+from zoo.fusing.fusion import Fused, canonical_order, check_frames, tiles
+from zoo.networks.siamese import PATCH, STRIDE, Siamese
 
 Numbers: TypeAlias = NDArray[np.uint8]
 
@@ -59,7 +60,7 @@ class Cnn:
     epsilon: float = 0.1
 
     def fuse(self, frames: Sequence[Frame]) -> Fused:
-        """Fuse two frames or more, as `zoo.fusion.check_frames` takes them.
+        """Fuse two frames or more, as `zoo.fusing.fusion.check_frames` takes them.
 
         The decision is the frame with the largest weight, the confidence this weight.
 
@@ -160,6 +161,6 @@ def _small(mask: NDArray[np.bool_], area: float) -> NDArray[np.bool_]:
 
 @cache
 def _network() -> Siamese:
-    from zoo.loading import load
+    from zoo.pretrained import load
 
     return cast("Siamese", load("cnn", device="cpu").body)

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from mfsynth.errors import MissingExtraError
 from zoo.evaluation.baselines.pixels import Floats, Frame, luma, mixed, unit, white
-from zoo.fusion import Fused, check_frames
+from zoo.fusing.fusion import Fused, check_frames
 
 Mask: TypeAlias = NDArray[np.bool_]
 
@@ -56,7 +56,7 @@ class Matting:
         self._solve = _solver()
 
     def fuse(self, frames: Sequence[Frame]) -> Fused:
-        """Fuse two frames or more, as `zoo.fusion.check_frames` takes them.
+        """Fuse two frames or more, as `zoo.fusing.fusion.check_frames` takes them.
 
         The decision is the frame with the largest weight, the confidence this weight.
 

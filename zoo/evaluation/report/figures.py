@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsynth.look import output
-from mfsynth.look.histograms import shorten, style
-from mfsynth.look.planes import hex_colour
+from mfsynth import plots
+from mfsynth.preview.colors import hex_colour
+from mfsynth.preview.histograms import shorten, style
 from zoo.evaluation.ranks import Test, cliques
-from zoo.evaluation.scores import MEASURES, Scores
+from zoo.evaluation.scores import Scores
+from zoo.metrics.measures import MEASURES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +59,7 @@ def boxes(scores: Scores, measures: Sequence[str] = (), methods: Sequence[str] =
     left, between, below = 0.65, 0.7, label + 0.5
     width = left + across * panel[0] + (across - 1) * between + _MARGIN
     height = _TITLE_ROOM + 0.3 + down * (panel[1] + below) - 0.35
-    with output.figure(width, height, DPI) as figure:
+    with plots.figure(width, height, DPI) as figure:
         pictures = f"{len(scores.images)} pair{'s' if len(scores.images) != 1 else ''}"
         _title(figure, f"{scores.data}: {pictures}", "box: quartiles; diamond: mean; orange: best mean")
         for place, (name, table) in enumerate(tables.items()):
@@ -66,7 +67,7 @@ def boxes(scores: Scores, measures: Sequence[str] = (), methods: Sequence[str] =
             top = _TITLE_ROOM + 0.3 + row * (panel[1] + below)
             axes = _axes(figure, left + column * (panel[0] + between), top, *panel)
             _draw_boxes(axes, name, table, names)
-        return output.png(figure)
+        return plots.png(figure)
 
 
 def critical_differences(test: Test, title: str = "") -> bytes:
@@ -84,7 +85,7 @@ def critical_differences(test: Test, title: str = "") -> bytes:
     top = _TITLE_ROOM + 0.75
     first = top + 0.2 + 0.13 * len(bars) + 0.12
     width, height = 2 * margin + axis, first + rows * step + 0.1
-    with output.figure(width, height, DPI) as figure:
+    with plots.figure(width, height, DPI) as figure:
         _title(figure, title or "mean ranks", f"{test.images} pairs; Friedman p {_probability(test.p_value)}")
         axes = _canvas(figure, width, height)
 
@@ -95,7 +96,7 @@ def critical_differences(test: Test, title: str = "") -> bytes:
         _draw_difference(axes, test, at, top - 0.42)
         _draw_cliques(axes, test, bars, at, top + 0.2)
         _draw_stems(axes, test, names, at, (top, first, step), (margin, margin + axis))
-        return output.png(figure)
+        return plots.png(figure)
 
 
 def curves(
@@ -121,7 +122,7 @@ def curves(
     panel, left, between = (3.5, max(2.6, 0.19 * len(names))), 0.7, 0.75
     width = left + len(panels) * panel[0] + (len(panels) - 1) * between + 0.2 + legend
     height = _TITLE_ROOM + panel[1] + 0.75
-    with output.figure(width, height, DPI) as figure:
+    with plots.figure(width, height, DPI) as figure:
         _title(figure, title, "")
         for column, (label, lines) in enumerate(panels.items()):
             axes = _axes(figure, left + column * (panel[0] + between), _TITLE_ROOM + 0.15, *panel)
@@ -144,7 +145,7 @@ def curves(
         )  # fmt: skip
         for text in key.get_texts():
             text.set_parse_math(False)
-        return output.png(figure)
+        return plots.png(figure)
 
 
 def bars(title: str, values: Mapping[str, float], xlabel: str, *, log: bool = False) -> bytes:
@@ -160,7 +161,7 @@ def bars(title: str, values: Mapping[str, float], xlabel: str, *, log: bool = Fa
     left = max(map(len, names)) * _LETTER + 0.35
     tall = 0.24 * len(names)
     width, height = left + 4.6 + 0.75, _TITLE_ROOM + tall + 0.55
-    with output.figure(width, height, DPI) as figure:
+    with plots.figure(width, height, DPI) as figure:
         _title(figure, title, "")
         axes = _axes(figure, left, _TITLE_ROOM, 4.6, tall)
         style(axes, "")
@@ -173,7 +174,7 @@ def bars(title: str, values: Mapping[str, float], xlabel: str, *, log: bool = Fa
         axes.set_yticks(range(len(names)), names, parse_math=False)
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlabel(xlabel, fontsize=_TYPE, color=_QUIET)
-        return output.png(figure)
+        return plots.png(figure)
 
 
 def _draw_boxes(axes: Axes, measure: str, table: NDArray[np.float64], names: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from mfsynth.look.planes import colour_map, hex_colour
+from mfsynth.preview.colors import colour_map, hex_colour
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,8 +16,8 @@ import cv2
 
 from zoo.evaluation.ranks import Test
 from zoo.evaluation.report.maps import decision_map, error_map, error_words
-from zoo.evaluation.scores import MEASURES
 from zoo.evaluation.tables import best, mean_and_deviation
+from zoo.metrics.measures import MEASURES
 
 if TYPE_CHECKING:
     from mfsynth.sample import Picture

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from mfsynth.errors import MissingExtraError
-from mfsynth.look.output import need_matplotlib
+from mfsynth.plots import need_matplotlib
 from zoo.errors import ZooError
 from zoo.evaluation.report.maps import decision_map, error_map, error_words
 

@@ -1,0 +1,100 @@
+"""What a build would make, without making it: a few samples are encoded to tell the size of all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mfsynth import storage
+from mfsynth.building.plan import make_plan
+from mfsynth.building.run import check_inputs
+from mfsynth.building.work import encode_image
+from mfsynth.coco.split import read_split
+from mfsynth.errors import UnusableImage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mfsynth.building.plan import Plan
+    from mfsynth.options import BuildOptions
+    from mfsynth.shards.manifest import Manifest
+
+_TRIED = 5
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a build would make; `bytes` is extrapolated from a few samples by their pixels."""
+
+    split: str
+    samples: int
+    shards: int
+    bytes: int
+    files: int
+    annotations: str
+    left_out: dict[str, tuple[int, ...]]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        return {
+            "split": self.split,
+            "samples": self.samples,
+            "shards": self.shards,
+            "bytes": self.bytes,
+            "files": self.files,
+            "left_out": {reason: list(ids) for reason, ids in self.left_out.items()},
+        }
+
+    def lines(self, coco: Path, out: Path) -> list[str]:
+        """In words."""
+        lines = [
+            f"would make {self.samples} samples in {self.shards} shards, "
+            f"about {self.bytes / 1e6:.0f} MB, in {out}",
+            f"from {self.files} pictures and masks and {self.annotations} of {coco}",
+        ]
+        return lines + [f"would leave out {len(ids)}: {reason}" for reason, ids in self.left_out.items()]
+
+
+def estimate(
+    options: BuildOptions,
+    coco: Path,
+    say: Callable[[str], None],
+    *,
+    like: Manifest | None = None,
+    strict: bool = False,
+) -> Estimate:
+    """Plan a build and estimate its size; nothing is written but what `read_split` may unpack.
+
+    Raises:
+        OptionsError: If the options make no sense for this split.
+        SourceError: If the COCO data is missing or broken, or is not what `like` was made from.
+        BuildError: If the build is strict and the annotations show that an image is unusable.
+    """
+    split = read_split(coco, options.split, options.masks, cache=storage.cache_folder(), say=say)
+    plan = make_plan(split, options, strict=strict)
+    if like is not None:
+        check_inputs(plan.inputs, like.inputs)
+    return Estimate(
+        options.split,
+        plan.samples,
+        len(plan.shards),
+        _bytes(plan),
+        plan.inputs.files,
+        split.annotations,
+        plan.left_out,
+    )
+
+
+def _bytes(plan: Plan) -> int:
+    entries = [entry for shard in plan.shards for entry in shard]
+    pixels = sum(entry.image.width * entry.image.height for entry in entries)
+    tried = encoded = 0
+    for entry in entries[:: max(1, len(entries) // _TRIED)][:_TRIED]:
+        try:
+            _, members = next(encode_image(entry, plan.options, plan.layout))
+        except UnusableImage:
+            continue
+        encoded += sum(512 + len(data) + -len(data) % 512 for _, data in members)
+        tried += entry.image.width * entry.image.height
+    return pixels * encoded // tried * plan.options.variants if tried else 0

@@ -1,0 +1,106 @@
+"""Which image goes to which shard, and which are left out before that because their annotations say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from mfsynth.coco import exclusions
+from mfsynth.errors import BuildError, OptionsError
+from mfsynth.options import choose
+from mfsynth.shards.layout import Layout
+from mfsynth.shards.manifest import Inputs, fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mfsynth.coco.split import Entry, Split
+    from mfsynth.options import BuildOptions
+
+_SAMPLES_PER_SHARD = 1000
+_JPEG_NAMES = (".jpg", ".jpeg")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every image in its shard.
+
+    Args:
+        options: The options, with the number of shards settled.
+        layout: The samples' members.
+        shards: The images of each shard, in ascending id.
+        left_out: Ids of images left out before planning, by reason.
+        files: Name and size of every picture and mask used; size -1 for one that is not there.
+        inputs: Fingerprints of the annotations and of `files`.
+    """
+
+    options: BuildOptions
+    layout: Layout
+    shards: tuple[tuple[Entry, ...], ...]
+    left_out: dict[str, tuple[int, ...]]
+    files: dict[str, int]
+    inputs: Inputs
+
+    @property
+    def samples(self) -> int:
+        """Number of samples, if no more images prove unusable."""
+        return self.options.variants * sum(len(entries) for entries in self.shards)
+
+
+def make_plan(split: Split, options: BuildOptions, *, strict: bool = False) -> Plan:
+    """Choose the images and share them out: image k of N goes to shard k·S/N, rounded down.
+
+    Raises:
+        SourceError: If no image is left.
+        OptionsError: If an image asked for is not in the split, or there are more shards than images.
+        BuildError: If the build is strict and an image is unusable.
+    """
+    chosen, left_out = choose(split, options)
+    unusable = {reason: ids for reason, ids in left_out.items() if reason != exclusions.LICENSE}
+    if strict and unusable:
+        reason, ids = next(iter(unusable.items()))
+        raise BuildError(f"image {ids[0]} cannot be used: {exclusions.MEANING[reason]}", "--strict is on")
+    count = options.shards or -(-len(chosen) * options.variants // _SAMPLES_PER_SHARD)
+    if count > len(chosen):
+        raise OptionsError(
+            f"--shards {count} is more than the {len(chosen)} images, which go to one shard each",
+            f"use --shards {len(chosen)} or less",
+        )
+    files = _files(split, chosen)
+    return Plan(
+        options=replace(options, shards=count),
+        layout=Layout(options.store, _gt_kind(chosen), "jpg" if options.format == "jpeg" else "png"),
+        shards=share_out(chosen, count),
+        left_out=left_out,
+        files=files,
+        inputs=_inputs(split, files),
+    )
+
+
+def share_out(entries: Sequence[Entry], count: int) -> tuple[tuple[Entry, ...], ...]:
+    """Image k of N to shard k·S/N, rounded down: contiguous runs whose lengths differ by one at most."""
+    bounds = [-(-number * len(entries) // count) for number in range(count + 1)]
+    return tuple(tuple(entries[low:high]) for low, high in pairwise(bounds))
+
+
+def _gt_kind(entries: Sequence[Entry]) -> str:
+    names = (entry.image.file_name.lower() for entry in entries)
+    return "jpg" if all(name.endswith(_JPEG_NAMES) for name in names) else "png"
+
+
+def _files(split: Split, entries: Sequence[Entry]) -> dict[str, int]:
+    files = {name: file for entry in entries for name, file in entry.files(split.name).items()}
+    return {name: file.size if file else -1 for name, file in sorted(files.items())}
+
+
+def _inputs(split: Split, files: dict[str, int]) -> Inputs:
+    prefix = f"panoptic_{split.name}/"
+    masks = {name: size for name, size in files.items() if name.startswith(prefix)}
+    pictures = {name: size for name, size in files.items() if name not in masks}
+    parts = {
+        "annotations_sha256": split.annotations_sha256,
+        "pictures": fingerprint(pictures),
+        "masks": fingerprint(masks) if masks else "",
+    }
+    return Inputs(split.annotations, files=len(files), fingerprint=fingerprint(parts), **parts)

@@ -1,0 +1,74 @@
+"""Makes the bad shards of a finished data set again, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mfsynth import storage
+from mfsynth.building.folder import disk_errors
+from mfsynth.building.plan import make_plan
+from mfsynth.building.run import check_inputs, packages
+from mfsynth.building.work import Job, make_shard, part_path
+from mfsynth.coco.split import read_split
+from mfsynth.engine import run_jobs, usable_cores
+from mfsynth.errors import BuildError
+from mfsynth.locks import locked
+from mfsynth.options import BuildOptions
+from mfsynth.shards.layout import PARTS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from mfsynth.building.run import Run
+    from mfsynth.shards.manifest import Manifest
+
+
+def repair(manifest: Manifest, bad: Collection[str], run: Run) -> int:
+    """Make shards of a data set again.
+
+    Args:
+        manifest: The data set's manifest.
+        bad: Names of the shards to make again.
+        run: From where, to where (the data set's folder), and how.
+
+    Returns:
+        How many shards were made.
+
+    Raises:
+        SourceError: If the COCO data is not what the data set was made from.
+        OutputError: If the folder cannot be written, or another build works on it.
+        BuildError: If a shard comes out otherwise than the manifest says, or the disk is full.
+    """
+    options = BuildOptions.from_json(manifest.options)
+    split = read_split(run.coco, options.split, options.masks, cache=storage.cache_folder(), say=run.say)
+    plan = make_plan(split, options)
+    check_inputs(plan.inputs, manifest.inputs)
+    with locked(run.out, "build"), disk_errors(run.out):
+        (run.out / PARTS).mkdir(exist_ok=True)
+        for name in bad:
+            part_path(run.out, name).unlink(missing_ok=True)
+        jobs = [
+            job
+            for index, entries in enumerate(plan.shards)
+            if (job := Job(plan.options, plan.layout, index, entries, run.out)).name in bad
+        ]
+        total = sum(len(job.entries) for job in jobs) * options.variants
+        results = run_jobs(
+            make_shard,
+            jobs,
+            workers=min(run.workers or usable_cores(), len(jobs)),
+            say=run.say,
+            progress=lambda done: run.progress(min(done, total), total),
+        )
+        _check(manifest, {part.shard.name: part.shard for _, (part, _) in results}, packages(options))
+    return len(jobs)
+
+
+def _check(manifest: Manifest, made: dict[str, object], versions: dict[str, str]) -> None:
+    wrong = [shard.name for shard in manifest.shards if made.get(shard.name, shard) != shard]
+    if wrong:
+        others = [name for name, old in manifest.packages.items() if versions.get(name) != old]
+        raise BuildError(
+            f"{len(wrong)} repaired shards differ from what the manifest says, {wrong[0]} first",
+            f"versions of {', '.join(others)} differ" if others else "a picture or mask has changed",
+        )

@@ -1,0 +1,301 @@
+"""A build: lock, compare, resume, run, seal."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import msgspec
+
+from mfsynth import __version__, storage
+from mfsynth.building.folder import BuildFile, disk_errors, open_folder, remove_scratch
+from mfsynth.building.plan import make_plan
+from mfsynth.building.work import Job, LeftOut, Part, file_hash, make_shard
+from mfsynth.coco import exclusions
+from mfsynth.coco.split import read_split
+from mfsynth.engine import run_jobs, usable_cores
+from mfsynth.errors import BuildError, OutputError, SourceError
+from mfsynth.locks import locked
+from mfsynth.options import BuildOptions
+from mfsynth.shards.layout import MANIFEST, PARTS
+from mfsynth.shards.manifest import MANIFEST_FORMAT, Inputs, LicenseCount, Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mfsynth.building.plan import Plan
+    from mfsynth.coco.split import Split
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a build is carried out: nothing here changes a byte of its result.
+
+    Args:
+        coco: Folder with the COCO data.
+        out: Folder to make.
+        workers: Number of processes; 0 takes every core that this process may use.
+        overwrite: Replace what another build left in `out`.
+        strict: Any unusable image is an error.
+        say: Told what takes a while.
+        progress: Told of samples done and to do.
+    """
+
+    coco: Path
+    out: Path
+    workers: int = 0
+    overwrite: bool = False
+    strict: bool = False
+    say: Callable[[str], None] = lambda _: None
+    progress: Callable[[int, int], None] = lambda _done, _total: None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a build made: `made` and `kept` count shards, `left_out` image ids by reason.
+
+    `finished` tells that the data set was there already, so that there was nothing to do.
+    """
+
+    out: Path | str
+    samples: int
+    shards: int
+    made: int
+    kept: int
+    bytes: int
+    seconds: float
+    left_out: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    empty_shards: tuple[str, ...] = ()
+    finished: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        plain: dict[str, Any] = json.loads(msgspec.json.encode(replace(self, out=str(self.out))))
+        return plain
+
+    def lines(self) -> list[str]:
+        """In words: what was made, where, how fast, and what was left out."""
+        what = f"{self.samples} samples in {self.shards} shards, {self.bytes / 1e6:.1f} MB, in {self.out}"
+        if self.finished:
+            lines = [f"nothing to do: {what}; their sizes are right, `mfsynth verify` compares content"]
+        else:
+            speed = f", {self.samples / self.seconds:.0f} samples/s" if not self.kept else ""
+            kept = f"; {self.kept} shards kept from before" if self.kept else ""
+            lines = [f"made {what}; {self.seconds:.1f} s{speed}{kept}"]
+        lines += [
+            f"left out {len(ids)}: {reason} ({exclusions.MEANING[reason]}): {_some(ids)}"
+            for reason, ids in self.left_out.items()
+        ]
+        if self.empty_shards:
+            lines.append(f"{len(self.empty_shards)} shards hold no samples: {', '.join(self.empty_shards)}")
+        return lines
+
+
+def _some(ids: tuple[int, ...]) -> str:
+    more = f" and {len(ids) - 2 * _SHOWN} more, listed in {MANIFEST}" if len(ids) > 2 * _SHOWN else ""
+    return ", ".join(map(str, ids[: 2 * _SHOWN])) + more
+
+
+def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Report:
+    """Make a data set, or finish one that was begun with the same options.
+
+    Args:
+        options: What to make.
+        run: From where, to where, and how.
+        like: Manifest of a data set that must come out again.
+
+    Raises:
+        OptionsError: If the options make no sense for this split.
+        SourceError: If the COCO data is missing or broken, or is not what `like` was made from.
+        OutputError: If the folder holds something else or cannot be written, or another build works on it.
+        BuildError: If a worker died twice, the disk is full, or the result is not `like`.
+    """
+    started = time.monotonic()
+    split = read_split(run.coco, options.split, options.masks, cache=storage.cache_folder(), say=run.say)
+    plan = make_plan(split, options, strict=run.strict)
+    if like is not None:
+        check_inputs(plan.inputs, like.inputs)
+    begun = BuildFile(plan.options.to_json(), plan.inputs, packages(plan.options), plan.files)
+    with locked(run.out, "build"), disk_errors(run.out):
+        sealed = open_folder(run.out, begun, overwrite=run.overwrite)
+        if sealed is not None:
+            _check_left_out(split, sealed, run)
+            report = _report(run.out, sealed, started=started, finished=True)
+        else:
+            try:
+                results = _run(plan, run)
+            finally:
+                remove_scratch(run.out)  # of workers that were stopped or died
+            sealed = seal(run.out, plan, split, [part for part, _ in results])
+            report = _report(run.out, sealed, started=started, made=sum(made for _, made in results))
+    if like is not None:
+        _check_same(sealed, like)
+    return report
+
+
+def packages(options: BuildOptions) -> dict[str, str]:
+    """Versions of the packages that decide pixels and bytes."""
+    names = ["numpy", "isal", "pyspng"] + (["pycocotools"] if options.masks == "instances" else [])
+    return {"mfsynth": __version__, "opencv": cv2.__version__} | {name: version(name) for name in names}
+
+
+def _run(plan: Plan, run: Run) -> list[tuple[Part, bool]]:
+    """Every shard, made or kept: what its side file says, and whether it was made now."""
+    jobs = [
+        Job(plan.options, plan.layout, index, entries, run.out, run.strict)
+        for index, entries in enumerate(plan.shards)
+    ]
+    finished = run_jobs(
+        make_shard,
+        jobs,
+        workers=min(run.workers or usable_cores(), len(jobs)),
+        say=run.say,
+        progress=lambda done: run.progress(min(done, plan.samples), plan.samples),
+    )
+    return [result for _, result in sorted(finished, key=lambda pair: pair[0].index)]
+
+
+def seal(out: Path, plan: Plan, split: Split, parts: list[Part]) -> Manifest:
+    """Write the manifest, now that every shard is there.
+
+    Raises:
+        SourceError: If not a single sample could be made.
+    """
+    faults = [fault for part in parts for fault in part.left_out]
+    samples = sum(part.shard.samples for part in parts)
+    if not samples:
+        raise SourceError(
+            f"none of the images of {split.name} can be used; the first: {faults[0].detail}",
+            "no data set was made",
+        )
+    for part in parts:  # last: the kernel has had time to write most of it
+        storage.sync(out / part.shard.name)
+    manifest = Manifest(
+        format=MANIFEST_FORMAT,
+        split=split.name,
+        samples=samples,
+        options=plan.options.to_json(),
+        options_fingerprint=plan.options.fingerprint,
+        inputs=plan.inputs,
+        packages=packages(plan.options),
+        layout=plan.layout,
+        shards=tuple(part.shard for part in parts),
+        licenses=_license_counts(split, parts),
+        left_out=_by_reason(plan.left_out, faults),
+        left_out_files={name: digest for fault in faults for name, digest in fault.files.items()},
+    )
+    storage.put(out / MANIFEST, manifest.to_json(), out / PARTS)
+    return manifest
+
+
+def _license_counts(split: Split, parts: Iterable[Part]) -> tuple[LicenseCount, ...]:
+    samples: Counter[int] = Counter()
+    for part in parts:
+        samples.update(part.licenses)
+    known = {license.id: license for license in split.licenses}
+    return tuple(
+        LicenseCount(
+            id, known[id].name if id in known else "unknown", known[id].url if id in known else "", count
+        )
+        for id, count in sorted(samples.items())
+    )
+
+
+def _by_reason(planned: dict[str, tuple[int, ...]], faults: Iterable[LeftOut]) -> dict[str, tuple[int, ...]]:
+    ids = defaultdict(list, {reason: list(ids) for reason, ids in planned.items()})
+    for fault in faults:
+        ids[fault.reason].append(fault.image_id)
+    return {reason: tuple(sorted(ids[reason])) for reason in sorted(ids)}
+
+
+def _check_left_out(split: Split, manifest: Manifest, run: Run) -> None:
+    """Raise if files for whose sake images were left out have changed since, or none may be left out."""
+    unusable = [id for reason, ids in manifest.left_out.items() if reason != exclusions.LICENSE for id in ids]
+    if run.strict and unusable:
+        raise BuildError(
+            f"{run.out} was made without images that could not be used: {_some(tuple(unusable))}",
+            "--strict is on",
+        )
+    if not manifest.left_out_files:
+        return
+    now = {name: file for entry in split.entries for name, file in entry.files(split.name).items()}
+    changed = [name for name, digest in manifest.left_out_files.items() if file_hash(now.get(name)) != digest]
+    if changed:
+        raise OutputError(
+            f"{run.out} is finished, but was made without images whose files have changed since: "
+            + ", ".join(changed),
+            "build it anew with --overwrite",
+        )
+
+
+# --- the same data set again --------------------------------------------------------------------------
+
+
+def check_inputs(now: Inputs, then: Inputs) -> None:
+    """Raise if a data set is to be made again from other inputs, naming which."""
+    if now.fingerprint == then.fingerprint:
+        return
+    differing = []
+    if now.annotations_sha256 != then.annotations_sha256:
+        differing.append(
+            f"{now.annotations} (SHA-256 {now.annotations_sha256[:12]}…, was {then.annotations_sha256[:12]}…)"
+        )
+    if now.pictures != then.pictures:
+        differing.append("the pictures' names and sizes")
+    if now.masks != then.masks:
+        differing.append("the masks' names and sizes")
+    if now.files != then.files:
+        differing.append(f"the number of files ({now.files}, was {then.files})")
+    raise SourceError(
+        f"the data set of the manifest was made from other data; it differs in {'; '.join(differing)}",
+        "use the same COCO files",
+    )
+
+
+def _check_same(made: Manifest, like: Manifest) -> None:
+    """Raise if what was made is not, byte for byte, what the manifest describes."""
+    if len(made.shards) != len(like.shards):
+        raise BuildError(
+            f"{len(made.shards)} shards were made, the manifest has {len(like.shards)}",
+            "it contradicts its own options: get it anew from where it was published",
+        )
+    differing = [new.name for new, old in zip(made.shards, like.shards, strict=True) if new != old]
+    if not differing:
+        return
+    others = [
+        f"{name} {made.packages.get(name)} (was {old})"
+        for name, old in like.packages.items()
+        if made.packages.get(name) != old
+    ]
+    raise BuildError(
+        f"{len(differing)} of {len(made.shards)} shards differ from the manifest's, {differing[0]} first",
+        f"package versions differ: {', '.join(others)}"
+        if others
+        else "the content of a picture or mask changed",
+    )
+
+
+def _report(
+    out: Path, manifest: Manifest, *, started: float, made: int = 0, finished: bool = False
+) -> Report:
+    return Report(
+        out=out,
+        samples=manifest.samples,
+        shards=len(manifest.shards),
+        made=made,
+        kept=len(manifest.shards) - made,
+        bytes=sum(shard.size for shard in manifest.shards),
+        seconds=time.monotonic() - started,
+        left_out=manifest.left_out,
+        empty_shards=tuple(shard.name for shard in manifest.shards if not shard.samples),
+        finished=finished,
+    )

@@ -1,0 +1,194 @@
+"""One shard, made in one process, from a job that can be pickled and sent anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import msgspec
+
+from mfsynth import codecs, storage
+from mfsynth.building.folder import disk_errors
+from mfsynth.coco import exclusions
+from mfsynth.coco.image import gt_member, read_image
+from mfsynth.errors import BuildError, SourceError, UnusableImage
+from mfsynth.sample import Scene
+from mfsynth.shards.layout import FOCUS, PARTS, RECIPE, SEGMENTS, shard_name
+from mfsynth.shards.manifest import Shard
+from mfsynth.shards.writer import ShardWriter
+from mfsynth.synthesis.draw import draw
+from mfsynth.synthesis.render import render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mfsynth.coco.files import FileRef
+
+    Advance = Callable[[int], None]
+    from mfsynth.coco.split import Entry
+    from mfsynth.options import BuildOptions
+    from mfsynth.shards.layout import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that is needed to make one shard."""
+
+    options: BuildOptions
+    layout: Layout
+    index: int
+    entries: tuple[Entry, ...]
+    out: Path
+    strict: bool = False
+
+    @property
+    def name(self) -> str:
+        """The shard's name."""
+        return shard_name(self.options.split, self.index)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An image that proved unusable; `files` gives the SHA-256 of its files, "missing" for an absent one."""
+
+    image_id: int
+    reason: str
+    detail: str
+    files: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A finished shard, with the samples under each licence and the images left out: its side file."""
+
+    shard: Shard
+    licenses: dict[int, int]
+    left_out: tuple[LeftOut, ...]
+
+
+def make_shard(job: Job, advance: Advance) -> tuple[Part, bool]:
+    """Make a shard and its side file, each whole or not at all; a whole one that is there is kept.
+
+    Args:
+        job: What to make.
+        advance: Told of samples done.
+
+    Returns:
+        What the side file says, and whether the shard was made now.
+
+    Raises:
+        OutputError: If the folder cannot be written.
+        BuildError: If the disk is full, or an image is unusable and the job is strict.
+    """
+    with disk_errors(job.out, job.name):
+        kept = whole_part(job.out, job.name)
+        if kept is not None and not (job.strict and kept.left_out):
+            advance(len(job.entries) * job.options.variants)
+            return kept, False
+        return _make_shard(job, advance), True
+
+
+def _make_shard(job: Job, advance: Advance) -> Part:
+    cv2.setNumThreads(1)
+    licenses: Counter[int] = Counter()
+    left_out = []
+    parts = job.out / PARTS
+    with storage.scratch_file(parts) as file:
+        writer = ShardWriter(file)
+        for entry in job.entries:
+            try:
+                written = _write_image(writer, entry, job, advance)
+            except UnusableImage as error:
+                if job.strict:
+                    raise BuildError(
+                        f"image {entry.image.id} cannot be used: {error}", "--strict is on"
+                    ) from error
+                left_out.append(_left_out(entry, error, job.options.split))
+                advance(job.options.variants)
+            else:
+                licenses[entry.image.license] += written
+        shard = writer.publish(job.out / job.name)
+    part = Part(shard, dict(sorted(licenses.items())), tuple(left_out))
+    storage.put(part_path(job.out, job.name), msgspec.json.encode(part), parts)
+    return part
+
+
+def _write_image(writer: ShardWriter, entry: Entry, job: Job, advance: Advance) -> int:
+    """Write all of an image's variants, or none: whatever can fail comes before the first is yielded."""
+    written = 0
+    for written, (key, members) in enumerate(encode_image(entry, job.options, job.layout), 1):  # noqa: B007
+        writer.add(key, members)
+        advance(1)
+    return written
+
+
+def encode_image(
+    entry: Entry, options: BuildOptions, layout: Layout
+) -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
+    """Key and members of each of an image's samples, one for each variant.
+
+    Raises:
+        UnusableImage: Before the first sample, if the image or any of its variants cannot be used.
+    """
+    source = read_image(entry)
+    gt = gt_member(source, layout.gt)
+    segments = codecs.encode_png(source.segments)
+    recipes = [draw(entry.image, source.infos, options.draw, variant) for variant in range(options.variants)]
+    for recipe in recipes:
+        scene = Scene(source.picture, source.segments, recipe)
+        yield recipe.key, encode_scene(scene, gt, segments, layout)
+
+
+def part_path(out: Path, shard: str) -> Path:
+    """Where a shard's side file lies."""
+    return out / PARTS / f"{shard.removesuffix('.tar')}.json"
+
+
+def whole_part(out: Path, shard: str) -> Part | None:
+    """What a shard's side file says, if the shard has the size and hash that it gives."""
+    try:
+        part = msgspec.json.decode(part_path(out, shard).read_bytes(), type=Part)
+        path = out / shard
+        whole = part.shard.name == shard and path.stat().st_size == part.shard.size
+        return part if whole and storage.digest(path) == part.shard.sha256 else None
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def encode_scene(scene: Scene, gt: bytes, segments: bytes, layout: Layout) -> list[tuple[str, bytes]]:
+    """The members of a sample, rendered where the store holds pairs.
+
+    Args:
+        scene: What to encode.
+        gt: The ground truth's member.
+        segments: The segment map's member.
+        layout: Which members there are.
+    """
+    members = [(RECIPE, scene.recipe.to_json()), (layout.gt_field, gt), (SEGMENTS, segments)]
+    if layout.store == "pairs":
+        sample = render(scene)
+        encode = codecs.encode_png if layout.frame == "png" else codecs.encode_jpeg
+        members.append((FOCUS, codecs.encode_png(sample.focus)))
+        members += zip(layout.frame_fields, map(encode, sample.frames), strict=True)
+    return members
+
+
+def _left_out(entry: Entry, error: UnusableImage, split: str) -> LeftOut:
+    files = {} if error.reason == exclusions.MIN_AREA else entry.files(split)
+    return LeftOut(
+        entry.image.id, error.reason, error.message, {name: file_hash(file) for name, file in files.items()}
+    )
+
+
+def file_hash(file: FileRef | None) -> str:
+    """SHA-256 of a file of the source, or what keeps it from being read."""
+    if file is None:
+        return "missing"
+    try:
+        return hashlib.sha256(file.read()).hexdigest()
+    except SourceError:
+        return "unreadable"

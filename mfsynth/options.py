@@ -1,0 +1,219 @@
+"""What decides the content of a data set: BuildOptions, in JSON and back, and the images that they choose."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from mfsynth import schema
+from mfsynth.coco import exclusions
+from mfsynth.coco.split import Masks
+from mfsynth.errors import OptionsError, ShardError, SourceError
+from mfsynth.shards.manifest import fingerprint
+from mfsynth.synthesis.draw import DrawOptions
+
+if TYPE_CHECKING:
+    from mfsynth.coco.split import Entry, Split
+
+Store = Literal["pairs", "recipe"]
+FrameFormat = Literal["png", "jpeg"]
+
+MAX_VARIANTS = 1000
+MAX_MIN_AREA = 1 / 3
+_ID_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Image ids to take (none given: all), and ids to leave."""
+
+    take: tuple[int, ...] = ()
+    leave: tuple[int, ...] = ()
+
+    def rule(self) -> Callable[[int], bool]:
+        """A function that tells of an image's id whether it is taken."""
+        take, leave = frozenset(self.take), frozenset(self.leave)
+        return lambda image_id: (not take or image_id in take) and image_id not in leave
+
+    @staticmethod
+    def read(path: Path) -> Selection:
+        """Read a file of ids.
+
+        Raises:
+            OptionsError: If it cannot be read, a line is no id, or there is none.
+        """
+        try:
+            return Selection.parse(path.read_text("utf-8-sig"), str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise OptionsError(f"cannot read {path}: {error}") from error
+
+    @staticmethod
+    def parse(text: str, where: str) -> Selection:
+        """Read ids, one a line; `!` in front leaves one; `#` begins a comment.
+
+        >>> Selection.parse("139\\n!285 # a bear\\n", "ids.txt")
+        Selection(take=(139,), leave=(285,))
+
+        Raises:
+            OptionsError: If a line is neither, or no line has an id.
+        """
+        take: set[int] = set()
+        leave: set[int] = set()
+        for number, line in enumerate(text.splitlines(), 1):
+            word = line.partition("#")[0].strip()
+            if not word:
+                continue
+            digits = word.removeprefix("!").strip()
+            if not digits.isdecimal() or len(digits) > _ID_DIGITS:
+                shown = word if len(word) <= 40 else f"{word[:40]}…"
+                raise OptionsError(f"{where}, line {number}: {shown!r} is no image id", "write 139 or !139")
+            (leave if word.startswith("!") else take).add(int(digits))
+        if not take and not leave:
+            raise OptionsError(f"{where} has no image ids", "write one a line, or leave --images away")
+        return Selection(tuple(sorted(take)), tuple(sorted(leave)))
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What decides the content of a data set, down to the byte.
+
+    Args:
+        split: The split's name.
+        masks: `panoptic` PNGs, or `instances` through pycocotools.
+        seed: Seed of every draw.
+        variants: Samples per image.
+        sigma: Least and largest blur, in pixels.
+        noise: Least and largest standard deviation of the noise, in units of full range; (0, 0) is off.
+        store: `pairs` (rendered frames) or `recipe` (frames are rendered on reading).
+        format: Of the frames of pairs: `png`, or `jpeg` (quality 95, 4:4:4).
+        min_area: Each frame keeps at least this fraction in focus.
+        licenses: COCO licence ids to keep; empty keeps all.
+        images: Image ids to take or leave.
+        limit: Only the first so many images, by id, after the filters; 0 takes all.
+        shards: Number of shards; 0 makes one for each 1,000 samples.
+
+    Raises:
+        OptionsError: If a value makes no sense.
+    """
+
+    split: str
+    masks: Masks = "panoptic"
+    seed: int = 0
+    variants: int = 1
+    sigma: tuple[float, float] = (1.0, 5.0)
+    noise: tuple[float, float] = (0.0, 0.0)
+    store: Store = "pairs"
+    format: FrameFormat = "png"
+    min_area: float = 0.02
+    licenses: tuple[int, ...] = ()
+    images: Selection = field(default_factory=Selection)
+    limit: int = 0
+    shards: int = 0
+
+    def __post_init__(self) -> None:
+        for name, choices in (("masks", Masks), ("store", Store), ("format", FrameFormat)):
+            _require(getattr(self, name) in get_args(choices), self, name, f"one of {get_args(choices)}")
+        _require(0 < len(self.split) <= 60 and _plain(self.split), self, "split", "letters, digits, . _ -")
+        _require(0 <= self.seed < 1 << 63, self, "seed", "from 0 to 2^63 - 1")
+        _require(1 <= self.variants <= MAX_VARIANTS, self, "variants", f"from 1 to {MAX_VARIANTS}")
+        low, high = self.sigma
+        _require(0.1 <= low <= high <= 100, self, "sigma", "two rising numbers from 0.1 to 100")
+        low, high = self.noise
+        _require(0 <= low <= high <= 1, self, "noise", "two rising numbers from 0 to 1")
+        _require(0 <= self.min_area <= MAX_MIN_AREA, self, "min_area", "from 0 to 1/3")
+        _require(self.limit >= 0, self, "limit", "0 (all) or more")
+        _require(self.shards >= 0, self, "shards", "0 (one for each 1,000 samples) or more")
+
+    @property
+    def draw(self) -> DrawOptions:
+        """What the drawing of a recipe needs of these."""
+        return DrawOptions(self.seed, self.sigma, self.noise, self.min_area)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        return schema.to_json(self)
+
+    @staticmethod
+    def from_json(values: dict[str, Any], release: str = "") -> BuildOptions:
+        """The options that `to_json` gave; fields that are absent take their defaults.
+
+        Args:
+            values: By name.
+            release: The release of mfsynth that wrote them, if known.
+
+        Raises:
+            ShardError: If there are unknown names or values of a wrong type.
+        """
+        return schema.from_json(values, BuildOptions, "the build options", error=ShardError, release=release)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the options' JSON, names sorted."""
+        return fingerprint(self.to_json())
+
+
+def _require(holds: bool, options: BuildOptions, name: str, rule: str) -> None:
+    if not holds:
+        raise OptionsError(f"--{name.replace('_', '-')} is {getattr(options, name)!r}, it must be {rule}")
+
+
+def _plain(text: str) -> bool:
+    return text.isascii() and text.replace("_", "").replace("-", "").replace(".", "").isalnum()
+
+
+def choose(split: Split, options: BuildOptions) -> tuple[list[Entry], dict[str, tuple[int, ...]]]:
+    """The images to use, in ascending id, and the ids left out for what the annotations say, by reason.
+
+    Raises:
+        SourceError: If no image is left.
+        OptionsError: If an image asked for is not in the split.
+    """
+    if not split.entries:
+        raise SourceError(f"{split.annotations} lists no images")
+    _check_selection(split, options)
+    chosen: list[Entry] = []
+    left_out: dict[str, list[int]] = defaultdict(list)
+    wanted = options.images.rule()
+    for entry in split.entries:
+        if not wanted(entry.image.id):
+            continue
+        if options.limit and len(chosen) == options.limit:
+            break
+        reason = listed_fault(entry, options)
+        if reason is None:
+            chosen.append(entry)
+        else:
+            left_out[reason].append(entry.image.id)
+    if not chosen:
+        counts = ", ".join(f"{len(ids)} {reason}" for reason, ids in left_out.items()) or "filtered away"
+        raise SourceError(f"none of the images of {split.name} can be used ({counts})")
+    return chosen, {reason: tuple(ids) for reason, ids in sorted(left_out.items())}
+
+
+def listed_fault(entry: Entry, options: BuildOptions) -> str | None:
+    """Why an image cannot be used, as far as its annotations tell; None if they say nothing against it.
+
+    Areas count only where every segment has one and they fit the picture; else its mask decides, later. With
+    instances they overlap, so that they can only show that too much is void.
+    """
+    if options.licenses and entry.image.license not in options.licenses:
+        return exclusions.LICENSE
+    if entry.segments is None and entry.instances is None:
+        return exclusions.NO_ANNOTATION
+    pixels = entry.image.width * entry.image.height
+    areas = [area for area in entry.listed_areas if area is not None and 0 < area <= pixels]
+    panoptic = entry.instances is None
+    if len(areas) < len(entry.listed_areas) or (panoptic and sum(areas) > pixels):
+        return None
+    largest = max([pixels - sum(areas), *(areas if panoptic else ())])
+    return exclusions.MIN_AREA if largest > pixels - max(1, options.min_area * pixels) else None
+
+
+def _check_selection(split: Split, options: BuildOptions) -> None:
+    absent = set(options.images.take) - {entry.image.id for entry in split.entries}
+    if absent:
+        shown = ", ".join(str(id) for id in sorted(absent)[:5])
+        raise OptionsError(f"--images names {len(absent)} ids that {split.name} does not have: {shown}")

@@ -1,0 +1,63 @@
+"""Order and chance: random streams by name, permutations, and sharing among readers."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from operator import index
+from typing import TYPE_CHECKING
+
+from mfsynth.errors import OptionsError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def philox(*words: object) -> np.random.Philox:
+    """The random stream that some words name, the same on every machine.
+
+    It is keyed by the first 16 bytes, little-endian, of SHA-256 of the words with a space between.
+    """
+    import numpy as np
+
+    digest = hashlib.sha256(" ".join(map(str, words)).encode()).digest()
+    return np.random.Philox(key=int.from_bytes(digest[:16], "little"))
+
+
+@lru_cache(maxsize=8)
+def permutation(count: int, purpose: str, *numbers: int) -> NDArray[np.int64]:
+    """The numbers from 0 to `count` - 1 in an order that purpose and numbers determine on every machine.
+
+    The array is shared and must not be written to.
+    """
+    import numpy as np
+
+    words = philox("mfsynth 1", purpose, *numbers).random_raw(count)
+    order = np.argsort(words, kind="stable")
+    order.flags.writeable = False
+    return order
+
+
+def share(total: int, reader: int, readers: int) -> tuple[int, int]:
+    """The part of a range that one of several readers takes; parts differ by one at most.
+
+    >>> [share(10, reader, 3) for reader in range(3)]
+    [(0, 3), (3, 6), (6, 10)]
+    """
+    return total * reader // readers, total * (reader + 1) // readers
+
+
+def whole_number(name: str, value: int) -> int:
+    """The value as an int, if it is a whole number and not negative.
+
+    Raises:
+        OptionsError: If it is not.
+    """
+    try:
+        number = index(value)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise OptionsError(f"{name} is {value!r}, it must be a whole number, 0 or more")
+    return number

@@ -1,0 +1,163 @@
+"""The statistics as a picture: a histogram for each quantity, and the licences."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mfsynth import plots, storage
+from mfsynth.errors import OptionsError, ShardError
+from mfsynth.preview.colors import hex_colour
+from mfsynth.preview.stats import QUANTITIES, license_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from mfsynth.preview.stats import Quantity, Stats
+    from mfsynth.shards.manifest import LicenseCount
+
+DPI = 200
+_FEWEST_BINS, _MOST_BINS = 10, 30
+_COLUMNS = 3
+_LONGEST_NAME = 54
+
+# Sizes in inches, type in points.
+_WIDTH, _PANEL, _BAR = 9.0, 1.3, 0.24
+_LEFT, _RIGHT, _TOP, _BOTTOM, _BETWEEN, _ROW_GAP = 0.55, 0.2, 0.8, 0.2, 0.45, 0.65
+_TITLE, _HEAD, _TYPE = 13, 9.5, 8
+_INK, _QUIET, _GRID = "#1a1a1a", "#555555", "#e4e4e4"
+
+
+def check_output(output: Path) -> None:
+    """Check that distributions can be drawn to a file, before all recipes are read for it.
+
+    Raises:
+        OptionsError: If the output is no `.png`.
+        MissingExtraError: If matplotlib is not installed.
+    """
+    if output.suffix.lower() != ".png":
+        raise OptionsError(f"distributions are drawn as PNG, not as {output.name}", "name the output .png")
+    plots.need_matplotlib()
+
+
+def draw(stats: Stats, output: Path) -> None:
+    """Draw the distributions as a grid of histograms.
+
+    Args:
+        stats: What `collect` found.
+        output: A PNG to write; one of that name is replaced.
+
+    Raises:
+        OptionsError: If the output is no `.png`.
+        MissingExtraError: If matplotlib is not installed.
+        ShardError: If there is nothing to draw.
+        OutputError: If the file cannot be written.
+    """
+    check_output(output)
+    if not stats.samples:
+        raise ShardError(f"{stats.split} holds no samples, there is nothing to draw")
+    storage.write(output, draw_histograms(stats))
+
+
+def draw_histograms(stats: Stats, dpi: float = DPI) -> bytes:
+    """A grid of histograms as PNG.
+
+    Raises:
+        MissingExtraError: If matplotlib is not installed.
+    """
+    rows = -(-len(QUANTITIES) // _COLUMNS)
+    bars = max(1, len(stats.licenses)) * _BAR
+    height = _TOP + rows * (_PANEL + _ROW_GAP) + bars + _BOTTOM
+    panel = (_WIDTH - _LEFT - _RIGHT - (_COLUMNS - 1) * _BETWEEN) / _COLUMNS
+    with plots.figure(_WIDTH, height, dpi) as figure:
+        _draw_title(figure, stats)
+
+        def axes_at(left: float, top: float, width: float, tall: float) -> Axes:
+            return figure.add_axes((left / _WIDTH, 1 - (top + tall) / height, width / _WIDTH, tall / height))
+
+        for place, quantity in enumerate(QUANTITIES):
+            row, column = divmod(place, _COLUMNS)
+            left, top = _LEFT + column * (panel + _BETWEEN), _TOP + row * (_PANEL + _ROW_GAP)
+            _draw_histogram(axes_at(left, top, panel, _PANEL), quantity, stats.values[quantity.name])
+        left = _LEFT + panel + _BETWEEN
+        top = _TOP + rows * (_PANEL + _ROW_GAP)
+        _draw_licenses(axes_at(left, top, _WIDTH - _RIGHT - left, bars), stats.licenses)
+        return plots.png(figure)
+
+
+def _draw_title(figure: Figure, stats: Stats) -> None:
+    width, height = figure.get_size_inches()
+    y = 1 - 0.3 / height
+    title = f"{stats.split}: {stats.samples:,} samples of {stats.images:,} images"
+    figure.text(
+        _LEFT / width, y, title,
+        fontsize=_TITLE, fontweight="bold", color=_INK, va="center", parse_math=False,
+    )  # fmt: skip
+    note = "samples per bin; dashed: the median"
+    figure.text(1 - _RIGHT / width, y, note, fontsize=_TYPE, color=_QUIET, ha="right", va="center")
+
+
+def _draw_histogram(axes: Axes, quantity: Quantity, values: NDArray[np.float64]) -> None:
+    style(axes, f"{quantity.title} ({quantity.unit})")
+    axes.grid(axis="y", color=_GRID, linewidth=0.7)
+    axes.hist(values, bins=bin_edges(values, quantity.whole), color=hex_colour(0), rwidth=0.9)
+    axes.axvline(float(np.median(values)), color=_INK, linewidth=0.9, linestyle=(0, (3, 2)))
+    axes.locator_params(axis="y", integer=True, nbins=4)
+    axes.locator_params(axis="x", integer=quantity.whole, nbins=7)
+    if np.ptp(values) == 0:
+        axes.set_xlim(values[0] - 5, values[0] + 5)
+        axes.set_xticks([values[0]], [f"{values[0]:g}"])
+
+
+def bin_edges(values: NDArray[np.float64], whole: bool) -> list[float]:
+    """Edges of equal bins; each holds equally many whole numbers, or every other bin would be too high.
+
+    >>> bin_edges(np.array([1.0, 3.0]), whole=True)
+    [0.5, 1.5, 2.5, 3.5]
+    """
+    low, high = float(values.min()), float(values.max())
+    bins = max(_FEWEST_BINS, min(_MOST_BINS, round(2 * math.sqrt(values.size))))
+    if whole or low == high:
+        step = math.ceil((high - low + 1) / bins)
+        return [low - 0.5 + step * k for k in range(math.ceil((high - low + 1) / step) + 1)]
+    return list(np.linspace(low, high, bins + 1))
+
+
+def _draw_licenses(axes: Axes, licenses: tuple[LicenseCount, ...]) -> None:
+    style(axes, "samples by licence")
+    places = range(len(licenses))
+    bars = axes.barh(places, [each.samples for each in licenses], height=0.7, color=hex_colour(0))
+    axes.bar_label(bars, fmt="{:,.0f}", padding=4, fontsize=_TYPE, color=_QUIET)
+    names = [shorten(license_name(each), _LONGEST_NAME) for each in licenses]
+    axes.set_yticks(places, names, parse_math=False)
+    axes.set_ylim(len(licenses) - 0.5, -0.5)
+    axes.margins(x=0.1)
+    axes.spines["bottom"].set_visible(False)
+    axes.set_xticks([])
+
+
+def shorten(text: str, length: int) -> str:
+    """The text, or its beginning with an ellipsis where it is too long.
+
+    >>> shorten("Attribution", 6)
+    'Attri…'
+    """
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def style(axes: Axes, title: str) -> None:
+    """The house's look of a panel: a title as it is written, a line below, no other frame."""
+    axes.set_title(title, loc="left", fontsize=_HEAD, color=_INK, pad=6, parse_math=False)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=_TYPE, colors=_QUIET, length=3, width=0.7)
+    axes.tick_params(axis="y", length=0)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color(_QUIET)
+        spine.set_linewidth(0.7)

@@ -1,0 +1,169 @@
+"""How what was drawn is distributed over a data set; reads recipes alone, no picture is decoded."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from mfsynth.preview.colors import focus_shares
+from mfsynth.shards.reader import open as open_data_set
+from mfsynth.shards.recipes import recipes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from mfsynth.sample import Recipe
+    from mfsynth.shards.manifest import LicenseCount
+
+_PROGRESS_STEP = 100
+
+
+class Quantity(NamedTuple):
+    """A number that each sample has: its name in JSON, how people call it, its unit, how to get it."""
+
+    name: str
+    title: str
+    unit: str
+    of: Callable[[Recipe], float]
+    whole: bool = False
+
+
+def _chosen(recipe: Recipe) -> int:
+    plane = recipe.frames[1].plane
+    return sum(segment.plane == plane for segment in recipe.segments)
+
+
+def _megapixels(recipe: Recipe) -> float:
+    return recipe.image.width * recipe.image.height / 1e6
+
+
+QUANTITIES = (
+    Quantity("sigma", "blur sigma", "px", lambda recipe: recipe.blur.sigma),
+    Quantity(
+        "focus_share", "in focus in frame 1", "fraction of area", lambda recipe: focus_shares(recipe)[1]
+    ),
+    Quantity("noise_sigma", "noise sigma", "fraction of range", lambda recipe: recipe.frames[0].noise_sigma),
+    Quantity("segments", "segments of the image", "count", lambda recipe: len(recipe.segments), True),
+    Quantity("chosen", "segments sharp in frame 1", "count", _chosen, True),
+    Quantity("tries", "subsets tried", "count", lambda recipe: recipe.tries, True),
+    Quantity("width", "image width", "px", lambda recipe: recipe.image.width, True),
+    Quantity("height", "image height", "px", lambda recipe: recipe.image.height, True),
+    Quantity("megapixels", "image size", "megapixels", _megapixels),
+)
+"""What is counted, in the order of tables and drawings. Void counts as a segment, as everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A distribution in six numbers; percentiles between two samples are interpolated."""
+
+    min: float
+    p5: float
+    median: float
+    mean: float
+    p95: float
+    max: float
+
+    @staticmethod
+    def of(values: NDArray[np.float64]) -> Summary:
+        """The summary of one value or more."""
+        low, p5, median, p95, high = np.percentile(values, (0, 5, 50, 95, 100)).tolist()
+        return Summary(low, p5, median, float(values.mean()), p95, high)
+
+
+@dataclass(frozen=True, eq=False)
+class Stats:
+    """The distributions of a data set; `values` holds each quantity's value for every sample, in order."""
+
+    split: str
+    samples: int
+    shards: int
+    images: int
+    licenses: tuple[LicenseCount, ...]
+    left_out: dict[str, int]
+    values: dict[str, NDArray[np.float64]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Summaries and counts, without the single values."""
+        summaries = {
+            quantity.name: {"unit": quantity.unit} | asdict(Summary.of(self.values[quantity.name]))
+            for quantity in QUANTITIES
+            if self.samples
+        }
+        return {
+            "split": self.split,
+            "samples": self.samples,
+            "shards": self.shards,
+            "images": self.images,
+            "distributions": summaries,
+            "licenses": [asdict(license) for license in self.licenses],
+            "left_out": dict(self.left_out),
+        }
+
+    def lines(self) -> list[str]:
+        """The same as an aligned table for people."""
+        rows: list[tuple[str, ...]] = [("", "min", "5 %", "median", "mean", "95 %", "max")]
+        for quantity in QUANTITIES if self.samples else ():
+            numbers = asdict(Summary.of(self.values[quantity.name])).values()
+            rows.append((f"{quantity.title} ({quantity.unit})", *map(_number, numbers)))
+        left_out = "; ".join(f"{count} by {reason}" for reason, count in self.left_out.items())
+        return [
+            *(_aligned(rows) if self.samples else ()),
+            *([""] if self.samples else ()),
+            f"samples {self.samples}, shards {self.shards}, images {self.images}",
+            f"images left out: {left_out or 'none'}",
+            "samples by licence:",
+            *(f"  {license.samples:>7}  {license_name(license)}" for license in self.licenses),
+        ]
+
+
+def collect(location: str, progress: Callable[[int, int], None]) -> Stats:
+    """Read every recipe of a data set.
+
+    Args:
+        location: The data set's folder, a local path or URL.
+        progress: Told how many samples are done, and of how many.
+
+    Raises:
+        ShardError: If there is no data set, or it is damaged.
+    """
+    data = open_data_set(location)
+    manifest = data.manifest
+    values = array("d")
+    images = set()
+    for done, recipe in enumerate(recipes(data.folder, manifest), 1):
+        values.extend(quantity.of(recipe) for quantity in QUANTITIES)
+        images.add(recipe.image.id)
+        if done % _PROGRESS_STEP == 0 or done == manifest.samples:
+            progress(done, manifest.samples)
+    columns = np.array(values, np.float64).reshape(-1, len(QUANTITIES)).T
+    return Stats(
+        split=manifest.split,
+        samples=manifest.samples,
+        shards=len(manifest.shards),
+        images=len(images),
+        licenses=manifest.licenses,
+        left_out={reason: len(ids) for reason, ids in manifest.left_out.items()},
+        values={quantity.name: column for quantity, column in zip(QUANTITIES, columns, strict=True)},
+    )
+
+
+def _number(value: float) -> str:
+    """Three digits that count, and all digits of whole numbers."""
+    return f"{value:.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    """Rows as lines, the first column to the left, numbers to the right."""
+    first = max(len(row[0]) for row in rows)
+    return [row[0].ljust(first) + "".join(f"{text:>9}" for text in row[1:]) for row in rows]
+
+
+def license_name(license: LicenseCount) -> str:
+    """A licence as people call it, with its id in COCO's table."""
+    return f"{license.name or 'unnamed'} ({license.id})"

@@ -1,0 +1,81 @@
+"""Where methods stand among published ones: the mean over the paper's measures of each one's rank."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from zoo.errors import ZooError
+from zoo.evaluation.paper import Printed
+from zoo.evaluation.scores import Scores
+from zoo.evaluation.tables import line, mean_and_deviation
+from zoo.metrics.measures import MEASURES, QUALITY
+
+Published = dict[str, dict[str, list[float]]]
+"""By method and measure: a value for each pair, in the pairs' order."""
+
+
+def read_published(path: Path, pairs: int) -> Published:
+    """Per-pair values of other people's methods.
+
+    Args:
+        path: JSON: a list of values, in the pairs' order, by method and measure.
+        pairs: How many values each list must have.
+
+    Raises:
+        ZooError: If the file cannot be read, or is not that.
+    """
+    try:
+        published = msgspec.json.decode(path.read_bytes(), type=Published)
+    except OSError as error:
+        raise ZooError(f"cannot read {path}: {error.strerror or error}", "check the path") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ZooError(
+            f"{path} holds no published values: {error}", "write {method: {measure: [values]}}"
+        ) from error
+    if not published:
+        raise ZooError(f"{path} is empty", "write {method: {measure: [values]}}")
+    for method, measures in published.items():
+        if missing := [name for name in QUALITY if name not in measures]:
+            raise ZooError(f"{path} lacks {', '.join(missing)} of {method}")
+        if any(len(values) != pairs for values in measures.values()):
+            raise ZooError(
+                f"{path} does not have a value of {method} for each of the {pairs} pairs scored",
+                "evaluate the pairs that it was made from",
+            )
+    return published
+
+
+def markdown_of(scores: Scores, published: Published, paper: Printed) -> str:
+    """Means of the paper's measures and the mean of their ranks, from the best; ours in bold.
+
+    The paper's own columns stand among them where no published pictures of the same method do.
+    """
+    means: dict[str, list[float]] = {
+        f"**{method}**": [mean_and_deviation(scores.table(name, [method])[:, 0])[0] for name in QUALITY]
+        for method in scores.methods
+    }
+    means |= {
+        method: [float(np.mean(values[name])) for name in QUALITY] for method, values in published.items()
+    }
+    means |= {
+        f"{method} (the paper)": [values[name][0] for name in QUALITY]
+        for method, values in paper.items()
+        if method not in published
+    }
+    return _table({method: values for method, values in means.items() if not np.isnan(values).any()})
+
+
+def _table(means: Mapping[str, list[float]]) -> str:
+    from scipy.stats import rankdata
+
+    table = np.array(list(means.values()))
+    ranks = rankdata(-table, axis=0).mean(axis=1)  # every one of these measures rises
+    lines = [line(["method", *(MEASURES[name].label for name in QUALITY), "mean rank"])]
+    lines.append(line(["---"] * (len(QUALITY) + 2)))
+    for rank, (method, values) in sorted(zip(ranks, means.items(), strict=True)):
+        lines.append(line([method, *(f"{value:.4f}" for value in values), f"{rank:.1f}"]))
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,238 @@
+"""Fusing a user's own picture files: one stack, or a folder of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from mfsynth.errors import MfsynthError
+from zoo.errors import FrameError
+from zoo.fusing.align import MIN_SIDE, UNALIGNED, align, looks_unaligned
+from zoo.fusing.fusion import fuse
+from zoo.fusing.pictures import PictureFile, check_output, read_picture, write_picture
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from zoo.fusing.fusion import Burst, Fused, FusionNetwork, Rule
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm")
+_FRAME = re.compile(r"(?P<stack>.+?)[-_ .]?(?:[A-Za-z]|\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class FuseOptions:
+    """How picture files are fused; see `zoo.fusing.fusion.fuse`.
+
+    Args:
+        rule: None takes the network's own.
+        burst: `joint` or `fold`.
+        symmetric: Evaluate both orders.
+        tile: Side of the tiles, in pixels; None fits them to about 1 GB.
+        align: Register every frame to the first.
+        quality: Of JPEG output.
+    """
+
+    rule: Rule | None = None
+    burst: Burst = "joint"
+    symmetric: bool = True
+    tile: int | None = None
+    align: bool = False
+    quality: int = 95
+
+
+@dataclass(frozen=True, slots=True)
+class FusedFile:
+    """What became of one stack.
+
+    Attributes:
+        output: The picture written.
+        frames: How many frames went into it.
+        size: Height and width, in pixels.
+        shares: Part of the pixels that each frame gave; empty where none is chosen.
+        moves: How each frame after the first was registered; empty without alignment.
+    """
+
+    output: Path
+    frames: int
+    size: tuple[int, int]
+    shares: tuple[float, ...]
+    moves: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        return {
+            "output": str(self.output),
+            "frames": self.frames,
+            "size": list(self.size),
+            "shares": [round(share, 4) for share in self.shares],
+            "moves": list(self.moves),
+        }
+
+    def line(self) -> str:
+        """As a line for people."""
+        shares = ", ".join(f"{share:.0%}" for share in self.shares)
+        told = f", shares {shares}" if shares else ""
+        return f"{self.output}  {self.frames} frames, {self.size[1]} x {self.size[0]}{told}"
+
+
+def fuse_files(
+    model: FusionNetwork,
+    paths: Sequence[Path],
+    output: Path,
+    options: FuseOptions,
+    *,
+    decision_map: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> FusedFile:
+    """Fuse one stack of picture files; the result keeps the first frame's depth, profile and EXIF.
+
+    Args:
+        model: HF-Seg or HF-Reg.
+        paths: The frames, two or more.
+        output: The picture to write.
+        options: How to fuse.
+        decision_map: A gray picture to write, too: which frame each pixel came from, the first black, the
+            last white.
+        say: Told of frames that look unaligned, and of how frames were moved.
+
+    Raises:
+        PictureError: If a file cannot be read or written.
+        FrameError: If the frames cannot be fused.
+        AlignmentError: If they could not be registered.
+    """
+    files = [read_picture(path) for path in paths]
+    _check_same(paths, files)
+    first = files[0]
+    check_output(output, first.pixels.dtype)
+    if decision_map is not None:
+        check_output(decision_map, np.uint8)
+    frames = [file.pixels for file in files]
+    moves: tuple[str, ...] = ()
+    if options.align:
+        frames, found = align(frames)
+        moves = tuple(each.describe() for each in found[1:])
+        for path, move in zip(paths[1:], moves, strict=True):
+            say(f"{path.name} against {paths[0].name}: {move}")
+    else:
+        _warn_unaligned(paths, frames, say)
+    fused = fuse(
+        model, frames, rule=options.rule, burst=options.burst, symmetric=options.symmetric, tile=options.tile
+    )
+    write_picture(output, PictureFile(fused.image, first.icc, first.exif), options.quality)
+    if decision_map is not None:
+        write_picture(decision_map, PictureFile(drawn_decision(fused, len(frames)), None, None))
+    return FusedFile(output, len(frames), first.pixels.shape[:2], _shares(fused, len(frames)), moves)
+
+
+def drawn_decision(fused: Fused, frames: int) -> np.ndarray:
+    """A decision map as a gray picture, H x W uint8, from black (the first frame) to white (the last).
+
+    Raises:
+        FrameError: If nothing was decided: HF-Reg without nearest-source chooses no frame.
+    """
+    if fused.decision is None:
+        raise FrameError("the network chose no frames, there is no decision map", "take --rule nearest")
+    levels = np.linspace(0, 255, frames).round().astype(np.uint8)
+    return levels[fused.decision]
+
+
+def find_stacks(folder: Path) -> dict[str, list[Path]]:
+    """The stacks in a folder, by name, frames in the order of their names.
+
+    Each sub-folder with pictures is a stack. Pictures in the folder itself are stacks by their names without
+    the last letter or number: `bee-A.jpg` and `bee-B.jpg`, `leaf_01.png` to `leaf_12.png`.
+
+    Raises:
+        FrameError: If there are none.
+    """
+    stacks: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir(), key=_as_counted):
+        if path.is_dir():
+            frames = [each for each in sorted(path.iterdir(), key=_as_counted) if _is_picture(each)]
+            if frames:
+                stacks.setdefault(path.name, []).extend(frames)
+        elif _is_picture(path):
+            match = _FRAME.fullmatch(path.stem)
+            stacks.setdefault(match["stack"] if match else path.stem, []).append(path)
+    if not stacks:
+        raise FrameError(
+            f"{folder} holds no stacks",
+            "put each stack in a folder of its own, or name frames NAME_1, NAME_2, …",
+        )
+    return stacks
+
+
+def fuse_folder(
+    model: FusionNetwork,
+    folder: Path,
+    out: Path,
+    options: FuseOptions,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> tuple[list[FusedFile], dict[str, str]]:
+    """Fuse every stack in a folder into `out`; one that fails does not keep the others from being fused.
+
+    A stack's result is a PNG of its name.
+
+    Returns:
+        What was fused, and the errors by the stacks' names.
+    """
+    stacks = find_stacks(folder)
+    done: list[FusedFile] = []
+    errors: dict[str, str] = {}
+    for number, (name, paths) in enumerate(stacks.items()):
+        progress(number, len(stacks))
+        try:
+            done.append(fuse_files(model, paths, out / f"{name}.png", options, say=say))
+        except (MfsynthError, cv2.error, MemoryError, RuntimeError) as error:  # torch has no class of its own
+            errors[name] = str(error)
+    progress(len(stacks), len(stacks))
+    return done, errors
+
+
+def _check_same(paths: Sequence[Path], files: Sequence[PictureFile]) -> None:
+    """Tell files apart by name where sizes or depths differ; the rest is `check_frames`' business."""
+    for path, file in zip(paths[1:], files[1:], strict=True):
+        if file.pixels.shape != files[0].pixels.shape or file.pixels.dtype != files[0].pixels.dtype:
+            raise FrameError(
+                f"{paths[0]} is {_kind(files[0])}, {path} is {_kind(file)}",
+                "all frames must have one size, one depth, and be colour or gray alike",
+            )
+
+
+def _warn_unaligned(paths: Sequence[Path], frames: Sequence[np.ndarray], say: Callable[[str], None]) -> None:
+    if len(frames) < 2 or min(frames[0].shape[:2]) < MIN_SIDE:
+        return
+    for path, moved in zip(paths[1:], looks_unaligned(frames)[1:], strict=True):
+        if moved > UNALIGNED:  # not so for nan, where nothing can be said
+            say(f"{path.name} looks moved by {moved:.1f} pixels against {paths[0].name}; consider --align")
+
+
+def _shares(fused: Fused, frames: int) -> tuple[float, ...]:
+    if fused.decision is None:
+        return ()
+    counts = np.bincount(fused.decision.ravel(), minlength=frames)
+    return tuple(float(count) / fused.decision.size for count in counts)
+
+
+def _as_counted(path: Path) -> list[tuple[int, str]]:
+    """A key that sorts names as people count: 2 before 10."""
+    return [(int(word), "") if word.isdecimal() else (-1, word) for word in re.split(r"(\d+)", path.name)]
+
+
+def _is_picture(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def _kind(file: PictureFile) -> str:
+    height, width = file.pixels.shape[:2]
+    colour = "colour" if file.pixels.ndim == 3 else "gray"
+    return f"{width} x {height} {colour}, {8 * file.pixels.itemsize} bit"

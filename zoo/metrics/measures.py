@@ -1,0 +1,68 @@
+"""The table of measures: how each is written, and which way is up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+QUALITY = ("q_mi", "q_te", "q_ncie", "q_g", "q_p", "q_s", "q_cb")
+"""The paper's measures, which need no ground truth, in its order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How a measure is written.
+
+    Attributes:
+        label: Short, for tables, with its unit.
+        title: In full, for cards; empty if the label says it all.
+        form: How its values are written.
+        rising: Whether more is better.
+    """
+
+    label: str
+    title: str = ""
+    form: str = "{:.4f}"
+    rising: bool = True
+
+    @property
+    def full(self) -> str:
+        """The title, or the label."""
+        return self.title or self.label
+
+
+_EDGES = "within 5 pixels of the focus map's edges"
+_ORDERS = "squared difference of both orders"
+
+MEASURES: dict[str, Measure] = {
+    "q_mi": Measure("Q_MI"),
+    "q_te": Measure("Q_TE"),
+    "q_ncie": Measure("Q_NCIE"),
+    "q_g": Measure("Q_G"),
+    "q_p": Measure("Q_P"),
+    "q_s": Measure("Q_S"),
+    "q_cb": Measure("Q_CB"),
+    "psnr": Measure("PSNR, dB", "PSNR of the fused picture, dB", "{:.2f}"),
+    "ssim": Measure("SSIM", "SSIM of the fused picture"),
+    "accuracy": Measure("decision", "accuracy of the decision map"),
+    "psnr_band": Measure("PSNR at edges, dB", f"PSNR {_EDGES}, dB", "{:.2f}"),
+    "ssim_band": Measure("SSIM at edges", f"SSIM {_EDGES}"),
+    "accuracy_band": Measure(
+        "decision at edges", "accuracy of the decision map within 5 pixels of its edges"
+    ),
+    "commutativity": Measure("commutativity", f"mean {_ORDERS}", "{:.1e}", rising=False),
+    "swap_mean": Measure("swap, mean", f"mean {_ORDERS}", "{:.1e}", rising=False),
+    "swap_max": Measure("swap, largest", f"largest {_ORDERS}", "{:.1e}", rising=False),
+    "loss": Measure("loss", rising=False),
+}
+"""All measures, in the order of the tables' rows.
+
+`psnr`, `ssim` and `accuracy` need the truth; `_band` is the same within 5 pixels of the focus map's edges;
+`swap` is the squared difference of the pictures that both orders of the frames give, in [0, 1].
+`commutativity` and `loss` are a training's.
+"""
+
+
+def shown(name: str, value: float) -> tuple[str, str]:
+    """A measure's full name and value, for people."""
+    measure = MEASURES.get(name, Measure(name))
+    return measure.full, measure.form.format(value)

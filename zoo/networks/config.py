@@ -1,0 +1,140 @@
+"""All that defines a network except its weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mfsynth import schema
+from zoo.errors import ConfigError, NewerConfigError
+from zoo.networks.architecture import Padding, Task, Upsampling
+from zoo.networks.table import ARCHITECTURES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import nn
+
+    from zoo.networks.architecture import Architecture
+
+CONFIG_FORMAT = 1
+PREPROCESSING = {"channels": "RGB", "range": [0.0, 1.0]}
+"""What `forward` expects of its frames; part of a config, so that others who load it need not guess."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All that defines a network but its weights.
+
+    Args:
+        task: `seg` (which frame is sharp) or `reg` (the picture itself).
+        architecture: `unet` (the paper's), `odd`, or `siamese`: a row of `ARCHITECTURES`.
+        width: Channels at full resolution; each level below has twice as many.
+        depth: Number of times that the resolution is halved.
+        out_channels: seg: 2 scores as in the paper, or 1 logit; reg: 3. 0 takes the architecture's own.
+        padding: `same` (zeros), or `valid` as in the paper: the input is extended by mirroring, so that
+            the output covers it exactly.
+        upsampling: `transposed` convolution as in the paper, or `bilinear` and a 1x1 convolution.
+        residual: reg: predict the difference from the frames' mean instead of the picture.
+
+    Raises:
+        ConfigError: If a value makes no sense.
+    """
+
+    task: Task
+    architecture: str = "unet"
+    width: int = 32
+    depth: int = 4
+    out_channels: int = 0
+    padding: Padding = "same"
+    upsampling: Upsampling = "transposed"
+    residual: bool = False
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            raise ConfigError(
+                f"architecture is {self.architecture!r}", f"it can be {_choices(tuple(ARCHITECTURES))}"
+            )
+        if not self.out_channels:
+            own = 3 if self.task == "reg" else 1 if self.commutative else 2
+            object.__setattr__(self, "out_channels", own)
+        for name, values in self._row.allowed(self).items():
+            if getattr(self, name) not in values or isinstance(getattr(self, name), float):
+                raise ConfigError(
+                    f"{name} is {getattr(self, name)!r}, network {self.architecture} for {self.task}",
+                    f"it can be {_choices(values)}",
+                )
+
+    @property
+    def _row(self) -> Architecture:
+        return ARCHITECTURES[self.architecture]
+
+    @property
+    def commutative(self) -> bool:
+        """Whether a swap of the frames negates a logit and leaves a picture by construction, in one pass."""
+        return self._row.commutative
+
+    @property
+    def stride(self) -> int:
+        """Pixels that become one at the bottom; results do not change when a picture moves by this many."""
+        return self._row.stride(self)
+
+    @property
+    def reach(self) -> int:
+        """How far away, in pixels, a value of the input can be and still change a value of the output."""
+        return self._row.reach(self)
+
+    def build(self) -> nn.Module:
+        """The module, with PyTorch's own initial weights."""
+        return self._row.build(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types, with the format's version."""
+        return {"format": CONFIG_FORMAT, "preprocessing": PREPROCESSING, **schema.to_json(self)}
+
+    @staticmethod
+    def from_json(values: dict[str, Any], release: str = "") -> Config:
+        """The config that `to_json` gave; fields that are absent take their defaults.
+
+        Args:
+            values: By name.
+            release: The release that wrote them, if known.
+
+        Raises:
+            ConfigError: If it is of a newer release, has unknown names, or makes no sense.
+        """
+        version = values.get("format")
+        if version != CONFIG_FORMAT:
+            newer = isinstance(version, int) and version > CONFIG_FORMAT
+            raise (NewerConfigError if newer else ConfigError)(
+                f"the config has format {version!r}, this release reads {CONFIG_FORMAT}",
+                "update mfsynth" if newer else "use a network that mfsynth made",
+            )
+        if values.get("preprocessing") != PREPROCESSING:
+            raise ConfigError(
+                f"the config asks for frames as {values.get('preprocessing')}", "update mfsynth"
+            )
+        given = {name: value for name, value in values.items() if name not in ("format", "preprocessing")}
+        return schema.from_json(given, Config, "the config's entries", error=ConfigError, release=release)
+
+    @staticmethod
+    def read(text: str | bytes, release: str = "") -> Config:
+        """The config in a JSON text.
+
+        Raises:
+            ConfigError: If there is none.
+        """
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise ConfigError(f"the config is not JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise ConfigError("the config is not a JSON object")
+        return Config.from_json(values, release)
+
+
+def _choices(values: Sequence[object]) -> str:
+    if isinstance(values, range):
+        return f"from {values[0]} to {values[-1]}"
+    return " or ".join(map(repr, values))

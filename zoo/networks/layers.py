@@ -1,0 +1,64 @@
+"""What several architectures are made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from zoo.networks.architecture import Upsampling
+
+
+def mirror(x: Tensor, top: int, bottom: int, left: int, right: int) -> Tensor:
+    """Extend N x C x H x W by mirroring at its border pixels, even by more than its own size."""
+    if top or bottom:
+        x = x.index_select(2, _mirrored(x.shape[2], top, bottom, x.device))
+    if left or right:
+        x = x.index_select(3, _mirrored(x.shape[3], left, right, x.device))
+    return x
+
+
+def convs(n_in: int, n_out: int, padding: int) -> nn.Sequential:
+    """Two 3x3 convolutions, a rectifier after each."""
+    return nn.Sequential(
+        nn.Conv2d(n_in, n_out, 3, padding=padding),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(n_out, n_out, 3, padding=padding),
+        nn.ReLU(inplace=True),
+    )
+
+
+def up_sample(n_in: int, n_out: int, upsampling: Upsampling, bias: bool = True) -> nn.Module:
+    """A layer that doubles the resolution."""
+    if upsampling == "transposed":
+        return nn.ConvTranspose2d(n_in, n_out, 2, stride=2, bias=bias)
+    return nn.Sequential(
+        nn.Conv2d(n_in, n_out, 1, bias=bias),
+        nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
+    )
+
+
+def hourglass_reach(depth: int, joins: int, bilinear: bool) -> int:
+    """The reach of an encoder and decoder, in pixels.
+
+    Follows the interval of what one output pixel depends on back through the network, for each phase.
+    """
+    reach = 0
+    for place in range(1 << depth):
+        low = high = place
+        for _ in range(depth):
+            low, high = (low - joins - bilinear) // 2, (high + joins + bilinear) // 2
+        low, high = low - 2, high + 2
+        for _ in range(depth):
+            low, high = 2 * low - 2, 2 * high + 3
+        reach = max(reach, place - low, high - place)
+    return reach
+
+
+def _mirrored(length: int, before: int, after: int, device: torch.device) -> Tensor:
+    places = torch.arange(-before, length + after, device=device)
+    period = max(2 * (length - 1), 1)
+    places = places % period
+    return torch.where(places < length, places, period - places)

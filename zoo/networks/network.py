@@ -1,0 +1,75 @@
+"""A fusion network: tensors in, tensors out.
+
+It takes two frames, N x 3 x H x W float in [0, 1], RGB, and returns
+
+- HF-Seg (`task="seg"`): N x 1 x H x W, the logit of frame 0 against frame 1. Its sigmoid is z_0 of Eq. 2;
+- HF-Reg (`task="reg"`): N x 3 x H x W, the fused picture.
+
+Results are float32, whatever the weights' dtype is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    import torch
+
+    from zoo.networks.config import Config
+
+
+class Network(nn.Module):
+    """A network of any architecture.
+
+    Args:
+        config: What to build. Weights are drawn Xavier-normal from torch's global generator.
+
+    Attributes:
+        documents: What is known of the weights, by file name, byte for byte: training.json, evaluation.json.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.documents: dict[str, bytes] = {}
+        self.body = config.build()
+        for layer in self.modules():
+            if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+                nn.init.xavier_normal_(layer.weight)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """One pass, in the order given.
+
+        Args:
+            a: Frame 0, N x 3 x H x W, float32 in [0, 1].
+            b: Frame 1, the same.
+
+        Returns:
+            seg: N x 1 x H x W logits of frame 0 against frame 1. reg: N x 3 x H x W pictures. float32.
+        """
+        return self.body(a, b)  # type: ignore[no-any-return]
+
+    def symmetric(self, a: Tensor, b: Tensor) -> Tensor:
+        """Both orders, antisymmetrized: a swap negates a logit and leaves a picture, bit for bit.
+
+        Networks that are commutative by construction need one pass for it.
+        """
+        if self.config.commutative:
+            return self(a, b)  # type: ignore[no-any-return]
+        if self.config.task == "seg":
+            return (self(a, b) - self(b, a)) / 2  # type: ignore[no-any-return]
+        return (self(a, b) + self(b, a)) / 2  # type: ignore[no-any-return]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    @property
+    def parameters_count(self) -> int:
+        """Number of weights."""
+        return sum(weights.numel() for weights in self.parameters())

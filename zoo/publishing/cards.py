@@ -1,0 +1,171 @@
+"""A network's card: cards/model.md, filled from the files beside the weights."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from mfsynth import __version__
+from mfsynth.cards import template
+from zoo.metrics.measures import MEASURES, QUALITY, shown
+from zoo.store.folder import EVALUATION, TRAINING
+from zoo.store.results import Results
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult, ModelCard
+
+    from zoo.networks import Network
+    from zoo.store.results import Result
+
+LICENSE = "apache-2.0"
+"""Of the weights, and of the code."""
+TITLES = {"seg": "HF-Seg", "reg": "HF-Reg"}
+_LEFT_OUT = ("loss",)  # of a training, which says nothing to those who use the network
+
+
+class _Options(msgspec.Struct):
+    pairs: int
+    crop: int
+    reversals: bool
+    optimizer: str
+    lr: float
+    schedule: str
+    loss: str
+    precision: str
+    noise: tuple[float, float]
+
+
+class _Source(msgspec.Struct):
+    source: str
+    weight: float
+
+
+class _Training(msgspec.Struct):
+    """What cards and `zoo.info` read of training.json."""
+
+    options: _Options
+    data: tuple[_Source, ...]
+    steps: int
+    seconds: float
+    device: str
+
+
+def model_card(model: Network, *, repository: str = "", picture: str = "", curve: str = "") -> ModelCard:
+    """The card of a network, from its documents alone.
+
+    Args:
+        model: The network, with its documents.
+        repository: Where it is going to lie; empty for a folder.
+        picture: File in the repository that shows what the network does; empty leaves it out.
+        curve: File that shows its training; empty leaves it out.
+
+    Raises:
+        ZooError: If evaluation.json is malformed.
+    """
+    from huggingface_hub import ModelCard, ModelCardData
+
+    training = training_of(model)
+    results = tuple(each for each in results_of(model) if measured(each))
+    title = title_of(model, training)
+    data = ModelCardData(
+        license=LICENSE,
+        library_name="mfsynth",
+        pipeline_tag="image-to-image",
+        tags=["multi-focus-image-fusion", "image-fusion", "focus-stacking", model.config.task],
+        model_name=title if results else None,
+        eval_results=[each for result in results for each in evaluations(result)] or None,
+    )
+    card: ModelCard = ModelCard.from_template(
+        data,
+        template_str=template("model.md"),
+        title=title,
+        repository=repository,
+        task=model.config.task,
+        noisy=noisy(training),
+        config=model.config,
+        parameters=f"{model.parameters_count:,}",
+        training=training,
+        data=[
+            (each["source"], amount(each), each["weight"], hashes(each)) for each in training.get("data", ())
+        ],
+        results=[(result, [shown(*each) for each in measured(result)]) for result in results],
+        picture=picture,
+        curve=curve,
+        version=__version__,
+    )
+    return card
+
+
+def training_of(model: Network) -> dict[str, Any]:
+    """What training.json says; see `read_training`."""
+    return read_training(model.documents.get(TRAINING))
+
+
+def read_training(text: bytes | None) -> dict[str, Any]:
+    """What training.json says; empty without one, or if it is not one that `mfsynth train` wrote."""
+    try:
+        values: dict[str, Any] = json.loads(text or b"{}")
+        msgspec.convert(values, _Training)
+    except (ValueError, msgspec.ValidationError):  # another program's, or a broken one: nothing is known
+        return {}
+    return values
+
+
+def results_of(model: Network) -> tuple[Result, ...]:
+    """What evaluation.json says, empty without one."""
+    text = model.documents.get(EVALUATION)
+    return Results.from_json(text).results if text else ()
+
+
+def amount(source: dict[str, Any]) -> str:
+    """How much a source of training.json holds: `101 images` of COCO, `24 samples` of shards."""
+    unit = "images" if "images" in source else "samples"
+    return f"{source.get(unit, 'unknown')} {unit}"
+
+
+def hashes(source: dict[str, Any]) -> str:
+    """What tells a source of training.json from others: the beginning of each hash."""
+    names = ("options", "ids", "shards")
+    return ", ".join(f"{name} `{source[name][:16]}`" for name in names if name in source)
+
+
+def noisy(training: dict[str, Any]) -> bool:
+    """Whether a network was trained to take noise away."""
+    return bool(training.get("options", {}).get("noise", [0, 0])[1] > 0)
+
+
+def title_of(model: Network, training: dict[str, Any]) -> str:
+    """The network's name in the paper, or in the comparisons that classic ones are part of."""
+    if model.config.architecture == "siamese":
+        return "CNN"
+    return ("Noisy " if noisy(training) else "") + TITLES[model.config.task]
+
+
+def measured(result: Result) -> list[tuple[str, float]]:
+    """A result's metrics that say something to those who use the network, in a fixed order."""
+    order = [*(name for name in MEASURES if name not in QUALITY), *QUALITY]
+    names = sorted(
+        result.metrics, key=lambda name: (order.index(name) if name in order else len(order), name)
+    )
+    return [(name, result.metrics[name]) for name in names if name not in _LEFT_OUT]
+
+
+def evaluations(result: Result) -> list[EvalResult]:
+    """A result as entries of the card's model-index."""
+    from huggingface_hub import EvalResult
+
+    return [
+        EvalResult(
+            task_type="image-to-image",
+            task_name="multi-focus image fusion",
+            dataset_type=result.identity,
+            dataset_name=result.data,
+            dataset_config=result.kind or None,
+            metric_type=name,
+            metric_name=shown(name, value)[0],
+            metric_value=value,
+        )
+        for name, value in measured(result)
+    ]

@@ -1,0 +1,125 @@
+"""What is known of a network, without building it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from errno import ENOENT
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError, safe_open
+
+from zoo.errors import DamagedError
+from zoo.metrics.measures import shown
+from zoo.networks import Config
+from zoo.publishing.cards import LICENSE, amount, measured, read_training
+from zoo.store.find import find
+from zoo.store.folder import CONFIG, EVALUATION, TRAINING, WEIGHTS, missing, read_file
+from zoo.store.results import Result, Results
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+    from zoo.store.find import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What is known of a network.
+
+    Attributes:
+        name: As it was asked for.
+        summary: What it does, in a line; empty for one without a short name.
+        config: All that defines it but its weights.
+        parameters: Number of weights.
+        size: Of the weights' file, in bytes.
+        license: Of the weights; empty for others' networks, whose cards say.
+        origin: Where its files come from.
+        repository: Its repository on the Hub; empty for a folder.
+        commit: The commit that the registry means, or that was fetched; None if there is none.
+        training: Command, data and length of its training; empty if nothing is recorded.
+        results: What was measured of it.
+    """
+
+    name: str
+    summary: str
+    config: Config
+    parameters: int
+    size: int
+    license: str
+    origin: str
+    repository: str
+    commit: str | None
+    training: dict[str, Any]
+    results: tuple[Result, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        return asdict(self) | {"config": self.config.to_json()}
+
+    def lines(self) -> list[str]:
+        """As lines for people."""
+        licence = self.license or "licence not known"
+        where = f"@{self.commit}" if self.commit else ", not published yet"
+        lines = [
+            f"{self.name}: {self.summary}" if self.summary else self.name,
+            f"  network     {self.config.architecture}, width {self.config.width}, depth {self.config.depth}",
+            f"  weights     {self.parameters:,} ({self.size / 1e6:.1f} MB); {licence}; {self.origin}",
+        ]
+        if self.repository:
+            lines.append(f"  Hub         {self.repository}{where}")
+        if self.training:
+            data = ", ".join(f"{amount(each)} of {each['source']}" for each in self.training["data"])
+            lines.append(f"  trained on  {data}; {self.training['steps']} steps")
+        for result in self.results:
+            values = (" ".join(shown(*each)) for each in measured(result))
+            lines.append(f"  measured    {result.samples} pairs, {result.data}: {', '.join(values)}")
+        return lines if self.results else [*lines, "  measured    nothing"]
+
+
+def info(name: str | os.PathLike[str], *, revision: str | None = None, origin: Origin = "auto") -> Info:
+    """What is known of a network; its files are downloaded if need be.
+
+    Args:
+        name: A short name, a Hub repository, or a folder, as for `zoo.load`.
+        revision: As for `zoo.load`.
+        origin: As for `zoo.load`.
+
+    Raises:
+        UnknownModelError, NotPublishedError, MissingFileError, DamagedError, HubError: As `zoo.load` does.
+    """
+    found = find(name, revision=revision, origin=origin)
+    known = found.entry
+    read = {each: read_file(found.folder, each, found.hashes) for each in (CONFIG, TRAINING, EVALUATION)}
+    training = read_training(read[TRAINING])
+    parts = ("command", "data", "steps", "seconds", "device")
+    evaluation = read[EVALUATION]
+    return Info(
+        name=str(name),
+        summary=known.summary if known else "",
+        config=Config.read(read[CONFIG] or b""),
+        parameters=count_weights(found.folder / WEIGHTS),
+        size=(found.folder / WEIGHTS).stat().st_size,
+        license=LICENSE if known else "",
+        origin=found.origin,
+        repository=known.repository if known else found.origin.partition("@")[0] if found.from_hub else "",
+        commit=known.commit if known else found.origin.partition("@")[2] or None,
+        training={part: training[part] for part in parts if part in training},
+        results=Results.from_json(evaluation).results if evaluation else (),
+    )
+
+
+def count_weights(path: Path) -> int:
+    """Number of weights in a file, by its header.
+
+    Raises:
+        MissingFileError, DamagedError: If there is none, or it is no safetensors file.
+    """
+    if not path.is_file():
+        raise missing(path, FileNotFoundError(ENOENT, "No such file"))
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise DamagedError(f"{path} is damaged: {error}", "fetch it again") from error

@@ -1,0 +1,43 @@
+"""Networks from the Hugging Face Hub."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mfsynth.hub import Repository, fetch
+from zoo.errors import MissingFileError
+from zoo.store.folder import FILES, WEIGHTS, only_pickles, pickles_among
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mfsynth.hub import Snapshot
+
+
+def pull(
+    repository: str,
+    revision: str | None = None,
+    *,
+    cache: Path | None = None,
+    token: str | bool | None = None,
+    force: bool = False,
+    local: bool = False,
+) -> Snapshot:
+    """Download a network's files into the Hub client's cache, each checked against the Hub's hash.
+
+    Args:
+        repository: `organisation/name`.
+        revision: Branch, tag or commit; None is `main`.
+        cache, token, force, local: See `mfsynth.hub.fetch`.
+
+    Raises:
+        HubError: By its subclass.
+        MissingFileError: If the repository holds no network, or only pickles.
+    """
+    source = Repository(repository, "model", revision)
+    snapshot = fetch(source, FILES, cache=cache, token=token, force=force, local=local)
+    if WEIGHTS not in snapshot.names:
+        if pickles := pickles_among(snapshot.names):
+            raise only_pickles(str(source), pickles)
+        raise MissingFileError(f"{source} has no {WEIGHTS}", "is it a network of mfsynth?")
+    return snapshot
