@@ -15,7 +15,6 @@ import nbformat
 from mkdocs.structure.files import File
 from nbconvert import MarkdownExporter
 from nbconvert.preprocessors import ExecutePreprocessor
-from traitlets.config import Config
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -41,8 +40,8 @@ def render(text: str, name: str) -> tuple[str, dict[str, bytes]]:
     """A notebook's page and its pictures by name, after running it; once for each text, as `mkdocs serve` asks often."""
     notebook: Any = nbformat.reads(text, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
-        quiet = Config({"KernelManager": {"transport": "ipc"}})  # over TCP, the kernel warns on every start
-        runner = ExecutePreprocessor(config=quiet, timeout=SECONDS, kernel_name="python3")
+        quiet = ["--IPKernelApp.log_level=ERROR"]  # else every start warns that it listens on the loopback
+        runner = ExecutePreprocessor(timeout=SECONDS, kernel_name="python3", extra_arguments=quiet)
         runner.preprocess(notebook, {"metadata": {"path": folder}})
     page, resources = MarkdownExporter().from_notebook_node(notebook, {"output_files_dir": name})
     return page, resources["outputs"]
