@@ -1,0 +1,330 @@
+"""Runs what README.md and docs/ show, so that no example can lie.
+
+    python scripts/check_docs.py                  # all pages
+    python scripts/check_docs.py docs/tutorial.md # one page
+    python scripts/check_docs.py --update         # and write what commands say now into the pages
+
+In a ```console block, lines after "$ " are commands, the others what they say. A page's blocks run in order in one
+empty folder, with a cache and a Hub of its own; ```python blocks run as scripts. What commands say must be what the page
+shows, but for what varies from run to run: times, sizes, decimal fractions, seeds, hashes. A line "…" stands for any lines.
+
+Comments in the page, each before a block, change that:
+
+    <!-- check: parse, REASON -->     do not run the next block: its commands must parse, its Python must compile
+    <!-- check: fails -->             the last command of the next block is meant to fail
+    <!-- check: goes on -->           the next Python block uses names of the one before
+    <!-- check: setup COMMAND -->     run this before going on; readers do not see it
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).resolve().parents[1]
+SECONDS = 300
+"""The most that one command may take."""
+ANY = "…"
+_BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_COMMENT = re.compile(r"^<!-- check: (parse|fails|goes on|setup)(?:,? ((?:(?!-->).)*?))?? -->$", re.MULTILINE | re.DOTALL)
+_VARIES = (
+    (r"--seed \d+", "--seed N"),
+    (r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}\b", "HASH"),
+    (r"\d+(\.\d+)?e[-+]?\d+|\d+\.\d+|\d{1,3}(,\d{3})+", "N"),
+    (r"\b(N|\d+) ?(?=(s|ms|seconds?|minutes?|kB|MB|GB|dB|%|samples/s)(\W|$))", "N "),
+    (r"^ +\d+  (?=\S)", " N "),
+    (r"(?<=\S)±? {2,}", " "),
+)
+"""What may differ between two runs, and what stands for it; of tables also the width of the gaps."""
+_HIDDEN = re.compile(r"mfsynth: drawing the demo split to .*, once\n")
+"""Said by whichever page comes first."""
+
+
+class CheckError(Exception):
+    """A page that says what is not so."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command and what the page says that it prints, or a Python block."""
+
+    line: int
+    kind: str
+    text: str
+    shown: tuple[str, ...] = ()
+    fails: bool = False
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block as it stands in a page: where its text starts and ends, its first line, and the comments before it."""
+
+    span: tuple[int, int]
+    line: int
+    kind: str
+    text: str
+    marks: frozenset[str] = frozenset()
+
+    def steps(self) -> Iterator[Step]:
+        """What it does, in order."""
+        if self.kind != "console":
+            yield Step(self.line, self.kind, self.text)
+            return
+        found: list[Step] = []
+        for number, line in enumerate(self.text.splitlines(), self.line):
+            if line.startswith("$ "):
+                found.append(Step(number, "console", line[2:]))
+            elif not found:
+                raise CheckError(f"line {number}: output before any command")
+            elif found[-1].text.endswith("\\"):
+                found[-1] = replace(found[-1], text=f"{found[-1].text}\n{line.removeprefix('> ')}")
+            else:
+                found[-1] = replace(found[-1], shown=(*found[-1].shown, line))
+        yield from found[:-1]
+        yield replace(found[-1], fails="fails" in self.marks)
+
+
+@dataclass
+class Page:
+    """A page, the folder that its blocks run in, and what was found wrong."""
+
+    path: Path
+    folder: Path
+    env: dict[str, str]
+    update: bool = False
+    problems: list[str] = field(default_factory=list)
+
+    def check(self) -> list[str]:
+        """Run or parse everything; with `update`, rewrite the page."""
+        text = self.path.read_text("utf-8")
+        pieces: list[tuple[tuple[int, int], str]] = []
+        found = list(blocks(text))
+        script = ""
+        for block, after in zip(found, [*found[1:], None], strict=True):
+            try:
+                if "parse" in block.marks:
+                    parse(block)
+                elif block.kind == "python":
+                    script = (script if "goes on" in block.marks else "") + padded(block, script)
+                    if after is None or "goes on" not in after.marks:
+                        self.python(script)
+                else:
+                    pieces.append((block.span, self.console(block)))
+            except CheckError as error:
+                self.problems.append(f"{self.path}: {error}")
+        if self.update:
+            self.path.write_text(replaced(text, pieces), "utf-8")
+        return self.problems
+
+    def console(self, block: Block) -> str:
+        """Run a block's commands; its text with what they say now."""
+        lines: list[str] = []
+        for step in block.steps():
+            code, said = self.run(["bash", "-c", step.text])
+            if (code != 0) != step.fails:
+                self.problems.append(f"{self.path}: line {step.line}: $ {step.text}\nexit code {code}\n{said}")
+                said = "\n".join(step.shown)
+            elif block.kind == "console" and not agrees(step.shown, said.splitlines()):
+                if not self.update:
+                    self.problems.append(f"{self.path}: line {step.line}: $ {step.text}\n{lie(step.shown, said)}")
+                step = replace(step, shown=shortened(step.shown, said.splitlines()))
+            lines += ["$ " + step.text.replace("\n", "\n> "), *step.shown]
+        return "".join(f"{line}\n" for line in lines)
+
+    def python(self, script: str) -> None:
+        """Run a script whose lines have the page's numbers."""
+        name = self.folder.parent / f"{self.path.stem}.py"
+        name.write_text(script, "utf-8")
+        code, said = self.run([sys.executable, str(name)])
+        if code:
+            raise CheckError(said)
+
+    def run(self, command: Sequence[str]) -> tuple[int, str]:
+        """The exit code and everything that was printed, with the names that a reader would see."""
+        try:
+            done = subprocess.run(
+                command, cwd=self.folder, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL, text=True, timeout=SECONDS, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return 124, f"took more than {SECONDS} s"
+        said = done.stdout.replace(self.env["HF_ENDPOINT"], "https://huggingface.co")
+        said = said.replace(self.env["XDG_CACHE_HOME"], "~/.cache").replace(f"{self.folder}", "~")
+        return done.returncode, _HIDDEN.sub("", said)
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """A page's blocks and hidden commands, in order."""
+    marks: set[str] = set()
+    for found in sorted([*_COMMENT.finditer(text), *_BLOCK.finditer(text)], key=re.Match.start):
+        line = text.count("\n", 0, found.start(2)) + 1 if found[2] else 0
+        if found.re is _BLOCK:
+            yield Block(found.span(2), line, found[1], found[2], frozenset(marks))
+            marks = set()
+        elif found[1] == "setup":
+            yield Block((found.end(), found.end()), line, "setup", found[2])
+        else:
+            marks.add(found[1])
+
+
+def padded(block: Block, before: str) -> str:
+    """A Python block's text after as many empty lines as give its lines the numbers that they have in the page."""
+    return "\n" * (block.line - 1 - before.count("\n")) + block.text
+
+
+def replaced(text: str, pieces: Sequence[tuple[tuple[int, int], str]]) -> str:
+    """A text with other words in some places."""
+    for (start, end), new in reversed(pieces):
+        text = text[:start] + new + text[end:]
+    return text
+
+
+# --- comparing ----------------------------------------------------------------------------------------
+
+
+def plain(line: str) -> str:
+    """A line without what varies."""
+    for pattern, word in _VARIES:
+        line = re.sub(pattern, word, line)
+    return line.rstrip()
+
+
+def agrees(shown: Sequence[str], said: Sequence[str]) -> bool:
+    """Whether a command said what the page shows."""
+    pattern = "".join(r"(?:.*\n)*" if line == ANY else re.escape(plain(line)) + "\n" for line in shown)
+    return re.fullmatch(pattern, "".join(plain(line) + "\n" for line in said)) is not None
+
+
+def shortened(shown: Sequence[str], said: Sequence[str]) -> tuple[str, ...]:
+    """What a command says, cut where the page cut it: as many lines before and after as the page shows."""
+    if ANY not in shown:
+        return tuple(said)
+    before, after = shown.index(ANY), len(shown) - 1 - shown.index(ANY)
+    return (*said[:before], ANY, *said[len(said) - after :])
+
+
+def lie(shown: Sequence[str], said: str) -> str:
+    """The difference for people."""
+    return "\n".join(difflib.unified_diff(shown, said.splitlines(), "the page", "the command", lineterm=""))
+
+
+# --- parsing ------------------------------------------------------------------------------------------
+
+
+def parse(block: Block) -> None:
+    """Check a block without running it.
+
+    Raises:
+        CheckError: If a command, option, extra, script or target does not exist, or the Python does not compile.
+    """
+    if block.kind == "python":
+        try:
+            compile(block.text, "the page", "exec")
+        except SyntaxError as error:
+            raise CheckError(f"line {block.line}: {error}") from error
+        return
+    for step in block.steps():
+        words = shlex.split(step.text, comments=True)
+        while words and re.fullmatch(r"\w+=.*", words[0]):
+            words = words[1:]
+        try:
+            parse_words(words)
+        except (CheckError, click.ClickException) as error:
+            message = error.format_message() if isinstance(error, click.ClickException) else error
+            raise CheckError(f"line {step.line}: $ {step.text}\n{message}") from error
+
+
+def parse_words(words: Sequence[str]) -> None:
+    """Check one command of the programs that are ours, or that name a thing of ours."""
+    if "mfsynth" in words and (words[0] == "mfsynth" or "-m" in words):
+        parse_mfsynth(words[words.index("mfsynth") + 1 :])
+    elif words[:1] == ["make"]:
+        targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+        known(words[1:], targets, "target")
+    elif words[:1] == ["python"] and words[1].endswith(".py"):
+        known(words[1:2], [words[1]] * (ROOT / words[1]).exists(), "script")
+    elif words[:2] == ["pip", "install"]:
+        extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+        named = re.findall(r"(?:\.|mfsynth)\[([\w,]+)\]", " ".join(words))
+        known([extra for group in named for extra in group.split(",")], extras, "extra")
+
+
+def known(names: Sequence[str], all_of_them: Sequence[str], kind: str) -> None:
+    """Check that names exist."""
+    for name in names:
+        if name not in all_of_them:
+            raise CheckError(f"there is no {kind} {name}")
+
+
+def parse_mfsynth(words: Sequence[str]) -> None:
+    """Check a command's options and arguments as click does, without running it or looking for its files."""
+    from mfsynth.cli import main
+
+    command, context, rest = main, click.Context(main, info_name="mfsynth"), list(words)
+    while isinstance(command, click.Group):
+        name = rest.pop(0) if rest else ""
+        found = command.get_command(context, name)
+        if found is None:
+            raise CheckError(f"there is no command {context.command_path} {name}")
+        command, context = found, click.Context(found, context, name)
+    for parameter in command.params:
+        if isinstance(parameter.type, click.Path):
+            parameter.type.exists = False
+    command.make_context(context.info_name, rest, parent=context.parent)
+
+
+# --- running ------------------------------------------------------------------------------------------
+
+
+def check_page(path: Path, cache: Path, update: bool) -> list[str]:
+    """Check one page, with a folder and a Hub of its own."""
+    sys.path[:0] = [] if str(ROOT / "tests") in sys.path else [str(ROOT / "tests")]
+    from hub.server import User, serving
+
+    with serving() as hub, tempfile.TemporaryDirectory(prefix="docs-") as home:
+        folder = Path(home).resolve() / "work"
+        folder.mkdir()
+        token = hub.add_user(User("you", "hf_token_of_you")).token
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "MFSYNTH_"))}
+        env = own | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}",
+            "PYTHONPATH": os.pathsep.join([own.get("PYTHONPATH", ""), str(ROOT), str(ROOT / "tests")]).strip(os.pathsep),
+            "XDG_CACHE_HOME": str(cache), "COLUMNS": "110", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1",
+            "HF_ENDPOINT": hub.url, "HF_TOKEN": token, "HF_HOME": str(folder.parent / "hf"),
+            "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        }  # fmt: skip
+        return Page(path, folder, env, update).check()
+
+
+@click.command()
+@click.argument("pages", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--update", is_flag=True, help="Write what commands say now into the pages.")
+@click.option("--jobs", default=2, show_default=True, help="Pages at a time.")
+def main(pages: Sequence[Path], update: bool, jobs: int) -> None:
+    """Run what README.md and docs/ show. Exit code 1 if a page lies."""
+    pages = pages or [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    pages = [page for page in pages if any(blocks(page.read_text("utf-8")))]
+    with tempfile.TemporaryDirectory() as cache, ThreadPoolExecutor(jobs) as pool:
+        results = list(pool.map(lambda page: check_page(page, Path(cache), update), pages))
+    problems = [problem for result in results for problem in result]
+    for problem in problems:
+        click.echo(problem + "\n", err=True)
+    click.echo(f"{len(pages)} pages, {len(problems) or 'no'} problems")
+    sys.exit(1 if problems else 0)
+
+
+if __name__ == "__main__":
+    main()
