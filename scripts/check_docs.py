@@ -5,15 +5,15 @@
     python scripts/check_docs.py --update         # and write what commands say now into the pages
 
 In a ```console block, lines after "$ " are commands, the others what they say. A page's blocks run in order in one
-empty folder, with a cache and a Hub of its own; ```python blocks run as scripts. What commands say must be what the page
-shows, but for what varies from run to run: times, sizes, decimal fractions, seeds, hashes. A line "…" stands for any lines.
+empty folder, with a Hub of its own; ```python blocks run as scripts. What commands say must be what the page shows, but
+for what varies from run to run: times, sizes, decimal fractions, seeds, hashes. A line "…" stands for any lines.
 
-Comments in the page, each before a block, change that:
+Comments in the page change that:
 
-    <!-- check: parse, REASON -->     do not run the next block: its commands must parse, its Python must compile
+    <!-- check: parse: REASON -->     do not run the next block: its commands must parse, its Python must compile
     <!-- check: fails -->             the last command of the next block is meant to fail
-    <!-- check: goes on -->           the next Python block uses names of the one before
     <!-- check: setup COMMAND -->     run this before going on; readers do not see it
+    <!-- check: one script -->        the page's Python is one script, run where its last block stands
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,7 +38,7 @@ SECONDS = 300
 """The most that one command may take."""
 ANY = "…"
 _BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_COMMENT = re.compile(r"^<!-- check: (parse|fails|goes on|setup)(?:,? ((?:(?!-->).)*?))?? -->$", re.MULTILINE | re.DOTALL)
+_COMMENT = re.compile(r"^<!-- check: (parse(?=: )|fails|one script|setup(?= ))((?:(?!-->).)*?) -->$", re.MULTILINE | re.DOTALL)
 _VARIES = (
     (r"--seed \d+", "--seed N"),
     (r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}\b", "HASH"),
@@ -111,16 +111,14 @@ class Page:
         """Run or parse everything; with `update`, rewrite the page."""
         text = self.path.read_text("utf-8")
         pieces: list[tuple[tuple[int, int], str]] = []
-        found = list(blocks(text))
-        script = ""
-        for block, after in zip(found, [*found[1:], None], strict=True):
+        for block in joined(blocks(text)):
             try:
                 if "parse" in block.marks:
                     parse(block)
                 elif block.kind == "python":
-                    script = (script if "goes on" in block.marks else "") + padded(block, script)
-                    if after is None or "goes on" not in after.marks:
-                        self.python(script)
+                    self.python(block)
+                elif block.kind == "setup":
+                    self.console(block)
                 else:
                     pieces.append((block.span, self.console(block)))
             except CheckError as error:
@@ -144,10 +142,10 @@ class Page:
             lines += ["$ " + step.text.replace("\n", "\n> "), *step.shown]
         return "".join(f"{line}\n" for line in lines)
 
-    def python(self, script: str) -> None:
-        """Run a script whose lines have the page's numbers."""
+    def python(self, block: Block) -> None:
+        """Run a script; its lines have the page's numbers."""
         name = self.folder.parent / f"{self.path.stem}.py"
-        name.write_text(script, "utf-8")
+        name.write_text("\n" * (block.line - 1) + block.text, "utf-8")
         code, said = self.run([sys.executable, str(name)])
         if code:
             raise CheckError(said)
@@ -175,14 +173,22 @@ def blocks(text: str) -> Iterator[Block]:
             yield Block(found.span(2), line, found[1], found[2], frozenset(marks))
             marks = set()
         elif found[1] == "setup":
-            yield Block((found.end(), found.end()), line, "setup", found[2])
+            yield Block((found.end(), found.end()), line, "setup", found[2].strip())
         else:
             marks.add(found[1])
 
 
-def padded(block: Block, before: str) -> str:
-    """A Python block's text after as many empty lines as give its lines the numbers that they have in the page."""
-    return "\n" * (block.line - 1 - before.count("\n")) + block.text
+def joined(found: Iterable[Block]) -> list[Block]:
+    """The blocks of a page, its Python as one script in place of its last block if the page says so."""
+    found = list(found)
+    scripts = [block for block in found if block.kind == "python" and "parse" not in block.marks]
+    if not any("one script" in block.marks for block in found):
+        return found
+    first, text = scripts[0], ""
+    for block in scripts:
+        text += "\n" * (block.line - first.line - text.count("\n")) + block.text
+    whole = replace(first, text=text)
+    return [whole if block is scripts[-1] else block for block in found if block not in scripts[:-1]]
 
 
 def replaced(text: str, pieces: Sequence[tuple[tuple[int, int], str]]) -> str:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from coco_folder import Picture, write_coco
@@ -91,3 +92,29 @@ def cli() -> Cli:
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **kwargs)  # type: ignore[call-overload]
 
     return run
+
+
+# --- what a run leaves out, said at its end -----------------------------------------------------------
+
+_left_out: set[str] = set()
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    _left_out.update(item.nodeid.partition("[")[0] for item in items if item.get_closest_marker("slow"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):  # in a process of pytest-xdist
+        session.config.workeroutput["left_out"] = sorted(_left_out)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    _left_out.update(getattr(node, "workeroutput", {}).get("left_out", ()))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _left_out:
+        terminalreporter.write_line("left out, since they take minutes (make test-slow runs them):")
+        for name in sorted(_left_out):
+            terminalreporter.write_line(f"  {name}")

@@ -1,8 +1,4 @@
-"""The official COCO archives: fetched, resumed, checked, and only then given their names.
-
-An archive grows as `NAME.part`; `NAME.part.json` beside it remembers which file of the server it is a part
-of, so that a later process goes on where this one stopped.
-"""
+"""The official COCO archives: fetched, resumed, checked, and only then given their names."""
 
 from __future__ import annotations
 
@@ -12,30 +8,20 @@ import os
 import re
 import shutil
 import zipfile
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+import zlib
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx2
+import msgspec
 
-from mfsynth.coco.archives import check_annotations, check_members, check_pictures
-from mfsynth.coco.transfer import (
-    BASE_URL,
-    MIRROR_VARIABLE,
-    PATIENCE,
-    Part,
-    Patience,
-    Progress,
-    Transfer,
-    ask,
-    disk_errors,
-    patiently,
-)
+from mfsynth.coco.transfer import MIRROR_HINT, PATIENCE, Patience, Progress, Transfer, disk_errors
 from mfsynth.errors import DownloadError, OptionsError
 from mfsynth.locks import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from mfsynth.coco.split import Masks
 
@@ -47,32 +33,21 @@ _ANNOTATIONS = {
     "panoptic": "panoptic_annotations_trainval2017.zip",
     "instances": "annotations_trainval2017.zip",
 }
-_FIRST_CONTACT_TRIES = 3
-"""A wrong address should not take minutes to be called wrong."""
-
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError)
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """An official archive: its file name, its path on the server, and what is in it."""
-
-    name: str
-    path: str
-    holds: Literal["pictures", "annotations"]
-
-
 def base_url() -> str:
     """Where the archives come from: the environment variable MFSYNTH_COCO_URL, else the official server."""
-    return os.environ.get(MIRROR_VARIABLE) or BASE_URL
+    return os.environ.get("MFSYNTH_COCO_URL") or "http://images.cocodataset.org"
 
 
-def archives(split: str, masks: Masks = "panoptic") -> tuple[Archive, ...]:
-    """The archives of an official split, in the order in which they are fetched.
+def archives(split: str, masks: Masks = "panoptic") -> tuple[str, str]:
+    """The archives of an official split by their paths on the server, in the order in which they are fetched.
 
-    >>> [archive.path for archive in archives("val2017")]
-    ['/annotations/panoptic_annotations_trainval2017.zip', '/zips/val2017.zip']
+    >>> archives("val2017")
+    ('annotations/panoptic_annotations_trainval2017.zip', 'zips/val2017.zip')
 
     Raises:
         OptionsError: If there is no such split, or no such masks.
@@ -86,11 +61,7 @@ def archives(split: str, masks: Masks = "panoptic") -> tuple[Archive, ...]:
         )
     if masks not in _ANNOTATIONS:
         raise OptionsError(f"masks are panoptic or instances, not {masks!r}")
-    annotations = _ANNOTATIONS[masks]
-    return (
-        Archive(annotations, f"/annotations/{annotations}", "annotations"),
-        Archive(f"{split}.zip", f"/zips/{split}.zip", "pictures"),
-    )
+    return f"annotations/{_ANNOTATIONS[masks]}", f"zips/{split}.zip"
 
 
 def missing_bytes(
@@ -104,14 +75,11 @@ def missing_bytes(
     """Bytes that `download` would still transfer; the server is asked, nothing is written.
 
     Raises:
-        OptionsError: If there is no such split, or the server's address is none.
+        OptionsError: If there is no such split, or the server's address is not one.
         DownloadError: If the server cannot be reached or lacks an archive.
     """
-    absent = _absent(archives(split, masks), root)
-    if not absent:
-        return 0
-    with _client(patience) as client:
-        return sum(_plan(client, archive, root, base_url, patience).missing for archive in absent)
+    with _transfers(archives(split, masks), root, base_url, patience, None) as transfers:
+        return sum(transfer.missing for transfer in transfers)
 
 
 def download(
@@ -130,90 +98,76 @@ def download(
 
     Args:
         split: One of `OFFICIAL_SPLITS`.
-        root: The COCO folder; made if need be.
+        root: The COCO folder; created if needed.
         masks: Which annotations to fetch.
         base_url: The server or mirror, instead of what `base_url()` says.
-        progress: Told of every piece that arrives and then, as `checking NAME`, of what has been checked; not
-            of archives that are there already.
+        progress: Called with every piece that arrives and then, as `checking NAME`, with what has been
+            checked; not for archives that are there already.
         patience: When to give up.
 
     Returns:
         The archives' paths, in the order of `archives`.
 
     Raises:
-        OptionsError: If there is no such split, or the server's address is none.
+        OptionsError: If there is no such split, or the server's address is not one.
         OutputError: If another download works on the same folder.
         DownloadError: If an archive cannot be fetched or is not whole; what arrived is kept where that helps.
     """
-    annotations, pictures = wanted = archives(split, masks)
-    with locked(root, "download"):
-        absent = _absent(wanted, root)
-        if absent:
-            with _client(patience) as client:
-                plans = {a.name: _plan(client, a, root, base_url, patience, progress) for a in absent}
-                _make_room([*plans.values()], root)
-                found = root / annotations.name
-                _bring(plans.get(annotations.name), found, lambda path: check_annotations(path, split, masks))
-                _bring(
-                    plans.get(pictures.name),
-                    root / pictures.name,
-                    lambda path: check_pictures(path, found, split, masks),
-                )
-    return tuple(root / archive.name for archive in wanted)
+    wanted = archives(split, masks)
+    paths = annotations, pictures = tuple(root / Path(path).name for path in wanted)
+    with locked(root, "download"), _transfers(wanted, root, base_url, patience, progress) as transfers:
+        if transfers:
+            _make_room(transfers, root)
+            with _fetched(annotations, transfers) as path:
+                _check_annotations(path, split, masks)
+            with _fetched(pictures, transfers) as path:
+                _check_pictures(path, annotations, split, masks)
+    return paths
 
 
-def _absent(wanted: tuple[Archive, ...], root: Path) -> list[Archive]:
-    absent = []
-    for archive in wanted:
-        path = root / archive.name
-        if not path.is_file():
-            absent.append(archive)
-        elif not zipfile.is_zipfile(path):
-            raise DownloadError(
-                f"{path} is there, but is no zip or is cut short",
-                "delete it or move it away, then download again",
-            )
-    return absent
+@contextmanager
+def _transfers(
+    wanted: tuple[str, ...], root: Path, base: str | None, patience: Patience, progress: Progress | None
+) -> Iterator[list[Transfer]]:
+    """The transfers of the archives that are not there."""
+    finals = {path: root / Path(path).name for path in wanted}
+    headers = {"Accept-Encoding": "identity", "User-Agent": "mfsynth"}  # a compressed answer has no ranges
+    with httpx2.Client(follow_redirects=True, timeout=patience.timeout, headers=headers) as client:
+        yield [
+            Transfer(client, f"{_server(base)}/{path}", final, patience, progress)
+            for path, final in finals.items()
+            if not _is_there(final)
+        ]
 
 
-def _client(patience: Patience) -> httpx2.Client:
-    # identity: a compressed answer has no ranges
-    headers = {"Accept-Encoding": "identity", "User-Agent": "mfsynth"}
-    return httpx2.Client(follow_redirects=True, timeout=patience.timeout, headers=headers)
-
-
-def _plan(
-    client: httpx2.Client,
-    archive: Archive,
-    root: Path,
-    base: str | None,
-    patience: Patience,
-    progress: Progress | None = None,
-) -> Transfer:
-    """The transfer of an archive, after asking the server which file it has."""
+def _server(base: str | None) -> str:
     base = base or base_url()
     if not re.match(r"https?://[^/]", base):
         raise OptionsError(
-            f"{base!r} is no address of a server",
-            f"give one that begins with http:// or https:// ({MIRROR_VARIABLE} is where it may come from)",
+            f"{base!r} is not the address of a server",
+            "give one that begins with http:// or https:// (it may come from MFSYNTH_COCO_URL)",
         )
-    url = base.rstrip("/") + archive.path
-    part = Part(root / archive.name)
-    tries = min(patience.tries, _FIRST_CONTACT_TRIES)
-    remote = patiently(lambda: ask(client, url), url, patience, tries, part.hint)
-    return Transfer(client, url, part, remote, patience, progress)
+    return base.rstrip("/")
 
 
-def _make_room(plans: list[Transfer], root: Path) -> None:
-    """Make the folder, drop what is of no use any more, and see whether the disk has room for the rest."""
+def _is_there(path: Path) -> bool:
+    if path.is_file() and not zipfile.is_zipfile(path):
+        raise DownloadError(
+            f"{path} is there, but is not a zip or is cut short",
+            "delete it or move it away, then download again",
+        )
+    return path.is_file()
+
+
+def _make_room(transfers: list[Transfer], root: Path) -> None:
+    """Create the folder, drop what is of no use any more, and check that the disk has room for the rest."""
     with disk_errors(root):
         root.mkdir(parents=True, exist_ok=True)
-        for plan in plans:
-            if not plan.done and plan.part.path.exists():
-                log.warning("%s is no part of what %s has now: starting over", plan.part.path, plan.url)
-                plan.part.discard()
-    missing = sum(plan.missing for plan in plans)
-    free = shutil.disk_usage(root).free
+        for transfer in transfers:
+            if not transfer.done:
+                transfer.part.discard()
+        free = shutil.disk_usage(root).free
+    missing = sum(transfer.missing for transfer in transfers)
     if missing and free < missing + MARGIN:
         raise DownloadError(
             f"{root} has {free / 1e9:.2f} GB free, but {missing / 1e9:.2f} GB are still to come and"
@@ -222,16 +176,104 @@ def _make_room(plans: list[Transfer], root: Path) -> None:
         )
 
 
-def _bring(transfer: Transfer | None, path: Path, check: Callable[[Path], None]) -> None:
-    """Fetch, check and publish an archive; without a transfer it is there, and its content is checked."""
-    if transfer is None:
-        with disk_errors(path):
-            check(path)
-        return
-    transfer.run()
-    part = transfer.part
+@contextmanager
+def _fetched(final: Path, transfers: list[Transfer]) -> Iterator[Path]:
+    """An archive to look into, its members whole; a new one gets its final name if the block accepts it."""
+    for transfer in transfers:
+        if transfer.part.final == final:
+            transfer.run()
+            with disk_errors(transfer.part.path):
+                _check_members(transfer)
+                yield transfer.part.path
+                transfer.part.publish()
+            return
+    yield final
+
+
+def _check_members(transfer: Transfer) -> None:
+    """Read every member and compare its checksum; remove what is damaged: resuming cannot repair it."""
+    part, done = transfer.part, 0
     log.info("checking %s", part.path)
-    with disk_errors(part.path):
-        check_members(part, transfer.url, transfer.progress)
-        check(part.path)
-        part.publish()
+    tell = transfer.progress or (lambda _name, _done, _total: None)
+    try:
+        with zipfile.ZipFile(part.path) as archive:
+            total = sum(info.compress_size for info in archive.infolist())
+            for info in archive.infolist():
+                tell(f"checking {part.final.name}", done, total)
+                if not _is_whole(archive, info):
+                    raise zipfile.BadZipFile(f"{info.filename} has a wrong checksum or cannot be unpacked")
+                done += info.compress_size
+            tell(f"checking {part.final.name}", done, total)
+    except zipfile.BadZipFile as error:
+        part.discard()
+        raise DownloadError(
+            f"what {transfer.url} sent is damaged: {error}",
+            f"it was removed: download again; if that does not help, use another server: {MIRROR_HINT}",
+        ) from error
+
+
+def _is_whole(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bool:
+    try:
+        with archive.open(info) as member:
+            while member.read(1 << 20):
+                pass
+    except (*_DAMAGE, RuntimeError):  # the last: encrypted, or packed by an unknown method
+        return False
+    return True
+
+
+def _check_annotations(path: Path, split: str, masks: Masks) -> None:
+    """Raise unless the annotations of a split, and for panoptic masks these too, are in the archive."""
+    needed = {f"annotations/{masks}_{split}.json"}
+    if masks == "panoptic":
+        needed.add(f"annotations/panoptic_{split}.zip")
+    with _opened(path) as archive:
+        _compare(path, needed, needed.intersection(archive.namelist()))
+
+
+def _check_pictures(path: Path, annotations: Path, split: str, masks: Masks) -> None:
+    """Raise unless the archive has the pictures that the annotations list."""
+    with _opened(annotations) as archive:
+        text = archive.read(f"annotations/{masks}_{split}.json")
+        images = msgspec.json.decode(text, type=_Listing).images
+    with _opened(path) as archive:
+        names = archive.namelist()
+    there = {name for name in names if name.startswith(f"{split}/") and name.endswith(".jpg")}
+    _compare(path, {f"{split}/{image.file_name}" for image in images}, there)
+
+
+def _compare(path: Path, expected: set[str], there: set[str]) -> None:
+    missing, strange = sorted(expected - there), sorted(there - expected)
+    faults = [f"{len(missing)} of {len(expected)} missing ({_few(missing)})"] if missing else []
+    faults += [f"{len(strange)} not listed ({_few(strange)})"] if strange else []
+    if faults:
+        raise _unofficial(path, ", ".join(faults))
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+
+
+class _Image(msgspec.Struct, gc=False):
+    file_name: str
+
+
+class _Listing(msgspec.Struct):
+    """Of an annotation file only what is needed here; the rest, some 400 MB, is skipped."""
+
+    images: list[_Image]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with disk_errors(path), zipfile.ZipFile(path) as archive:
+            yield archive
+    except (*_DAMAGE, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _unofficial(path, f"its content cannot be read: {error}") from error
+
+
+def _unofficial(path: Path, fault: str) -> DownloadError:
+    return DownloadError(
+        f"{path} is not the official archive: {fault}", f"delete it and download again; {MIRROR_HINT}"
+    )

@@ -28,9 +28,11 @@ class Served:
     """Whether Range is understood; if not, the answer is always 200 with everything."""
     heeds_if_range: bool = True
     chunked: bool = False
-    """Whether answers to GET tell no length."""
+    """Whether answers to GET omit the length."""
     head: int = 200
     """The status of the answer to HEAD."""
+    redirect: str | None = None
+    """Answers to HEAD send the client there."""
     statuses: list[int] = field(default_factory=list)
     """The next answers to GET are these, without a body."""
     drops: list[int] = field(default_factory=list)
@@ -95,9 +97,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         file = self.ours.files.get(self.path)
-        status = 404 if file is None else file.head
+        status = 404 if file is None else 302 if file.redirect else file.head
         self._note(status, 0)
-        self._start(status, len(file.data) if file else 0, file, {})
+        self._start(
+            status,
+            len(file.data) if file else 0,
+            file,
+            {"Location": file.redirect} if file and file.redirect else {},
+        )
 
     def do_GET(self) -> None:
         file = self.ours.files.get(self.path)

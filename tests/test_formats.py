@@ -1,0 +1,149 @@
+"""What the first release wrote is read, verified, resumed and rebuilt, for ever. The files are in tests/formats."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mfsynth
+from mfsynth.building.folder import BuildFile
+from mfsynth.building.run import Run, build, packages
+from mfsynth.errors import ShardError
+from mfsynth.options import BuildOptions
+from mfsynth.sample import Sample
+from mfsynth.shards.layout import BUILD, MANIFEST, PARTS
+from mfsynth.shards.manifest import Manifest, fingerprint
+from mfsynth.verification import verify
+
+FORMAT_1 = Path(__file__).parent / "formats" / "1"
+STORES = pytest.mark.parametrize("store", ["pairs", "recipe"])
+
+
+def samples(folder: Path) -> dict[str, Sample]:
+    return {sample.key: sample for sample in mfsynth.open(folder)}
+
+
+def assert_equal(first: dict[str, Sample], second: dict[str, Sample]) -> None:
+    """The same recipes and, within the rounding that another processor may bring, the same pixels."""
+    assert first.keys() == second.keys()
+    for key, one in first.items():
+        other = second[key]
+        assert one.recipe == other.recipe
+        assert np.array_equal(one.focus, other.focus)
+        assert np.array_equal(one.gt, other.gt)
+        assert np.array_equal(one.segments, other.segments)
+        for ours, theirs in zip(one.frames, other.frames, strict=True):
+            assert np.abs(ours.astype(int) - theirs).max() <= 1
+            assert np.mean(ours != theirs) <= 1e-3
+
+
+@pytest.fixture
+def copy(tmp_path: Path, store: str) -> Path:
+    """A copy of the frozen data set, to be written to."""
+    return Path(shutil.copytree(FORMAT_1 / store, tmp_path / "set"))
+
+
+def edit(path: Path, **changes: object) -> None:
+    """Change a JSON file's own entries; None removes one."""
+    content = json.loads(path.read_text())
+    for name, value in changes.items():
+        content[name] = value
+    path.write_text(json.dumps(content))
+
+
+def set_options(folder: Path, options: dict[str, object]) -> None:
+    """Give a manifest other options, their fingerprint made to fit."""
+    edit(folder / MANIFEST, options=options, options_fingerprint=fingerprint(options))
+
+
+@STORES
+def test_a_data_set_is_read(store: str) -> None:
+    read = samples(FORMAT_1 / store)
+    assert len(read) == 12
+    assert_equal(read, samples(FORMAT_1 / "pairs"))
+    first = read["000000000003-000"]
+    assert first.gt.shape == (40, 56, 3)
+    assert [frame.noise_sigma for frame in first.recipe.frames] == [first.recipe.frames[0].noise_sigma] * 2
+
+
+@STORES
+def test_a_data_set_is_verified(store: str) -> None:
+    checked = verify(FORMAT_1 / store, samples=12, workers=1)
+    assert not checked.problems
+    assert (checked.samples, checked.rendered) == (12, 12)
+
+
+@STORES
+def test_a_data_set_is_rebuilt_from_its_manifest(store: str, tmp_path: Path) -> None:
+    manifest = Manifest.read(FORMAT_1 / store)
+    options = BuildOptions.from_json(manifest.options)
+    build(options, Run(FORMAT_1 / "coco", tmp_path / "again", workers=1))
+    assert_equal(samples(tmp_path / "again"), samples(FORMAT_1 / store))
+    again = Manifest.read(tmp_path / "again")
+    assert again.options_fingerprint == manifest.options_fingerprint
+    assert again.inputs == manifest.inputs
+
+
+@STORES
+def test_an_unfinished_build_goes_on(store: str, copy: Path) -> None:
+    """A build that lost its manifest and a shard is finished: what is whole is kept, the rest is made."""
+    manifest = Manifest.read(copy)
+    options = BuildOptions.from_json(manifest.options)
+    kept, lost = (copy / shard.name for shard in manifest.shards)
+    before = kept.read_bytes()
+    (copy / MANIFEST).unlink()
+    lost.unlink()
+    edit(copy / PARTS / BUILD, packages=packages(options))  # another version of a package would be refused
+    report = build(options, Run(FORMAT_1 / "coco", copy, workers=1))
+    assert (report.made, report.kept) == (1, 1)
+    assert kept.read_bytes() == before
+    assert_equal(samples(copy), samples(FORMAT_1 / store))
+
+
+@STORES
+def test_a_finished_build_is_left_alone(store: str, copy: Path) -> None:
+    options = BuildOptions.from_json(Manifest.read(copy).options)
+    edit(copy / MANIFEST, packages=packages(options))
+    edit(copy / PARTS / BUILD, packages=packages(options))
+    assert build(options, Run(FORMAT_1 / "coco", copy, workers=1)).finished
+
+
+@STORES
+def test_options_that_a_set_lacks_take_their_defaults(store: str, copy: Path) -> None:
+    """A set of a release that did not have an option yet is verified and finished as if it had its default."""
+    options = Manifest.read(copy).options
+    shorter = {name: value for name, value in options.items() if name not in ("min_area", "limit", "masks")}
+    set_options(copy, shorter)
+    assert not verify(copy, samples=2, workers=1).problems
+    assert BuildOptions.from_json(shorter) == BuildOptions.from_json(options)
+    now = packages(BuildOptions.from_json(options))
+    edit(copy / MANIFEST, packages=now)
+    edit(copy / PARTS / BUILD, options=shorter, packages=now)
+    assert build(BuildOptions.from_json(options), Run(FORMAT_1 / "coco", copy, workers=1)).finished
+
+
+@STORES
+def test_options_of_a_newer_release_are_refused_by_name(store: str, copy: Path) -> None:
+    manifest = Manifest.read(copy)
+    set_options(copy, manifest.options | {"planes": 5})
+    edit(copy / MANIFEST, packages=manifest.packages | {"mfsynth": "9.9.0"})
+    for use in (
+        lambda: verify(copy, workers=1),
+        lambda: BuildOptions.from_json(Manifest.read(copy).options, "9.9.0"),
+    ):
+        with pytest.raises(ShardError, match=r"unknown fields: planes; they were written by mfsynth 9\.9\.0"):
+            use()
+
+
+def test_what_a_build_file_says_is_what_the_frozen_one_says() -> None:
+    """A field that is added to a build's own files must not change what an old one means."""
+    import msgspec
+
+    text = (FORMAT_1 / "pairs" / PARTS / BUILD).read_bytes()
+    begun = msgspec.json.decode(text, type=BuildFile)
+    assert BuildOptions.from_json(begun.options).to_json() == begun.options
+    assert json.loads(msgspec.json.encode(begun)) == json.loads(text)
