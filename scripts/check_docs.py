@@ -4,16 +4,15 @@
     python scripts/check_docs.py docs/tutorial.md # one page
     python scripts/check_docs.py --update         # and write what commands say now into the pages
 
-In a ```console block, lines after "$ " are commands, the others what they say. A page's blocks run in order in one
-empty folder, with a Hub of its own; ```python blocks run as scripts. What commands say must be what the page shows, but
-for what varies from run to run: times, sizes, decimal fractions, seeds, hashes. A line "…" stands for any lines.
+In a ```console block, lines after "$ " are commands, the others what they say. A page's blocks run in order
+in one empty folder, with a Hub of its own; ```python blocks run as scripts. What commands say must be what
+the page shows, but for what varies from run to run: times, sizes, decimal fractions, seeds, hashes. A line "…"
+stands for any lines. Comments in the page change that:
 
-Comments in the page change that:
-
-    <!-- check: parse: REASON -->     do not run the next block: its commands must parse, its Python must compile
-    <!-- check: fails -->             the last command of the next block is meant to fail
-    <!-- check: setup COMMAND -->     run this before going on; readers do not see it
-    <!-- check: one script -->        the page's Python is one script, run where its last block stands
+    <!-- check: parse: REASON -->   do not run the next block: see parse_commands.py
+    <!-- check: fails -->           the last command of the next block is meant to fail
+    <!-- check: setup COMMAND -->   run this before going on; readers do not see it
+    <!-- check: one script -->      the page's Python is one script, run where its last block stands
 """
 
 from __future__ import annotations
@@ -21,39 +20,39 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import shlex
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import click
+from parse_commands import ROOT, CheckError, parse_command, parse_python
 
-ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from hub.server import User, serving  # noqa: E402
+
 SECONDS = 300
 """The most that one command may take."""
 ANY = "…"
 _BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_COMMENT = re.compile(r"^<!-- check: (parse(?=: )|fails|one script|setup(?= ))((?:(?!-->).)*?) -->$", re.MULTILINE | re.DOTALL)
+_COMMENT = re.compile(
+    r"^<!-- check: (parse(?=: )|fails|one script|setup(?= ))((?:(?!-->).)*?) -->$", re.MULTILINE | re.DOTALL
+)
 _VARIES = (
     (r"--seed \d+", "--seed N"),
     (r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}\b", "HASH"),
     (r"\d+(\.\d+)?e[-+]?\d+|\d+\.\d+|\d{1,3}(,\d{3})+", "N"),
     (r"\b(N|\d+) ?(?=(s|ms|seconds?|minutes?|kB|MB|GB|dB|%|samples/s)(\W|$))", "N "),
-    (r"^ +\d+  (?=\S)", " N "),
+    (r"^ +(N|\d+)  (?=\S)", " N "),
     (r"(?<=\S)±? {2,}", " "),
 )
 """What may differ between two runs, and what stands for it; of tables also the width of the gaps."""
 _HIDDEN = re.compile(r"mfsynth: drawing the demo split to .*, once\n")
 """Said by whichever page comes first."""
-
-
-class CheckError(Exception):
-    """A page that says what is not so."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Block:
-    """A block as it stands in a page: where its text starts and ends, its first line, and the comments before it."""
+    """A block as it stands in a page: where its text lies, its first line, and the comments before it."""
 
     span: tuple[int, int]
     line: int
@@ -114,7 +113,7 @@ class Page:
         for block in joined(blocks(text)):
             try:
                 if "parse" in block.marks:
-                    parse(block)
+                    self.parse(block)
                 elif block.kind == "python":
                     self.python(block)
                 elif block.kind == "setup":
@@ -131,16 +130,35 @@ class Page:
         """Run a block's commands; its text with what they say now."""
         lines: list[str] = []
         for step in block.steps():
+            if step.text.startswith(("pip ", "make ")) and block.kind == "console":
+                raise CheckError(
+                    f"line {step.line}: $ {step.text}\nput <!-- check: parse: REASON --> before this"
+                )
             code, said = self.run(["bash", "-c", step.text])
             if (code != 0) != step.fails:
-                self.problems.append(f"{self.path}: line {step.line}: $ {step.text}\nexit code {code}\n{said}")
+                self.problems.append(
+                    f"{self.path}: line {step.line}: $ {step.text}\nexit code {code}\n{said}"
+                )
                 said = "\n".join(step.shown)
             elif block.kind == "console" and not agrees(step.shown, said.splitlines()):
                 if not self.update:
-                    self.problems.append(f"{self.path}: line {step.line}: $ {step.text}\n{lie(step.shown, said)}")
+                    self.problems.append(
+                        f"{self.path}: line {step.line}: $ {step.text}\n{lie(step.shown, said)}"
+                    )
                 step = replace(step, shown=shortened(step.shown, said.splitlines()))
             lines += ["$ " + step.text.replace("\n", "\n> "), *step.shown]
         return "".join(f"{line}\n" for line in lines)
+
+    def parse(self, block: Block) -> None:
+        """Check a block without running it."""
+        if block.kind == "python":
+            parse_python(block.text, block.line)
+            return
+        for step in block.steps():
+            try:
+                parse_command(step.text)
+            except CheckError as error:
+                self.problems.append(f"{self.path}: line {step.line}: $ {step.text}\n{error}")
 
     def python(self, block: Block) -> None:
         """Run a script; its lines have the page's numbers."""
@@ -227,79 +245,11 @@ def lie(shown: Sequence[str], said: str) -> str:
     return "\n".join(difflib.unified_diff(shown, said.splitlines(), "the page", "the command", lineterm=""))
 
 
-# --- parsing ------------------------------------------------------------------------------------------
-
-
-def parse(block: Block) -> None:
-    """Check a block without running it.
-
-    Raises:
-        CheckError: If a command, option, extra, script or target does not exist, or the Python does not compile.
-    """
-    if block.kind == "python":
-        try:
-            compile(block.text, "the page", "exec")
-        except SyntaxError as error:
-            raise CheckError(f"line {block.line}: {error}") from error
-        return
-    for step in block.steps():
-        words = shlex.split(step.text, comments=True)
-        while words and re.fullmatch(r"\w+=.*", words[0]):
-            words = words[1:]
-        try:
-            parse_words(words)
-        except (CheckError, click.ClickException) as error:
-            message = error.format_message() if isinstance(error, click.ClickException) else error
-            raise CheckError(f"line {step.line}: $ {step.text}\n{message}") from error
-
-
-def parse_words(words: Sequence[str]) -> None:
-    """Check one command of the programs that are ours, or that name a thing of ours."""
-    if "mfsynth" in words and (words[0] == "mfsynth" or "-m" in words):
-        parse_mfsynth(words[words.index("mfsynth") + 1 :])
-    elif words[:1] == ["make"]:
-        targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
-        known(words[1:], targets, "target")
-    elif words[:1] == ["python"] and words[1].endswith(".py"):
-        known(words[1:2], [words[1]] * (ROOT / words[1]).exists(), "script")
-    elif words[:2] == ["pip", "install"]:
-        extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
-        named = re.findall(r"(?:\.|mfsynth)\[([\w,]+)\]", " ".join(words))
-        known([extra for group in named for extra in group.split(",")], extras, "extra")
-
-
-def known(names: Sequence[str], all_of_them: Sequence[str], kind: str) -> None:
-    """Check that names exist."""
-    for name in names:
-        if name not in all_of_them:
-            raise CheckError(f"there is no {kind} {name}")
-
-
-def parse_mfsynth(words: Sequence[str]) -> None:
-    """Check a command's options and arguments as click does, without running it or looking for its files."""
-    from mfsynth.cli import main
-
-    command, context, rest = main, click.Context(main, info_name="mfsynth"), list(words)
-    while isinstance(command, click.Group):
-        name = rest.pop(0) if rest else ""
-        found = command.get_command(context, name)
-        if found is None:
-            raise CheckError(f"there is no command {context.command_path} {name}")
-        command, context = found, click.Context(found, context, name)
-    for parameter in command.params:
-        if isinstance(parameter.type, click.Path):
-            parameter.type.exists = False
-    command.make_context(context.info_name, rest, parent=context.parent)
-
-
 # --- running ------------------------------------------------------------------------------------------
 
 
 def check_page(path: Path, cache: Path, update: bool) -> list[str]:
     """Check one page, with a folder and a Hub of its own."""
-    sys.path[:0] = [] if str(ROOT / "tests") in sys.path else [str(ROOT / "tests")]
-    from hub.server import User, serving
-
     with serving() as hub, tempfile.TemporaryDirectory(prefix="docs-") as home:
         folder = Path(home).resolve() / "work"
         folder.mkdir()
@@ -307,12 +257,17 @@ def check_page(path: Path, cache: Path, update: bool) -> list[str]:
         own = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "MFSYNTH_"))}
         env = own | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}",
-            "PYTHONPATH": os.pathsep.join([own.get("PYTHONPATH", ""), str(ROOT), str(ROOT / "tests")]).strip(os.pathsep),
+            "PYTHONPATH": os.pathsep.join([*own.get("PYTHONPATH", "").split(os.pathsep), *sys.path[:2]]),
             "XDG_CACHE_HOME": str(cache), "COLUMNS": "110", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1",
             "HF_ENDPOINT": hub.url, "HF_TOKEN": token, "HF_HOME": str(folder.parent / "hf"),
             "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         }  # fmt: skip
         return Page(path, folder, env, update).check()
+
+
+def count(number: int, thing: str) -> str:
+    """A number of things in words."""
+    return f"{number or 'no'} {thing}{'s' * (number != 1)}"
 
 
 @click.command()
@@ -328,7 +283,7 @@ def main(pages: Sequence[Path], update: bool, jobs: int) -> None:
     problems = [problem for result in results for problem in result]
     for problem in problems:
         click.echo(problem + "\n", err=True)
-    click.echo(f"{len(pages)} pages, {len(problems) or 'no'} problems")
+    click.echo(f"{count(len(pages), 'page')}, {count(len(problems), 'problem')}")
     sys.exit(1 if problems else 0)
 
 

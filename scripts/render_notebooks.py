@@ -1,7 +1,7 @@
 """A hook of mkdocs: runs the notebooks in an empty folder and adds them to the site as pages.
 
-They are kept without outputs in notebooks/; what a page shows was computed when the site was built. A cell that
-fails stops the build.
+They are kept without outputs in notebooks/; what a page shows was computed when the site was built. A cell
+that fails stops the build.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 @cache
 def render(text: str, name: str) -> tuple[str, dict[str, bytes]]:
-    """A notebook's page and its pictures by name, after running it; once for each text, as `mkdocs serve` asks often."""
+    """A notebook's page and its pictures by name, after running it; `mkdocs serve` asks often."""
     notebook: Any = nbformat.reads(text, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         quiet = ["--IPKernelApp.log_level=ERROR"]  # else every start warns that it listens on the loopback
