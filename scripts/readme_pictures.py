@@ -20,8 +20,8 @@ from mfsynth.preview.sheet import draw_sheet
 from mfsynth.preview.stats import collect
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
-# A street, a still life and a bookshelf, with blur that is seen at the README's width.
-KEYS = ("000000000007-000", "000000000010-000", "000000000021-000")
+# A still life, a meadow and a shore, with blur that shows at the README's width.
+KEYS = ("000000000002-000", "000000000025-000", "000000000030-000")
 DPI = 180
 MOST_BYTES = 1_500_000
 

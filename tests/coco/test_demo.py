@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from mfsynth.coco.demo import draw_demo, draw_scene
+from mfsynth.coco.demo import draw_demo
 
 IMAGES = 32
 
@@ -72,7 +72,7 @@ def test_document_has_the_fields_of_coco(document: dict[str, Any]) -> None:
     assert list(document) == ["info", "licenses", "images", "annotations", "categories"]
     fields = {"license", "file_name", "height", "width", "id", "coco_url", "flickr_url"}
     assert all(set(image) == fields and image["license"] == 9 for image in document["images"])
-    assert [licence["id"] for licence in document["licenses"]] == [9]
+    assert [entry["id"] for entry in document["licenses"]] == [9]
     categories = document["categories"]
     assert len(categories) >= 12
     assert all(set(category) == {"supercategory", "isthing", "id", "name"} for category in categories)
@@ -121,7 +121,7 @@ def test_mask_edges_lie_on_picture_edges(root: Path) -> None:
     for index in range(0, IMAGES, 5):
         gray = np.asarray(Image.open(root / "demo" / f"{index + 1:012d}.jpg").convert("L"), np.float64)
         steps = np.abs(np.diff(gray))
-        rows, columns = np.nonzero(np.diff(draw_scene(index).ids.astype(int)))
+        rows, columns = np.nonzero(np.diff(segment_ids(root / "panoptic_demo" / f"{index + 1:012d}.png")))
         inside = (columns >= 4) & (columns < steps.shape[1] - 4)
         contrast += [steps[rows[inside], columns[inside] + shift].mean() for shift in range(-4, 5)]
     assert np.argmax(contrast) == 4

@@ -259,7 +259,7 @@ def test_the_option_beats_the_environment_which_beats_the_cache(
     assert folder(None, "s") == coco
     with pytest.raises(SourceError, match=f"mfsynth download --split s --coco {tmp_path}"):
         folder(tmp_path, "s")
-    assert folder(None, "demo") == folder(None, "demo") == tmp_path / "cache" / "demo-1"
+    assert folder(None, "demo") == folder(None, "demo") == tmp_path / "cache" / "demo-2"
 
 
 def test_a_large_download_needs_a_yes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
