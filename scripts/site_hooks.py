@@ -1,6 +1,7 @@
 """Hooks of mkdocs: pages that are made when the site is built. The command line's reference comes from click.
 
-Notebooks are kept without outputs in notebooks/ and run in an empty folder; a cell that fails stops the build.
+Notebooks are kept without outputs in notebooks/ and run in an empty folder; a cell that fails stops the
+build.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ SECONDS = 300
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add a page for every notebook with its pictures, and what follows the command line's introduction."""
+    """Add a page for every notebook, and its pictures."""
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         page, pictures = notebook(path.read_text("utf-8"), path.stem)
         files.append(File.generated(config, f"notebooks/{path.stem}.md", content=page))
