@@ -1,4 +1,4 @@
-"""Templates of the cards that the Hub shows: cards/ of the checkout, packed into the wheel."""
+"""Templates of the cards that the Hub shows: the checkout's cards/, which goes into the wheel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _CHECKOUT = Path(__file__).parents[1] / "cards"
 
 
 def template(name: str) -> str:
-    """A template's text, by its file name.
+    """The text of a template, by its file name.
 
     >>> "card_data" in template("model.md")
     True

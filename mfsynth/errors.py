@@ -24,6 +24,10 @@ class OptionsError(MfsynthError, ValueError):
     """An option, or a combination of options, makes no sense."""
 
 
+class MissingSampleError(OptionsError, KeyError, IndexError):
+    """A data set has no sample of this key, or at this place."""
+
+
 class SourceError(MfsynthError, ValueError):
     """The pictures, masks or annotations to build from are missing or broken."""
 

@@ -1,4 +1,4 @@
-"""One process at a time on a folder. The lock files lie in the user's cache, never in the folder itself."""
+"""One process at a time works on a folder. Lock files lie in the user's cache, never in the folder itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def lock_path(path: Path) -> Path:
-    """The lock file that stands for a folder or file; every way to spell `path` gives the same."""
+    """The lock file for a folder or file; every spelling of `path` gives the same."""
     name = os.path.normcase(path.resolve())
     digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
     return platformdirs.user_cache_path("mfsynth") / "locks" / f"{digest}.lock"
@@ -26,23 +26,23 @@ def lock_path(path: Path) -> Path:
 
 @contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
-    """Keep other processes of this user off `path` while the block runs; a killed process frees its lock.
+    """Keep this user's other processes off `path` while the block runs; a killed process frees its lock.
 
     Args:
         path: The folder or file to work on; it need not exist yet.
-        what: What the work is called in the error, such as "download".
+        what: A name for the work, for the error, such as "download".
 
     Raises:
-        OutputError: If another process holds the lock (there is no waiting), or no lock can be made.
+        OutputError: If another process holds the lock (this does not wait), or no lock can be made.
     """
     file = lock_path(path)
     lock = filelock.FileLock(file)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
-    except filelock.Timeout as error:  # an OSError, too
+    except filelock.Timeout as error:  # is an OSError, too
         raise OutputError(
-            f"another {what} is working on {path}", "wait until it has ended, or name another folder"
+            f"another {what} is working on {path}", "wait until it has finished, or choose another folder"
         ) from error
     except (OSError, NotImplementedError) as error:
         raise OutputError(

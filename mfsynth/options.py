@@ -1,17 +1,19 @@
-"""What decides the content of a data set: BuildOptions, in JSON and back, and the images that they choose."""
+"""What decides the content of a data set: BuildOptions, to JSON and back, and the images that they choose."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_args
 
 from mfsynth import schema
 from mfsynth.coco import exclusions
 from mfsynth.coco.split import Masks
 from mfsynth.errors import OptionsError, ShardError, SourceError
+from mfsynth.order import whole_number
 from mfsynth.shards.manifest import fingerprint
 from mfsynth.synthesis.draw import DrawOptions
 
@@ -28,22 +30,22 @@ _ID_DIGITS = 12
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Image ids to take (none given: all), and ids to leave."""
+    """Image ids to take (empty takes all), and ids to leave out."""
 
     take: tuple[int, ...] = ()
     leave: tuple[int, ...] = ()
 
     def rule(self) -> Callable[[int], bool]:
-        """A function that tells of an image's id whether it is taken."""
+        """A function from an image id to whether the image is taken."""
         take, leave = frozenset(self.take), frozenset(self.leave)
         return lambda image_id: (not take or image_id in take) and image_id not in leave
 
     @staticmethod
     def read(path: Path) -> Selection:
-        """Read a file of ids.
+        """Read a file of ids, in the format of `parse`.
 
         Raises:
-            OptionsError: If it cannot be read, a line is no id, or there is none.
+            OptionsError: If it cannot be read, a line is not an id, or there are no ids.
         """
         try:
             return Selection.parse(path.read_text("utf-8-sig"), str(path))
@@ -52,13 +54,13 @@ class Selection:
 
     @staticmethod
     def parse(text: str, where: str) -> Selection:
-        """Read ids, one a line; `!` in front leaves one; `#` begins a comment.
+        """Read ids, one per line; `!` before an id leaves it out; `#` begins a comment.
 
         >>> Selection.parse("139\\n!285 # a bear\\n", "ids.txt")
         Selection(take=(139,), leave=(285,))
 
         Raises:
-            OptionsError: If a line is neither, or no line has an id.
+            OptionsError: If a line is not an id, or there are no ids.
         """
         take: set[int] = set()
         leave: set[int] = set()
@@ -69,10 +71,12 @@ class Selection:
             digits = word.removeprefix("!").strip()
             if not digits.isdecimal() or len(digits) > _ID_DIGITS:
                 shown = word if len(word) <= 40 else f"{word[:40]}…"
-                raise OptionsError(f"{where}, line {number}: {shown!r} is no image id", "write 139 or !139")
+                raise OptionsError(
+                    f"{where}, line {number}: {shown!r} is not an image id", "write 139 or !139"
+                )
             (leave if word.startswith("!") else take).add(int(digits))
         if not take and not leave:
-            raise OptionsError(f"{where} has no image ids", "write one a line, or leave --images away")
+            raise OptionsError(f"{where} has no image ids", "write one per line, or omit --images")
         return Selection(tuple(sorted(take)), tuple(sorted(leave)))
 
 
@@ -82,18 +86,18 @@ class BuildOptions:
 
     Args:
         split: The split's name.
-        masks: `panoptic` PNGs, or `instances` through pycocotools.
+        masks: `panoptic` (PNG masks) or `instances` (polygons and RLE).
         seed: Seed of every draw.
         variants: Samples per image.
         sigma: Least and largest blur, in pixels.
         noise: Least and largest standard deviation of the noise, in units of full range; (0, 0) is off.
         store: `pairs` (rendered frames) or `recipe` (frames are rendered on reading).
-        format: Of the frames of pairs: `png`, or `jpeg` (quality 95, 4:4:4).
+        format: Format of stored frames: `png`, or `jpeg` (quality 95, 4:4:4).
         min_area: Each frame keeps at least this fraction in focus.
-        licenses: COCO licence ids to keep; empty keeps all.
-        images: Image ids to take or leave.
-        limit: Only the first so many images, by id, after the filters; 0 takes all.
-        shards: Number of shards; 0 makes one for each 1,000 samples.
+        licenses: COCO license ids to keep; empty keeps all.
+        images: Image ids to take or leave out.
+        limit: Take only this many images, the first by id after all filters; 0 takes all.
+        shards: Number of shards; 0 makes one for every 1,000 samples.
 
     Raises:
         OptionsError: If a value makes no sense.
@@ -125,15 +129,15 @@ class BuildOptions:
         _require(0 <= low <= high <= 1, self, "noise", "two rising numbers from 0 to 1")
         _require(0 <= self.min_area <= MAX_MIN_AREA, self, "min_area", "from 0 to 1/3")
         _require(self.limit >= 0, self, "limit", "0 (all) or more")
-        _require(self.shards >= 0, self, "shards", "0 (one for each 1,000 samples) or more")
+        _require(self.shards >= 0, self, "shards", "0 (one for every 1,000 samples) or more")
 
     @property
     def draw(self) -> DrawOptions:
-        """What the drawing of a recipe needs of these."""
+        """Those that drawing a recipe needs."""
         return DrawOptions(self.seed, self.sigma, self.noise, self.min_area)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON's own types."""
+        """The options as JSON's own types."""
         return schema.to_json(self)
 
     @staticmethod
@@ -145,14 +149,78 @@ class BuildOptions:
             release: The release of mfsynth that wrote them, if known.
 
         Raises:
-            ShardError: If there are unknown names or values of a wrong type.
+            ShardError: If a name is unknown, or a value has a wrong type.
         """
         return schema.from_json(values, BuildOptions, "the build options", error=ShardError, release=release)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the options' JSON, names sorted."""
+        """SHA-256, as hex text, of the options' JSON with sorted names."""
         return fingerprint(self.to_json())
+
+
+class ContentOptions(TypedDict, total=False):
+    """What decides which scenes there are, besides split and seed, as keyword arguments of Python functions.
+
+    `BuildOptions` says what each means. Numbers may be of any type that stands for one; `images` are the ids
+    to take, or a Selection.
+    """
+
+    masks: Masks
+    sigma: tuple[float, float]
+    noise: tuple[float, float]
+    min_area: float
+    licenses: Iterable[int]
+    images: Iterable[int] | Selection | None
+    limit: int
+
+
+def content_options(split: str, seed: int = 0, **content: Unpack[ContentOptions]) -> BuildOptions:
+    """The options that a Python function was called with; those that are not given take their defaults.
+
+    Raises:
+        OptionsError: If there is no such option, or its value makes no sense.
+    """
+    names = ContentOptions.__annotations__
+    for unknown in content.keys() - names:
+        raise OptionsError(f"there is no option {unknown!r}", f"the options are {', '.join(names)}")
+    values: dict[str, Any] = dict(content)
+    for name in values.keys() & _COERCIONS.keys():
+        values[name] = _COERCIONS[name](name, values[name])
+    return BuildOptions(split, seed=whole_number("seed", seed), **values)
+
+
+def _bounds(name: str, value: tuple[float, float]) -> tuple[float, float]:
+    try:
+        low, high = value
+        return float(low), float(high)
+    except (TypeError, ValueError) as error:
+        raise OptionsError(f"{name} is {value!r}, it must be two numbers, least and largest") from error
+
+
+def _ids(name: str, value: Iterable[int]) -> tuple[int, ...]:
+    try:
+        return tuple(sorted(set(map(index, value))))
+    except TypeError as error:
+        raise OptionsError(f"{name} is {value!r}, it must be a sequence of ids") from error
+
+
+def _selection(name: str, images: Iterable[int] | Selection | None) -> Selection:
+    if images is None or isinstance(images, Selection):
+        return images or Selection()
+    take = _ids(name, images)
+    if not take:
+        raise OptionsError(f"{name} is empty", "None takes all")
+    return Selection(take)
+
+
+_COERCIONS: dict[str, Callable[[str, Any], Any]] = {
+    "sigma": _bounds,
+    "noise": _bounds,
+    "licenses": _ids,
+    "images": _selection,
+    "limit": whole_number,
+}
 
 
 def _require(holds: bool, options: BuildOptions, name: str, rule: str) -> None:
@@ -165,20 +233,20 @@ def _plain(text: str) -> bool:
 
 
 def choose(split: Split, options: BuildOptions) -> tuple[list[Entry], dict[str, tuple[int, ...]]]:
-    """The images to use, in ascending id, and the ids left out for what the annotations say, by reason.
+    """The images to use, by ascending id, and the ids excluded because of their annotations, by reason.
 
     Raises:
         SourceError: If no image is left.
-        OptionsError: If an image asked for is not in the split.
+        OptionsError: If a requested image is not in the split.
     """
     if not split.entries:
         raise SourceError(f"{split.annotations} lists no images")
     _check_selection(split, options)
     chosen: list[Entry] = []
-    left_out: dict[str, list[int]] = defaultdict(list)
-    wanted = options.images.rule()
+    excluded: dict[str, list[int]] = defaultdict(list)
+    is_taken = options.images.rule()
     for entry in split.entries:
-        if not wanted(entry.image.id):
+        if not is_taken(entry.image.id):
             continue
         if options.limit and len(chosen) == options.limit:
             break
@@ -186,18 +254,20 @@ def choose(split: Split, options: BuildOptions) -> tuple[list[Entry], dict[str, 
         if reason is None:
             chosen.append(entry)
         else:
-            left_out[reason].append(entry.image.id)
+            excluded[reason].append(entry.image.id)
     if not chosen:
-        counts = ", ".join(f"{len(ids)} {reason}" for reason, ids in left_out.items()) or "filtered away"
+        counts = (
+            ", ".join(f"{len(ids)} {reason}" for reason, ids in excluded.items()) or "all are filtered out"
+        )
         raise SourceError(f"none of the images of {split.name} can be used ({counts})")
-    return chosen, {reason: tuple(ids) for reason, ids in sorted(left_out.items())}
+    return chosen, {reason: tuple(ids) for reason, ids in sorted(excluded.items())}
 
 
 def listed_fault(entry: Entry, options: BuildOptions) -> str | None:
-    """Why an image cannot be used, as far as its annotations tell; None if they say nothing against it.
+    """Why an image cannot be used, according to its annotations; None if they do not rule it out.
 
-    Areas count only where every segment has one and they fit the picture; else its mask decides, later. With
-    instances they overlap, so that they can only show that too much is void.
+    Areas count only if every segment has one and they fit the picture; otherwise the mask decides, later. The
+    areas of instances may overlap, so that they can only show that too much of the picture is void.
     """
     if options.licenses and entry.image.license not in options.licenses:
         return exclusions.LICENSE

@@ -1,6 +1,6 @@
-"""The types that cross between rooms: Window, Recipe and its parts, Scene, Sample. All of them are frozen.
+"""The types that all rooms share: Window, Recipe and its parts, Scene, Sample. All of them are frozen.
 
-Pictures are RGB, height x width x 3, uint8, sRGB values as they are in the file.
+Pictures are RGB, height x width x 3, uint8, with the sRGB values of the file.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 
+from mfsynth import schema
 from mfsynth.errors import OptionsError, ShardError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 RECIPE_FORMAT = 1
 
-# What a recipe may say, checked where one is read: beyond these, rendering overflows, or takes forever.
+# Bounds of a recipe's values, checked on reading: beyond them, rendering overflows or never ends.
 _Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 _Positive = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 _Plane = Annotated[int, msgspec.Meta(ge=0, le=255)]
@@ -52,34 +53,34 @@ class Window(NamedTuple):
         """A window from four numbers: top, left, height, width.
 
         Raises:
-            OptionsError: If they are not four whole numbers.
+            OptionsError: If there are not four whole numbers.
         """
         try:
             return numbers if isinstance(numbers, Window) else Window(*map(index, numbers))
         except TypeError as error:
-            raise OptionsError(f"{numbers!r} is no window", "give (top, left, height, width)") from error
+            raise OptionsError(f"{numbers!r} is not a window", "give (top, left, height, width)") from error
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Rows and columns, to index an array with: `picture[window.slices]`."""
+        """Rows and columns, to index an array: `picture[window.slices]`."""
         return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
 
     def grown(self, reach: int, height: int, width: int) -> Window:
-        """This window with `reach` pixels more on each side, cut at a picture of height x width."""
+        """This window with `reach` more pixels on each side, clipped to a picture of height x width."""
         top, left = max(0, self.top - reach), max(0, self.left - reach)
         bottom = min(height, self.top + self.height + reach)
         right = min(width, self.left + self.width + reach)
         return Window(top, left, bottom - top, right - left)
 
     def within(self, outer: Window) -> Window:
-        """The same rectangle counted from the top left corner of `outer`."""
+        """The same rectangle, counted from the top left corner of `outer`."""
         return Window(self.top - outer.top, self.left - outer.left, self.height, self.width)
 
     def check(self, height: int, width: int) -> Window:
         """This window, if it is not empty and lies inside a picture of height x width.
 
         Raises:
-            OptionsError: If it does not.
+            OptionsError: If it is empty or does not lie inside.
         """
         inside = 0 <= self.top <= height - self.height and 0 <= self.left <= width - self.width
         if self.height < 1 or self.width < 1 or not inside:
@@ -89,7 +90,7 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """A source image as COCO lists it; `license` is the id in COCO's licence table, URLs may be empty."""
+    """An image as COCO lists it; `license` is an id in COCO's license table, URLs may be empty."""
 
     id: _Natural
     file_name: str
@@ -102,9 +103,9 @@ class ImageInfo:
 
 @dataclass(frozen=True, slots=True)
 class SegmentInfo:
-    """A segment of an image: what the paper calls an object.
+    """A segment of an image; Guerrero Peña et al. call it an object.
 
-    `index` is its value in the segment map, `id` its COCO id (0 is void), `area` its pixels in the map.
+    `index` is its value in the segment map, `id` its COCO id (0 is void), `area` its number of pixels there.
     """
 
     index: _Natural
@@ -123,7 +124,7 @@ class Segment(SegmentInfo):
 
 @dataclass(frozen=True, slots=True)
 class FrameRecipe:
-    """How one frame is made: its plane, and its noise (in units of full range; the key as hex text)."""
+    """How one frame is made: its plane, and its noise (sigma in units of full range; the key as hex text)."""
 
     plane: _Plane
     noise_sigma: _NoiseSigma
@@ -132,7 +133,7 @@ class FrameRecipe:
 
 @dataclass(frozen=True, slots=True)
 class Blur:
-    """The blur of what is out of focus; sigma in pixels."""
+    """The blur of everything out of focus; sigma in pixels."""
 
     kernel: str
     sigma: _BlurSigma
@@ -140,7 +141,7 @@ class Blur:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All that was drawn for a sample. With the picture and the segment map it gives the sample again."""
+    """All that was drawn for a sample: with the picture and the segment map, it gives the sample again."""
 
     format: int
     key: str
@@ -153,7 +154,7 @@ class Recipe:
     tries: _Positive
 
     def to_json(self) -> bytes:
-        """One line of JSON, the same for equal recipes."""
+        """The recipe as one line of JSON, the same bytes for equal recipes."""
         return msgspec.json.encode(self)
 
     @staticmethod
@@ -161,7 +162,8 @@ class Recipe:
         """The recipe that `to_json` wrote.
 
         Raises:
-            ShardError: If the text is not a recipe of this format, or a value in it is out of bounds.
+            ShardError: If the text is not a recipe of this format, or has unknown fields or values out of
+                bounds.
         """
         try:
             recipe = msgspec.json.decode(text, type=Recipe)
@@ -172,6 +174,8 @@ class Recipe:
                 f"recipe {recipe.key} has format {recipe.format}, this release reads {RECIPE_FORMAT}",
                 "update mfsynth",
             )
+        if recipe.to_json() != text:  # half the time of decoding; only then are fields compared by name
+            schema.check_fields(msgspec.json.decode(text), Recipe, f"recipe {recipe.key}", error=ShardError)
         return recipe
 
 
@@ -186,7 +190,7 @@ def sample_key(image_id: int, variant: int) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """Picture, segment map and recipe, not yet rendered."""
+    """A picture, its segment map and a recipe, not yet rendered."""
 
     picture: Picture
     segments: SegmentMap
@@ -203,8 +207,11 @@ class Scene:
         height, width = self.segments.shape
         return height, width
 
+    def __repr__(self) -> str:
+        return _line("scene", self.recipe, *self.size)
+
     def focus(self, window: Window | Sequence[int] | None = None) -> FocusMap:
-        """The focus map, or the part of it in a window: a table look-up, no rendering."""
+        """The focus map, or the part of it in a window: a table lookup, without rendering."""
         import cv2
         import numpy as np
 
@@ -218,7 +225,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """A rendered scene, or the part of it inside `window` (rows and columns of the whole picture)."""
+    """A rendered scene, or the part of it inside `window`, which is in pixels of the whole picture."""
 
     key: str
     frames: tuple[Picture, ...]
@@ -227,3 +234,12 @@ class Sample:
     segments: SegmentMap
     recipe: Recipe
     window: Window
+
+    def __repr__(self) -> str:
+        return _line("sample", self.recipe, self.window.height, self.window.width)
+
+
+def _line(kind: str, recipe: Recipe, height: int, width: int) -> str:
+    size = f"height {height}, width {width}, {len(recipe.frames)} frames"
+    blur = f"{recipe.blur.kernel} blur of sigma {recipe.blur.sigma:.2f}"
+    return f"<mfsynth {kind} {recipe.key}: {size}, {blur}>"

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+from msgspec import inspect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mfsynth.errors import MfsynthError
 
 T = TypeVar("T")
@@ -28,11 +31,11 @@ def since(release: str) -> dict[str, str]:
 
 
 def to_json(value: Any) -> dict[str, Any]:
-    """A dataclass as JSON's own types, without fields of later releases that are at their default."""
-    plain: dict[str, Any] = json.loads(json.dumps(asdict(value)))
-    for each in fields(value):
-        if _SINCE in each.metadata and getattr(value, each.name) == _default(each):
-            del plain[each.name]
+    """A dataclass as JSON's own types, without fields of later releases that are at their default.
+
+    The same holds for dataclasses inside it.
+    """
+    plain: dict[str, Any] = json.loads(json.dumps(_plain(value)))
     return plain
 
 
@@ -43,23 +46,71 @@ def from_json(
 
     Args:
         values: By field.
-        kind: The dataclass.
-        what: What the values are, for errors, such as "the build options".
+        kind: The dataclass; fields may be dataclasses, too.
+        what: What the values are, for errors, in the plural, such as "the build options".
         error: What is raised.
         release: The release that wrote the values, if known.
 
     Raises:
         MfsynthError: Of the kind `error`: a field is unknown, missing without a default, or of a wrong type.
     """
-    unknown = sorted(set(values) - {each.name for each in fields(kind)})  # type: ignore[arg-type]
-    if unknown:
-        writer = f"they were written by mfsynth {release}: " if release else ""
-        raise error(f"{what} have unknown fields: {', '.join(unknown)}", f"{writer}update mfsynth")
+    check_fields(values, kind, what, error=error, release=release)
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as malformed:
         raise error(f"{what} are malformed: {malformed}") from malformed
 
 
-def _default(each: Any) -> Any:
-    return each.default if each.default is not MISSING else each.default_factory()
+def check_fields(
+    values: object, kind: type, what: str, *, error: type[MfsynthError], release: str = ""
+) -> None:
+    """Check that JSON's own types have no fields that a dataclass, or one inside it, lacks.
+
+    msgspec passes over such fields, but a release that added them would give other results.
+
+    Args:
+        values: As decoded.
+        kind: The dataclass.
+        what: What the values are, for errors.
+        error: What is raised.
+        release: The release that wrote the values, if known.
+
+    Raises:
+        MfsynthError: Of the kind `error`, naming the fields.
+    """
+    unknown = sorted(set(_unknown(values, inspect.type_info(kind))))
+    if unknown:
+        writer = f"written by mfsynth {release}: " if release else ""
+        raise error(f"unknown fields in {what}: {', '.join(unknown)}", f"{writer}update mfsynth")
+
+
+def _unknown(values: object, kind: inspect.Type, path: str = "") -> Iterator[str]:
+    if isinstance(kind, inspect.DataclassType) and isinstance(values, Mapping):
+        known = {each.name: each.type for each in kind.fields}
+        for name, value in values.items():
+            if name in known:
+                yield from _unknown(value, known[name], f"{path}{name}.")
+            else:
+                yield f"{path}{name}"
+    elif isinstance(kind, inspect.VarTupleType) and isinstance(values, list):
+        for value in values:
+            yield from _unknown(value, kind.item_type, path)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {
+            each.name: _plain(getattr(value, each.name)) for each in fields(value) if _is_written(value, each)
+        }
+    if isinstance(value, (tuple, list)):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return value
+
+
+def _is_written(value: Any, each: Any) -> bool:
+    if _SINCE not in each.metadata:
+        return True
+    default = each.default_factory() if each.default is MISSING else each.default
+    return bool(getattr(value, each.name) != default)

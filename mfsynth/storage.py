@@ -1,4 +1,4 @@
-"""The only room that knows fsspec: reads files at local paths and URLs alike, puts local ones whole."""
+"""The only module that uses fsspec. Reads local files and URLs alike; writes local files atomically."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def is_url(location: str | os.PathLike[str]) -> bool:
 
 
 def join(folder: str | os.PathLike[str], name: str) -> str:
-    """A file's location inside a folder, as a local path or URL."""
+    """The location of a file in a folder, as a local path or URL."""
     folder = os.fspath(folder)
     if not is_url(folder):
         return str(Path(folder, name))
@@ -47,10 +47,10 @@ def parent(location: str) -> str:
 
 @contextmanager
 def open_file(location: str) -> Iterator[IO[bytes]]:
-    """A file to read from its beginning; local files can seek cheaply, remote ones read ahead.
+    """A file, open for reading from its start; local files seek cheaply, remote ones read ahead.
 
     Raises:
-        ShardError: If it is not there or cannot be read.
+        ShardError: If it does not exist or cannot be read.
         MissingExtraError: If the URL's protocol needs a package that is not installed.
     """
     with _naming(location):
@@ -60,10 +60,10 @@ def open_file(location: str) -> Iterator[IO[bytes]]:
 
 
 def read(location: str) -> bytes:
-    """A whole file.
+    """The bytes of a file.
 
     Raises:
-        ShardError: If it is not there or cannot be read.
+        ShardError: If it does not exist or cannot be read.
     """
     with open_file(location) as file:
         return file.read()
@@ -71,10 +71,10 @@ def read(location: str) -> bytes:
 
 @contextmanager
 def local_copy(location: str) -> Iterator[Path]:
-    """A local path with the file's content: itself where it is local, else a temporary copy.
+    """A local path with the file's content: the file itself if it is local, else a temporary copy.
 
     Raises:
-        ShardError: If a remote file is not there or cannot be read.
+        ShardError: If a remote file does not exist or cannot be read.
         MissingExtraError: If the URL's protocol needs a package that is not installed.
     """
     if not is_url(location):
@@ -89,7 +89,7 @@ def local_copy(location: str) -> Iterator[Path]:
 
 
 def digest(data: bytes | Path, state: Any = None) -> str:
-    """SHA-256 of bytes or of a file as hex text, or another hash that is under way."""
+    """SHA-256 of bytes or of a file, as hex text; `state` is another hash to use, already begun."""
     state = hashlib.sha256() if state is None else state
     if isinstance(data, bytes):
         state.update(data)
@@ -101,7 +101,7 @@ def digest(data: bytes | Path, state: Any = None) -> str:
 
 
 def put(path: Path, data: bytes, scratch: Path) -> None:
-    """Write a local file whole or not at all: under a temporary name in `scratch`, synced, then renamed."""
+    """Write a local file completely or not at all: to a temporary file in `scratch`, synced, then renamed."""
     with scratch_file(scratch) as file:
         file.write(data)
         file.flush()
@@ -110,7 +110,7 @@ def put(path: Path, data: bytes, scratch: Path) -> None:
 
 
 def write(output: Path, data: bytes) -> None:
-    """Write a file whole or not at all; its folder is made if needed.
+    """Write a file completely or not at all; its folder is created if needed.
 
     Raises:
         OutputError: If it cannot be written.
@@ -124,7 +124,7 @@ def write(output: Path, data: bytes) -> None:
 
 @contextmanager
 def scratch_file(folder: Path) -> Iterator[IO[bytes]]:
-    """A new file `tmp-*` in a folder, removed at the end if it was not published."""
+    """A new file `tmp-*` in a folder; it is removed at the end if it was not published."""
     handle, name = tempfile.mkstemp(prefix="tmp-", dir=folder)
     try:
         with os.fdopen(handle, "wb", buffering=1 << 20) as file:
@@ -141,13 +141,13 @@ def publish(file: IO[bytes], path: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Wait until a local file's bytes have reached the disk."""
+    """Wait until the bytes of a local file have reached the disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 class _Named:
-    """An open file that knows its path (one of `os.fdopen` knows its descriptor alone)."""
+    """An open file that knows its path (one from `os.fdopen` knows only its descriptor)."""
 
     def __init__(self, file: IO[bytes], name: str) -> None:
         self.name = name
@@ -161,7 +161,7 @@ def _umask() -> int:
 
 
 class _Guarded:
-    """An open file whose failures name its location."""
+    """An open file that names its location in errors."""
 
     def __init__(self, file: IO[bytes], location: str) -> None:
         self._file = file
@@ -179,7 +179,7 @@ class _Guarded:
 
 @contextmanager
 def _naming(location: str) -> Iterator[None]:
-    """Errors of whatever library speaks a protocol, each of which has kinds of its own, as ours."""
+    """Turn the errors of the library behind a protocol, of whatever class, into ours."""
     try:
         yield
     except MfsynthError:
@@ -209,7 +209,7 @@ def _file_system(location: str) -> tuple[Any, str]:
 
 
 def _unreadable(location: str, error: BaseException) -> ShardError:
-    # fsspec's HTTP says "not found" of a refused connection, too; the cause tells.
+    # fsspec raises FileNotFoundError for a refused connection, too; only the cause shows which it was.
     while isinstance(error, FileNotFoundError) and error.__cause__ and not _is_404(error.__cause__):
         error = error.__cause__
     if isinstance(error, FileNotFoundError):

@@ -8,7 +8,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from mfsynth.order import whole_number
-from mfsynth.sample import Sample, Scene, Window
+from mfsynth.sample import ImageInfo, Sample, Scene, Window
 
 if TYPE_CHECKING:
     from mfsynth.torch_stream import TorchStream
@@ -16,35 +16,53 @@ if TYPE_CHECKING:
 WindowRule = Window | tuple[int, int, int, int] | Callable[[Scene], Window | tuple[int, int, int, int]]
 """A fixed window, or a function that chooses one for each scene, by its focus map for instance."""
 
+Keep = Callable[[ImageInfo], bool]
+"""Whether a stream keeps the samples of an image."""
+
 Item = TypeVar("Item", Sample, Scene)
 
 
 class Stream(ABC, Generic[Item]):
-    """Samples (or, with `render=False`, scenes) in an order; iterate over it as often as you like.
+    """Samples (or scenes: see `scenes`) in an order; iterate over it as often as you like.
 
     Attributes:
         epoch: Which epoch iteration gives.
         shuffle: Seed of the order; None keeps the data set's own.
         window: Which part of each scene is rendered; None renders all of it.
-        render: Whether iteration yields Samples or Scenes.
+        renders: Whether iteration yields Samples, or Scenes.
     """
 
-    def __init__(self, *, epoch: int, shuffle: int | None, window: WindowRule | None, render: bool) -> None:
+    def __init__(self, *, epoch: int, shuffle: int | None, window: WindowRule | None) -> None:
         self.epoch = whole_number("epoch", epoch)
         self.shuffle = shuffle
         self.window = check_rule(window)
-        self.render = render
+        self.renders = True
 
     @abstractmethod
     def __len__(self) -> int:
-        """Number of samples in an epoch."""
+        """Number of places in an epoch; samples that are passed over keep their places."""
 
     @abstractmethod
-    def read(self, start: int, stop: int) -> Iterator[Item]:
-        """The samples from one place in this epoch's order to another.
+    def numbered(self, start: int, stop: int) -> Iterator[tuple[int, Item]]:
+        """The samples from one place in this epoch's order to another, each with its place.
 
         Readers that share the range from 0 to `len` between them see every sample once.
         """
+
+    @abstractmethod
+    def scenes(self) -> Stream[Scene]:
+        """The same stream, yielding Scenes (picture, segments, recipe) that are not rendered."""
+
+    @abstractmethod
+    def select(self, keep: Keep) -> Self:
+        """The same stream with only the images for which `keep` returns True; no other picture is decoded.
+
+        A selection of a selection keeps what both keep.
+        """
+
+    def read(self, start: int, stop: int) -> Iterator[Item]:
+        """The samples from one place in this epoch's order to another."""
+        return (item for _, item in self.numbered(start, stop))
 
     def __iter__(self) -> Iterator[Item]:
         return self.read(0, len(self))
@@ -62,8 +80,8 @@ class Stream(ABC, Generic[Item]):
     def torch(self, *, batch: int | None = None, window: WindowRule | None = None) -> TorchStream:
         """A torch IterableDataset over this stream: dictionaries of tensors, shared among workers and ranks.
 
-        Give DataLoader `batch_size=None` with it, whether `batch` is given or not; or leave `batch` away and
-        give DataLoader `batch_size=N` and `collate_fn=mfsynth.torch_stream.collate`.
+        Give DataLoader `batch_size=None` with it, whether `batch` is given or not; or omit `batch` and give
+        DataLoader `batch_size=N` and `collate_fn=mfsynth.torch_stream.collate`.
 
         Args:
             batch: Samples per batch, which must have equal windows; None yields single samples.
@@ -71,7 +89,7 @@ class Stream(ABC, Generic[Item]):
 
         Raises:
             MissingExtraError: If torch is not installed.
-            OptionsError: If the batch is not positive, or the window is none.
+            OptionsError: If the batch is not positive, or the window is not one.
         """
         from mfsynth.torch_stream import torch_stream
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import cv2
 import numpy as np
@@ -11,17 +11,31 @@ import numpy as np
 from mfsynth.errors import MissingExtraError, OptionsError
 from mfsynth.order import share, whole_number
 from mfsynth.sample import Sample, Scene
-from mfsynth.stream import Stream
 
 try:
     import torch
     import torch.distributed
     from torch.utils.data import IterableDataset, get_worker_info
 except ImportError as error:
-    raise MissingExtraError("torch", "zoo") from error
+    raise MissingExtraError("torch", "fuse") from error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+class Readable(Protocol):
+    """What is read here: samples or scenes in the order of an epoch, any range of it on its own."""
+
+    epoch: int
+
+    def __len__(self) -> int:
+        """Number of places in an epoch."""
+
+    def at(self, epoch: int) -> Self:
+        """The same in another epoch."""
+
+    def read(self, start: int, stop: int) -> Iterator[Sample | Scene]:
+        """What lies from one place to another."""
 
 
 class TorchStream(IterableDataset[dict[str, Any]]):
@@ -31,13 +45,16 @@ class TorchStream(IterableDataset[dict[str, Any]]):
     and `gt` (3 x H x W); `segments` (H x W) is int32. A batch has the same with one more dimension in
     front, and lists for the rest.
 
-    Give DataLoader `batch_size=None` always: batches are made here. A loader that is to make its own
-    of single samples needs `collate_fn=mfsynth.torch_stream.collate`: torch's default cannot stack recipes.
+    Always give DataLoader `batch_size=None`: batches are made here. A loader that makes its own batches of
+    single samples needs `collate_fn=mfsynth.torch_stream.collate`: torch's default cannot stack recipes.
+
+    The rank is torch.distributed's where the loader is iterated; initialize it before that.
     """
 
-    def __init__(self, stream: Stream[Any], batch: int | None) -> None:
+    def __init__(self, stream: Readable, batch: int | None) -> None:
         self.stream = stream
         self.batch = batch
+        self._rank: tuple[int, int] | None = None
         _one_opencv_thread()  # here, before a loader forks: a forked child hangs on its parent's threads
         self._epoch = torch.tensor(stream.epoch).share_memory_()  # type: ignore[no-untyped-call]  # persistent workers see it change
 
@@ -49,14 +66,26 @@ class TorchStream(IterableDataset[dict[str, Any]]):
         """
         self._epoch.fill_(whole_number("epoch", epoch))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The state for a spawned worker: with the rank, as torch.distributed is not initialized there."""
+        return self.__dict__ | {"_rank": _rank()}
+
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        start, stop = share(len(self.stream), *_reader())
+        start, stop = share(len(self.stream), *self._reader())
         _one_opencv_thread()
         items = (as_tensors(item) for item in self.stream.at(int(self._epoch)).read(start, stop))
         return items if self.batch is None else _batches(items, self.batch)
 
+    def _reader(self) -> tuple[int, int]:
+        """Which reader this is, and how many there are: loader workers times ranks."""
+        worker = get_worker_info()
+        if worker is None:
+            return _rank() or (0, 1)
+        rank, ranks = _rank() or self._rank or (0, 1)
+        return rank * worker.num_workers + worker.id, ranks * worker.num_workers
 
-def torch_stream(stream: Stream[Any], batch: int | None) -> TorchStream:
+
+def torch_stream(stream: Readable, batch: int | None) -> TorchStream:
     """Wrap a stream.
 
     Raises:
@@ -94,7 +123,7 @@ def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         samples: Dictionaries as a stream without `batch` yields them.
 
     Returns:
-        Their tensors stacked along a new first dimension, and lists of all else.
+        Their tensors stacked along a new first dimension, and lists of everything else.
 
     Raises:
         OptionsError: If their sizes differ.
@@ -127,14 +156,11 @@ def _one_opencv_thread() -> None:
         cv2.setNumThreads(1)
 
 
-def _reader() -> tuple[int, int]:
-    """Which reader this is, and how many there are: loader workers times ranks."""
-    worker = get_worker_info()
-    number, workers = (worker.id, worker.num_workers) if worker else (0, 1)
-    rank, ranks = 0, 1
+def _rank() -> tuple[int, int] | None:
+    """This process's rank and the number of ranks; None if torch.distributed is not initialized."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
-        rank, ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    return rank * workers + number, ranks * workers
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return None
 
 
 def _channels_first(picture: np.ndarray) -> torch.Tensor:

@@ -1,10 +1,10 @@
-"""How fast and how large a build is, against the sum of its unavoidable steps and against a naive script.
+"""Speed and memory of a build, compared with the sum of its unavoidable steps and with a naive script.
 
     python scripts/bench_build.py --coco ../shared/coco --split val2017
 
-Everything is measured in one run on the same pictures, so that ratios hold where machines are shared and
-noisy. The floor is the fastest exact route known for each unavoidable step, called alone on data that lies
-ready: no Python between the steps, no objects, no checks. The result is printed as Markdown.
+Everything is measured in one run on the same pictures, so that ratios hold on shared, noisy machines. The
+floor is the sum of the unavoidable steps, each done by the fastest exact method known, on prepared data: no
+Python between the steps, no objects, no checks. The result is printed as Markdown.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from mfsynth import storage
 from mfsynth.building.plan import Plan, make_plan
 from mfsynth.building.run import Run, build
 from mfsynth.building.work import Job, make_shard
-from mfsynth.coco.image import Source, read_source
+from mfsynth.coco.image import DecodedImage, read_image
 from mfsynth.coco.resolve import coco_folder
 from mfsynth.coco.split import read_split
 from mfsynth.codecs import decode_ids, decode_picture, encode_png
@@ -49,12 +49,12 @@ TRAIN_IMAGES = 118_287
 
 @dataclass
 class Item:
-    """One image with all that a step may need, made beforehand."""
+    """One image with all that a step may need, prepared."""
 
     jpeg: bytes
     mask: bytes
     ids: np.ndarray
-    source: Source
+    source: DecodedImage
     scenes: list[mfsynth.Scene]
     samples: list[mfsynth.Sample]
     members: list[bytes]
@@ -62,7 +62,7 @@ class Item:
 
 @dataclass
 class Step:
-    """One step: `floor` and `ours` are called with an item; times are in ms, each call for all it covers."""
+    """One step: `floor` and `ours` are called with an item; times are in ms per image or per sample."""
 
     name: str
     per: str
@@ -76,7 +76,7 @@ def prepare(plan: Plan, scenes: int) -> list[Item]:
     """Decode every image and render `scenes` of its variants."""
     items = []
     for entry in (entry for shard in plan.shards for entry in shard):
-        source = read_source(entry)
+        source = read_image(entry)
         recipes = [draw(entry.image, source.infos, plan.options.draw, variant) for variant in range(scenes)]
         made = [mfsynth.Scene(source.picture, source.segments, recipe) for recipe in recipes]
         samples = [render(scene) for scene in made]
@@ -89,19 +89,19 @@ def prepare(plan: Plan, scenes: int) -> list[Item]:
     return items
 
 
-# --- the floor: each step alone -----------------------------------------------------------------------
+# --- the floor: each step separately ------------------------------------------------------------------
 
 READ = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 TABLE = np.full(1 << 24, 255, np.uint8)
 
 
 def floor_indices(item: Item) -> object:
-    """Ids to indices by a table over all of them."""
+    """Turn ids into indices, by a table of all ids."""
     return TABLE.take(item.ids)
 
 
 def floor_png(array: np.ndarray) -> bytes:
-    """Filter, compress and sum up one PNG."""
+    """Filter and compress one PNG, with its checksum."""
     flat = array.reshape(array.shape[0], -1)
     rows = np.empty((flat.shape[0], flat.shape[1] + 1), np.uint8)
     rows[:, 0] = 2
@@ -113,7 +113,7 @@ def floor_png(array: np.ndarray) -> bytes:
 
 
 def floor_unpng(data: bytes) -> np.ndarray:
-    """Sum up, decompress and unfilter one of our own PNGs of one byte a pixel."""
+    """Decompress and unfilter one of our own PNGs of one byte per pixel, with its checksum."""
     width = int.from_bytes(data[16:20], "big")
     body = memoryview(data)[41:-16]
     isal_zlib.crc32(body)
@@ -122,7 +122,7 @@ def floor_unpng(data: bytes) -> np.ndarray:
 
 
 def floor_blur(scene: mfsynth.Scene) -> np.ndarray:
-    """The separable filter at the drawn sigma."""
+    """The separable filter, at the drawn sigma."""
     sigma = scene.recipe.blur.sigma
     taps = cv2.getGaussianKernel(2 * gaussian_reach(sigma) + 1, sigma, cv2.CV_32F)
     return cv2.sepFilter2D(scene.picture, -1, taps, taps, borderType=cv2.BORDER_REFLECT_101)
@@ -136,7 +136,7 @@ def floor_compose(sample: mfsynth.Sample) -> None:
 
 
 def floor_tar(members: list[bytes], file: io.BufferedWriter) -> None:
-    """Headers and contents to a growing file, begun anew now and then."""
+    """Write headers and contents to a growing file, which starts again at 1 GiB."""
     if file.tell() > 1 << 30:
         file.seek(0)
         file.truncate()
@@ -217,7 +217,7 @@ def measure(step: Step, items: list[Item]) -> None:
 
 
 def floor_of(table: list[Step], variants: int) -> float:
-    """Milliseconds a sample."""
+    """Milliseconds per sample."""
     return sum(step.floor_ms / (variants if step.per == "image" else 1) for step in table)
 
 
@@ -225,7 +225,7 @@ def floor_of(table: list[Step], variants: int) -> float:
 
 
 def pipeline(plan: Plan, folder: Path) -> tuple[float, int]:
-    """Milliseconds a sample of our build in this one process, the median of a few passes; bytes a sample."""
+    """Our build in one process: milliseconds per sample, the median of a few passes; bytes per sample."""
     entries = tuple(entry for shard in plan.shards for entry in shard)
     seconds = []
     for _ in range(PASSES):
@@ -238,7 +238,7 @@ def pipeline(plan: Plan, folder: Path) -> tuple[float, int]:
 
 
 def reading(folder: Path) -> float:
-    """Milliseconds a sample of reading a data set in this one process, the median of a few passes."""
+    """Reading a data set in this one process: milliseconds per sample, the median of a few passes."""
     data = mfsynth.open(folder)
     seconds = []
     for _ in range(PASSES):
@@ -249,7 +249,7 @@ def reading(folder: Path) -> float:
 
 
 def naive(items: list[Item]) -> float:
-    """Milliseconds a sample of what research code does: Pillow, SciPy, Pillow's PNG, tarfile."""
+    """What research code does, with Pillow, SciPy, Pillow's PNG and tarfile: milliseconds per sample."""
     from PIL import Image
     from scipy.ndimage import gaussian_filter
 
@@ -275,7 +275,7 @@ def naive(items: list[Item]) -> float:
 
 
 def workers(options: BuildOptions, coco: Path, scratch: Path) -> tuple[float, float, float]:
-    """Seconds of start-up, and of the whole build with one and with two workers, start-up taken off."""
+    """Seconds of start-up, and of the build with one and with two workers without start-up."""
 
     def run(count: int, limit: int, name: str) -> float:
         small = BuildOptions(
@@ -290,13 +290,13 @@ def workers(options: BuildOptions, coco: Path, scratch: Path) -> tuple[float, fl
 
     start_1, start_2 = run(1, 1, "start1"), run(2, 2, "start2")
     rounds = [(run(1, 0, f"one{k}"), run(2, 0, f"two{k}")) for k in range(2)]
-    one, two = map(min, zip(*rounds, strict=True))  # other work on the machine only ever adds time
+    one, two = map(min, zip(*rounds, strict=True))  # other work on the machine only adds time
     return start_1, one - start_1, two - start_2
 
 
 # --- memory -------------------------------------------------------------------------------------------
 
-# Not getrusage: a child's ru_maxrss begins with what its parent had.
+# Not getrusage: a child's ru_maxrss starts at that of its parent.
 PEAK = "print(*[l.split()[1] for l in open('/proc/self/status') if l.startswith('VmHWM')])"
 
 WORKER = """
@@ -330,7 +330,7 @@ def peak_megabytes(code: str, *arguments: object) -> float:
 
 
 def write_train(root: Path) -> None:
-    """Annotations of as many images and segments as train2017 has, with a (small) file for each."""
+    """Write annotations of as many images and segments as train2017 has, with an empty file for each."""
     rng = random.Random(0)
     for folder in ("train", "panoptic_train", "annotations"):
         (root / folder).mkdir(parents=True)
@@ -359,7 +359,7 @@ def write_train(root: Path) -> None:
 
 
 def memory(coco: Path, split: str, scratch: Path) -> list[tuple[str, str]]:
-    """Rows about peak memory: a worker on few and on many images, a parent with train2017's annotations."""
+    """Rows about peak memory: a worker with few and many images, a parent with as much as train2017 has."""
     few = peak_megabytes(WORKER, coco, split, scratch / "few", 2, 10)
     many = peak_megabytes(WORKER, coco, split, scratch / "many", 10, 0)
     write_train(scratch / "train")
@@ -376,7 +376,7 @@ def memory(coco: Path, split: str, scratch: Path) -> list[tuple[str, str]]:
 
 
 def processor() -> str:
-    """What the system calls the processor."""
+    """The processor's name."""
     info = Path("/proc/cpuinfo")
     names = [
         line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
@@ -407,8 +407,8 @@ def rate_row(name: str, floor: float, ours: float, size: int = 0) -> tuple[str, 
 @click.command()
 @click.option("--coco", type=click.Path(path_type=Path), help="COCO folder; the demo split needs none.")
 @click.option("--split", default="demo", show_default=True)
-@click.option("--samples", default=2000, show_default=True, help="At least so many are made.")
-@click.option("--quick", is_flag=True, help="Steps and rates alone: no workers, no memory.")
+@click.option("--samples", default=2000, show_default=True, help="At least this many are made.")
+@click.option("--quick", is_flag=True, help="Only steps and rates; no workers, no memory.")
 def main(coco: Path | None, split: str, samples: int, quick: bool) -> None:
     """Measure a build and print the tables."""
     cv2.setNumThreads(1)
@@ -425,7 +425,7 @@ def main(coco: Path | None, split: str, samples: int, quick: bool) -> None:
 
 
 def report(pairs: Plan, recipes: Plan, coco: Path, scratch: Path, quick: bool) -> None:
-    """Measure and print, the floor before and after what it is compared with."""
+    """Measure and print; the floor is measured before and after what it is compared with."""
     variants, split = pairs.options.variants, pairs.options.split
     items = prepare(pairs, 2)
     click.echo(f"{len(items)} pictures of {split}, {variants} samples each; {processor()}, one core.")
@@ -440,9 +440,9 @@ def report(pairs: Plan, recipes: Plan, coco: Path, scratch: Path, quick: bool) -
         naive_ms = naive(items)
         second = _floors(every.values(), tables, items, variants)
     floors = {name: (first[name] + second[name]) / 2 for name in first}
-    table(("step", "per", "floor, ms", "ours alone, ms"), step_rows(tables))
+    table(("step", "per", "floor, ms", "ours on its own, ms"), step_rows(tables))
     table(
-        ("", "floor, ms a sample", "ours", "samples/s/core", "MB/s", "floor / ours"),
+        ("", "floor, ms per sample", "ours", "samples/s/core", "MB/s", "floor / ours"),
         [
             rate_row("build pairs", floors["pairs"], ours_pairs, size),
             rate_row("build recipes", floors["recipe"], ours_recipe, recipe_size),
@@ -450,7 +450,7 @@ def report(pairs: Plan, recipes: Plan, coco: Path, scratch: Path, quick: bool) -
         ],
     )
     rows = [
-        ("naive script, ms a sample", f"{naive_ms:.1f}"),
+        ("naive script, ms per sample", f"{naive_ms:.1f}"),
         ("naive / ours", f"{naive_ms / ours_pairs:.1f}"),
     ]
     if not quick:

@@ -188,7 +188,7 @@ def noise_example(out: Path) -> bytes:
     allowed = {1, 2, 4, 5, 7, 8}
     scenes = [
         scene
-        for scene in mfsynth.open(str(out / "data" / "noisy"), render=False)
+        for scene in mfsynth.open(str(out / "data" / "noisy")).scenes()
         if scene.recipe.image.license in allowed
     ]
     scene = max(scenes, key=lambda each: each.recipe.frames[0].noise_sigma)

@@ -73,7 +73,7 @@ def test_every_content_option_reaches_the_manifest(cli: Cli, small_coco: Path, t
         "--min-area", 0.1, "--licenses", "5,4", "--images", ids, "--limit", 2, "--quiet",
     )  # fmt: skip
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
-    data = mfsynth.open(tmp_path / "out", render=False)
+    data = mfsynth.open(tmp_path / "out").scenes()
     assert data.manifest.options == {
         "split": "small",
         "masks": "panoptic",

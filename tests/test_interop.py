@@ -67,7 +67,7 @@ def test_webdataset_decodes_to_scenes_of_png_sources(tmp_path: Path) -> None:
 
 
 def assert_same_scenes(scenes: Iterable[mfsynth.Scene], folder: Path, count: int) -> None:
-    pairs = list(zip(scenes, mfsynth.open(folder, render=False), strict=True))
+    pairs = list(zip(scenes, mfsynth.open(folder).scenes(), strict=True))
     assert len(pairs) == count
     for scene, expected in pairs:
         assert scene.recipe == expected.recipe
@@ -92,7 +92,7 @@ def test_a_sample_that_cannot_be_decoded_is_named(small_pairs: Path) -> None:
 
 
 def test_webdataset_reads_a_shard_that_we_opened(small_pairs: Path) -> None:
-    data = mfsynth.open(small_pairs, render=False)
+    data = mfsynth.open(small_pairs).scenes()
     with data.open_shard(1) as stream:
         members = webdataset.tariterators.tar_file_expander([{"url": "small-000001.tar", "stream": stream}])
         keys = [sample["__key__"] for sample in webdataset.tariterators.group_by_keys(members)]
@@ -113,7 +113,7 @@ def test_datasets_reads_every_recipe(
         cache_dir=str(tmp_path / "cache"),
     )
     count = 0
-    for row, scene in zip(loaded, mfsynth.open(folder, render=False), strict=True):
+    for row, scene in zip(loaded, mfsynth.open(folder).scenes(), strict=True):
         assert row["__key__"] == scene.key
         assert plain(row["json"]) == json.loads(scene.recipe.to_json())
         assert np.array_equal(np.asarray(row["gt.jpg"]), scene.picture)

@@ -18,7 +18,7 @@ def keys(stream: Live[Scene]) -> list[str]:
 
 
 def test_images_are_selected_by_what_coco_lists_of_them(small_coco: Path) -> None:
-    whole = mfsynth.synthesize(small_coco, "small", render=False, epoch=1)
+    whole = mfsynth.synthesize(small_coco, "small", epoch=1).scenes()
     wide = whole.select(lambda image: image.width > image.height)
     assert 0 < len(wide) < len(whole) == 9
     assert keys(wide) == [
@@ -36,6 +36,7 @@ def test_a_selection_keeps_epoch_order_and_pixels(small_coco: Path) -> None:
         assert sample.recipe == samples[sample.key].recipe
         for frame, expected in zip(sample.frames, samples[sample.key].frames, strict=True):
             assert (frame == expected).all()
+    assert len(some.select(lambda image: image.id != 43)) == 2
     orders = {tuple(sample.key[:12] for sample in some.at(epoch)) for epoch in range(8)}
     assert len(orders) > 1
 
@@ -48,7 +49,7 @@ def test_nothing_selected_is_an_empty_stream(small_coco: Path) -> None:
 
 @pytest.mark.parametrize("images", [[43, 3], (43, 3, 3), {3, 43}, np.array([3, 43]), iter([3, 43])])
 def test_images_are_named_by_any_sequence_of_ids(small_coco: Path, images: Iterable[int]) -> None:
-    stream = mfsynth.synthesize(small_coco, "small", images=images, render=False)
+    stream = mfsynth.synthesize(small_coco, "small", images=images).scenes()
     assert keys(stream) == ["000000000003-000", "000000000043-000"]
 
 
@@ -68,9 +69,11 @@ def test_images_are_named_by_any_sequence_of_ids(small_coco: Path, images: Itera
         ({"images": []}, "images is empty; None takes all"),
         ({"images": [4]}, "names 1 ids that small does not have: 4"),
         ({"licenses": 4}, "licenses is 4, it must be a sequence of ids"),
-        ({"window": 64}, r"64 is no window; give \(top, left, height, width\)"),
-        ({"window": (0, 0, 64)}, r"\(0, 0, 64\) is no window"),
-        ({"window": (0, 0, 8.5, 8)}, r"\(0, 0, 8.5, 8\) is no window"),
+        ({"sigmas": (1, 2)}, "there is no option 'sigmas'; the options are masks, sigma, noise"),
+        ({"variants": 2}, "there is no option 'variants'"),
+        ({"window": 64}, r"64 is not a window; give \(top, left, height, width\)"),
+        ({"window": (0, 0, 64)}, r"\(0, 0, 64\) is not a window"),
+        ({"window": (0, 0, 8.5, 8)}, r"\(0, 0, 8.5, 8\) is not a window"),
     ],
 )
 def test_options_that_make_no_sense_are_named(small_coco: Path, options: dict[str, Any], text: str) -> None:
@@ -79,7 +82,7 @@ def test_options_that_make_no_sense_are_named(small_coco: Path, options: dict[st
 
 
 def test_an_epoch_is_counted_from_0(small_coco: Path) -> None:
-    stream = mfsynth.synthesize(small_coco, "small", epoch=np.int64(3), render=False)
+    stream = mfsynth.synthesize(small_coco, "small", epoch=np.int64(3)).scenes()
     assert keys(stream)[0] == "000000000003-003"
     with pytest.raises(OptionsError, match="epoch is -1"):
         stream.at(-1)

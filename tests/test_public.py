@@ -69,4 +69,4 @@ except mfsynth.MissingExtraError as error:
     print(error)
 """
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert output == "torch is not installed; pip install 'mfsynth[zoo]'\n"
+    assert output == "torch is not installed; pip install 'mfsynth[fuse]'\n"

@@ -38,13 +38,13 @@ def test_local_files_and_urls_are_read_alike(tmp_path: Path) -> None:
         (".", "cannot read .: .*Is a directory"),
     ],
 )
-def test_whatever_a_location_does_to_the_library_behind_it_it_is_named(location: str, text: str) -> None:
+def test_the_location_is_named_whatever_its_library_raises(location: str, text: str) -> None:
     with pytest.raises(ShardError, match=text):
         storage.read(location)
 
 
 class Faulty(http.server.BaseHTTPRequestHandler):
-    """`/404` and the like answer so; `/cut` promises more than it sends."""
+    """Answers with the status in the path; `/cut` announces more than it sends."""
 
     def do_HEAD(self) -> None:
         self.answer(b"")
@@ -65,7 +65,7 @@ class Faulty(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def faulty() -> Iterator[str]:
-    """A web server on this machine, of little use."""
+    """A local web server that fails."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Faulty) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -81,14 +81,14 @@ def faulty() -> Iterator[str]:
         ("cut", "cannot read .*/cut: ClientPayloadError: .*not completed"),
     ],
 )
-def test_what_a_server_answers_is_told_apart(faulty: str, path: str, text: str) -> None:
+def test_answers_of_a_server_are_distinguished(faulty: str, path: str, text: str) -> None:
     with pytest.raises(ShardError, match=text):
         storage.read(f"{faulty}/{path}")
     with pytest.raises(ShardError, match=text), storage.local_copy(f"{faulty}/{path}"):
         pass
 
 
-def test_a_server_that_is_not_there_is_no_missing_file() -> None:
+def test_an_unreachable_server_is_not_a_missing_file() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         location = f"http://127.0.0.1:{unused.getsockname()[1]}/a"
@@ -96,7 +96,7 @@ def test_a_server_that_is_not_there_is_no_missing_file() -> None:
             storage.read(location)
 
 
-def test_a_readers_own_error_is_not_the_files(tmp_path: Path) -> None:
+def test_an_error_of_the_reader_is_not_one_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"1")
     with pytest.raises(ZeroDivisionError), storage.open_file(str(tmp_path / "a")) as file:
         int(file.read()) // 0
@@ -104,7 +104,7 @@ def test_a_readers_own_error_is_not_the_files(tmp_path: Path) -> None:
         (tmp_path / "other").stat()
 
 
-def test_files_are_put_whole_with_the_users_mode(tmp_path: Path) -> None:
+def test_files_are_written_with_the_users_mode(tmp_path: Path) -> None:
     mask = os.umask(0o027)
     try:
         storage.put(tmp_path / "a", b"x", tmp_path)
@@ -114,7 +114,7 @@ def test_files_are_put_whole_with_the_users_mode(tmp_path: Path) -> None:
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
 
 
-def test_a_scratch_file_that_is_not_published_goes(tmp_path: Path) -> None:
+def test_an_unpublished_scratch_file_is_removed(tmp_path: Path) -> None:
     folder = tmp_path
     before: set[Path] = set()
     with pytest.raises(ZeroDivisionError), storage.scratch_file(folder):

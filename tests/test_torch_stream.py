@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 
 import mfsynth
-from mfsynth import Scene, Window
+from mfsynth import ImageInfo, Scene, Window
 from mfsynth.errors import OptionsError
 from mfsynth.torch_stream import collate
 
@@ -40,7 +40,7 @@ def test_arrays_become_tensors_channels_first(small_pairs: Path) -> None:
 
 
 def test_scenes_become_tensors_too(small_pairs: Path) -> None:
-    item = next(iter(mfsynth.open(small_pairs, render=False).torch()))
+    item = next(iter(mfsynth.open(small_pairs).scenes().torch()))
     assert set(item) == {"key", "gt", "segments", "recipe"}
 
 
@@ -76,7 +76,7 @@ def test_loader_workers_share_an_epoch(small_recipes: Path, workers: int, method
         workers = 4
     stream = mfsynth.open(small_recipes, shuffle=3).torch(window=WINDOW, batch=2)
     loader = DataLoader(stream, batch_size=None, num_workers=workers, multiprocessing_context=method)
-    assert sorted(keys(loader)) == [scene.key for scene in mfsynth.open(small_recipes, render=False)]
+    assert sorted(keys(loader)) == [scene.key for scene in mfsynth.open(small_recipes).scenes()]
 
 
 def test_live_synthesis_is_shared_the_same_way(small_coco: Path) -> None:
@@ -104,26 +104,59 @@ def test_persistent_workers_see_the_epoch_change(small_recipes: Path) -> None:
 
 
 RANK = """
-import json, sys, torch.distributed as dist, mfsynth
+import json, pickle, sys, torch.distributed as dist, mfsynth
 from torch.utils.data import DataLoader
-folder, rendezvous, rank, ranks = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=ranks)
-stream = mfsynth.open(folder, shuffle=1, render=False).torch()
-print(json.dumps([item["key"] for item in DataLoader(stream, batch_size=None, num_workers=2)]))
+folder, rendezvous, rank, ranks, *methods = sys.argv[1:]
+workers = {"fork": 2, "spawn": 2, "forkserver": 1}
+stream = mfsynth.open(folder, shuffle=1).scenes().torch()  # made before the ranks know of each other
+meeting = f"file://{rendezvous}"
+dist.init_process_group("gloo", init_method=meeting, rank=int(rank), world_size=int(ranks))
+read = {
+    method: [item["key"] for item in DataLoader(
+        stream, batch_size=None, num_workers=workers[method], multiprocessing_context=method)]
+    for method in methods
+}
+copy = pickle.dumps(stream)
+dist.barrier()
 dist.destroy_process_group()
+read["alone"] = [item["key"] for item in pickle.loads(copy)]
+print(json.dumps(read))
 """
 
 
-def test_ranks_share_an_epoch(small_recipes: Path, tmp_path: Path) -> None:
-    """Two ranks with two loader workers each: four readers of three shards."""
+def test_ranks_share_an_epoch_however_workers_are_started(small_recipes: Path, tmp_path: Path) -> None:
+    """Two ranks with one or two loader workers each: up to four readers of three shards."""
+    methods = ["fork", "spawn", "forkserver"]
     ranks = [
         subprocess.Popen(
-            [sys.executable, "-c", RANK, str(small_recipes), str(tmp_path / "meet"), str(rank), "2"],
+            [
+                sys.executable,
+                "-c",
+                RANK,
+                str(small_recipes),
+                str(tmp_path / "meet"),
+                str(rank),
+                "2",
+                *methods,
+            ],
             stdout=subprocess.PIPE,
             text=True,
         )
         for rank in range(2)
     ]
-    seen = [json.loads(rank.communicate(timeout=120)[0].splitlines()[-1]) for rank in ranks]
-    assert len(seen[0]) == len(seen[1]) == 9
-    assert sorted(seen[0] + seen[1]) == [scene.key for scene in mfsynth.open(small_recipes, render=False)]
+    one, other = (json.loads(rank.communicate(timeout=300)[0].splitlines()[-1]) for rank in ranks)
+    every = [scene.key for scene in mfsynth.open(small_recipes).scenes()]
+    for method in methods:
+        assert len(one[method]) == len(other[method]) == 9
+        assert sorted(one[method] + other[method]) == every
+    assert sorted(one["alone"]) == sorted(other["alone"]) == every  # a pickle's rank counts in workers only
+
+
+def test_a_selection_is_shared_too(small_recipes: Path) -> None:
+    stream = mfsynth.open(small_recipes, shuffle=1).scenes().select(wanted).torch()
+    loader = DataLoader(stream, batch_size=None, num_workers=2, multiprocessing_context="spawn")
+    assert sorted(keys(loader)) == [f"{id:012d}-{v:03d}" for id in (3, 43, 83) for v in (0, 1)]
+
+
+def wanted(image: ImageInfo) -> bool:
+    return image.id in (3, 43, 83)

@@ -169,7 +169,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 def train(network: str, out: Path | None, **given: Any) -> None:
     """Train one of the paper's networks, from shards or straight from COCO."""
-    need("train", "torch", "webdataset", "safetensors", "accelerate", "tensorboard", "matplotlib")
+    need("train", "torch", "safetensors", "accelerate", "tensorboard", "matplotlib")
     options = train_options(network, given)
     workers = default_workers() if given["workers"] is None else given["workers"]
     if given["show"]:

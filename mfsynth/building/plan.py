@@ -1,4 +1,4 @@
-"""Which image goes to which shard, and which are left out before that because their annotations say so."""
+"""Which image goes to which shard, and which images are left out because of their annotations."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Plan:
         options: The options, with the number of shards settled.
         layout: The samples' members.
         shards: The images of each shard, in ascending id.
-        left_out: Ids of images left out before planning, by reason.
-        files: Name and size of every picture and mask used; size -1 for one that is not there.
+        left_out: Ids of images that were left out before planning, by reason.
+        files: Size of every picture and mask used, by name; -1 for a missing one.
         inputs: Fingerprints of the annotations and of `files`.
     """
 
@@ -44,27 +44,27 @@ class Plan:
 
     @property
     def samples(self) -> int:
-        """Number of samples, if no more images prove unusable."""
+        """Number of samples, provided that no more images turn out to be unusable."""
         return self.options.variants * sum(len(entries) for entries in self.shards)
 
 
 def make_plan(split: Split, options: BuildOptions, *, strict: bool = False) -> Plan:
-    """Choose the images and share them out: image k of N goes to shard k·S/N, rounded down.
+    """Choose the images and assign them to shards: image k of N goes to shard k·S/N, rounded down.
 
     Raises:
         SourceError: If no image is left.
-        OptionsError: If an image asked for is not in the split, or there are more shards than images.
+        OptionsError: If a requested image is not in the split, or there are more shards than images.
         BuildError: If the build is strict and an image is unusable.
     """
-    chosen, left_out = choose(split, options)
-    unusable = {reason: ids for reason, ids in left_out.items() if reason != exclusions.LICENSE}
+    chosen, excluded = choose(split, options)
+    unusable = {reason: ids for reason, ids in excluded.items() if reason != exclusions.LICENSE}
     if strict and unusable:
         reason, ids = next(iter(unusable.items()))
         raise BuildError(f"image {ids[0]} cannot be used: {exclusions.MEANING[reason]}", "--strict is on")
     count = options.shards or -(-len(chosen) * options.variants // _SAMPLES_PER_SHARD)
     if count > len(chosen):
         raise OptionsError(
-            f"--shards {count} is more than the {len(chosen)} images, which go to one shard each",
+            f"--shards {count} is more than the {len(chosen)} images, each of which goes to one shard",
             f"use --shards {len(chosen)} or less",
         )
     files = _files(split, chosen)
@@ -72,14 +72,14 @@ def make_plan(split: Split, options: BuildOptions, *, strict: bool = False) -> P
         options=replace(options, shards=count),
         layout=Layout(options.store, _gt_kind(chosen), "jpg" if options.format == "jpeg" else "png"),
         shards=share_out(chosen, count),
-        left_out=left_out,
+        left_out=excluded,
         files=files,
         inputs=_inputs(split, files),
     )
 
 
 def share_out(entries: Sequence[Entry], count: int) -> tuple[tuple[Entry, ...], ...]:
-    """Image k of N to shard k·S/N, rounded down: contiguous runs whose lengths differ by one at most."""
+    """Image k of N to shard k·S/N, rounded down: contiguous runs with lengths that differ by at most one."""
     bounds = [-(-number * len(entries) // count) for number in range(count + 1)]
     return tuple(tuple(entries[low:high]) for low, high in pairwise(bounds))
 

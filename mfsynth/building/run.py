@@ -17,7 +17,7 @@ import msgspec
 from mfsynth import __version__, storage
 from mfsynth.building.folder import BuildFile, disk_errors, open_folder, remove_scratch
 from mfsynth.building.plan import make_plan
-from mfsynth.building.work import Job, LeftOut, Part, file_hash, make_shard
+from mfsynth.building.work import Exclusion, Job, Part, file_hash, make_shard
 from mfsynth.coco import exclusions
 from mfsynth.coco.split import read_split
 from mfsynth.engine import run_jobs, usable_cores
@@ -210,7 +210,9 @@ def _license_counts(split: Split, parts: Iterable[Part]) -> tuple[LicenseCount, 
     )
 
 
-def _by_reason(planned: dict[str, tuple[int, ...]], faults: Iterable[LeftOut]) -> dict[str, tuple[int, ...]]:
+def _by_reason(
+    planned: dict[str, tuple[int, ...]], faults: Iterable[Exclusion]
+) -> dict[str, tuple[int, ...]]:
     ids = defaultdict(list, {reason: list(ids) for reason, ids in planned.items()})
     for fault in faults:
         ids[fault.reason].append(fault.image_id)

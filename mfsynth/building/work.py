@@ -1,4 +1,4 @@
-"""One shard, made in one process, from a job that can be pickled and sent anywhere."""
+"""Makes one shard, in one process, from a job that can be pickled and sent anywhere."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """All that is needed to make one shard."""
+    """All that a process needs to make one shard."""
 
     options: BuildOptions
     layout: Layout
@@ -52,8 +52,8 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
-    """An image that proved unusable; `files` gives the SHA-256 of its files, "missing" for an absent one."""
+class Exclusion:
+    """An image that turned out to be unusable; `files` gives the SHA-256 of each file, or what it lacks."""
 
     image_id: int
     reason: str
@@ -63,22 +63,25 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A finished shard, with the samples under each licence and the images left out: its side file."""
+    """The side file of a finished shard: number of samples by license id, and the images left out.
+
+    A build reads it only if `.parts/build.json` names this release of mfsynth, so that its fields are known.
+    """
 
     shard: Shard
     licenses: dict[int, int]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[Exclusion, ...]
 
 
 def make_shard(job: Job, advance: Advance) -> tuple[Part, bool]:
-    """Make a shard and its side file, each whole or not at all; a whole one that is there is kept.
+    """Make a shard and its side file, each completely or not at all; a complete shard is kept.
 
     Args:
         job: What to make.
-        advance: Told of samples done.
+        advance: Called with the number of samples done since its last call.
 
     Returns:
-        What the side file says, and whether the shard was made now.
+        The content of the side file, and whether the shard was made now.
 
     Raises:
         OutputError: If the folder cannot be written.
@@ -95,7 +98,7 @@ def make_shard(job: Job, advance: Advance) -> tuple[Part, bool]:
 def _make_shard(job: Job, advance: Advance) -> Part:
     cv2.setNumThreads(1)
     licenses: Counter[int] = Counter()
-    left_out = []
+    excluded = []
     parts = job.out / PARTS
     with storage.scratch_file(parts) as file:
         writer = ShardWriter(file)
@@ -107,18 +110,18 @@ def _make_shard(job: Job, advance: Advance) -> Part:
                     raise BuildError(
                         f"image {entry.image.id} cannot be used: {error}", "--strict is on"
                     ) from error
-                left_out.append(_left_out(entry, error, job.options.split))
+                excluded.append(_exclusion(entry, error, job.options.split))
                 advance(job.options.variants)
             else:
                 licenses[entry.image.license] += written
         shard = writer.publish(job.out / job.name)
-    part = Part(shard, dict(sorted(licenses.items())), tuple(left_out))
+    part = Part(shard, dict(sorted(licenses.items())), tuple(excluded))
     storage.put(part_path(job.out, job.name), msgspec.json.encode(part), parts)
     return part
 
 
 def _write_image(writer: ShardWriter, entry: Entry, job: Job, advance: Advance) -> int:
-    """Write all of an image's variants, or none: whatever can fail comes before the first is yielded."""
+    """Write all variants of an image, or none: whatever can fail does so before the first is yielded."""
     written = 0
     for written, (key, members) in enumerate(encode_image(entry, job.options, job.layout), 1):  # noqa: B007
         writer.add(key, members)
@@ -129,10 +132,10 @@ def _write_image(writer: ShardWriter, entry: Entry, job: Job, advance: Advance) 
 def encode_image(
     entry: Entry, options: BuildOptions, layout: Layout
 ) -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
-    """Key and members of each of an image's samples, one for each variant.
+    """Key and members of each sample of an image, one for each variant.
 
     Raises:
-        UnusableImage: Before the first sample, if the image or any of its variants cannot be used.
+        UnusableImage: Before the first sample, if the image or one of its variants cannot be used.
     """
     source = read_image(entry)
     gt = gt_member(source, layout.gt)
@@ -144,12 +147,12 @@ def encode_image(
 
 
 def part_path(out: Path, shard: str) -> Path:
-    """Where a shard's side file lies."""
+    """The path of a shard's side file."""
     return out / PARTS / f"{shard.removesuffix('.tar')}.json"
 
 
 def whole_part(out: Path, shard: str) -> Part | None:
-    """What a shard's side file says, if the shard has the size and hash that it gives."""
+    """The content of a shard's side file, if the shard has the size and hash given there; else None."""
     try:
         part = msgspec.json.decode(part_path(out, shard).read_bytes(), type=Part)
         path = out / shard
@@ -160,10 +163,10 @@ def whole_part(out: Path, shard: str) -> Part | None:
 
 
 def encode_scene(scene: Scene, gt: bytes, segments: bytes, layout: Layout) -> list[tuple[str, bytes]]:
-    """The members of a sample, rendered where the store holds pairs.
+    """The members of a sample; frames are rendered if the store holds pairs.
 
     Args:
-        scene: What to encode.
+        scene: The scene to encode.
         gt: The ground truth's member.
         segments: The segment map's member.
         layout: Which members there are.
@@ -177,15 +180,15 @@ def encode_scene(scene: Scene, gt: bytes, segments: bytes, layout: Layout) -> li
     return members
 
 
-def _left_out(entry: Entry, error: UnusableImage, split: str) -> LeftOut:
+def _exclusion(entry: Entry, error: UnusableImage, split: str) -> Exclusion:
     files = {} if error.reason == exclusions.MIN_AREA else entry.files(split)
-    return LeftOut(
+    return Exclusion(
         entry.image.id, error.reason, error.message, {name: file_hash(file) for name, file in files.items()}
     )
 
 
 def file_hash(file: FileRef | None) -> str:
-    """SHA-256 of a file of the source, or what keeps it from being read."""
+    """SHA-256 of a picture or mask file; "missing" or "unreadable" where there is none."""
     if file is None:
         return "missing"
     try:

@@ -1,4 +1,4 @@
-"""Why an image can be left out: the words that builds, manifests and errors use."""
+"""Why an image can be left out: the codes that builds, manifests and errors use, and their meaning."""
 
 LICENSE = "license"
 NO_ANNOTATION = "no-annotation"
@@ -17,19 +17,19 @@ MISSING_SEGMENT = "missing-segment"
 BAD_INSTANCE = "bad-instance"
 
 MEANING = {
-    LICENSE: "its licence is not among --licenses",
+    LICENSE: "its license is not among --licenses",
     NO_ANNOTATION: "the annotations list no mask for it",
-    MIN_AREA: "its segments cannot be shared out so that both frames keep --min-area in focus",
-    PICTURE_MISSING: "the picture is not there",
+    MIN_AREA: "its segments cannot be divided so that both frames keep --min-area in focus",
+    PICTURE_MISSING: "the picture is missing",
     PICTURE_BROKEN: "the picture is empty, cut short or damaged",
-    PICTURE_KIND: "the file is not of the kind that its name says",
+    PICTURE_KIND: "the picture's content does not match its file name extension",
     CMYK: "the JPEG has four channels (CMYK)",
     DEPTH: "the JPEG has more than 8 bits per channel",
-    UNREADABLE: "its picture or mask is there, but the system does not let it be read",
+    UNREADABLE: "its picture or mask exists, but the system refuses to read it",
     SIZE: "picture, mask and annotation differ in size",
-    MASK_MISSING: "the mask is not there",
-    MASK_BROKEN: "the mask is empty, cut short, damaged or no 8-bit PNG",
-    UNKNOWN_SEGMENT: "the mask has ids that the annotations lack",
-    MISSING_SEGMENT: "the annotations have ids that the mask lacks",
+    MASK_MISSING: "the mask is missing",
+    MASK_BROKEN: "the mask is empty, cut short, damaged, or not an 8-bit PNG",
+    UNKNOWN_SEGMENT: "the mask has segment ids that the annotations do not list",
+    MISSING_SEGMENT: "the annotations list segment ids that the mask does not have",
     BAD_INSTANCE: "an instance's polygons or RLE cannot be read",
 }

@@ -1,7 +1,7 @@
 """Files of a split, wherever they lie: in a folder, in a zip, or in a zip stored inside a zip.
 
-A `FileRef` is all that a worker process needs to read one file: no central directory of 118,287 entries
-has to be parsed again in every worker.
+A `FileRef` is all that a worker process needs to read one file: workers do not parse a zip's directory of
+118,287 entries again.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _STALE_SECONDS = 24 * 3600
 class FileRef:
     """Where the bytes of one file are: `path` itself, or a member of the zip at `path`.
 
-    `start` is the offset of the member's local header in `path` (-1 for a plain file), `size` the file's
-    own size, `stored` the member's size in the archive, `method` and `crc` as in the zip's directory.
+    `start` is the offset of the member's local header in `path` (-1 for a plain file), `size` the size of the
+    file, `stored` the member's size in the archive; `method` and `crc` are as in the zip's directory.
     """
 
     path: str
@@ -49,13 +49,13 @@ class FileRef:
     crc: int = 0
 
     def read(self) -> bytes:
-        """The file's bytes; of a zip's member, checked against its checksum.
+        """The file's bytes; those of a zip's member are checked against its checksum.
 
         Raises:
-            SourceError: If the file has gone, cannot be read, or is damaged inside its archive.
+            SourceError: If the file no longer exists, cannot be read, or is damaged inside its archive.
         """
         try:
-            with open(self.path, "rb") as file:  # noqa: PTH123 - a Path for each of 118,287 files is felt
+            with open(self.path, "rb") as file:  # noqa: PTH123 - a Path for each of 118,287 files takes noticeable time
                 return file.read() if self.start < 0 else self._member(file)
         except OSError as error:
             raise SourceError(f"cannot read {self}: {error.strerror or error}") from error
@@ -97,7 +97,7 @@ class Folder(FileTree):
         """The file of that name, or None if there is none.
 
         Raises:
-            SourceError: If the name leads outside, or the folder cannot be searched.
+            SourceError: If the name leads outside the folder, or the folder cannot be searched.
         """
         path = os.path.join(self.root, checked_name(name, str(self.root)))  # noqa: PTH118 - as above
         try:
@@ -132,7 +132,7 @@ def checked_name(name: str, where: str) -> str:
     if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in parts[0] or "\0" in name:
         raise SourceError(
             f"{where}: the file name {name!r} leads outside its folder",
-            "do not use this data; it is malformed",
+            "do not use this data: it is malformed",
         )
     return name
 
@@ -160,7 +160,7 @@ def zip_members(path: Path, offset: int = 0, length: int | None = None) -> dict[
     """The directory of a zip, or of a zip stored inside another at an offset.
 
     Raises:
-        SourceError: If it is no zip, or cut short.
+        SourceError: If it is not a zip, or is cut short.
     """
     try:
         with path.open("rb") as file:
@@ -176,10 +176,10 @@ def zip_members(path: Path, offset: int = 0, length: int | None = None) -> dict[
 def nested_zip(
     path: Path, info: zipfile.ZipInfo, cache: Path, say: Callable[[str], None]
 ) -> tuple[Path, int, dict[str, zipfile.ZipInfo]]:
-    """The directory of a zip inside the zip at `path`: read in place if stored, else unpacked to the cache.
+    """The directory of a zip inside the zip at `path`, read in place if stored, else unpacked to the cache.
 
     Returns:
-        The file that holds it, where it begins there, and its members.
+        The file that holds the inner zip, its offset in that file, and its members.
 
     Raises:
         SourceError: If it is encrypted, damaged, or cannot be unpacked to the cache.
@@ -196,7 +196,7 @@ def nested_zip(
 
 
 def _unpack(path: Path, info: zipfile.ZipInfo, cache: Path, say: Callable[[str], None]) -> Path:
-    """Unpack one deflated member to the cache, once: the name tells the archive, the member and its CRC."""
+    """Unpack a deflated member to the cache, once, under a hash of the archive, the member and its CRC."""
     identity = f"{path.resolve()} {info.filename} {info.CRC} {info.file_size}"
     target = (
         cache / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}-{PurePosixPath(info.filename).name}"
@@ -211,7 +211,7 @@ def _unpack(path: Path, info: zipfile.ZipInfo, cache: Path, say: Callable[[str],
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise SourceError(
             f"cannot unpack {info.filename} from {path} to {cache}: {error}",
-            "if it is the cache: make it writable, or set XDG_CACHE_HOME to a folder that is",
+            "make sure that the cache is writable, or set XDG_CACHE_HOME to a folder that is",
         ) from error
     return target
 
@@ -228,16 +228,16 @@ def _extract(path: Path, info: zipfile.ZipInfo, target: Path) -> None:
 
 
 def remove_stale_scratch(cache: Path) -> None:
-    """Remove what killed processes left half done in the cache; what is younger than a day may be in use."""
+    """Remove what killed processes left unfinished in the cache; what is younger than a day may be in use."""
     for path in cache.glob("tmp-*"):
-        with suppress(FileNotFoundError):  # another process clears up, too
+        with suppress(FileNotFoundError):  # another process may be cleaning up, too
             if time.time() - path.stat().st_mtime > _STALE_SECONDS:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @contextmanager
 def read_errors(folder: Path) -> Iterator[None]:
-    """Errors of the disk while a folder is searched, as ours."""
+    """Turn errors of the disk, while a folder is searched, into ours."""
     try:
         yield
     except OSError as error:

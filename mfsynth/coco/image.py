@@ -31,8 +31,8 @@ def read_image(entry: Entry) -> DecodedImage:
     """Read and decode an image's picture and mask.
 
     Raises:
-        UnusableImage: If a file is missing or broken, or they do not fit together. It names files by their
-            place in the split: side files tell it, which are the same wherever the data lies.
+        UnusableImage: If a file is missing or broken, or they do not fit together. The message names files by
+            their path in the split: it goes into side files, which are the same wherever the data lies.
     """
     name = entry.image.file_name
     data = _bytes(entry.picture, exclusions.PICTURE_MISSING, exclusions.PICTURE_BROKEN, name)
@@ -52,15 +52,15 @@ def read_image(entry: Entry) -> DecodedImage:
 
 
 def gt_member(source: DecodedImage, kind: str) -> bytes:
-    """The ground truth's member: the file's own bytes for `jpg`, the picture encoded anew for `png`.
+    """The ground truth's member: the file's own bytes for `jpg`, the picture encoded again for `png`.
 
     Raises:
-        UnusableImage: If a JPEG is asked for and the file is none, whatever its name says.
+        UnusableImage: If a JPEG is asked for and the file is not one, whatever its name says.
     """
     if kind == "png":
         return codecs.encode_png(source.picture)
     if not codecs.is_jpeg(source.data):
-        raise UnusableImage(exclusions.PICTURE_KIND, f"{source.name} is named as a JPEG but is none")
+        raise UnusableImage(exclusions.PICTURE_KIND, f"{source.name} is named like a JPEG but is not one")
     return source.data
 
 

@@ -1,6 +1,6 @@
-"""A panoptic PNG with its JSON, or instances through pycocotools, to one segment map.
+"""From a panoptic PNG with its JSON, or from instances by pycocotools, to a segment map.
 
-Segments are numbered in ascending COCO id, void (id 0) first, those with at least one pixel only.
+Segments with at least one pixel are numbered by ascending COCO id, void (id 0) first.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ VOID = ListedSegment(0, 0)
 
 
 class Instance(msgspec.Struct, frozen=True, gc=False):
-    """An instance as COCO lists it; `segmentation` is polygons or RLE, still as JSON text."""
+    """An instance as COCO lists it; `segmentation` holds polygons or RLE, still as JSON text."""
 
     id: int
     image_id: int
@@ -57,11 +57,11 @@ def panoptic_segments(
 
     Args:
         png: The mask's bytes.
-        listed: Its segments in the annotations.
+        listed: Its segments as the annotations list them.
         size: Height and width that the annotations give.
 
     Raises:
-        UnusableImage: If the mask is broken, of another size, or its ids are not those of the annotations.
+        UnusableImage: If the mask is broken or of another size, or its ids are not those of the annotations.
     """
     try:
         ids = decode_ids(png)
@@ -82,14 +82,14 @@ def panoptic_segments(
 
 
 def _narrow(indices: SegmentMap, segments: int) -> SegmentMap:
-    """The map in 8 bits where they hold that many segments."""
+    """The map in 8 bits, if 8 bits suffice for that many segments."""
     return indices.astype(np.uint8, copy=False) if segments <= 256 else indices
 
 
 def _look_up(ids: NDArray[np.uint32], ordered: Sequence[ListedSegment]) -> SegmentMap:
-    """Each pixel's place among the listed segments, from 1; 0 for void, the largest value for unknown.
+    """Each pixel's position in the list of segments, from 1; 0 for void, the largest value for an unknown id.
 
-    A table over all 2^24 ids, kept between calls, costs a third of searching among the sorted ids.
+    A table of all 2^24 ids, kept between calls, takes a third of the time of a search among the sorted ids.
     """
     table = _id_table(len(ordered) < 255)
     keys = [segment.id for segment in ordered]
@@ -107,8 +107,8 @@ def _id_table(small: bool) -> SegmentMap:
 
 
 def _pixel_counts(indices: SegmentMap, known: int) -> list[int]:
-    """Pixels of each index below `known`, and last of the value that stands for unknown ids."""
-    if indices.dtype == np.uint8 and indices.size < 1 << 24:  # beyond, calcHist's float32 no longer counts
+    """Number of pixels of each index below `known`, then of the value that stands for unknown ids."""
+    if indices.dtype == np.uint8 and indices.size < 1 << 24:  # calcHist counts in float32, exact below 2^24
         counts = cv2.calcHist([indices], [0], None, [256], [0, 256]).ravel().astype(np.int64)
     else:
         counts = np.bincount(indices.ravel(), minlength=1 << 8 * indices.itemsize)
@@ -143,14 +143,14 @@ def _infos(segments: Sequence[ListedSegment], areas: Sequence[int]) -> tuple[Seg
 def instance_segments(
     instances: Sequence[Instance], size: tuple[int, int]
 ) -> tuple[SegmentMap, tuple[SegmentInfo, ...]]:
-    """The segment map of an image's instances: crowds below, the smaller on top of the larger, the rest void.
+    """The segment map of an image's instances: crowds at the bottom, smaller on larger; the rest is void.
 
     Args:
         instances: Polygons or RLE, as in `instances_*.json`.
         size: Height and width of the picture.
 
     Raises:
-        UnusableImage: If an instance's shape cannot be read, or does not have the picture's size.
+        UnusableImage: If an instance's shape cannot be read, or its size is not that of the picture.
     """
     ordered = sorted(instances, key=lambda instance: instance.id)
     masks = [_instance_mask(instance, size) for instance in ordered]
@@ -192,7 +192,7 @@ def _instance_mask(instance: Instance, size: tuple[int, int]) -> NDArray[np.uint
         decoded: NDArray[np.uint8] = np.ascontiguousarray(mask.decode(rle))
     except UnusableImage:
         raise
-    except Exception as error:  # pycocotools raises whatever its C code stumbles over
+    except Exception as error:  # pycocotools raises errors of many kinds
         raise UnusableImage(
             exclusions.BAD_INSTANCE, f"instance {instance.id} has no readable shape: {error}"
         ) from error

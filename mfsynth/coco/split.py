@@ -1,7 +1,8 @@
 """A split of a COCO folder: which images it lists, and where their pictures and masks lie.
 
 A split S has three places: `S/`; `panoptic_S/` or `annotations/panoptic_S/`; `annotations/panoptic_S.json`.
-Each may be extracted, or still be in COCO's own zips. Instances need `annotations/instances_S.json` alone.
+Each may be extracted, or still be in COCO's own zips. Instances need only `S/` and
+`annotations/instances_S.json`.
 """
 
 from __future__ import annotations
@@ -36,15 +37,15 @@ if TYPE_CHECKING:
 Masks = Literal["panoptic", "instances"]
 
 _LONG_READ = 50_000_000
-"""A larger annotation file takes seconds, which are announced."""
+"""In bytes. Reading a larger annotation file takes seconds, so that it is announced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One image of a split with all that a worker needs to read it.
 
-    `picture` and `mask` are None where the file is missing; `mask_name` is empty where there is none, as for
-    instances. `segments` or `instances` is what the annotations list, both None where they list nothing.
+    `picture` and `mask` are None where the file is missing; `mask_name` is empty if none is listed, as with
+    instances. `segments` or `instances` is what the annotations list; both are None where they list nothing.
     """
 
     image: ImageInfo
@@ -55,7 +56,7 @@ class Entry:
     instances: tuple[Instance, ...] | None = None
 
     def files(self, split: str) -> dict[str, FileRef | None]:
-        """Its files by their paths inside the COCO folder, None for one that is missing."""
+        """Its files by path inside the COCO folder; None for one that is missing."""
         files = {f"{split}/{self.image.file_name}": self.picture}
         if self.mask_name:
             files[f"panoptic_{split}/{self.mask_name}"] = self.mask
@@ -63,13 +64,13 @@ class Entry:
 
     @property
     def listed_areas(self) -> list[float | None]:
-        """The areas that the annotations give its segments, None for one that they do not give."""
+        """The areas of its segments in the annotations; None where they give none."""
         return [segment.area for segment in self.segments or self.instances or ()]
 
 
 @dataclass(frozen=True, slots=True)
 class License:
-    """A licence of COCO's table."""
+    """A license in COCO's table."""
 
     id: int
     name: str
@@ -78,7 +79,7 @@ class License:
 
 @dataclass(frozen=True)
 class Split:
-    """A split's images in ascending id, its licences, and its annotation file's name and SHA-256."""
+    """A split's images in ascending id, its licenses, and its annotation file's name and SHA-256."""
 
     name: str
     masks: Masks
@@ -131,11 +132,11 @@ def read_split(
     """Read a split's annotations and find its files; no picture is opened.
 
     Args:
-        coco: Folder with the three places, extracted or as zips.
+        coco: Folder with the three places, extracted or in zips.
         name: The split's name.
         masks: Which annotations to use.
-        cache: Where a deflated inner zip is unpacked to, once.
-        say: Told when that happens, since it takes a while.
+        cache: Folder to which a deflated inner zip is unpacked, once.
+        say: Called with a line when that happens, since it takes a while.
 
     Raises:
         SourceError: If a place is missing or cannot be read, or the annotations are broken, contradict
@@ -206,8 +207,8 @@ def _annotation_file(coco: Path, file_name: str) -> FileRef:
     found = _find_annotations(coco, file_name)
     if found is None:
         raise SourceError(
-            f"{coco} has no annotations/{file_name}, neither extracted nor in a *annotations*.zip",
-            "put it there; the official splits' files come with: mfsynth download",
+            f"{coco} has no annotations/{file_name}, neither extracted nor in a zip named *annotations*.zip",
+            "put it there; those of official splits come with: mfsynth download",
         )
     return found
 
@@ -308,7 +309,7 @@ def _entry(image: _Image, pictures: FileTree, file: FileRef) -> Entry:
 
 
 def _plain_name(name: str) -> str:
-    """A mask's name; some tools write `.jpg` for what is a PNG, as the pictures are named."""
+    """A mask's name; some tools write `.jpg`, as in the picture's name, for what is a PNG."""
     return str(PurePosixPath(name).with_suffix(".png")) if name.endswith(".jpg") else name
 
 

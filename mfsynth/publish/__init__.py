@@ -1,1 +1,1 @@
-"""A finished data set to the Hugging Face Hub: what its licences allow, what goes along, the push."""
+"""Publishes a finished data set on the Hugging Face Hub: license check, card and other documents, push."""

@@ -1,4 +1,4 @@
-"""ATTRIBUTION.tsv: for every image its licence and where it comes from, as CC BY asks."""
+"""ATTRIBUTION.tsv: the license and the origin of every image, as CC BY requires."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from mfsynth.errors import ShardError
-from mfsynth.publish.licences import licences_of
+from mfsynth.publish.licenses import licenses_of
 from mfsynth.shards.recipes import recipes
 
 if TYPE_CHECKING:
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 ATTRIBUTION = "ATTRIBUTION.tsv"
 COLUMNS = {
     "image_id": "the image's id",
-    "file_name": "the picture's file",
-    "license": "its licence",
-    "license_url": "the licence's text",
-    "coco_url": "where COCO keeps the picture, if the annotation file says so",
-    "flickr_url": "where it was published, if the annotation file says so",
-    "samples": "how many samples are made of it",
+    "file_name": "the picture's file name",
+    "license": "its license",
+    "license_url": "the license's text",
+    "coco_url": "the picture's URL at COCO, if the annotation file gives it",
+    "flickr_url": "the URL at which it was published, if the annotation file gives it",
+    "samples": "the number of samples made from it",
 }
-"""The table's columns, and what they hold."""
+"""The table's columns, and what they contain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """The table as a file's bytes, and the number of images by their licence's id."""
+    """The table as the bytes of a file, and the number of images by license id."""
 
     table: bytes
     images: Counter[int]
@@ -45,23 +45,23 @@ def attribute(
     manifest: Manifest,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Attribution:
-    """List every image of a data set; of the shards, recipes alone are read.
+    """List every image of a data set; only recipes are read from the shards.
 
     Args:
-        folder: Of the data set.
+        folder: The data set's folder.
         manifest: Its manifest.
-        progress: Told of samples read and to read.
+        progress: Called with the numbers of samples read and to read.
 
     Raises:
-        ShardError: If the recipes are damaged, or contradict what the manifest says of licences.
+        ShardError: If recipes are damaged, or their licenses contradict the manifest.
     """
-    known = {each.count.id: (each.name, each.url) for each in licences_of(manifest)}
+    known = {each.count.id: (each.name, each.url) for each in licenses_of(manifest)}
     text = io.StringIO()
     table = csv.writer(text, delimiter="\t", lineterminator="\n")
     table.writerow(COLUMNS)
     images: Counter[int] = Counter()
     samples: Counter[int] = Counter()
-    # The samples of an image follow one another, so that nothing need be kept of those before.
+    # The samples of an image follow one another, so that earlier ones need not be kept.
     for image, made in groupby(recipes(folder, manifest), key=lambda recipe: recipe.image):
         count = sum(1 for _ in made)
         name, url = known.get(image.license, ("", ""))
@@ -70,5 +70,5 @@ def attribute(
         samples[image.license] += count
         progress(samples.total(), manifest.samples)
     if samples != {each.id: each.samples for each in manifest.licenses if each.samples}:
-        raise ShardError("the recipes have other licences than the manifest says", "run `mfsynth verify`")
+        raise ShardError("the recipes have other licenses than the manifest", "run `mfsynth verify`")
     return Attribution(text.getvalue().encode(), images)

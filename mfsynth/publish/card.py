@@ -1,4 +1,4 @@
-"""A data set's card: cards/dataset.md, filled from the manifest and what was counted in the recipes."""
+"""A data set's card: cards/dataset.md, filled in from the manifest and from counts of the recipes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mfsynth.coco.exclusions import MEANING
 from mfsynth.options import BuildOptions, Selection
 from mfsynth.publish.attribution import ATTRIBUTION
 from mfsynth.publish.command import SELECTION, build_command
-from mfsynth.publish.licences import ANNOTATIONS, licences_of
+from mfsynth.publish.licenses import ANNOTATIONS, licenses_of
 from mfsynth.publish.members import members
 from mfsynth.publish.words import hub_split, is_coco, origin, plain, readable, size_category, tags, title
 
@@ -28,10 +28,10 @@ def dataset_card(
     """The card of a data set, metadata and text.
 
     Args:
-        manifest: Of the data set.
-        repository: Where it is going to lie.
-        images: Number of images by their licence's id.
-        picture: File of the repository that shows samples; empty leaves it out.
+        manifest: The data set's manifest.
+        repository: The repository to publish it in.
+        images: Number of images by license id.
+        picture: File in the repository that shows samples; empty if there is none.
     """
     from huggingface_hub import DatasetCard
 
@@ -49,8 +49,8 @@ def dataset_card(
         size=readable(sum(shard.size for shard in manifest.shards)),
         images=images,
         members=members(manifest.layout),
-        licences=[(each, plain(each.name)) for each in licences_of(manifest)],
-        left_out={reason: len(ids) for reason, ids in manifest.left_out.items()},
+        licenses=[(each, plain(each.name)) for each in licenses_of(manifest)],
+        excluded={reason: len(ids) for reason, ids in manifest.left_out.items()},
         meaning=MEANING,
         command=build_command(options),
         selection=SELECTION if options.images != Selection() else "",
@@ -61,7 +61,7 @@ def dataset_card(
 
 
 def card_data(manifest: Manifest, repository: Repository) -> DatasetCardData:
-    """The card's metadata, in the Hub's words."""
+    """The card's metadata, in the Hub's vocabulary."""
     from huggingface_hub import DatasetCardData
 
     files = {"split": hub_split(manifest.split), "path": f"{manifest.split}-*.tar"}
@@ -72,13 +72,13 @@ def card_data(manifest: Manifest, repository: Repository) -> DatasetCardData:
         task_ids=[f"{manifest.options['masks'].removesuffix('s')}-segmentation"],
         tags=tags(manifest),
         configs=[{"config_name": "default", "data_files": [files]}],
-        **licence_data(manifest, repository),
+        **license_data(manifest, repository),
     )
 
 
-def licence_data(manifest: Manifest, repository: Repository) -> dict[str, Any]:
-    """The metadata's licence: the one of everything if the Hub knows it, else where each one stands."""
-    ids = {each.terms.hub if each.terms else "" for each in licences_of(manifest)}
+def license_data(manifest: Manifest, repository: Repository) -> dict[str, Any]:
+    """The license in the metadata: the one that covers all, if the Hub knows it, else a link to the table."""
+    ids = {each.terms.hub if each.terms else "" for each in licenses_of(manifest)}
     if is_coco(manifest):
         ids.add(ANNOTATIONS.hub)
     if len(ids) == 1 and "" not in ids:
@@ -88,6 +88,6 @@ def licence_data(manifest: Manifest, repository: Repository) -> dict[str, Any]:
 
 
 def shard_braces(manifest: Manifest) -> str:
-    """All shards in brace notation, as webdataset takes them."""
+    """The names of all shards in brace notation, for webdataset."""
     first, last = (manifest.shards[k].name.removesuffix(".tar").rpartition("-")[2] for k in (0, -1))
     return f"{manifest.split}-{{{first}..{last}}}.tar"

@@ -1,4 +1,4 @@
-"""The command that builds a data set of some options."""
+"""The command that builds a data set with given options."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dataclasses import Field
 
 SELECTION = "ids.txt"
-"""The file that stands for the image ids that were taken or left."""
+"""Name of the file of image ids in the command."""
 
 
 def build_command(options: BuildOptions) -> str:

@@ -1,4 +1,4 @@
-"""What a repository is to hold of a data set: its shards and manifest as they are, and what tells of them."""
+"""The files of a published data set: its shards and manifest unchanged, and documents that describe them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mfsynth.shards.manifest import Manifest
 
     Progress = Callable[[str, int, int], None]
-    """Told of what is being done, how much of it is done, and of how much."""
+    """Called with the current step, how much of it is done, and its total."""
 
 CARD = "README.md"
 CROISSANT = "croissant.json"
@@ -52,17 +52,17 @@ def check_shards(folder: Path, manifest: Manifest, progress: Progress) -> None:
 def contents(
     folder: Path, manifest: Manifest, repository: Repository, say: Callable[[str], None], progress: Progress
 ) -> dict[str, bytes | Path]:
-    """The files of a data set, and those that tell of it, by path in the repository.
+    """The files of a data set and the documents that describe it, by path in the repository.
 
     Args:
-        folder: Of the data set; nothing is written to it.
+        folder: The data set's folder; nothing is written to it.
         manifest: Its manifest.
-        repository: Where it is going to lie.
-        say: Told what is left out.
+        repository: The repository to publish it in.
+        say: Called with a line if the card lacks a picture.
         progress: See `Progress`.
 
     Raises:
-        ShardError: If the recipes are damaged.
+        ShardError: If recipes are damaged.
     """
     attribution = attribute(folder, manifest, lambda *count: progress("reading recipes", *count))
     documents: dict[str, bytes | Path] = {MANIFEST: folder / MANIFEST, ATTRIBUTION: attribution.table}
@@ -74,9 +74,9 @@ def contents(
 
 
 def _pictures(folder: Path, say: Callable[[str], None]) -> dict[str, bytes]:
-    """The picture of samples, if there is something to draw it with."""
+    """A picture of some samples, if matplotlib is installed."""
     if find_spec("matplotlib") is None:
-        say("the card shows no samples: pip install 'mfsynth[look]' to have them drawn")
+        say("the card will show no samples: to have them drawn, pip install 'mfsynth[preview]'")
         return {}
     from mfsynth.preview.samples import places, read
     from mfsynth.preview.sheet import draw_sheet
@@ -88,17 +88,17 @@ def _pictures(folder: Path, say: Callable[[str], None]) -> dict[str, bytes]:
 
 
 def stale_in(repository: Repository, manifest: Manifest) -> Callable[[str], bool]:
-    """Whether a path of the repository is of an older version of the data set, so that it goes.
+    """A function from a path in the repository to whether it belongs to an older version of the data set.
 
-    The function raises HubConflictError at a shard of another split: a repository holds one data set.
+    The function raises HubConflictError for a shard of another split: a repository holds one data set.
     """
 
     def stale(path: str) -> bool:
         split = split_of(path)
         if split not in (None, manifest.split):
             raise HubConflictError(
-                f"{repository} holds shards of {split}, and a repository holds one data set",
-                f"publish {manifest.split} to another, or remove them there first",
+                f"{repository} holds shards of {split}, and a repository can hold only one data set",
+                f"publish {manifest.split} in another one, or remove those shards first",
             )
         return split is not None or path in _DOCUMENTS
 

@@ -1,7 +1,7 @@
-"""croissant.json: the files and what is in them, for machines (https://docs.mlcommons.org/croissant/).
+"""croissant.json: a machine-readable description of the files (https://docs.mlcommons.org/croissant/).
 
-There is a record set for each member rather than one for all, since mlcroissant, with which most tools read
-it, cannot join so many sets of files. Each has a field `key`, which they have in common.
+Each member has a record set, since mlcroissant, which most tools use to read the description, cannot join so
+many sets of files. The field `key` is common to all of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import mlcroissant as mlc
 
 from mfsynth.publish.attribution import ATTRIBUTION, COLUMNS
-from mfsynth.publish.licences import ANNOTATIONS, licences_of
+from mfsynth.publish.licenses import ANNOTATIONS, licenses_of
 from mfsynth.publish.members import members
 from mfsynth.publish.words import is_coco, tags, title
 from mfsynth.shards.layout import MANIFEST
@@ -31,9 +31,9 @@ _CONFORMS_TO = "http://mlcommons.org/croissant/1.0"
 _KEY = r"^(\d+-\d+)\."
 _NUMBERS = ("image_id", "samples")
 _DESCRIPTION = (
-    "{samples} samples for multi-focus image fusion from {images} pictures: some objects are blurred in one "
-    "frame, the rest in the other; with the all-in-focus ground truth and the map of which frame is sharp "
-    "where. WebDataset shards, made by mfsynth."
+    "{samples} samples for multi-focus image fusion, made from {images} pictures: some objects are blurred "
+    "in one frame, the rest in the other. With the all-in-focus ground truth and a focus map, which gives "
+    "the frame that is sharp at each pixel. WebDataset shards, made by mfsynth."
 )
 _CITATION = (
     "Guerrero Peña et al., A Multiple Source Hourglass Deep Network for Multi-Focus Image Fusion, "
@@ -47,10 +47,10 @@ def croissant(
     """The Croissant file of a data set.
 
     Args:
-        manifest: Of the data set.
-        repository: Where it is going to lie.
-        images: How many images there are.
-        documents: The files of the manifest and of the attributions, by name.
+        manifest: The data set's manifest.
+        repository: The repository to publish it in.
+        images: Number of images.
+        documents: The manifest's file and the table of attributions, by name.
     """
     nodes = _Nodes(mlc.Context(conforms_to=_CONFORMS_TO), f"{repository.url}/resolve/main")
     found = members(manifest.layout)
@@ -61,7 +61,7 @@ def croissant(
         name=title(manifest),
         description=_DESCRIPTION.format(samples=manifest.samples, images=images),
         url=repository.url,
-        license=_licences(manifest),
+        license=_licenses(manifest),
         keywords=tags(manifest),
         cite_as=_CITATION,
         distribution=[
@@ -75,14 +75,14 @@ def croissant(
     return (json.dumps(metadata.to_json(), indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def _licences(manifest: Manifest) -> list[str]:
-    pictures = [each.url or each.name for each in licences_of(manifest)]
+def _licenses(manifest: Manifest) -> list[str]:
+    pictures = [each.url or each.name for each in licenses_of(manifest)]
     return pictures + ([ANNOTATIONS.url] if is_coco(manifest) else [])
 
 
 @dataclass(frozen=True, slots=True)
 class _Nodes:
-    """Makes Croissant's nodes; `url` is the folder in which the files lie."""
+    """Makes Croissant's nodes; `url` is that of the folder with the files."""
 
     context: Any
     url: str
@@ -146,10 +146,10 @@ class _Nodes:
             )
             for name, text in COLUMNS.items()
         ]
-        return self._records("images", "every image with its licence", fields)
+        return self._records("images", "every image with its license", fields)
 
     def _records(self, name: str, text: str, fields: list[Any]) -> Any:
-        """A record set whose records are known by their first field."""
+        """A record set with its first field as the key."""
         return mlc.RecordSet(
             ctx=self.context, id=name, name=name, description=text, key=[fields[0].id], fields=fields
         )

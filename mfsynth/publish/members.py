@@ -1,4 +1,4 @@
-"""What a sample's members hold, in words: the schema that the card and the Croissant file give."""
+"""What a sample's members contain, in words: the schema in the card and in the Croissant file."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Member:
     """A member of every sample.
 
     Attributes:
-        field: What follows `KEY.` in its name, such as `gt.jpg`.
-        form: Of its content, such as `RGB, 8 bit`.
+        field: Its name without the key, such as `gt.jpg`.
+        form: The form of its content, such as `RGB, 8 bit`.
         text: What it is.
     """
 
@@ -35,22 +35,22 @@ class Member:
 
     @property
     def name(self) -> str:
-        """The field without the kind of file: `gt`; the recipe is `json`."""
+        """The field without its extension, such as `gt`; the recipe's is `json`."""
         return self.field.partition(".")[0]
 
     @property
     def media_type(self) -> str:
-        """Such as `image/png`."""
+        """Its media type, such as `image/png`."""
         return _MEDIA_TYPES[self.field.rpartition(".")[2]]
 
     @property
     def is_picture(self) -> bool:
-        """Whether it is one."""
+        """Whether it is a picture: all but the recipe are."""
         return self.field != RECIPE
 
 
 def members(layout: Layout) -> tuple[Member, ...]:
-    """The members of every sample of a data set, in the order in which they are stored."""
+    """The members of a sample, in the order in which they are stored."""
     return tuple(_member(field, layout) for field in layout.fields)
 
 
@@ -58,10 +58,12 @@ def _member(field: str, layout: Layout) -> Member:
     if field == RECIPE:
         return Member(field, "object", _RECIPE)
     if field == layout.gt_field:
-        own = "the source's own bytes" if layout.gt == "jpg" else "encoded anew"
+        own = "the source file's own bytes" if layout.gt == "jpg" else "encoded again"
         return Member(field, "RGB or gray, 8 bit", f"the all-in-focus picture, {own}")
     if field == SEGMENTS:
-        text = "the index of each pixel's segment, in the order of the recipe's `segments`; 16 bit beyond 256"
+        text = (
+            "the index of each pixel's segment in the recipe's `segments`; 16 bit if there are more than 256"
+        )
         return Member(field, "gray, 8 or 16 bit", text)
     if field == FOCUS:
         return Member(field, "gray, 8 bit", "the index of the frame that is sharp there")

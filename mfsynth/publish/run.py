@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mfsynth.errors import HubDamagedError, LicenseError, MissingExtraError, OptionsError
 from mfsynth.hub import Repository, Upload, listing, push
-from mfsynth.publish.licences import licences_of, refusal
+from mfsynth.publish.licenses import licenses_of, refusal
 from mfsynth.shards.manifest import Manifest
 from mfsynth.storage import digest
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mfsynth.hub import Pushed, RemoteFile
     from mfsynth.publish.contents import Progress
-    from mfsynth.publish.licences import Licence
+    from mfsynth.publish.licenses import SampleLicense
 
 _EXTRA = ("jinja2", "mlcroissant")
 
@@ -95,7 +95,7 @@ class PublishReport:
     location: str
     files: Mapping[str, FileInfo]
     shards: int
-    licences: tuple[Licence, ...]
+    licences: tuple[SampleLicense, ...]
     card: str
     refused: str = ""
     commit: str | None = None
@@ -188,7 +188,7 @@ def report_on(
         location(options.repo, options.revision),
         {name: shards.get(name) or FileInfo.of(data) for name, data in files.items()},
         len(shards),
-        licences_of(manifest),
+        licenses_of(manifest),
         card.decode() if isinstance(card, bytes) else "",
     )
 

@@ -1,4 +1,4 @@
-"""What a data set is called, in the words of those who look for it."""
+"""Title, tags and other words by which a data set is found on the Hub."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ _LARGEST = "100M<n<1B"
 
 
 def origin(manifest: Manifest) -> Literal["coco", "drawn", "own"]:
-    """Where the pictures come from: COCO, this package's own drawing, or the user."""
+    """Where the pictures come from: COCO, this package's drawn scenes, or the user's own data."""
     if manifest.split in OFFICIAL_SPLITS:
         return "coco"
     return "drawn" if manifest.split == DEMO else "own"
 
 
 def is_coco(manifest: Manifest) -> bool:
-    """Whether pictures and annotations are COCO's."""
+    """Whether pictures and annotations are those of COCO."""
     return origin(manifest) == "coco"
 
 
 def title(manifest: Manifest) -> str:
-    """What the data set is called."""
+    """The data set's title."""
     what = {"coco": f"COCO {manifest.split}", "drawn": "drawn scenes", "own": manifest.split}
     return f"Multi-focus pairs of {what[origin(manifest)]}"
 
 
 def tags(manifest: Manifest) -> list[str]:
-    """Words under which it is found."""
+    """The card's tags."""
     fixed = ["multi-focus-image-fusion", "image-fusion", "focus-stacking", "webdataset", "mfsynth"]
     return fixed + (["coco"] if is_coco(manifest) else [])
 
 
 def hub_split(split: str) -> str:
-    """The split that the Hub's viewer and `datasets` show it as.
+    """The split as which the Hub's viewer and `datasets` show it.
 
     >>> hub_split("val2017"), hub_split("demo")
     ('validation', 'train')
@@ -56,7 +56,7 @@ def hub_split(split: str) -> str:
 
 
 def size_category(samples: int) -> str:
-    """The Hub's word for a number of samples.
+    """The Hub's size category of a number of samples.
 
     >>> size_category(999), size_category(118_287)
     ('n<1K', '100K<n<1M')
@@ -65,7 +65,7 @@ def size_category(samples: int) -> str:
 
 
 def readable(size: int) -> str:
-    """A size in bytes, for people.
+    """A size in bytes, in MB or GB.
 
     >>> readable(2_638_848), readable(19_300_000_000)
     ('2.6 MB', '19.3 GB')
@@ -74,7 +74,7 @@ def readable(size: int) -> str:
 
 
 def plain(text: str) -> str:
-    """A text that others wrote, on one line and without what Markdown takes for its own.
+    """A text by others, on one line and without Markdown's special characters.
 
     >>> plain("CC0 | <b>")
     'CC0 / (b)'

@@ -1,4 +1,4 @@
-"""Names on disk: shards, keys, members. Nothing else in mfsynth spells them."""
+"""Names on disk: shards, keys, members. They are spelled nowhere else in mfsynth."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Layout:
 
     Args:
         store: `pairs` (rendered frames) or `recipe` (frames are rendered on reading).
-        gt: Kind of the ground truth's member: `jpg` (the source's bytes) or `png`.
+        gt: Kind of the ground truth's member: `jpg` (the picture file's own bytes) or `png`.
         frame: Kind of the frames' members: `png` or `jpg`.
         frames: Number of frames of a sample.
     """
@@ -42,7 +42,7 @@ class Layout:
 
     @property
     def frame_fields(self) -> tuple[str, ...]:
-        """The frames' members, none in a recipe store."""
+        """The frames' members; empty in a recipe store."""
         count = self.frames if self.store == "pairs" else 0
         return tuple(f"frame{k}.{self.frame}" for k in range(count))
 
@@ -63,18 +63,20 @@ def shard_name(split: str, index: int) -> str:
 
 
 def check_shard_name(name: str, split: str) -> str:
-    """The name, if it is one of this format and split; names of a manifest are not to be trusted.
+    """The name, if it is that of a shard of this split; names in a manifest must not be trusted.
 
     Raises:
         ShardError: If it is not.
     """
     if split_of(name) != split:
-        raise ShardError(f"{name!r} is no name of a shard of {split!r}", "the manifest was tampered with")
+        raise ShardError(
+            f"{name!r} is not the name of a shard of {split!r}", "the manifest was tampered with"
+        )
     return name
 
 
 def split_of(name: str) -> str | None:
-    """The split that a shard is of, by its name; None if it is no shard's.
+    """The split in a shard's name; None if it is not the name of a shard.
 
     >>> split_of("val2017-000007.tar")
     'val2017'
@@ -96,14 +98,14 @@ def split_member(name: str) -> tuple[str, str]:
     """Key and field of a member's name.
 
     Raises:
-        ShardError: If it is no name of this format.
+        ShardError: If it is not the name of a member of this format.
     """
     match = _MEMBER.fullmatch(name)
     if not match:
-        raise ShardError(f"{name!r} is no member's name of this format")
+        raise ShardError(f"{name!r} is not the name of a member of this format")
     return match["key"], match["field"]
 
 
 def is_ours(name: str) -> bool:
-    """Whether a file in a data set's folder bears a name that this format gives."""
+    """Whether a file in a data set's folder has a name that this format uses."""
     return name in (MANIFEST, PARTS) or split_of(name) is not None

@@ -1,6 +1,6 @@
-"""The manifest: what a data set is made from and of. Sealed last; its presence means the set is whole.
+"""The manifest: what a data set was made from, and what it holds. It is written last, to a complete set.
 
-It depends on inputs and options alone: no clock, host or path is in it.
+It depends only on inputs and options: it contains no time, host or path.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mfsynth import storage
+from mfsynth import schema, storage
 from mfsynth.errors import ShardError
 from mfsynth.shards.layout import MANIFEST, Layout, check_shard_name
 
@@ -31,10 +31,10 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a data set is made from.
+    """What a data set was made from.
 
-    `pictures` and `masks` are SHA-256 over the sorted names and sizes of the files used (masks: empty
-    where there are none); `fingerprint` is SHA-256 over these and the annotations' hash.
+    `pictures` and `masks` are the SHA-256 of the sorted names and sizes of the files used (empty if there are
+    none); `fingerprint` is the SHA-256 of these two and the hash of the annotations.
     """
 
     annotations: str
@@ -47,7 +47,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class LicenseCount:
-    """A licence of COCO's table, and how many samples come under it."""
+    """A license in COCO's table, and the number of samples under it."""
 
     id: int
     name: str
@@ -57,10 +57,10 @@ class LicenseCount:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A data set: its options, inputs, shards, licences, and every image left out, by reason.
+    """A data set: its options, inputs, shards, licenses, and the ids of all images left out, by reason.
 
-    `left_out_files` gives the SHA-256 of each file for whose sake an image was left out ("missing" for one
-    that was not there), so that a later build can tell whether it has changed.
+    `left_out_files` gives the SHA-256 of each file that made an image unusable ("missing" for a missing one),
+    so that a later build can detect that it has changed.
     """
 
     format: int
@@ -78,30 +78,21 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """The manifest as indented JSON, the same bytes for equal manifests."""
-        return (json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n").encode()
+        return (json.dumps(schema.to_json(self), indent=1, ensure_ascii=False) + "\n").encode()
 
     @staticmethod
     def from_json(text: bytes, where: str = MANIFEST) -> Manifest:
         """The manifest that `to_json` wrote.
 
         Raises:
-            ShardError: If the text is no manifest of this format.
+            ShardError: If the text is not a manifest of this format, has a field that this release does not
+                know, or contradicts itself.
         """
-        import msgspec
-
-        try:
-            version = msgspec.json.decode(text, type=_Versioned).format
-            if version != MANIFEST_FORMAT:
-                raise ShardError(
-                    f"{where} has format {version}, this release reads {MANIFEST_FORMAT}", "update mfsynth"
-                )
-            manifest = msgspec.json.decode(text, type=Manifest)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ShardError(f"{where} is no manifest of mfsynth: {error}") from error
+        manifest = _decode(text, where)
         for shard in manifest.shards:
             check_shard_name(shard.name, manifest.split)
         if any(shard.samples < 0 for shard in manifest.shards):
-            raise ShardError(f"{where} contradicts itself: a shard has less than no samples")
+            raise ShardError(f"{where} contradicts itself: a shard has a negative number of samples")
         if manifest.samples != sum(shard.samples for shard in manifest.shards):
             raise ShardError(f"{where} contradicts itself: its shards do not add up to its samples")
         return manifest
@@ -111,10 +102,10 @@ class Manifest:
         """The manifest of a data set, at a local path or URL.
 
         Args:
-            location: The data set's folder, or the manifest itself: a file of any name that ends in .json.
+            location: The data set's folder, or the manifest itself: a file of any name ending in .json.
 
         Raises:
-            ShardError: If there is none, or it is broken.
+            ShardError: If there is no manifest, or it is broken.
         """
         _, where = data_set_at(location)
         try:
@@ -123,14 +114,14 @@ class Manifest:
             if storage.is_url(where) or Path(where).exists():
                 raise
             raise ShardError(
-                f"{error.message}: this is no finished data set",
-                "an unfinished one is finished by running the same `mfsynth build` again",
+                f"{error.message}: this is not a finished data set",
+                "to finish one, run the same `mfsynth build` again",
             ) from error
         return Manifest.from_json(text, where)
 
 
 def data_set_at(location: str | os.PathLike[str]) -> tuple[str, str]:
-    """Folder and manifest of a data set that is given by either, as local paths or URLs.
+    """The folder and the manifest of a data set, given either, as local paths or URLs.
 
     >>> data_set_at("sets/val2017")
     ('sets/val2017', 'sets/val2017/manifest.json')
@@ -144,10 +135,29 @@ def data_set_at(location: str | os.PathLike[str]) -> tuple[str, str]:
 
 
 def fingerprint(value: object) -> str:
-    """SHA-256 of a value's JSON, names sorted."""
+    """SHA-256, as hex text, of a value's JSON with sorted names."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+def _decode(text: bytes, where: str) -> Manifest:
+    import msgspec
+
+    try:
+        head = msgspec.json.decode(text, type=_Head)
+        if head.format != MANIFEST_FORMAT:
+            raise ShardError(
+                f"{where} has format {head.format}, this release reads {MANIFEST_FORMAT}", "update mfsynth"
+            )
+        release = head.packages.get("mfsynth", "")
+        schema.check_fields(msgspec.json.decode(text), Manifest, where, error=ShardError, release=release)
+        return msgspec.json.decode(text, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ShardError(f"{where} is not a manifest of mfsynth: {error}") from error
+
+
 @dataclass(frozen=True)
-class _Versioned:
+class _Head:
+    """What is read from a manifest of any format."""
+
     format: int
+    packages: dict[str, str] = field(default_factory=dict)

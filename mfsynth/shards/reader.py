@@ -4,48 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import IO, TYPE_CHECKING, Any, Literal, cast, overload
+from copy import copy
+from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from mfsynth import storage
 from mfsynth.errors import MfsynthError, ShardError
 from mfsynth.order import permutation
 from mfsynth.sample import Recipe, Sample, Scene, Window
-from mfsynth.shards import tar
+from mfsynth.shards.access import OpenShard, Shelf, in_order
 from mfsynth.shards.layout import FOCUS, RECIPE, SEGMENTS, Layout
 from mfsynth.shards.manifest import Manifest, data_set_at
+from mfsynth.shards.recipes import recipes
 from mfsynth.shards.tar import Packed
-from mfsynth.stream import Item, Stream, WindowRule
+from mfsynth.stream import Item, Keep, Stream, WindowRule
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
-    import numpy as np
-
     from mfsynth.sample import FocusMap, Picture
-    from mfsynth.shards.manifest import Shard
-
-
-@overload
-def open(
-    location: str | os.PathLike[str],
-    *,
-    shuffle: int | None = ...,
-    epoch: int = ...,
-    window: WindowRule | None = ...,
-    render: Literal[True] = ...,
-) -> DataSet[Sample]: ...
-
-
-@overload
-def open(
-    location: str | os.PathLike[str],
-    *,
-    shuffle: int | None = ...,
-    epoch: int = ...,
-    window: WindowRule | None = ...,
-    render: Literal[False],
-) -> DataSet[Scene]: ...
 
 
 def open(
@@ -54,8 +31,7 @@ def open(
     shuffle: int | None = None,
     epoch: int = 0,
     window: WindowRule | None = None,
-    render: bool = True,
-) -> DataSet[Sample] | DataSet[Scene]:
+) -> DataSet[Sample]:
     """Open a data set that `mfsynth build` made, of either store.
 
     Args:
@@ -65,21 +41,24 @@ def open(
             inside each.
         epoch: Each epoch has an order of its own.
         window: A window, or a function from scene to window; only that part is rendered.
-        render: False yields Scenes (picture, segments, recipe) instead of Samples.
+
+    Returns:
+        Samples; its `.scenes()` yields the scenes behind them, not rendered.
 
     Raises:
         ShardError: If there is no data set, or it is damaged.
         MissingExtraError: If the URL needs a package that is not installed.
-        OptionsError: If the epoch is negative, or the window none.
+        OptionsError: If the epoch is negative, or the window is not one.
     """
     folder, _ = data_set_at(location)
-    manifest = Manifest.read(location)
-    kind = DataSet[Sample] if render else DataSet[Scene]
-    return kind(folder, manifest, epoch=epoch, shuffle=shuffle, window=window, render=render)
+    return DataSet(folder, Manifest.read(location), epoch=epoch, shuffle=shuffle, window=window)
 
 
 class DataSet(Stream[Item]):
-    """A data set on disk or at a URL; made by `mfsynth.open`."""
+    """A data set on disk or at a URL; made by `mfsynth.open`.
+
+    It can be pickled (if its window and selection can), and holds no pictures.
+    """
 
     def __init__(
         self,
@@ -89,33 +68,74 @@ class DataSet(Stream[Item]):
         epoch: int = 0,
         shuffle: int | None = None,
         window: WindowRule | None = None,
-        render: bool = True,
     ) -> None:
-        super().__init__(epoch=epoch, shuffle=shuffle, window=window, render=render)
+        super().__init__(epoch=epoch, shuffle=shuffle, window=window)
         self.folder = folder
         self.manifest = manifest
+        self.keeps: tuple[Keep, ...] = ()
+        self._shelf = Shelf(folder, manifest)
 
     def __len__(self) -> int:
-        """Number of samples."""
+        """Number of samples; those that `select` leaves out count, as only their recipes know them."""
         return self.manifest.samples
 
     def __repr__(self) -> str:
         layout = self.manifest.layout
         return f"<mfsynth data set {self.folder}: {len(self)} samples, {layout.store} store>"
 
-    def read(self, start: int, stop: int) -> Iterator[Item]:
-        """The samples from one place in this epoch's order to another."""
-        for number, low, high in self._spans(start, stop):
+    def __getitem__(self, which: int | str) -> Item:
+        """One sample: by its place in the manifest's order, from the end if negative, or by its key.
+
+        Neither `shuffle` nor `epoch` nor `select` matters. A local shard is not read as a whole; a remote one
+        is copied to a temporary file, which is kept until another shard is asked for.
+
+        Raises:
+            MissingSampleError: If there is none. It is a KeyError, an IndexError and an OptionsError.
+            ShardError: If the shard is damaged.
+        """
+        shard, packed = self._shelf.by_key(which) if isinstance(which, str) else self._shelf.by_place(which)
+        return self._item(packed, shard)
+
+    def numbered(self, start: int, stop: int) -> Iterator[tuple[int, Item]]:
+        """The samples from one place in this epoch's order to another, each with its place."""
+        for number, first, low, high in self._spans(start, stop):
             shard = self.manifest.shards[number]
-            for packed in self._packed(shard, self._order(shard, number), low, high):
-                yield self._item(packed, shard.name)
+            for place, packed in enumerate(self._packed(number, low, high), first + low):
+                if self._keeps(packed, shard.name):
+                    yield place, self._item(packed, shard.name)
+
+    def scenes(self) -> DataSet[Scene]:
+        """The same stream, yielding Scenes (picture, segments, recipe) that are not rendered."""
+        other: DataSet[Any] = copy(self)
+        other.renders = False
+        return other
+
+    def select(self, keep: Keep) -> Self:
+        """The same stream with only the images for which `keep` returns True, as their recipes list them.
+
+        What is left out keeps its place in the order, and counts in `len`.
+        """
+        other = copy(self)
+        other.keeps = (*self.keeps, keep)
+        return other
+
+    def recipes(self) -> Iterator[Recipe]:
+        """Every recipe, in the manifest's order; no picture is read.
+
+        Raises:
+            ShardError: If a shard is damaged.
+        """
+        return recipes(self.folder, self.manifest)
 
     def open_shard(self, number: int) -> AbstractContextManager[IO[bytes]]:
-        """A shard's bytes as a stream, for readers of their own, such as webdataset's."""
+        """A shard's bytes as a stream, for other readers, such as webdataset."""
         return storage.open_file(storage.join(self.folder, self.manifest.shards[number].name))
 
-    def _spans(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
-        """Which samples of which shards, in this epoch's order of shards: (shard, first, end)."""
+    def _spans(self, start: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
+        """Which samples of which shards, in this epoch's order of shards.
+
+        Each as (shard, place of its first sample, first sample to read, end).
+        """
         shards = self.manifest.shards
         numbers: Sequence[int] = range(len(shards))
         if self.shuffle is not None:
@@ -124,30 +144,30 @@ class DataSet(Stream[Item]):
         for number in numbers:
             low, high = max(start - before, 0), min(stop - before, shards[number].samples)
             if low < high:
-                yield number, low, high
+                yield number, before, low, high
             before += shards[number].samples
 
-    def _order(self, shard: Shard, number: int) -> np.ndarray | None:
+    def _packed(self, number: int, low: int, high: int) -> Iterator[Packed]:
+        """A shard's samples from one place in this epoch's order of them to another."""
+        shard = self.manifest.shards[number]
         if self.shuffle is None:
-            return None
-        return permutation(shard.samples, "order", self.shuffle, self.epoch, number)
+            return in_order(self.folder, shard, low, high)
+        order = permutation(shard.samples, "order", self.shuffle, self.epoch, number)
+        opened = OpenShard(self.folder, shard)
+        return (opened[place] for place in order[low:high].tolist())
 
-    def _packed(self, shard: Shard, order: np.ndarray | None, low: int, high: int) -> Iterator[Packed]:
-        location = storage.join(self.folder, shard.name)
-        if order is None:
-            yield from _in_order(location, shard, low, high)
-            return
-        with storage.local_copy(location) as path, path.open("rb") as file:
-            places = tar.index(file, shard.name)
-            _check_count(shard, len(places))
-            for place in order[low:high]:
-                yield tar.sample_at(file, places[place], shard.name)
+    def _keeps(self, packed: Packed, shard: str) -> bool:
+        if not self.keeps:
+            return True
+        with _naming(shard, packed.key):
+            image = Recipe.from_json(packed.members[RECIPE]).image
+        return all(keep(image) for keep in self.keeps)
 
     def _item(self, packed: Packed, shard: str) -> Item:
         layout = self.manifest.layout
         with _naming(shard, packed.key):
             scene = read_scene(packed, layout)
-        if not self.render:
+        if not self.renders:
             return scene  # type: ignore[return-value]
         window = self.window_of(scene)
         window = window.check(*scene.size) if window else None
@@ -222,28 +242,3 @@ def _decode(data: bytes, kind: str) -> Picture:
     from mfsynth.codecs import decode_picture, decode_png
 
     return cast("Picture", decode_png(data)) if kind == "png" else decode_picture(data)
-
-
-def _in_order(location: str, shard: Shard, low: int, high: int) -> Iterator[Packed]:
-    """A shard's samples from `low` to `high` as they lie: from one stream, or by seeking in a local file."""
-    if low and not storage.is_url(location):
-        with storage.open_file(location) as file:
-            places = tar.index(file, shard.name)
-            _check_count(shard, len(places))
-            yield from (tar.sample_at(file, place, shard.name) for place in places[low:high])
-        return
-    number = -1
-    with storage.open_file(location) as file:
-        for number, packed in enumerate(tar.samples(file, shard.name)):
-            if low <= number < high:
-                yield packed
-            if number + 1 == high < shard.samples:
-                return
-    _check_count(shard, number + 1)
-
-
-def _check_count(shard: Shard, found: int) -> None:
-    if found != shard.samples:
-        raise ShardError(
-            f"{shard.name} holds {found} samples, the manifest says {shard.samples}", "run `mfsynth verify`"
-        )

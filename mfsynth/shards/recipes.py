@@ -29,11 +29,19 @@ def recipes(folder: str | os.PathLike[str], manifest: Manifest) -> Iterator[Reci
             for key, text in tar.members(file, shard.name, RECIPE):
                 yield _recipe(shard, key, text)
                 count += 1
-        if count != shard.samples:
-            raise ShardError(
-                f"{shard.name} holds {count} samples, the manifest says {shard.samples}",
-                "run `mfsynth verify`",
-            )
+        check_count(shard, count)
+
+
+def check_count(shard: Shard, found: int) -> None:
+    """Do nothing if a shard holds as many samples as the manifest says.
+
+    Raises:
+        ShardError: If it does not.
+    """
+    if found != shard.samples:
+        raise ShardError(
+            f"{shard.name} holds {found} samples, the manifest says {shard.samples}", "run `mfsynth verify`"
+        )
 
 
 def _recipe(shard: Shard, key: str, text: bytes | None) -> Recipe:

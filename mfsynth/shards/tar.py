@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tarfile
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from mfsynth.errors import ShardError
 from mfsynth.shards.layout import split_member
@@ -42,37 +42,33 @@ def samples(file: IO[bytes], shard: str) -> Iterator[Packed]:
         ShardError: If the archive is damaged, cut short, or holds what this format does not have.
     """
     packed: Packed | None = None
-    while (member := _next_header(file, shard)) is not None:
-        key, field = split_member(member.name)
+    for key, field, size in _headers(file, shard):
         if packed is None or packed.key != key:
             if packed is not None:
                 yield packed
             packed = Packed(key, {})
         if field in packed.members:
-            raise ShardError(f"{shard}: {member.name} is there twice")
-        packed.members[field] = _read(file, member.size, shard)
-        _read(file, -member.size % _BLOCK, shard)
+            raise ShardError(f"{shard}: {key}.{field} is there twice")
+        packed.members[field] = _content(file, size, shard)
     if packed is not None:
         yield packed
 
 
 def index(file: IO[bytes], shard: str) -> list[Place]:
-    """Where each sample of a shard lies; reads headers alone, so the file must be able to seek.
+    """Where each sample of a shard lies; reads only headers, so the file must be able to seek.
 
     Raises:
         ShardError: As `samples`.
     """
     places: list[Place] = []
-    start = 0
-    while (member := _next_header(file, shard)) is not None:
-        key, _ = split_member(member.name)
-        end = start + _BLOCK + member.size + -member.size % _BLOCK
+    end = 0
+    for key, _, size in _headers(file, shard):
+        start, end = end, end + _BLOCK + size + -size % _BLOCK
         if places and places[-1].key == key:
             places[-1] = places[-1]._replace(end=end)
         else:
             places.append(Place(key, start, end))
         file.seek(end)
-        start = end
     return places
 
 
@@ -83,50 +79,75 @@ def members(file: IO[bytes], shard: str, field: str) -> Iterator[tuple[str, byte
         ShardError: As `samples`.
     """
     current, data = "", None
-    while (member := _next_header(file, shard)) is not None:
-        key, name = split_member(member.name)
+    for key, name, size in _headers(file, shard):
         if current and key != current:
             yield current, data
             data = None
         current = key
         if name == field:
-            data = _read(file, member.size, shard)
-            _read(file, -member.size % _BLOCK, shard)
+            data = _content(file, size, shard)
         else:
-            _pass(file, member.size + -member.size % _BLOCK, shard)
+            _pass(file, size + -size % _BLOCK, shard)
     if current:
         yield current, data
 
 
 def sample_at(file: IO[bytes], place: Place, shard: str) -> Packed:
-    """One sample of a shard, by its place.
+    """One sample of a shard on disk, by its place.
+
+    Threads and forked processes may share the file: its position is neither used nor changed.
 
     Raises:
         ShardError: As `samples`.
     """
-    file.seek(place.start)
-    members = {}
-    while file.tell() < place.end:
-        member = _next_header(file, shard)
-        if member is None:
-            break
-        members[split_member(member.name)[1]] = _read(file, member.size, shard)
-        _read(file, -member.size % _BLOCK, shard)
-    return Packed(place.key, members)
-
-
-def _next_header(file: IO[bytes], shard: str) -> tarfile.TarInfo | None:
-    """The next member's header, None at the archive's end."""
-    block = _read(file, _BLOCK, shard)
-    if not block.strip(b"\0"):
-        return None
     try:
-        member = tarfile.TarInfo.frombuf(block, "ascii", "strict")
-    except (tarfile.HeaderError, UnicodeDecodeError) as error:
-        raise ShardError(f"{shard} is damaged: {error}") from error
-    if not member.isreg() or not 0 <= member.size <= _LARGEST:
-        raise ShardError(f"{shard}: {member.name!r} is no plain file of a sane size")
-    return member
+        for packed in samples(cast("IO[bytes]", _Part(file.fileno(), place)), shard):
+            return packed
+    except OSError as error:
+        raise ShardError(f"cannot read {shard}: {error.strerror or error}") from error
+    raise ShardError(f"{shard} changed while it was read")
+
+
+def first_key(file: IO[bytes], shard: str) -> str:
+    """The key of a shard's first sample, empty if it has none; reads one header.
+
+    Raises:
+        ShardError: As `samples`.
+    """
+    return next((key for key, _, _ in _headers(file, shard)), "")
+
+
+class _Part:
+    """Reads the bytes of one sample with a position of its own; behind them the archive seems to end."""
+
+    def __init__(self, descriptor: int, place: Place) -> None:
+        self._descriptor, self._at, self._end = descriptor, place.start, place.end
+
+    def read(self, size: int) -> bytes:
+        if self._at >= self._end:
+            return bytes(size)
+        data = os.pread(self._descriptor, size, self._at)
+        self._at += len(data)
+        return data
+
+
+def _headers(file: IO[bytes], shard: str) -> Iterator[tuple[str, str, int]]:
+    """Key, field and size in bytes of each member; whoever iterates moves the file behind its content."""
+    while (block := _read(file, _BLOCK, shard)).strip(b"\0"):
+        try:
+            member = tarfile.TarInfo.frombuf(block, "ascii", "strict")
+        except (tarfile.HeaderError, UnicodeDecodeError) as error:
+            raise ShardError(f"{shard} is damaged: {error}") from error
+        if not member.isreg() or not 0 <= member.size <= _LARGEST:
+            raise ShardError(f"{shard}: {member.name!r} is not a plain file of a sane size")
+        yield *split_member(member.name), member.size
+
+
+def _content(file: IO[bytes], size: int, shard: str) -> bytes:
+    """A member's bytes; the padding behind them is read as well."""
+    data = _read(file, size, shard)
+    _read(file, -size % _BLOCK, shard)
+    return data
 
 
 def _read(file: IO[bytes], size: int, shard: str) -> bytes:
@@ -137,7 +158,7 @@ def _read(file: IO[bytes], size: int, shard: str) -> bytes:
 
 
 def _pass(file: IO[bytes], size: int, shard: str) -> None:
-    """Go on behind so many bytes; an archive that ends before is found out by what is read next."""
+    """Move on by so many bytes; if the archive ends before that, the next read finds out."""
     if file.seekable():
         file.seek(size, os.SEEK_CUR)
     else:

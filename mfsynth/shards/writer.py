@@ -1,4 +1,4 @@
-"""Writes a shard whole or not at all: ustar, by the standard library's headers, the same bytes every time."""
+"""Writes a shard completely or not at all: ustar, the same bytes every time."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _BLANK_SUM = sum(_BLANK) - sum(_BLANK[_CHECKSUM]) + 8 * ord(" ")
 class ShardWriter:
     """One shard in the making.
 
-    Samples are written as they come, hashed on the way. Nothing is visible under the shard's name before
-    `publish`; a shard that is not published leaves nothing behind. (webdataset's and tarfile's own writers
-    end an archive properly even after an exception, so that half a shard looks whole.)
+    Samples are written and hashed as they come. Nothing appears under the shard's name before `publish`; a
+    shard that is not published leaves nothing behind. (The writers of webdataset and tarfile close an archive
+    properly even after an exception, so that half a shard looks complete.)
 
         with storage.scratch_file(parts) as file:
             writer = ShardWriter(file)
@@ -41,7 +41,7 @@ class ShardWriter:
         self._samples = 0
 
     def add(self, key: str, members: Iterable[tuple[str, bytes]]) -> None:
-        """Append a sample: its members as (field, content), in order."""
+        """Append a sample; `members` are pairs of field and content, in order."""
         for field, content in members:
             self._write(tar_header(member_name(key, field), len(content)))
             self._write(content)
@@ -49,7 +49,7 @@ class ShardWriter:
         self._samples += 1
 
     def publish(self, path: Path) -> Shard:
-        """End the archive and give it its name; its bytes need not have reached the disk yet."""
+        """End the archive and give it its name; its bytes may not have reached the disk yet."""
         self._write(_END)
         storage.publish(self._file, path)
         return Shard(path.name, self._size, self._hash.hexdigest(), self._samples)
@@ -63,7 +63,7 @@ class ShardWriter:
 def tar_header(name: str, size: int) -> bytes:
     """The ustar header of a plain file: mode 0644, no time, no owner.
 
-    The standard library's header of a nameless empty file, with name, size and checksum put in: the same
+    It is the standard library's header of an empty file, with name, size and checksum filled in: the same
     bytes in a tenth of the time.
     """
     name_bytes, size_bytes = name.encode("ascii"), b"%011o" % size

@@ -1,1 +1,1 @@
-"""Pure functions from arrays and numbers to arrays and numbers: draw a recipe, render a scene."""
+"""Pure functions on arrays and numbers: draw a recipe, render a scene."""

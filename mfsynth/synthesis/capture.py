@@ -1,7 +1,7 @@
 """What a camera adds to every frame, sharp or not: sensor noise, then JPEG compression.
 
-The blur takes a source photo's own grain away, a cue that real frames do not have; a network that never sees
-both kinds of frame with noise of their own learns to read grain as sharpness.
+The blur removes the source photo's own grain, a cue that real frames do not give. A network that never sees
+noise on sharp and blurred parts alike learns to take grain for sharpness.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from mfsynth.sample import Picture
 
 NOISY = 0.6
-"""Part of the samples that get sensor noise."""
+"""Fraction of the samples that get sensor noise."""
 COMPRESSED = 0.6
-"""Part of the noisy samples that are compressed."""
+"""Fraction of the noisy samples that are compressed."""
 NOISE = (0.0, 5.0)
-"""Standard deviation of the noise, in grey levels."""
+"""Least and largest standard deviation of the noise, in gray levels."""
 QUALITY = (70, 99)
-"""JPEG quality."""
+"""Least and largest JPEG quality."""
 _BLOCK = 8
 
 
 def capture(frames: Sequence[Picture], rng: np.random.Generator) -> tuple[Picture, ...]:
     """The frames of one sample as a camera would have stored them.
 
-    Standard deviation, quality and grid are drawn once for a sample, noise for each frame by itself.
+    Standard deviation, quality and grid are drawn once for a sample, the noise for each frame separately.
 
     Args:
         frames: H x W x 3, RGB, uint8.
-        rng: Where all draws come from.
+        rng: Makes all draws.
     """
     if rng.random() >= NOISY:
         return tuple(frames)
@@ -48,14 +48,14 @@ def capture(frames: Sequence[Picture], rng: np.random.Generator) -> tuple[Pictur
 
 
 def sensor_noise(frame: Picture, sigma: float, rng: np.random.Generator) -> Picture:
-    """A frame with Gaussian noise, its standard deviation in grey levels, rounded and saturated."""
+    """A frame with Gaussian noise of a standard deviation in gray levels, rounded and saturated."""
     noise = rng.standard_normal(frame.shape, np.float32)
     noise *= sigma
     return cv2.add(frame, np.rint(noise).astype(np.int16), dtype=cv2.CV_8U)  # type: ignore[return-value]
 
 
 def compress(frame: Picture, quality: int, top: int = 0, left: int = 0) -> Picture:
-    """A frame after JPEG compression (4:2:0) whose grid of blocks begins `top`, `left` pixels outside it."""
+    """A frame after JPEG compression (4:2:0); blocks begin `top` pixels above and `left` pixels beside it."""
     height, width = frame.shape[:2]
     grown = cv2.copyMakeBorder(frame, top, 0, left, 0, cv2.BORDER_REPLICATE)
     bgr = cv2.cvtColor(grown, cv2.COLOR_RGB2BGR)

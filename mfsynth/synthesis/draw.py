@@ -1,7 +1,7 @@
 """What is drawn for a sample, and from which random stream.
 
-Each purpose has its own Philox stream, keyed by purpose, seed, image id and variant alone: no option
-enters a key, so changing one option moves no other draw. Only raw words are read from a stream.
+Each purpose has its own Philox stream, keyed only by purpose, seed, image id and variant. No option enters a
+key, so that a change of one option leaves all other draws alone. Only raw words are read from a stream.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ FRAMES = 2
 
 @dataclass(frozen=True, slots=True)
 class DrawOptions:
-    """What maps the random words to a recipe.
+    """The options that map random words to a recipe.
 
     Args:
-        seed: Seed of the whole data set.
+        seed: The data set's seed.
         sigma: Least and largest sigma of the blur, in pixels.
         noise: Least and largest standard deviation of the noise, in units of full range.
         min_area: Each frame keeps at least this fraction of the picture in focus; at most 1/3.
@@ -52,11 +52,11 @@ def draw(image: ImageInfo, segments: Sequence[SegmentInfo], options: DrawOptions
     Args:
         image: The source image.
         segments: Its segments with their pixel counts, in the order of their indices.
-        options: What maps the words to values.
-        variant: Number of the sample among those of the image.
+        options: How random words become values.
+        variant: Which of the image's samples, from 0.
 
     Raises:
-        UnusableImage: If the segments cannot be shared out so that both frames keep `min_area`.
+        UnusableImage: If the segments cannot be divided so that both frames keep `min_area`.
     """
     seeded = (options.seed, image.id, variant)
     planes, tries = draw_planes(
@@ -82,16 +82,16 @@ def draw(image: ImageInfo, segments: Sequence[SegmentInfo], options: DrawOptions
 
 
 def draw_planes(areas: Sequence[int], min_area: float, words: np.random.Philox) -> tuple[list[int], int]:
-    """Share segments out between the two planes.
+    """Divide segments between the two planes.
 
-    The subset that goes to plane 1 is uniform over all that leave both planes at least `min_area` of the
+    The subset in plane 1 is uniform over all subsets that leave both planes at least `min_area` of the
     picture. After 100 tries the largest segment goes to plane 1, all others to plane 0 (tries is then 101).
 
     Returns:
         The plane of each segment, and how many subsets were drawn.
 
     Raises:
-        UnusableImage: If there is one segment alone, or not even the last resort keeps `min_area`.
+        UnusableImage: If there is only one segment, or not even the last resort keeps `min_area`.
     """
     total = sum(areas)
     least = max(1, min_area * total)
@@ -109,17 +109,17 @@ def draw_planes(areas: Sequence[int], min_area: float, words: np.random.Philox) 
 
 
 def _bits(words: np.random.Philox, count: int) -> list[int]:
-    """The next `count` random bits: whole words, each from its lowest bit up."""
+    """The next `count` random bits, from whole words, lowest bit first."""
     drawn = words.random_raw(-(-count // 64)).tolist()
     return [(drawn[k >> 6] >> (k & 63)) & 1 for k in range(count)]
 
 
 def _uniform(words: np.random.Philox, bounds: tuple[float, float]) -> float:
-    """A value between bounds from the upper 53 bits of the next word."""
+    """A value between the bounds, from the upper 53 bits of the next word."""
     low, high = bounds
     return low + (high - low) * ((words.random_raw() >> 11) * 2.0**-53)
 
 
 def _hex_key(words: np.random.Philox) -> str:
-    """A 128-bit key from the next two words, as hex text of its bytes, lowest first."""
+    """A 128-bit key from the next two words, as hex text, lowest byte first."""
     return words.random_raw(2).astype("<u8").tobytes().hex()

@@ -1,6 +1,6 @@
-"""Gaussian noise from raw Philox words: addressable by row, independent of numpy's distributions.
+"""Gaussian noise from raw Philox words: each row can be made alone, and numpy's distributions are not used.
 
-numpy promises to keep the words of its bit generators, but not what its distributions make of them.
+numpy promises that the words of its bit generators stay the same, but not that its distributions do.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 
 _LEVELS = 65536
 _VALUES_PER_BLOCK = 16
-"""A Philox counter yields four 64-bit words: sixteen values."""
+"""A Philox counter yields four 64-bit words: sixteen values of 16 bits."""
 
 
 @cache
 def _normal_quantiles() -> NDArray[np.float64]:
-    """The standard normal's quantiles in the middle of each of the 65,536 values that 16 bits take."""
+    """The quantiles of the standard normal distribution at (k + 1/2) / 65,536, float64, length 65,536."""
     quantile = NormalDist().inv_cdf
     upper = np.array([quantile((word + 0.5) / _LEVELS) for word in range(_LEVELS // 2, _LEVELS)])
     return np.concatenate([-upper[::-1], upper])
 
 
 def noise_table(sigma: float) -> NDArray[np.int16]:
-    """The noise in grey levels for each 16-bit word; sigma in units of full range (255 grey levels)."""
+    """The noise for each 16-bit word, in gray levels; `sigma` is in units of full range (255 gray levels)."""
     return np.rint(_normal_quantiles() * (sigma * 255.0)).clip(-255, 255).astype(np.int16)
 
 
 def noise_words(key: str, width: int, window: Window) -> NDArray[np.uint16]:
-    """The words of a window of a picture of that width: window's height x its width x 3, in RGB order.
+    """The words for a window of a picture of that width: window height x window width x 3, in RGB order.
 
-    Each row of the picture starts at its own counter, so that a window draws its own rows alone.
+    Each row of the picture starts at its own counter, so that a window draws only its own rows.
     """
     blocks = -(-3 * width // _VALUES_PER_BLOCK)
     stream = np.random.Philox(key=int.from_bytes(bytes.fromhex(key), "little"))
@@ -55,7 +55,7 @@ def add_noise(frame: Picture, sigma: float, key: str, width: int, window: Window
     Args:
         frame: The window's part of the frame, RGB, uint8.
         sigma: Standard deviation in units of full range.
-        key: The frame's noise key, 32 hex digits.
+        key: The frame's noise key: 32 hex digits.
         width: Width of the whole picture.
         window: Which part of the picture the frame is.
     """

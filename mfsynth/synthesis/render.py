@@ -1,7 +1,7 @@
-"""Scene to Sample: Eq. 1 of the paper, with noise after it.
+"""From a Scene to a Sample: Eq. 1 of Guerrero Peña et al. (arXiv 1908.10945), then noise.
 
-x_k = y where the focus map says k, and the blurred picture elsewhere. The whole picture is blurred first
-and then composed, so colours bleed across a mask's edge inside the blurred side and the edge is hard.
+Frame k is the picture where the focus map says k, and the blurred picture elsewhere. The whole picture is
+blurred before it is composed: on the blurred side, colors bleed across a mask's edge, and the edge is hard.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A way to blur: how far it reaches for a sigma, in pixels, and the function that does it."""
+    """A way to blur: how far it reaches at a sigma, in pixels, and the function that blurs."""
 
     reach: Callable[[float], int]
     blur: Callable[[Picture, float], Picture]
@@ -39,8 +39,8 @@ def gaussian_reach(sigma: float) -> int:
 def gaussian_blur(picture: Picture, sigma: float) -> Picture:
     """Gaussian blur, cut at 4 sigma, mirror border (reflect-101), rounded once at the end.
 
-    OpenCV's own 8-bit GaussianBlur works in fixed point and is off by more than a grey level; this is
-    within 0.53 of a float64 reference.
+    OpenCV's own 8-bit GaussianBlur works in fixed point and is off by more than a gray level; this differs
+    by at most 0.53 from a float64 reference.
     """
     offsets = np.arange(-gaussian_reach(sigma), gaussian_reach(sigma) + 1)
     taps = np.exp(-(offsets**2) / (2 * sigma**2))
@@ -55,11 +55,11 @@ KERNELS = {"gaussian": Kernel(gaussian_reach, gaussian_blur)}
 def render(scene: Scene, window: Window | Sequence[int] | None = None) -> Sample:
     """Render a scene, or the part of it inside a window.
 
-    A window gives by definition the cut of the whole picture's rendering, and computes only what it
-    needs: the window, the kernel's reach around it, and the noise of its rows.
+    By definition, a window gives the same as cutting it out of the whole rendered picture; only what it needs
+    is computed: the window, the kernel's reach around it, and the noise of its rows.
 
     Raises:
-        OptionsError: If the window is none, or does not lie inside the picture.
+        OptionsError: If `window` is not a window, or does not lie inside the picture.
         ShardError: If the recipe names an unknown kernel.
     """
     height, width = scene.size
@@ -82,7 +82,7 @@ def kernel_of(blur: Blur) -> Kernel:
     """The kernel that a recipe's blur names.
 
     Raises:
-        ShardError: If there is none of that name.
+        ShardError: If the name is unknown.
     """
     kernel = KERNELS.get(blur.kernel)
     if kernel is None:

@@ -148,11 +148,11 @@ def test_a_file_of_ids_may_be_written_on_any_system(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        ("", r"ids has no image ids; write one a line, or leave --images away"),
+        ("", r"ids has no image ids; write one per line, or omit --images"),
         ("# all\n\n", r"has no image ids"),
-        ("139\n13x\n", r"line 2: '13x' is no image id; write 139 or !139"),
-        ("9" * 5000, r"line 1: '9{40}…' is no image id"),
-        ("!" + "9" * 13, r"line 1: '!9{13}' is no image id"),
+        ("139\n13x\n", r"line 2: '13x' is not an image id; write 139 or !139"),
+        ("9" * 5000, r"line 1: '9{40}…' is not an image id"),
+        ("!" + "9" * 13, r"line 1: '!9{13}' is not an image id"),
         (b"\xff\xfe1\x003\x00", r"cannot read .*ids: "),
     ],
 )
@@ -211,7 +211,7 @@ def test_options_go_to_json_and_back() -> None:
     options = BuildOptions("s", licenses=(4, 5), images=Selection((1,), (2,)), noise=(0.0, 0.1), shards=3)
     assert BuildOptions.from_json(options.to_json()) == options
     assert BuildOptions.from_json(options.to_json()).fingerprint == options.fingerprint
-    with pytest.raises(ShardError, match="unknown fields: blurr"):
+    with pytest.raises(ShardError, match="unknown fields in the build options: blurr"):
         BuildOptions.from_json(options.to_json() | {"blurr": 1})
     with pytest.raises(ShardError, match=r"malformed: .*\$.seed"):
         BuildOptions.from_json(options.to_json() | {"seed": "x"})

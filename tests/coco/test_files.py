@@ -40,7 +40,7 @@ def test_a_damaged_member_is_named(archive: Path) -> None:
         found.read()
 
 
-def test_what_is_no_zip_is_named(tmp_path: Path, archive: Path) -> None:
+def test_a_broken_zip_is_named(tmp_path: Path, archive: Path) -> None:
     archive.write_bytes(archive.read_bytes()[:-30])
     with pytest.raises(SourceError, match=r"s.zip is not a whole zip: .*; download it again"):
         zip_members(archive)
@@ -57,18 +57,18 @@ def test_files_of_a_folder(tmp_path: Path) -> None:
         found.read()
 
 
-def test_a_name_too_long_for_a_file_is_one_that_is_not_there(tmp_path: Path) -> None:
+def test_a_name_too_long_for_a_file_is_a_missing_file(tmp_path: Path) -> None:
     assert Folder(tmp_path).find("x" * 300 + ".jpg") is None
 
 
 @pytest.mark.parametrize(
     "name", ["../x", "/etc/passwd", "a/../../x", "C:/x", "..\\x", "a\\..\\x", "", "x\0y"]
 )
-def test_names_that_lead_outside_are_refused(name: str) -> None:
+def test_names_outside_the_folder_are_refused(name: str) -> None:
     with pytest.raises(SourceError, match="leads outside its folder"):
         checked_name(name, "here")
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "b/c.png", "..a.jpg", "a..b"])
-def test_names_that_stay_inside_are_taken(name: str) -> None:
+def test_names_inside_the_folder_are_accepted(name: str) -> None:
     assert checked_name(name, "here") == name

@@ -49,7 +49,7 @@ def test_segments_are_numbered_by_ascending_id_void_first(count: int, void: bool
     assert [info.index for info in infos] == list(range(count))
 
 
-def test_ids_that_one_side_lacks_are_named() -> None:
+def test_ids_missing_on_one_side_are_named() -> None:
     ids = np.full((4, 4), 7, np.uint32)
     ids[0] = 9
     with pytest.raises(UnusableImage, match="the mask has segment id 9, the annotations do not") as unknown:
@@ -117,7 +117,7 @@ def test_real_instances_are_painted_as_pycocotools_paints_them(shared_coco: Path
         assert np.array_equal(np.array([info.id for info in infos])[segments], painted)
 
 
-def test_real_panoptic_areas_are_the_annotations(shared_coco: Path, tmp_path: Path) -> None:
+def test_real_panoptic_areas_are_those_of_the_annotations(shared_coco: Path, tmp_path: Path) -> None:
     for entry in read_split(shared_coco, "val2017", cache=tmp_path).entries:
         assert entry.mask is not None
         _, infos = panoptic_segments(

@@ -75,7 +75,7 @@ def test_every_layout_gives_the_same_bytes(coco: Path, tmp_path: Path, layout: s
         split = read_split(coco, "s", cache=tmp_path / "cache", say=said.append)
         assert contents(split) == expected
         assert split.annotations_sha256 == extracted.annotations_sha256
-    assert len(said) == (layout == "nested, deflated")  # unpacked once, and said aloud
+    assert len(said) == (layout == "nested, deflated")  # unpacked once, with a message
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_every_layout_gives_the_same_bytes(coco: Path, tmp_path: Path, layout: s
         ("annotations", r"no annotations/panoptic_s.json, .*mfsynth download"),
     ],
 )
-def test_a_missing_place_is_named_with_the_remedy(coco: Path, tmp_path: Path, place: str, text: str) -> None:
+def test_a_missing_place_is_named_with_a_remedy(coco: Path, tmp_path: Path, place: str, text: str) -> None:
     shutil.rmtree(coco / place)
     with pytest.raises(SourceError, match=text):
         read_split(coco, "s", cache=tmp_path)
@@ -130,7 +130,7 @@ def test_annotations_that_make_no_sense_are_refused(
         read_split(coco, "s", cache=tmp_path)
 
 
-def test_null_licences_and_addresses_are_taken_as_unknown(coco: Path, tmp_path: Path) -> None:
+def test_null_licenses_and_addresses_are_taken_as_unknown(coco: Path, tmp_path: Path) -> None:
     content = edit_annotations(coco, "s")
     content["images"][0] |= {"license": None, "coco_url": None, "flickr_url": "x"}
     save_annotations(coco, "s", content)
@@ -138,7 +138,7 @@ def test_null_licences_and_addresses_are_taken_as_unknown(coco: Path, tmp_path: 
     assert (image.license, image.coco_url, image.flickr_url) == (0, "", "x")
 
 
-def test_null_and_true_are_taken_where_tools_write_them(coco: Path, tmp_path: Path) -> None:
+def test_null_and_true_are_accepted_where_tools_write_them(coco: Path, tmp_path: Path) -> None:
     content = edit_annotations(coco, "s")
     content["licenses"][0]["url"] = None
     content["annotations"][0]["segments_info"][0]["iscrowd"] = True
@@ -150,7 +150,7 @@ def test_null_and_true_are_taken_where_tools_write_them(coco: Path, tmp_path: Pa
     assert sum(info.iscrowd for info in source.infos) == 1
 
 
-def test_only_what_is_no_json_may_be_cut_short(coco: Path, tmp_path: Path) -> None:
+def test_only_broken_json_is_said_to_be_cut_short(coco: Path, tmp_path: Path) -> None:
     text = annotations_path(coco, "s").read_text()
     annotations_path(coco, "s").write_text(text[:-9])
     with pytest.raises(SourceError, match=r"is not COCO JSON.*it may be cut short: download"):
@@ -212,7 +212,7 @@ def test_an_unwritable_place_for_the_demo_split_is_named(tmp_path: Path, cli: Cl
         assert "Traceback" not in run.stderr
 
 
-def test_what_killed_processes_left_in_the_cache_goes_after_a_day(coco: Path, tmp_path: Path) -> None:
+def test_scratch_of_killed_processes_in_the_cache_is_removed_after_a_day(coco: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     for name in ("tmp-demo-old", "tmp-demo-new"):
         (cache / name / "demo").mkdir(parents=True)
@@ -225,7 +225,7 @@ def test_what_killed_processes_left_in_the_cache_goes_after_a_day(coco: Path, tm
     assert sorted(path.name for path in cache.glob("tmp-*")) == ["tmp-demo-new", "tmp-new"]
 
 
-def test_a_split_that_lies_in_the_cache_needs_no_download(coco: Path, tmp_path: Path) -> None:
+def test_a_split_in_the_cache_needs_no_download(coco: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     cache.mkdir()
     coco.rename(cache / "coco")
@@ -243,7 +243,7 @@ def test_a_split_that_lies_in_the_cache_needs_no_download(coco: Path, tmp_path: 
         folder("s", "instances")
 
 
-def test_the_option_beats_the_environment_which_beats_the_cache(
+def test_the_option_precedes_the_environment_and_the_environment_the_cache(
     coco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def folder(given: Path | None, split: str) -> Path:

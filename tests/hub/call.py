@@ -1,4 +1,4 @@
-"""One request as the handlers see it: who asks, about which repository, and whether they may."""
+"""One request as the handlers see it: who sends it, for which repository, and with which rights."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Call:
 
     @property
     def path(self) -> str:
-        """Percent-encoded, as the client sent it."""
+        """The path, percent-encoded as the client sent it."""
         return str(self.request.scope["path"])
 
     @property
@@ -37,12 +37,12 @@ class Call:
 
     @property
     def line(self) -> str:
-        """What faults are matched with."""
+        """The text in which faults look for their pattern."""
         return str(self.request.scope["line"])
 
     @cached_property
     def user(self) -> User | None:
-        """Nobody without a token; a token that nobody has is refused."""
+        """None without a token; an unknown token is refused."""
         header = self.request.headers.get("authorization")
         if header is None:
             return None
@@ -58,7 +58,7 @@ class Call:
         return self.user
 
     def parameter(self, name: str) -> str:
-        """A part of the path. Decoded only here, after the routing: %2F does not part a path."""
+        """A segment of the path. It is decoded only here, after routing: %2F does not separate segments."""
         return unquote(self.request.path_params[name])
 
     def query(self, name: str) -> str | None:
@@ -73,7 +73,7 @@ class Call:
         return parse_qs((await self.request.body()).decode())
 
     def readable(self, repo_id: str | None = None, kind: Kind | None = None) -> Repo:
-        """The repository, if the caller may know of it."""
+        """The repository, if the caller may see it."""
         repo = self.hub.find(repo_id or self.repo_id, kind or self.kind)
         user = self.user
         if repo is None or (repo.private and (user is None or not user.member_of(repo.namespace))):
@@ -88,7 +88,7 @@ class Call:
         return repo
 
     def writable(self, repo_id: str | None = None, kind: Kind | None = None) -> Repo:
-        """The repository, if it is the caller's."""
+        """The repository, if the caller owns it."""
         repo = self.readable(repo_id, kind)
         self.check_owner(repo.namespace)
         return repo
@@ -107,7 +107,7 @@ class Call:
 
 Handler = Callable[[Call], Awaitable[Response]]
 Entry = tuple[str, str, Handler]
-"""A method, a path, and what answers."""
+"""A method, a path, and its handler."""
 
 
 def routes(hub: HubServer, entries: Sequence[Entry]) -> list[Route]:
@@ -115,7 +115,7 @@ def routes(hub: HubServer, entries: Sequence[Entry]) -> list[Route]:
 
 
 def repo_routes(hub: HubServer, entries: Sequence[Entry]) -> list[Route]:
-    """Paths below /api/models/OWNER/NAME and its like for data sets."""
+    """Routes below /api/models/OWNER/NAME and /api/datasets/OWNER/NAME."""
     return [
         Route(f"/api/{kind}/{{ns}}/{{name}}{path}", _endpoint(hub, handler), methods=[method])
         for kind in KINDS

@@ -1,4 +1,4 @@
-"""What stands before each of the two applications: raw paths, faults, the log."""
+"""The middleware of both applications: raw paths, faults, the log."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Door:
         self._host = host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Routes must see the path as it was sent: a revision such as refs%2Fpr%2F1 is one segment of it.
+        # Routes must see the path as it was sent: a revision such as refs%2Fpr%2F1 is one segment.
         scope["path"] = scope["raw_path"].decode()
         scope["line"] = line = request_line(scope["method"], scope["path"], scope["query_string"].decode())
         send = self._logging(HttpRequest(scope), send)
@@ -46,7 +46,7 @@ class Door:
     def _logging(self, request: HttpRequest, send: Send) -> Send:
         async def logging(message: Message) -> None:
             if message["type"] == "http.response.start":
-                # Before sending, or the log lags behind what the client has seen.
+                # Before sending; otherwise the log would lag behind what the client has seen.
                 self._hub.log.append(self._entry(request, message["status"]))
             await send(message)
 
@@ -68,13 +68,13 @@ class Door:
 
 
 async def _drain(receive: Receive) -> None:
-    """Read the request to its end, as clients send all of it before they read the answer."""
+    """Read the whole request, since clients send all of it before they read the answer."""
     while (await receive()).get("more_body"):
         pass
 
 
 def _cutting(send: Send, after: int) -> Send:
-    """Sends so many bytes of the body and never its end, upon which uvicorn closes the connection."""
+    """Send the first `after` bytes of the body and never its end, so that uvicorn closes the connection."""
     left = after
 
     async def cutting(message: Message) -> None:

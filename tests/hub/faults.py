@@ -1,7 +1,7 @@
-"""What can go wrong with a hub, at a test's wish, and the log of what it was asked.
+"""Faults that a test can plan for the hub, and the log of requests.
 
-Faults go for requests in which a regular expression is found: `re.search(pattern, "GET /path?query")`, where
-the path is percent-encoded as the client sent it.
+A fault applies to requests that match a regular expression: `re.search(pattern, "GET /path?query")`, with the
+path percent-encoded as the client sent it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked, and the status of the answer."""
+    """A request, and the status of its answer."""
 
     method: str
     path: str
@@ -27,7 +27,7 @@ class Request:
     host: Literal["hub", "cdn"]
     port: int
     token: str | None
-    """Whose token was sent; "?" where nobody's."""
+    """The name of the token's user; "?" for an unknown token."""
     range: str | None
     status: int
 
@@ -46,7 +46,7 @@ def request_line(method: str, path: str, query: str) -> str:
 
 @dataclass
 class _Planned(Generic[T]):
-    """Something that happens at the next `times` requests that match."""
+    """Something that happens with the next `times` matching requests."""
 
     pattern: str
     times: int
@@ -77,7 +77,7 @@ class _Spoiling:
 @dataclass
 class Faults:
     ignore_range: bool = False
-    """Answer 200 with the whole file to requests for a part of it."""
+    """Answer requests for a part of a file with 200 and the whole file."""
     _answers: _Plan[RefusedError] = field(default_factory=_Plan)
     _cuts: _Plan[int] = field(default_factory=_Plan)
     _actions: _Plan[Action] = field(default_factory=_Plan)
@@ -94,7 +94,7 @@ class Faults:
         message: str = "Asked to fail",
         headers: dict[str, str] | None = None,
     ) -> None:
-        """The next requests are not carried out, but answered so; `code` becomes the X-Error-Code."""
+        """The next requests are not carried out but get this answer; `code` becomes the X-Error-Code."""
         self._answers.add(pattern, times, RefusedError(status, message, code, headers or {}))
 
     def cut(self, pattern: str, *, after: int = 0, times: int = 1) -> None:
@@ -102,15 +102,15 @@ class Faults:
         self._cuts.add(pattern, times, after)
 
     def before(self, pattern: str, action: Action, *, times: int = 1) -> None:
-        """Something happens just before the next requests are carried out: somebody else was faster."""
+        """Do something just before the next requests are carried out, as if another user had been faster."""
         self._actions.add(pattern, times, action)
 
     def flip(self, pattern: str, *, at: int = 0) -> None:
-        """Files are served with a wrong byte, which headers and listings know nothing of."""
+        """Files are served with one wrong byte; headers and listings describe the right ones."""
         self._spoilings.append(_Spoiling(pattern, lambda data: _flipped(data, at)))
 
     def shorten(self, pattern: str, *, to: int) -> None:
-        """Files are served as if they ended there; headers of HEAD and listings tell the true size."""
+        """Files are served as if they ended there; HEAD and listings give the true size."""
         self._spoilings.append(_Spoiling(pattern, lambda data: data[:to]))
 
     def never_found(self, pattern: str) -> None:

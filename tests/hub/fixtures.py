@@ -1,7 +1,7 @@
 """Fixtures for tests against the hub on the loopback: `hub`, `hub_env`, `client`.
 
-huggingface_hub reads most of its settings when it is imported, so whatever uses it runs in a process of its
-own, with the environment that `hub_env` gives.
+huggingface_hub reads most of its settings when it is imported, so code that uses it runs in its own process,
+with the environment from `hub_env`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ api = HfApi()
 
 
 def tell(value):
-    """To the test."""
+    """Send a value to the test."""
     print(json.dumps(value))
 
 
@@ -41,7 +41,7 @@ def add(path, data):
 
 
 def error(call, *args, **kwargs):
-    """The class and the HTTP status of what a call raises; None if it works."""
+    """The class and the HTTP status of the error that a call raises; None if it succeeds."""
     try:
         call(*args, **kwargs)
     except Exception as raised:
@@ -70,7 +70,7 @@ def hub(hub_server: HubServer) -> Iterator[HubServer]:
 
 @pytest.fixture
 def hub_env(hub: HubServer, tmp_path: Path) -> HubEnv:
-    """The environment in which the client talks to the hub only, by default as Ann, with an empty cache."""
+    """An environment in which the client talks only to the hub, by default as Ann, with an empty cache."""
 
     def env(token: str | None = ANN.token, home: Path | None = None) -> dict[str, str]:
         home = home or Path(mkdtemp(prefix="hf-home-", dir=tmp_path))
@@ -84,7 +84,7 @@ def _settings(hub: HubServer, home: Path) -> dict[str, str]:
     return {
         "HF_ENDPOINT": hub.url,
         "HF_HOME": str(home),
-        "HF_HUB_DISABLE_XET": "1",  # uploads through Xet know no other way
+        "HF_HUB_DISABLE_XET": "1",  # Xet uploads would bypass the hub
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_ETAG_TIMEOUT": "2",
@@ -96,13 +96,13 @@ def _settings(hub: HubServer, home: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Client:
-    """Runs snippets of Python that use huggingface_hub; SNIPPET_START says what they find defined."""
+    """Runs snippets of Python that use huggingface_hub; SNIPPET_START defines what they can use."""
 
     env: HubEnv
     folder: Path
 
     def __call__(self, code: str, *, token: str | None = ANN.token, home: Path | None = None) -> Any:
-        """What the snippet hands to `tell` last; it must not fail."""
+        """The last value that the snippet passes to `tell`; it must not fail."""
         done = self.run(code, token=token, home=home)
         if done.returncode != 0:
             pytest.fail(f"the snippet ended with {done.returncode}:\n{done.stderr}")
@@ -111,7 +111,7 @@ class Client:
     def run(
         self, code: str, *, token: str | None = ANN.token, home: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """For snippets that may fail. They run in the test's `tmp_path`."""
+        """Run a snippet that may fail, in the test's `tmp_path`."""
         command = [sys.executable, "-c", SNIPPET_START + dedent(code)]
         env = self.env(token, home)
         return subprocess.run(
@@ -121,5 +121,5 @@ class Client:
 
 @pytest.fixture
 def client(hub_env: HubEnv, tmp_path: Path) -> Client:
-    """The genuine client against the hub."""
+    """The real client, talking to the hub."""
     return Client(hub_env, tmp_path)

@@ -79,7 +79,7 @@ def _sibling(path: str, file: File, *, blobs: bool) -> Json:
     if blobs:
         sibling |= {"size": file.size, "blobId": file.oid}
         if file.lfs:
-            # Spelled otherwise than in trees.
+            # Trees spell this differently.
             sibling["lfs"] = {"sha256": file.sha256, "size": file.size, "pointerSize": len(file.pointer)}
     return sibling
 
@@ -94,7 +94,7 @@ async def tree(call: Call) -> Response:
 
 
 def _entries(files: Mapping[str, File], folder: str, *, recursive: bool) -> list[Json]:
-    """Of a folder, files and folders, each folder before what is in it."""
+    """The files and folders of a folder, each folder before its content."""
     found: dict[str, Json] = {}
     for path, file in files.items():
         if folder and not path.startswith(f"{folder}/"):
@@ -111,7 +111,7 @@ def _entries(files: Mapping[str, File], folder: str, *, recursive: bool) -> list
 
 
 def _folders(path: str, below: str) -> list[str]:
-    """Those that a file is in, the outer ones first."""
+    """The folders that a file is in, the outermost first."""
     depth = len(PurePosixPath(below).parts)
     return [str(parent) for parent in reversed(PurePosixPath(path).parents) if len(parent.parts) > depth]
 

@@ -1,4 +1,4 @@
-"""How the hub says no: a status, and the headers from which the client picks its error class."""
+"""The hub's error answers: a status, and the headers by which the client chooses an error class."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class RefusedError(Exception):
     code: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, object] = field(default_factory=dict)
-    """What the JSON body has besides the message."""
+    """Further entries of the JSON body, beside the message."""
 
     def response(self) -> Response:
         headers = dict(self.headers)
@@ -27,7 +27,7 @@ class RefusedError(Exception):
 
 
 async def refuse(_: Request, refusal: Exception) -> Response:
-    """Starlette's handler."""
+    """The exception handler for Starlette."""
     assert isinstance(refusal, RefusedError)
     return refusal.response()
 
@@ -45,7 +45,7 @@ def no_right(what: str) -> RefusedError:
 
 
 def repo_not_found(*, anonymous: bool) -> RefusedError:
-    """Missing and private are not told apart, or names of private repositories could be guessed."""
+    """The same for missing and private repositories; otherwise names of private ones could be guessed."""
     return RefusedError(401 if anonymous else 404, "Repository not found", "RepoNotFound")
 
 

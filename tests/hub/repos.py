@@ -18,7 +18,7 @@ KINDS: tuple[Kind, ...] = ("models", "datasets")
 
 LFS_SUFFIXES = ("bin", "ckpt", "npy", "npz", "parquet", "pt", "pth", "safetensors", "tar", "tar.*", "zip")
 GITATTRIBUTES = "".join(f"*.{suffix} filter=lfs diff=lfs merge=lfs -text\n" for suffix in LFS_SUFFIXES)
-"""As a new repository of the public Hub has it: these names are LFS whatever their size."""
+"""As in a new repository on the public Hub: files with these names are LFS, whatever their size."""
 
 FIRST_DATE = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -47,7 +47,7 @@ class File:
 
     @cached_property
     def pointer(self) -> bytes:
-        """What git holds in place of an LFS file."""
+        """What git stores in place of an LFS file."""
         lines = (
             "version https://git-lfs.github.com/spec/v1",
             f"oid sha256:{self.sha256}",
@@ -57,7 +57,7 @@ class File:
 
     @cached_property
     def oid(self) -> str:
-        """Git's id of what git holds."""
+        """Git's id of what git stores."""
         return git_blob_id(self.pointer) if self.lfs else self.blob_id
 
 
@@ -74,7 +74,7 @@ class Commit:
 
 @dataclass(frozen=True)
 class Note:
-    """What a commit says about itself."""
+    """Title, message and author of a commit."""
 
     title: str
     message: str = ""
@@ -88,7 +88,7 @@ class Discussion:
     author: str
     date: str
     base: str | None
-    """The branch that a pull request is for; None: there is nothing but talk."""
+    """The branch that a pull request is for; None for a mere discussion."""
 
 
 @dataclass
@@ -98,7 +98,7 @@ class Repo:
     private: bool = False
     commits: dict[str, Commit] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
-    """Commit ids by full names, such as refs/heads/main."""
+    """Commit ids by full name, such as refs/heads/main."""
     discussions: dict[int, Discussion] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
     """LFS files by SHA-256, committed or not."""
@@ -113,7 +113,7 @@ class Repo:
 
     @property
     def path(self) -> str:
-        """Of its page."""
+        """The path of its page."""
         return f"/{self.id}" if self.kind == "models" else f"/{self.kind}/{self.id}"
 
     @property
@@ -121,11 +121,11 @@ class Repo:
         return self.refs["refs/heads/main"]
 
     def files(self, revision: str = "main") -> dict[str, bytes]:
-        """The content, for tests."""
+        """Content by path, for tests."""
         return {path: file.data for path, file in self.resolve(revision).files.items()}
 
     def named(self, prefix: str) -> dict[str, str]:
-        """Commit ids of branches ("refs/heads/"), tags, pull requests by short names."""
+        """Commit ids of branches ("refs/heads/"), tags or pull requests, by short name."""
         found = [(ref, commit) for ref, commit in self.refs.items() if ref.startswith(prefix)]
         return {ref.removeprefix(prefix): commit for ref, commit in sorted(found)}
 
@@ -140,14 +140,14 @@ class Repo:
         return found[0]
 
     def writable_ref(self, revision: str) -> str:
-        """The full name of a branch or a pull request: what can get commits."""
+        """The full name of a branch or a pull request, the refs that can receive commits."""
         for ref in (revision, f"refs/heads/{revision}"):
             if ref in self.refs and not ref.startswith("refs/tags/"):
                 return ref
         raise revision_not_found(revision)
 
     def history(self, commit: Commit) -> Iterator[Commit]:
-        """Newest first."""
+        """The commits up to this one, newest first."""
         yield commit
         while commit.parent is not None:
             commit = self.commits[commit.parent]
@@ -164,13 +164,13 @@ class Repo:
         del self.refs[ref]
 
     def commit(self, ref: str, files: Mapping[str, File], note: Note) -> Commit:
-        """Move a branch on to a commit of just these files."""
+        """Move a branch to a new commit with exactly these files."""
         commit = self._commit(self.refs[ref], files, note)
         self.refs[ref] = commit.id
         return commit
 
     def open(self, title: str, author: str, base: str | None, start: str) -> Discussion:
-        """A pull request for the branch `base` has a ref of its own, from the commit `start`."""
+        """Open a discussion; a pull request for the branch `base` gets its own ref, at the commit `start`."""
         number = len(self.discussions) + 1
         discussion = Discussion(number, title, author, self._now(), base)
         self.discussions[number] = discussion
@@ -179,7 +179,7 @@ class Repo:
         return discussion
 
     def wants_lfs(self, path: str, size: int, threshold: int) -> bool:
-        """By main's .gitattributes or by size. Empty files never: clients send them with the commit."""
+        """Whether a file is LFS, by main's .gitattributes or by size; empty ones never are."""
         if size == 0:
             return False
         return size >= threshold or any(fnmatchcase(PurePosixPath(path).name, p) for p in self._patterns())
@@ -191,7 +191,7 @@ class Repo:
 
     def _commit(self, parent: str | None, files: Mapping[str, File], note: Note) -> Commit:
         tree = sorted((path, file.oid) for path, file in files.items())
-        # The count keeps two equal commits apart, as their times do in git.
+        # The count makes equal commits differ, as their times do in git.
         identity = (len(self.commits), self.kind, self.id, parent, tree, note)
         commit_id = hashlib.sha1(repr(identity).encode()).hexdigest()
         commit = Commit(commit_id, parent, note.title, note.message, note.author, self._now(), dict(files))
@@ -199,6 +199,6 @@ class Repo:
         return commit
 
     def _now(self) -> str:
-        """A minute later with each commit."""
+        """The time: one minute later after each commit."""
         now = FIRST_DATE + timedelta(minutes=len(self.commits))
         return now.strftime("%Y-%m-%dT%H:%M:%S.000Z")

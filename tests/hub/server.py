@@ -1,7 +1,7 @@
-"""A Hugging Face Hub on the loopback, for the genuine client: two origins, users, repositories in memory.
+"""A Hugging Face Hub on the loopback interface for the real client: origins, users, repositories in memory.
 
-It speaks what huggingface_hub 2.4 sends and expects. Large files live on a second port, as on the public Hub:
-the client has to follow a redirect there and must leave its token behind.
+It speaks the protocol of huggingface_hub 2.4. Large files are on a second port, as on the public Hub: the
+client has to follow a redirect there and must not send its token.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class User:
     token: str
     orgs: tuple[str, ...] = ()
     can_write: bool = True
-    """What the token is for."""
+    """Whether the token is for writing, too."""
 
     def member_of(self, namespace: str) -> bool:
         return namespace == self.name or namespace in self.orgs
@@ -50,7 +50,7 @@ BOB = User("bob", "hf_token_of_bob")
 
 
 class HubServer:
-    """The server and, for tests, a way round the protocol: make repositories, look into them, plan faults."""
+    """The server and, for tests, ways around the protocol: create and read repositories, plan faults."""
 
     def __init__(self) -> None:
         sockets = [_listening(), _listening()]
@@ -65,14 +65,14 @@ class HubServer:
     def reset(self) -> None:
         """Forget all but the two users, Ann and Bob."""
         self.lfs_threshold = 10 * MIB
-        """From this size on, files are LFS whatever their name."""
+        """Files of at least this size are LFS, whatever their name."""
         self.part_size = 64 * MIB
         """Larger LFS files are sent in parts."""
         self.tree_page = 1000
         self.faults = Faults()
         self.log: list[Request] = []
         self.crashes: list[str] = []
-        """Tracebacks of the server's own mistakes."""
+        """Tracebacks of the server's own errors."""
         self._users = {user.token: user for user in (ANN, BOB)}
         self._repos: dict[tuple[Kind, str], Repo] = {}
         self._uploads: dict[str, Upload] = {}
@@ -101,7 +101,7 @@ class HubServer:
         revision: str = "main",
         title: str = "change",
     ) -> str:
-        """Commit as if by somebody else; None deletes. Gives the commit's id."""
+        """Commit as another user would; None deletes a file. Returns the commit's id."""
         repo = self.repo(repo_id, kind)
         ref = repo.writable_ref(revision)
         files = dict(repo.resolve(ref).files)
@@ -114,7 +114,7 @@ class HubServer:
         return repo.commit(ref, files, Note(title)).id
 
     def requests(self, pattern: str = "") -> list[Request]:
-        """Those in whose "METHOD /path?query" the pattern is found, in order."""
+        """The requests with the pattern in their "METHOD /path?query", in order."""
         return [request for request in list(self.log) if re.search(pattern, request.line)]
 
     # For the handlers.
@@ -192,7 +192,7 @@ def _listening() -> socket.socket:
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
-    # Broken connections are what some tests want; uvicorn would log each as an error.
+    # Some tests break connections on purpose; uvicorn would log each as an error.
     quiet = {"log_config": None, "log_level": "critical", "access_log": False}
     return uvicorn.Config(
         app, http="h11", ws="none", lifespan="off", loop="asyncio", timeout_graceful_shutdown=1, **quiet

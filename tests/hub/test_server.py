@@ -1,4 +1,4 @@
-"""The genuine client against the hub on the loopback: the hub will do, and what is left to us to check."""
+"""The real client with the hub on the loopback interface: the hub behaves, and some checks are left to us."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LARGE = random.Random(1).randbytes(300_000)
 
 @pytest.fixture
 def net(hub: HubServer) -> str:
-    """A model of Ann's with one regular and one LFS file, tagged v1; returns its first commit."""
+    """A model of Ann's with one regular and one LFS file, tagged v1; gives its first commit."""
     repo = hub.create_repo("ann/net")
     commit = hub.commit("ann/net", {"config.json": SMALL, "model.safetensors": LARGE})
     repo.add_ref("refs/tags/v1", commit)
@@ -27,7 +27,7 @@ def net(hub: HubServer) -> str:
 
 @pytest.fixture
 def web() -> Iterator[httpx2.Client]:
-    """For requests that the genuine client would not send; no proxy of the user's comes between."""
+    """For requests that the real client would not send, without the user's proxy."""
     with httpx2.Client(trust_env=False) as each:
         yield each
 
@@ -37,23 +37,23 @@ def sha256(data: bytes) -> str:
 
 
 def test_repositories(hub: HubServer, client: Client) -> None:
-    told = client("""
-        told = {"who": api.whoami()["name"], "url": str(api.create_repo("net"))}
-        told["again"] = error(api.create_repo, "ann/net")
-        told["same url"] = str(api.create_repo("ann/net", exist_ok=True))
+    seen = client("""
+        seen = {"who": api.whoami()["name"], "url": str(api.create_repo("net"))}
+        seen["again"] = error(api.create_repo, "ann/net")
+        seen["same url"] = str(api.create_repo("ann/net", exist_ok=True))
         api.create_repo("lab/pairs", repo_type="dataset", private=True)
-        told["foreign"] = error(api.create_repo, "bob/net")
-        told["list"] = [info.id for info in api.list_datasets(author="lab")]
+        seen["foreign"] = error(api.create_repo, "bob/net")
+        seen["list"] = [info.id for info in api.list_datasets(author="lab")]
         api.update_repo_settings("lab/pairs", repo_type="dataset", visibility="public")
         api.move_repo("ann/net", "lab/net")
-        told["moved"] = [api.repo_exists("ann/net"), api.repo_exists("lab/net")]
+        seen["moved"] = [api.repo_exists("ann/net"), api.repo_exists("lab/net")]
         api.delete_repo("lab/net")
-        told["deleted"] = api.repo_exists("lab/net")
-        told["missing"] = error(api.delete_repo, "lab/net")
+        seen["deleted"] = api.repo_exists("lab/net")
+        seen["missing"] = error(api.delete_repo, "lab/net")
         api.delete_repo("lab/net", missing_ok=True)
-        tell(told)
+        tell(seen)
     """)
-    assert told == {
+    assert seen == {
         "who": "ann",
         "url": f"{hub.url}/ann/net",
         "again": ["HfHubHTTPError", 409],
@@ -75,7 +75,7 @@ def test_a_push_arrives(hub: HubServer, client: Client, tmp_path: Path) -> None:
     for path, data in content.items():
         (tmp_path / "up" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "up" / path).write_bytes(data)
-    told = client("""
+    seen = client("""
         api.create_repo("lab/pairs", repo_type="dataset")
         done = api.upload_folder(repo_id="lab/pairs", folder_path="up", repo_type="dataset")
         folder = Path(snapshot_download("lab/pairs", repo_type="dataset"))
@@ -83,14 +83,14 @@ def test_a_push_arrives(hub: HubServer, client: Client, tmp_path: Path) -> None:
         tell({"commit": done.oid, "folder": str(folder), "found": found})
     """)
     repo = hub.repo("lab/pairs", "datasets")
-    assert told["commit"] == repo.head
+    assert seen["commit"] == repo.head
     assert {path: repo.files()[path] for path in content} == content
     assert [path for path, file in repo.resolve("main").files.items() if file.lfs] == [
         "data/a b#ü.txt",
         "data/parts.tar",
     ]
-    assert {path: (Path(told["folder"]) / path).read_bytes() for path in content} == content
-    assert set(told["found"]) == {".gitattributes", *content}
+    assert {path: (Path(seen["folder"]) / path).read_bytes() for path in content} == content
+    assert set(seen["found"]) == {".gitattributes", *content}
     assert len(hub.requests("PUT /cdn/.*part=")) == 4
     assert {request.host for request in hub.requests("/cdn/")} == {"cdn"}
     assert not any(request.has_authorization for request in hub.requests() if request.host == "cdn")
@@ -100,21 +100,21 @@ def test_a_push_arrives(hub: HubServer, client: Client, tmp_path: Path) -> None:
 
 def test_equal_content_makes_no_commit(hub: HubServer, client: Client, net: str) -> None:
     """Not even on a stale parent."""
-    told = client(f"""
+    seen = client(f"""
         def push(parent):
             files = [add("model.safetensors", b"weights"), add("config.json", {SMALL!r})]
             return api.create_commit("ann/net", files, commit_message="new weights", parent_commit=parent).oid
 
         tell([push("{net}"), push(None), push("{net}")])
     """)
-    assert told == [hub.repo("ann/net").head] * 3
+    assert seen == [hub.repo("ann/net").head] * 3
     assert len(hub.requests("POST .*/commit/")) == 1
     assert len(hub.requests("PUT /cdn/")) == 1
 
 
 def test_commits_meet_others(hub: HubServer, client: Client, net: str) -> None:
     hub.faults.before("POST .*/commit/", lambda: hub.commit("ann/net", {"theirs": b"1"}), times=2)
-    told = client(f"""
+    seen = client(f"""
         def push(content, parent):
             files = [add("ours", content)]
             return api.create_commit("ann/net", files, commit_message="ours", parent_commit=parent)
@@ -122,18 +122,18 @@ def test_commits_meet_others(hub: HubServer, client: Client, net: str) -> None:
         head = api.model_info("ann/net").sha
         tell([error(push, b"1", head), error(push, b"2", "{net[:7]}"), error(push, b"3", None)])
     """)
-    assert told == [["HfHubHTTPError", 412], ["HfHubHTTPError", 412], None]
+    assert seen == [["HfHubHTTPError", 412], ["HfHubHTTPError", 412], None]
     assert hub.repo("ann/net").files()["theirs"] == b"1"
 
 
 def test_a_lost_answer_is_no_lost_commit(hub: HubServer, client: Client, net: str) -> None:
     hub.faults.cut("POST .*/commit/")
-    told = client("""
+    seen = client("""
         push = lambda: api.create_commit("ann/net", [add("new", b"1")], commit_message="new")
         tell([error(push), push().oid])
     """)
     repo = hub.repo("ann/net")
-    assert told == [["RemoteProtocolError", None], repo.head]
+    assert seen == [["RemoteProtocolError", None], repo.head]
     assert [commit.title for commit in repo.history(repo.resolve("main"))] == [
         "new",
         "change",
@@ -143,7 +143,7 @@ def test_a_lost_answer_is_no_lost_commit(hub: HubServer, client: Client, net: st
 
 def test_changes_of_all_kinds(hub: HubServer, client: Client, net: str) -> None:
     hub.commit("ann/net", {"old/a": b"1", "old/b": b"2", "c": b"3"})
-    told = client("""
+    seen = client("""
         operations = [
             CommitOperationCopy("model.safetensors", "copy.safetensors"),
             CommitOperationCopy("config.json", "copy.json"),
@@ -151,10 +151,10 @@ def test_changes_of_all_kinds(hub: HubServer, client: Client, net: str) -> None:
         ]
         api.create_commit("ann/net", operations, commit_message="copy")
         api.delete_file("c", "ann/net")
-        told = {"missing": error(api.delete_file, "c", "ann/net")}
-        told["history"] = [commit.title for commit in api.list_repo_commits("ann/net")]
-        told["info"] = [[each.path, each.size] for each in api.get_paths_info("ann/net", ["copy.json", "no"])]
-        tell(told)
+        seen = {"missing": error(api.delete_file, "c", "ann/net")}
+        seen["history"] = [commit.title for commit in api.list_repo_commits("ann/net")]
+        seen["info"] = [[each.path, each.size] for each in api.get_paths_info("ann/net", ["copy.json", "no"])]
+        tell(seen)
     """)
     files = hub.repo("ann/net").files()
     assert set(files) == {
@@ -166,65 +166,65 @@ def test_changes_of_all_kinds(hub: HubServer, client: Client, net: str) -> None:
     }
     assert files["copy.safetensors"] == LARGE
     assert files["copy.json"] == SMALL
-    assert told["missing"] == ["RemoteEntryNotFoundError", 404]
-    assert told["history"][1:] == ["copy", "change", "change", "initial commit"]
-    assert told["info"] == [["copy.json", len(SMALL)]]
+    assert seen["missing"] == ["RemoteEntryNotFoundError", 404]
+    assert seen["history"][1:] == ["copy", "change", "change", "initial commit"]
+    assert seen["info"] == [["copy.json", len(SMALL)]]
 
 
 def test_tags_and_branches(hub: HubServer, client: Client, net: str) -> None:
     hub.commit("ann/net", {"config.json": b"{}"})
-    told = client("""
-        told = {"exists": error(api.create_tag, "ann/net", tag="v1")}
+    seen = client("""
+        seen = {"exists": error(api.create_tag, "ann/net", tag="v1")}
         api.create_tag("ann/net", tag="v1", exist_ok=True)
         api.create_tag("ann/net", tag="release/2", revision="main", tag_message="two")
         api.create_branch("ann/net", branch="try/a", revision="v1")
         api.create_commit("ann/net", [add("x", b"x")], commit_message="x", revision="try/a")
-        told["branch exists"] = error(api.create_branch, "ann/net", branch="try/a")
+        seen["branch exists"] = error(api.create_branch, "ann/net", branch="try/a")
         refs = api.list_repo_refs("ann/net")
-        told["tags"] = {tag.name: tag.target_commit for tag in refs.tags}
-        told["branches"] = [branch.ref for branch in refs.branches]
+        seen["tags"] = {tag.name: tag.target_commit for tag in refs.tags}
+        seen["branches"] = [branch.ref for branch in refs.branches]
         api.delete_branch("ann/net", branch="try/a")
         api.delete_tag("ann/net", tag="release/2")
-        told["gone"] = error(api.delete_tag, "ann/net", tag="release/2")
-        told["no branch"] = error(
+        seen["gone"] = error(api.delete_tag, "ann/net", tag="release/2")
+        seen["no branch"] = error(
             api.create_commit, "ann/net", [add("x", b"x")], commit_message="x", revision="nowhere"
         )
-        told["tag is no branch"] = error(
+        seen["tag is not a branch"] = error(
             api.create_commit, "ann/net", [add("x", b"x")], commit_message="x", revision="v1"
         )
-        tell(told)
+        tell(seen)
     """)
-    assert told == {
+    assert seen == {
         "exists": ["HfHubHTTPError", 409],
         "branch exists": ["HfHubHTTPError", 409],
         "tags": {"release/2": hub.repo("ann/net").head, "v1": net},
         "branches": ["refs/heads/main", "refs/heads/try/a"],
         "gone": ["RevisionNotFoundError", 404],
         "no branch": ["RevisionNotFoundError", 404],
-        "tag is no branch": ["RevisionNotFoundError", 404],
+        "tag is not a branch": ["RevisionNotFoundError", 404],
     }
 
 
 def test_pull_requests(hub: HubServer, client: Client, net: str) -> None:
-    """Readers may propose; the proposal is a revision of its own, with a slash in its name."""
+    """Readers may propose changes; a proposal is a revision, with slashes in its name."""
     code = """
         def push(path, **options):
             return api.create_commit("ann/net", [add(path, b"weights")], commit_message="better", **options)
 
         done = push("new.safetensors", create_pr=True)
         push("note", revision=done.pr_revision)
-        told = {"url": done.pr_url, "revision": done.pr_revision}
-        told["files"] = api.list_repo_files("ann/net", revision=done.pr_revision)
-        told["read"] = Path(hf_hub_download("ann/net", "new.safetensors", revision="refs/pr/1")).read_text()
+        seen = {"url": done.pr_url, "revision": done.pr_revision}
+        seen["files"] = api.list_repo_files("ann/net", revision=done.pr_revision)
+        seen["read"] = Path(hf_hub_download("ann/net", "new.safetensors", revision="refs/pr/1")).read_text()
         refs = api.list_repo_refs("ann/net", include_pull_requests=True)
-        told["refs"] = [each.ref for each in refs.pull_requests]
+        seen["refs"] = [each.ref for each in refs.pull_requests]
         asked = api.create_pull_request("ann/net", "An empty one")
-        told["second"] = [asked.num, asked.title, asked.git_reference, asked.author, asked.target_branch]
-        told["main"] = error(push, "x")
-        tell(told)
+        seen["second"] = [asked.num, asked.title, asked.git_reference, asked.author, asked.target_branch]
+        seen["main"] = error(push, "x")
+        tell(seen)
     """
-    told = client(code, token=BOB.token)
-    assert told == {
+    seen = client(code, token=BOB.token)
+    assert seen == {
         "url": f"{hub.url}/ann/net/discussions/1",
         "revision": "refs/pr/1",
         "files": [".gitattributes", "config.json", "model.safetensors", "new.safetensors", "note"],
@@ -240,9 +240,9 @@ def test_who_may(hub: HubServer, client: Client, net: str) -> None:
     reader = hub.add_user(User("ann", "hf_token_for_reading", ("lab",), can_write=False))
     hub.create_repo("lab/secret", private=True)
     hub.commit("lab/secret", {"config.json": SMALL})
-    told = client(f"""
+    seen = client(f"""
         def tried(token):
-            # A cache of its own: what somebody else has fetched is given out without asking the hub.
+            # Its own cache: what another user has fetched would be returned without asking the hub.
             own = dict(token=token, cache_dir=f"cache-{{token}}")
             private = error(hf_hub_download, "lab/secret", "config.json", **own)
             listed = error(api.list_repo_files, "lab/secret", token=token)
@@ -253,7 +253,7 @@ def test_who_may(hub: HubServer, client: Client, net: str) -> None:
         tell({{name: tried(token) for name, token in tokens.items()}})
     """)
     not_found = "RepositoryNotFoundError"
-    assert told == {
+    assert seen == {
         "nobody": [[not_found, 401], [not_found, 401], ["HfHubHTTPError", 401]],
         "bob": [[not_found, 404], [not_found, 404], ["HfHubHTTPError", 403]],
         "reader": [None, None, ["HfHubHTTPError", 403]],
@@ -265,20 +265,20 @@ def test_who_may(hub: HubServer, client: Client, net: str) -> None:
 
 def test_downloads_at_a_revision(hub: HubServer, client: Client, net: str) -> None:
     later = hub.commit("ann/net", {"model.safetensors": b"later"})
-    told = client(f"""
+    seen = client(f"""
         def read(revision):
             path = Path(hf_hub_download("ann/net", "model.safetensors", revision=revision))
             return [path.parent.name, path.stat().st_size, path.resolve().name]
 
-        told = {{revision: read(revision) for revision in ("v1", "main", "{net}", "{later[:9]}")}}
-        told["no file"] = error(hf_hub_download, "ann/net", "none.bin")
-        told["no revision"] = error(hf_hub_download, "ann/net", "config.json", revision="v9")
-        told["no repo"] = error(hf_hub_download, "ann/none", "config.json")
-        told["etag"] = Path(hf_hub_download("ann/net", "config.json")).resolve().name
-        tell(told)
+        seen = {{revision: read(revision) for revision in ("v1", "main", "{net}", "{later[:9]}")}}
+        seen["no file"] = error(hf_hub_download, "ann/net", "none.bin")
+        seen["no revision"] = error(hf_hub_download, "ann/net", "config.json", revision="v9")
+        seen["no repo"] = error(hf_hub_download, "ann/none", "config.json")
+        seen["etag"] = Path(hf_hub_download("ann/net", "config.json")).resolve().name
+        tell(seen)
     """)
     old, new = [net, len(LARGE), sha256(LARGE)], [later, 5, sha256(b"later")]
-    assert told == {
+    assert seen == {
         "v1": old,
         "main": new,
         net: old,
@@ -294,10 +294,10 @@ def test_downloads_at_a_revision(hub: HubServer, client: Client, net: str) -> No
 
 
 def test_the_client_checks_sizes_not_hashes(hub: HubServer, client: Client, net: str) -> None:
-    """The reason why hashes are compared by us."""
+    """This is why we compare hashes."""
     hub.faults.flip("GET .*model.safetensors", at=7)
     hub.faults.shorten("GET .*config.json", to=5)
-    told = client(
+    seen = client(
         """
         wrong = Path(hf_hub_download("ann/net", "model.safetensors")).read_bytes()
         report = api.verify_repo_checksums("ann/net")
@@ -308,11 +308,11 @@ def test_the_client_checks_sizes_not_hashes(hub: HubServer, client: Client, net:
         })
     """.replace("LARGE", "__import__('random').Random(1).randbytes(300_000)")
     )
-    assert told == {"wrong at": [7], "found": ["model.safetensors"], "short": ["OSError", None]}
+    assert seen == {"wrong at": [7], "found": ["model.safetensors"], "short": ["OSError", None]}
 
 
 def test_a_cut_download_goes_on(hub: HubServer, client: Client, net: str) -> None:
-    """In steps of 10 MiB, or from the start where the server knows no Range."""
+    """In steps of 10 MiB, or from the start if the server does not support Range."""
     data = random.Random(2).randbytes(12 * MIB)
     hub.commit("ann/net", {"big.bin": data})
     hub.faults.cut("GET /cdn/.*big.bin", after=11 * MIB)
@@ -330,22 +330,22 @@ def test_a_cut_download_goes_on(hub: HubServer, client: Client, net: str) -> Non
 
 
 def test_reading_in_place(hub: HubServer, client: Client, net: str) -> None:
-    told = client(f"""
+    seen = client(f"""
         files = HfFileSystem()
-        told = {{"listed": [each["name"] for each in files.ls("ann/net@v1")]}}
-        told["whole"] = files.cat_file("hf://ann/net@v1/config.json").decode()
+        seen = {{"listed": [each["name"] for each in files.ls("ann/net@v1")]}}
+        seen["whole"] = files.cat_file("hf://ann/net@v1/config.json").decode()
         with files.open("ann/net@{net}/model.safetensors", "rb", block_size=1000) as file:
             file.seek(200_000)
-            told["middle"] = file.read(16).hex()
-        told["missing"] = error(files.cat_file, "ann/net/none")
-        tell(told)
+            seen["middle"] = file.read(16).hex()
+        seen["missing"] = error(files.cat_file, "ann/net/none")
+        tell(seen)
     """)
-    assert told["listed"] == [
+    assert seen["listed"] == [
         f"ann/net@v1/{name}" for name in (".gitattributes", "config.json", "model.safetensors")
     ]
-    assert told["whole"] == SMALL.decode()
-    assert told["middle"] == LARGE[200_000:200_016].hex()
-    assert told["missing"] == ["FileNotFoundError", None]
+    assert seen["whole"] == SMALL.decode()
+    assert seen["middle"] == LARGE[200_000:200_016].hex()
+    assert seen["missing"] == ["FileNotFoundError", None]
     asked = hub.requests("GET /cdn/")[-1]
     assert asked.status == 206
     assert asked.range is not None
@@ -356,17 +356,17 @@ def test_reading_in_place(hub: HubServer, client: Client, net: str) -> None:
 def test_a_tree_comes_in_pages(hub: HubServer, client: Client, net: str) -> None:
     hub.tree_page = 4
     hub.commit("ann/net", {f"data/deep/{k}.txt": b"%d" % k for k in range(9)})
-    told = client("""
+    seen = client("""
         entry = lambda each: each.path + ("" if hasattr(each, "size") else "/")
-        told = {"all": [entry(each) for each in api.list_repo_tree("ann/net", recursive=True)]}
-        told["top"] = [entry(each) for each in api.list_repo_tree("ann/net")]
-        told["data"] = [entry(each) for each in api.list_repo_tree("ann/net", "data/deep")][:2]
-        told["none"] = error(lambda: list(api.list_repo_tree("ann/net", "none")))
-        tell(told)
+        seen = {"all": [entry(each) for each in api.list_repo_tree("ann/net", recursive=True)]}
+        seen["top"] = [entry(each) for each in api.list_repo_tree("ann/net")]
+        seen["data"] = [entry(each) for each in api.list_repo_tree("ann/net", "data/deep")][:2]
+        seen["none"] = error(lambda: list(api.list_repo_tree("ann/net", "none")))
+        tell(seen)
     """)
     top = [".gitattributes", "config.json"]
     deep = [f"data/deep/{k}.txt" for k in range(9)]
-    assert told == {
+    assert seen == {
         "all": [*top, "data/", "data/deep/", *deep, "model.safetensors"],
         "top": [*top, "data/", "model.safetensors"],
         "data": deep[:2],
@@ -381,15 +381,15 @@ def test_planned_answers(hub: HubServer, client: Client, net: str) -> None:
     hub.faults.answer("GET /api/models/ann/net", 429, message="Slow down")
     hub.faults.answer("HEAD .*config.json", 403, code="GatedRepo")
     hub.faults.never_found("^new")
-    told = client("""
-        told = {"info": error(api.model_info, "ann/net")}
-        told["gated"] = error(hf_hub_download, "ann/net", "config.json")
+    seen = client("""
+        seen = {"info": error(api.model_info, "ann/net")}
+        seen["gated"] = error(hf_hub_download, "ann/net", "config.json")
         api.create_commit("ann/net", [add("new.bin", b"new")], commit_message="with two retries")
-        told["files"] = api.list_repo_files("ann/net")
-        told["new"] = error(hf_hub_download, "ann/net", "new.bin")
-        tell(told)
+        seen["files"] = api.list_repo_files("ann/net")
+        seen["new"] = error(hf_hub_download, "ann/net", "new.bin")
+        tell(seen)
     """)
-    assert told == {
+    assert seen == {
         "info": ["HfHubHTTPError", 429],
         "gated": ["GatedRepoError", 403],
         "files": [".gitattributes", "config.json", "model.safetensors"],
@@ -401,7 +401,7 @@ def test_planned_answers(hub: HubServer, client: Client, net: str) -> None:
 
 
 def test_cards_are_checked(hub: HubServer, client: Client, net: str) -> None:
-    told = client("""
+    seen = client("""
         def push(text):
             api.create_commit("ann/net", [add("README.md", text.encode())], commit_message="card")
 
@@ -410,13 +410,13 @@ def test_cards_are_checked(hub: HubServer, client: Client, net: str) -> None:
         info = api.model_info("ann/net", files_metadata=True)
         tell([bad, info.tags, info.card_data.license, {each.rfilename: each.size for each in info.siblings}])
     """)
-    assert told[0] == ["ValueError", None]
-    assert told[1:3] == [["fusion"], "apache-2.0"]
-    assert told[3]["model.safetensors"] == len(LARGE)
+    assert seen[0] == ["ValueError", None]
+    assert seen[1:3] == [["fusion"], "apache-2.0"]
+    assert seen[3]["model.safetensors"] == len(LARGE)
 
 
 def upload_url(web: httpx2.Client, hub: HubServer, data: bytes, size: int) -> str:
-    """Where an LFS file may be sent."""
+    """The URL to send an LFS file to."""
     batch = f"{hub.url}/ann/net.git/info/lfs/objects/batch"
     body = {"operation": "upload", "objects": [{"oid": sha256(data), "size": size}]}
     answer = web.post(batch, json=body, headers={"Authorization": f"Bearer {ANN.token}"})

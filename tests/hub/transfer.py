@@ -1,4 +1,4 @@
-"""Files on their way: resolve URLs, LFS uploads, and the second origin ("CDN") that keeps large files."""
+"""File transfer: resolve URLs, LFS uploads, and the second origin ("CDN") with the large files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LFS_JSON = "application/vnd.git-lfs+json"
 
 @dataclass
 class Upload:
-    """An LFS file that may be sent by whoever knows its key."""
+    """An LFS file that anyone with the key may send."""
 
     repo: Repo
     oid: str
@@ -56,7 +56,7 @@ def _cdn(call: Call, repo: Repo) -> str:
 
 
 def serve(call: Call, file: File, headers: dict[str, str]) -> Response:
-    """The file or the part of it that is asked for; HEAD tells the true size even if GET is spoiled."""
+    """The file or the requested part; HEAD gives the true size even if GET is spoiled."""
     headers = {**headers, "Accept-Ranges": "bytes", "Content-Type": "application/octet-stream"}
     if call.request.method == "HEAD":
         return Response(headers={**headers, "Content-Length": str(file.size)})
@@ -72,7 +72,7 @@ def serve(call: Call, file: File, headers: dict[str, str]) -> Response:
 
 
 def _span(header: str | None, size: int) -> range | None:
-    """The bytes that a Range header means: "bytes=2-5", "bytes=2-", "bytes=-5"; None without one."""
+    """The bytes in a Range header ("bytes=2-5", "bytes=2-", "bytes=-5"); None without one."""
     if header is None:
         return None
     first, _, last = header.removeprefix("bytes=").partition("-")
@@ -82,7 +82,7 @@ def _span(header: str | None, size: int) -> range | None:
 
 
 async def batch(call: Call) -> Response:
-    """Where to send LFS files. Whoever may propose a change may send files for it."""
+    """The URLs to send LFS files to. Users who may propose a change may send files for it."""
     repo = call.contributed()
     objects = (await call.json())["objects"]
     answers = [_object(call, repo, asked["oid"], asked["size"]) for asked in objects]
@@ -91,7 +91,7 @@ async def batch(call: Call) -> Response:
 
 def _object(call: Call, repo: Repo, oid: str, size: int) -> Json:
     answer: Json = {"oid": oid, "size": size}
-    if oid not in repo.objects:  # no actions means: it is there
+    if oid not in repo.objects:  # no actions: the hub has it already
         verify = f"{call.hub.url}{repo.path}.git/info/lfs/objects/verify"
         answer["actions"] = {"upload": _upload(call, repo, oid, size), "verify": {"href": verify}}
     return answer
@@ -109,7 +109,7 @@ def _upload(call: Call, repo: Repo, oid: str, size: int) -> Json:
 
 
 async def complete(call: Call) -> Response:
-    """Join the parts. The key in the URL is all the right that is needed; no token is sent."""
+    """Join the parts. The key in the URL suffices; no token is sent."""
     upload = _allowed_upload(call)
     body = await call.json()
     expected = [

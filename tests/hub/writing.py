@@ -1,4 +1,4 @@
-"""Making, changing and deleting repositories; commits, tags, branches, pull requests."""
+"""Answers that create, change and delete: repositories, commits, tags, branches, pull requests."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def _kind(body: Json) -> Kind:
 
 
 def _private(body: Json) -> bool | None:
-    """Older clients wrote `private`."""
+    """Whether it is to be private; older clients send `private`."""
     return body["visibility"] == "private" if "visibility" in body else body.get("private")
 
 
 async def validate_yaml(call: Call) -> Response:
-    """Open to anyone: a card checks itself without a token."""
+    """Open to anyone: cards are checked without a token."""
     try:
         card = front_matter((await call.json())["content"])
     except yaml.YAMLError as error:
@@ -83,13 +83,13 @@ def _mode(call: Call, repo: Repo, old: File | None, entry: Json) -> Json:
     lfs = repo.wants_lfs(entry["path"], entry["size"], call.hub.lfs_threshold)
     answer = {"path": entry["path"], "uploadMode": "lfs" if lfs else "regular", "shouldIgnore": False}
     if old is not None:
-        # By this the client sees that nothing has changed, and sends no commit.
+        # The client compares this; if nothing has changed, it sends no commit.
         answer["oid"] = old.sha256 if lfs else old.blob_id
     return answer
 
 
 def _target(call: Call) -> tuple[Repo, str]:
-    """What the caller may commit to, or propose a change of."""
+    """The repository and the ref that the caller may commit to, or propose a change to."""
     if call.query("create_pr") == "1":
         repo = call.contributed()
         return repo, repo.writable_ref(call.parameter("rev"))
@@ -114,7 +114,7 @@ async def commit(call: Call) -> Response:
     header, operations = lines[0]["value"], lines[1:]
     proposed = call.query("create_pr") == "1"
     base = _base(repo, ref, header.get("parentCommit"), proposed=proposed)
-    files = _changed(repo, base, operations)  # all of it before the first change to the repository
+    files = _changed(repo, base, operations)  # completely, before the repository is changed
     note = Note(header["summary"], header.get("description", ""), call.known_user.name)
     extra = {}
     if proposed:
@@ -127,7 +127,7 @@ async def commit(call: Call) -> Response:
 
 
 def _base(repo: Repo, ref: str, parent: str | None, *, proposed: bool) -> Commit:
-    """The commit before. A pull request may start anywhere, a commit to a branch only at its head."""
+    """The parent commit. A pull request may start anywhere, a commit to a branch only at its head."""
     head = repo.resolve(ref)
     if parent is None or head.id.startswith(parent):
         return head
@@ -168,7 +168,7 @@ def _stored(repo: Repo, value: Json) -> File:
 
 
 async def create_tag(call: Call) -> Response:
-    """The path has the target, the body the name."""
+    """The path gives the target, the body the name."""
     repo = call.writable()
     repo.add_ref(f"refs/tags/{(await call.json())['tag']}", call.commit(repo).id)
     return JSONResponse({})

@@ -145,7 +145,7 @@ def test_no_data_set_is_an_error_and_leaves_nothing(tmp_path, mfsynth):
     (tmp_path / "empty").mkdir()
     done = mfsynth("preview", tmp_path / "empty", "-o", tmp_path / "page.html")
     assert done.returncode == 1
-    assert "no finished data set" in done.stderr
+    assert "not a finished data set" in done.stderr
     assert not (tmp_path / "page.html").exists()
 
 

@@ -1,4 +1,4 @@
-"""Data sets to publish: drawn scenes, and pictures whose licence nobody knows. Not to be written to."""
+"""Data sets to publish: drawn scenes, and pictures with unknown licenses. Tests must not write to them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def demo(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def closed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two samples of an image that may be published, four of two under a licence that the table lacks."""
+    """Two samples of an image that may be published, four of two images under a license not in the table."""
     root = tmp_path_factory.mktemp("closed")
     pictures = [Picture(id=id, license=license) for id, license in ((5, 4), (6, 11), (7, 11))]
     write_coco(root / "coco", "own", pictures)
@@ -41,5 +41,5 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def manifest(demo: Path) -> Manifest:
-    """Of the demo pairs."""
+    """The manifest of the demo pairs."""
     return Manifest.read(demo)

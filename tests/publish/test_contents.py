@@ -1,4 +1,4 @@
-"""What goes along: checked shards, every image's licence, the card, what machines read."""
+"""The files of a published data set: checked shards, attributions, the card, the Croissant file."""
 
 from __future__ import annotations
 
@@ -72,11 +72,11 @@ def test_a_damaged_folder_is_refused(demo: Path, tmp_path: Path, fault: str) -> 
 
 def test_an_unfinished_folder_is_refused(demo: Path, tmp_path: Path) -> None:
     (copied(demo, tmp_path / "set") / "manifest.json").unlink()
-    with pytest.raises(ShardError, match=r"no finished data set; .*the same `mfsynth build` again"):
+    with pytest.raises(ShardError, match=r"not a finished data set; .*the same `mfsynth build` again"):
         dry(tmp_path / "set")
 
 
-def test_licences_are_asked_for_before_anything_is_read(closed: Path) -> None:
+def test_licenses_are_checked_before_anything_is_read(closed: Path) -> None:
     steps: list[str] = []
     with pytest.raises(LicenseError, match=r"4 of 6 samples .*unknown \(id 11\)"):
         publish(PublishOptions(closed, "ann/own"), progress=lambda what, *_: steps.append(what))
@@ -105,7 +105,7 @@ def test_names_of_repositories_are_checked_without_the_hub(demo: Path) -> None:
         publish(PublishOptions(demo, "ann/pa--irs", dry_run=True))
 
 
-def test_only_what_older_versions_left_is_stale(manifest: Manifest) -> None:
+def test_only_files_of_older_versions_are_stale(manifest: Manifest) -> None:
     stale = stale_in(PAIRS, manifest)
     names = [
         "demo-000007.tar",
@@ -120,7 +120,7 @@ def test_only_what_older_versions_left_is_stale(manifest: Manifest) -> None:
         stale("val2017-000000.tar")
 
 
-def test_what_arrived_is_compared_by_every_hash(demo: Path) -> None:
+def test_every_hash_is_compared_on_arrival(demo: Path) -> None:
     files = dry(demo).files
     sent = {name: demo / name for name in files if (demo / name).exists()}
     held = {name: RemoteFile(files[name].size, "", files[name].sha256) for name in sent}
@@ -132,7 +132,7 @@ def test_what_arrived_is_compared_by_every_hash(demo: Path) -> None:
             check_arrived(wrong, expected, sent)
 
 
-# --- what goes along ----------------------------------------------------------------------------------
+# --- the files ---------------------------------------------------------------------------------------
 
 
 def test_files_are_the_same_each_time_and_the_folder_stays_as_it_is(demo: Path) -> None:
@@ -155,13 +155,13 @@ def test_without_matplotlib_the_card_shows_no_picture(demo: Path, monkeypatch: p
     report = publish(PublishOptions(demo, "ann/pairs", dry_run=True), said.append)
     assert "samples.png" not in report.files
     assert "samples.png" not in report.card
-    assert "mfsynth[look]" in said[0]
+    assert "mfsynth[preview]" in said[0]
 
 
-def test_every_image_has_a_line_with_its_licence_and_urls(closed: Path) -> None:
+def test_every_image_has_a_line_with_its_license_and_urls(closed: Path) -> None:
     found = attribute(closed, Manifest.read(closed))
     rows = list(csv.DictReader(found.table.decode().splitlines(), delimiter="\t"))
-    recipes = [scene.recipe for scene in mfsynth.open(closed, render=False)]
+    recipes = [scene.recipe for scene in mfsynth.open(closed).scenes()]
     samples = Counter(recipe.image for recipe in recipes)
     assert [int(row["image_id"]) for row in rows] == sorted({image.id for image in samples})
     for row, (image, count) in zip(rows, samples.items(), strict=True):
@@ -176,7 +176,7 @@ def test_every_image_has_a_line_with_its_licence_and_urls(closed: Path) -> None:
 def test_recipes_that_contradict_the_manifest_are_noticed(closed: Path) -> None:
     manifest = Manifest.read(closed)
     free = replace(manifest, licenses=(replace(manifest.licenses[0], samples=6),))
-    with pytest.raises(ShardError, match="other licences than the manifest says"):
+    with pytest.raises(ShardError, match="other licenses than the manifest"):
         attribute(closed, free)
 
 
@@ -202,7 +202,7 @@ def test_a_cards_metadata_is_what_the_hub_takes(demo: Path) -> None:
     }
 
 
-def test_the_metadatas_licence_is_one_only_where_all_is_under_it(manifest: Manifest) -> None:
+def test_the_metadata_has_a_license_only_if_it_covers_everything(manifest: Manifest) -> None:
     by = LicenseCount(4, "Attribution License", "", 6)
     own = replace(manifest, split="own", licenses=(by,))
     assert metadata(own)["license"] == "cc-by-2.0"
@@ -215,12 +215,14 @@ def test_the_metadatas_licence_is_one_only_where_all_is_under_it(manifest: Manif
     assert metadata(unknown)["license"] == "other"
 
 
-def test_a_card_says_what_the_manifest_does(manifest: Manifest) -> None:
+def test_a_card_agrees_with_the_manifest(manifest: Manifest) -> None:
     evil = LicenseCount(11, "mine | <script>\n# all", "", 2)
     counts = (LicenseCount(3, "Attribution-NonCommercial-NoDerivs License", "", 4), evil)
     options = manifest.options | {"noise": [0.0, 0.1], "format": "jpeg", "licenses": [3, 11]}
-    told = replace(manifest, licenses=counts, options=options, left_out={"min-area": (3, 4)}, split="val2017")
-    text = dataset_card(told, PAIRS, {3: 4, 11: 2})
+    other = replace(
+        manifest, licenses=counts, options=options, left_out={"min-area": (3, 4)}, split="val2017"
+    )
+    text = dataset_card(other, PAIRS, {3: 4, 11: 2})
     for shard in manifest.shards:
         assert f"| {shard.name} | 3 | {shard.size:,} | `{shard.sha256}` |" in text
     assert (
@@ -228,7 +230,7 @@ def test_a_card_says_what_the_manifest_does(manifest: Manifest) -> None:
         in text
     )
     assert "| 2 | 2 | mine / (script) # all (id 11) | unknown | unknown |" in text
-    assert "| 2 | its segments cannot be shared out" in text
+    assert "| 2 | its segments cannot be divided" in text
     assert "mfsynth build --from hf://datasets/ann/pairs/manifest.json --coco COCO --out again" in text
     assert "standard deviation from 0.0 to 0.1 of full range" in text
     assert "CC BY 4.0" in text
@@ -240,7 +242,7 @@ def test_a_card_says_what_the_manifest_does(manifest: Manifest) -> None:
     assert "\n\n\n" not in text
 
 
-def test_tables_of_a_card_are_not_torn(demo: Path) -> None:
+def test_rows_of_a_cards_tables_have_the_same_columns(demo: Path) -> None:
     lines = dry(demo).card.splitlines()
     for before, line in pairwise(lines):
         if line.startswith("|") and before.startswith("|"):
@@ -258,7 +260,7 @@ def test_datasets_finds_the_shards_by_the_cards_configuration(
     rows = datasets.load_dataset(
         str(folder), split="train", streaming=True, cache_dir=str(tmp_path / "cache")
     )
-    for row, scene in zip(rows, mfsynth.open(folder, render=False), strict=True):
+    for row, scene in zip(rows, mfsynth.open(folder).scenes(), strict=True):
         assert row["__key__"] == scene.key
         assert row["json"]["blur"]["sigma"] == scene.recipe.blur.sigma
         assert np.array_equal(np.asarray(row["segments.png"]), scene.segments)
@@ -317,7 +319,7 @@ print(json.dumps({
 
 
 def described(folder: Path, to: Path) -> Path:
-    """The folder as it would lie in a repository, without its shards; the Croissant file's path."""
+    """The folder as in a repository, with links to its shards; returns the path of the Croissant file."""
     from mfsynth.publish.contents import contents
 
     files = contents(folder, Manifest.read(folder), PAIRS, lambda _: None, lambda *_: None)
@@ -340,9 +342,9 @@ def test_mlcroissant_reads_every_member_from_the_shards(demo: Path, tmp_path: Pa
     file = described(demo, tmp_path / "repository")
     done = read_by_mlcroissant(file, tmp_path / "cache")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["errors"] == []
-    records = told["records"]
+    found = json.loads(done.stdout)
+    assert found["errors"] == []
+    records = found["records"]
     assert set(records) == {"json", "gt", "segments", "focus", "frame0", "frame1", "images"}
     content = {
         name: {each["key"]: each["content"] for each in records[name]} for name in records if name != "images"

@@ -198,7 +198,7 @@ for block in re.findall(r"```python\\n(.*?)```", card, re.DOTALL):
     exec(block, names)
 files = {"train": "hf://datasets/ann/pairs/demo-*.tar"}
 rows = datasets.load_dataset("webdataset", data_files=files, split="train", streaming=True)
-keys = [scene.key for scene in mfsynth.open(FOLDER, render=False)]
+keys = [scene.key for scene in mfsynth.open(FOLDER).scenes()]
 whole = datasets.load_dataset("ann/pairs", split="train")
 tell({
     "blocks": card.count("```python"),

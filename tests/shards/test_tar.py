@@ -110,6 +110,39 @@ def test_the_other_members_are_not_read(tmp_path: Path) -> None:
     assert file.taken == 512 * (9 + 3 + 1)  # headers, recipes, the archive's end
 
 
+def test_an_index_reads_only_headers(tmp_path: Path) -> None:
+    file = BothWays(shard(tmp_path).read_bytes())
+    places = tar.index(file, "s")
+    assert [place.key for place in places] == [key for key, _ in SAMPLES]
+    assert file.taken == 512 * (9 + 1)
+    file.seek(0)
+    assert tar.first_key(file, "s") == SAMPLES[0][0]
+    assert file.taken == 512 * (9 + 1 + 1)
+
+
+def test_a_sample_by_its_place_leaves_the_files_position(tmp_path: Path) -> None:
+    path = shard(tmp_path)
+    with path.open("rb") as file:
+        places = tar.index(file, path.name)
+        file.seek(100)
+        assert tar.sample_at(file, places[1], path.name) == SAMPLES[1]
+        assert file.tell() == 100
+
+
+def test_a_shard_that_changes_while_it_is_open_is_noticed(tmp_path: Path) -> None:
+    path = shard(tmp_path)
+    with path.open("rb") as file:
+        places = tar.index(file, path.name)
+        content = path.read_bytes()
+        path.write_bytes(content[: places[2].start + 700])
+        assert tar.sample_at(file, places[1], path.name) == SAMPLES[1]
+        with pytest.raises(ShardError, match=f"{path.name} is cut short"):
+            tar.sample_at(file, places[2], path.name)
+        path.write_bytes(bytes(len(content)))
+        with pytest.raises(ShardError, match=f"{path.name} changed while it was read"):
+            tar.sample_at(file, places[2], path.name)
+
+
 @settings(deadline=None)
 @given(st.integers(0, 9 * 1024))
 def test_members_of_a_shard_cut_anywhere_are_missed(
@@ -134,14 +167,14 @@ def archive(*members: tarfile.TarInfo) -> io.BytesIO:
     "name", ["../000000000001-000.json", "/000000000001-000.json", "x.json", "000000000001-000"]
 )
 def test_members_of_other_names_are_refused(name: str) -> None:
-    with pytest.raises(ShardError, match="is no member's name of this format"):
+    with pytest.raises(ShardError, match="is not the name of a member of this format"):
         list(tar.samples(archive(tarfile.TarInfo(name)), "s"))
 
 
 def test_links_are_refused() -> None:
     link = tarfile.TarInfo("000000000001-000.json")
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-    with pytest.raises(ShardError, match="is no plain file"):
+    with pytest.raises(ShardError, match="is not a plain file"):
         list(tar.samples(archive(link), "s"))
 
 

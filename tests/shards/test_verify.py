@@ -132,7 +132,7 @@ FORGERIES: dict[str, tuple[str, Callable[[Members], object]]] = {
     "segments": ("does not have the areas that the recipe gives", change_pixels("segments.png", 1, 3)),
     "missing member": ("has members .*, not json, gt.jpg", lambda m: m.pop(f"{KEY}.frame1.png")),
     "sigma": ("its recipe is not what its seed draws", change_recipe(lambda r: r["blur"].update(sigma=2.5))),
-    "extra field": ("other fields, or in another form", change_recipe(lambda r: r.update(extra=1))),
+    "extra field": ("unknown fields in recipe .*: extra", change_recipe(lambda r: r.update(extra=1))),
     "integer for real": ("in another form", change_recipe(lambda r: r["blur"].update(sigma=3))),
     "other key": (
         "its recipe is that of another sample",
@@ -348,4 +348,4 @@ def test_a_url_is_no_local_folder(cli: Cli) -> None:
 def test_a_folder_that_is_no_data_set_is_named(tmp_path: Path, cli: Cli) -> None:
     run = cli("verify", tmp_path)
     assert run.returncode == 1
-    assert "manifest.json is not there: this is no finished data set" in run.stderr
+    assert "manifest.json is not there: this is not a finished data set" in run.stderr

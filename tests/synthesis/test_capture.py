@@ -21,20 +21,20 @@ def flat(height: int, width: int, value: int = 128) -> Picture:
 
 
 def smooth(height: int, width: int) -> Picture:
-    """A picture with soft colours, as photographs are."""
+    """A picture with soft colors, as photographs are."""
     coarse = rng(5).uniform(0, 255, (height // 8 + 2, width // 8 + 2, 3))
     return np.clip(zoom(coarse, (8, 8, 1), order=3), 0, 255).astype(np.uint8)[:height, :width]
 
 
 def stripes(side: int) -> Picture:
-    """Red and blue columns, one pixel wide: halved chroma turns them into one purple."""
+    """Red and blue columns, one pixel wide: with chroma at half resolution they become purple."""
     picture = np.zeros((side, side, 3), np.uint8)
     picture[:, ::2, 0] = picture[:, 1::2, 2] = 255
     return picture
 
 
 def is_compressed(frame: Picture) -> bool:
-    """Whether a frame of `stripes` has lost its colours."""
+    """Whether a frame of `stripes` has lost its colors."""
     return bool(np.abs(np.diff(frame[..., 0].astype(int), axis=1)).mean() < 128)
 
 
@@ -43,7 +43,7 @@ def captured(frames: list[Picture], draws: int) -> list[tuple[Picture, ...]]:
 
 
 @pytest.mark.parametrize("sigma", [1.0, 2.5, 5.0])
-def test_noise_has_the_standard_deviation_it_is_given_in_grey_levels(sigma: float) -> None:
+def test_noise_has_the_given_standard_deviation_in_gray_levels(sigma: float) -> None:
     noise = sensor_noise(flat(300, 300), sigma, rng(1)).astype(float) - 128
     expected = np.hypot(sigma, 12**-0.5)  # rounding adds a twelfth to the variance
     assert noise.std() == pytest.approx(expected, rel=0.01)
@@ -85,7 +85,7 @@ def test_noise_levels_are_uniform_between_their_bounds() -> None:
     levels = [float(first.std()) for first, _ in noises(1500)]
     assert len(levels) > 250
     assert max(levels) < NOISE[1] * 1.05
-    low = 0.4  # weaker noise is left out
+    low = 0.4  # weaker noise is not counted
     expected = [low + (NOISE[1] - low) * share for share in (0.25, 0.5, 0.75)]
     assert np.quantile(levels, [0.25, 0.5, 0.75]) == pytest.approx(expected, abs=0.4)
 
@@ -99,7 +99,7 @@ def test_shares_of_noisy_and_compressed_samples() -> None:
     assert compressed == pytest.approx(NOISY * COMPRESSED, abs=0.035)
 
 
-def test_the_generator_decides_all() -> None:
+def test_the_generator_decides_everything() -> None:
     frames = [smooth(40, 56), smooth(40, 56)[::-1]]
     before = [frame.copy() for frame in frames]
     first, again = captured(frames, 40), captured(frames, 40)
@@ -110,7 +110,7 @@ def test_the_generator_decides_all() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (7, 30), (17, 23), (64, 48)])
-def test_shapes_and_kinds_stay(shape: tuple[int, int]) -> None:
+def test_shapes_and_types_stay_the_same(shape: tuple[int, int]) -> None:
     frames = [flat(*shape, value) for value in (10, 128, 250)]
     for seen in captured(frames, 30):
         assert len(seen) == 3

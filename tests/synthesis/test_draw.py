@@ -1,20 +1,24 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
+from functools import reduce
+from operator import getitem
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mfsynth.errors import UnusableImage
+from mfsynth.errors import ShardError, UnusableImage
 from mfsynth.sample import ImageInfo, Recipe, SegmentInfo
 from mfsynth.synthesis.draw import MAX_TRIES, DrawOptions, draw, draw_planes, stream
 
 AREAS = [90000, 80000, 60000, 30000, 12640]
 
-# Draws that no later change may move: (seed, image id, variant) -> planes, sigma, noise, first key, tries.
+# Draws that must never change: (seed, image id, variant) -> planes, sigma, noise, first key, tries.
 GOLDEN = {
     (0, 139, 0): ("01000", 2.8211239027830786, 0.015102749215200618, "359985226b49f1206aaac3e648e65974", 1),
     (0, 139, 1): ("00111", 1.602786262207553, 0.03156880709854334, "9b754a660dacb7725d900d886af60904", 2),
@@ -62,7 +66,7 @@ def test_sigma_is_the_streams_first_word_mapped_to_the_bounds() -> None:
     assert drawn.blur.sigma == 2 + (word >> 11) / 2**53
 
 
-def test_no_option_moves_another_draw() -> None:
+def test_no_option_changes_another_draw() -> None:
     plain = recipe(options=DrawOptions())
     noisy = recipe(options=DrawOptions(noise=(0.05, 0.1)))
     other_blur = recipe(options=DrawOptions(sigma=(2, 8)))
@@ -78,8 +82,8 @@ def test_both_frames_share_a_noise_level_but_not_the_noise() -> None:
     assert first.noise_key != second.noise_key
 
 
-def test_subsets_are_uniform_over_those_allowed() -> None:
-    """Chi-square over the 14 proper subsets of 4 equal segments; 0.001 of correct samplers would fail it."""
+def test_subsets_are_uniform_over_all_that_are_allowed() -> None:
+    """Chi-square over the 14 proper subsets of 4 equal segments; one correct sampler in 1,000 would fail."""
     draws = 4200
     counts = Counter(
         "".join(map(str, draw_planes([1, 1, 1, 1], 0.02, stream("segments", 0, k, 0))[0]))
@@ -116,7 +120,7 @@ def test_the_last_resort_is_the_largest_segment_against_all_others() -> None:
     assert tries == MAX_TRIES + 1
 
 
-def test_one_segment_cannot_be_shared_out() -> None:
+def test_a_single_segment_cannot_be_divided() -> None:
     with pytest.raises(UnusableImage, match=r"100\.0% of it"):
         draw_planes([50], 0.02, stream("segments", 0, 1, 0))
 
@@ -124,3 +128,19 @@ def test_one_segment_cannot_be_shared_out() -> None:
 def test_a_recipe_survives_json() -> None:
     drawn = recipe()
     assert Recipe.from_json(drawn.to_json()) == drawn
+
+
+@pytest.mark.parametrize(
+    ("part", "name"), [((), "optics"), (("blur",), "blur.optics"), (("segments", 0), "segments.optics")]
+)
+def test_fields_of_a_later_release_are_refused_by_name(part: tuple[Any, ...], name: str) -> None:
+    content = json.loads(recipe().to_json())
+    reduce(getitem, part, content)["optics"] = 1
+    with pytest.raises(ShardError, match=rf"unknown fields in recipe 000000000139-000: {name}; update"):
+        Recipe.from_json(json.dumps(content).encode())
+
+
+def test_spaces_and_order_do_not_matter_in_a_recipe() -> None:
+    content = json.loads(recipe().to_json())
+    text = json.dumps(dict(reversed(content.items())), indent=2).encode()
+    assert Recipe.from_json(text) == recipe()

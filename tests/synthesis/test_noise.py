@@ -37,13 +37,13 @@ def test_a_window_has_the_whole_pictures_noise(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("sigma", [0.01, 0.05, 0.1])
-def test_noise_has_the_standard_deviation_it_is_given(sigma: float) -> None:
+def test_noise_has_the_given_standard_deviation(sigma: float) -> None:
     window = Window(0, 0, 300, 300)
     gray = np.full((300, 300, 3), 128, np.uint8)
     noise = add_noise(gray, sigma, KEY, 300, window).astype(float) - 128
-    grey_levels = np.hypot(sigma * 255, 12**-0.5)  # rounding adds a twelfth to the variance
-    assert noise.std() == pytest.approx(grey_levels, rel=0.01)
-    assert abs(noise.mean()) < 4 * grey_levels / noise.size**0.5
+    gray_levels = np.hypot(sigma * 255, 12**-0.5)  # rounding adds a twelfth to the variance
+    assert noise.std() == pytest.approx(gray_levels, rel=0.01)
+    assert abs(noise.mean()) < 4 * gray_levels / noise.size**0.5
 
 
 def test_values_saturate() -> None:

@@ -65,14 +65,14 @@ def test_pictures_smaller_than_the_kernel_have_a_mirror_border_too(shape: tuple[
     assert np.abs(gaussian_blur(picture, 4.0) - reference_blur(picture, 4.0)).max() <= 0.53
 
 
-def test_a_constant_picture_stays_as_it_is() -> None:
+def test_a_constant_picture_does_not_change() -> None:
     flat = np.full((60, 80, 3), 201, np.uint8)
     assert np.array_equal(gaussian_blur(flat, 4.2), flat)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_a_window_is_the_cut_of_the_whole(data: st.DataObject) -> None:
+def test_a_window_equals_the_same_part_of_the_whole(data: st.DataObject) -> None:
     height, width = data.draw(st.integers(2, 90)), data.draw(st.integers(2, 90))
     scene = make_scene(height, width, data.draw(st.floats(0.5, 6)), data.draw(st.sampled_from([0.0, 0.05])))
     top, left = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
@@ -90,7 +90,7 @@ def test_a_window_is_the_cut_of_the_whole(data: st.DataObject) -> None:
         assert (difference > 0).sum() <= 1
 
 
-def test_rendering_changes_nothing_it_is_given_and_repeats_itself() -> None:
+def test_rendering_leaves_its_input_alone_and_is_repeatable() -> None:
     scene = make_scene(50, 60, noise=0.1)
     picture, segments = scene.picture.copy(), scene.segments.copy()
     first, second = render(scene), render(scene)
@@ -130,8 +130,8 @@ def test_an_unknown_kernel_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_every_kernel_reaches_no_further_than_it_says(name: str) -> None:
-    """Change one pixel: nothing beyond the reach may notice."""
+def test_no_kernel_reaches_further_than_it_says(name: str) -> None:
+    """One pixel must not change anything beyond the reach."""
     kernel = KERNELS[name]
     picture = np.zeros((101, 101, 3), np.uint8)
     picture[50, 50] = 255

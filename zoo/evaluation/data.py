@@ -213,7 +213,7 @@ def _open_shards(place: str) -> ShardData:
     import mfsynth
     from mfsynth.shards.recipes import recipes
 
-    data = mfsynth.open(place, render=False)
+    data = mfsynth.open(place).scenes()
     keys = []
     for recipe in recipes(data.folder, data.manifest):
         if len(recipe.frames) != 2:

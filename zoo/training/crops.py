@@ -29,27 +29,27 @@ class Crop:
 
 
 def make_crop(scene: Scene, options: TrainOptions, rng: np.random.Generator) -> Crop:
-    """Choose a window, render it alone, and augment it as the options say."""
+    """Choose a window, render only that, and augment it as the options say."""
     crop = rendered(scene, choose_window(scene.focus(), options.crop, rng), options.crop)
     turns = int(rng.integers(4)) if options.rotate else 0
     flips = bool(rng.integers(2)) if options.mirror else False
-    crop = turned(crop, turns, flips)
+    crop = rotate_flip(crop, turns, flips)
     if options.exposure:
-        crop = exposed(crop, rng.uniform(-options.exposure, options.exposure))
-    return Crop(disturbed(crop.frames, options.noise, options.capture, rng), crop.focus, crop.gt)
+        crop = adjust_exposure(crop, rng.uniform(-options.exposure, options.exposure))
+    return Crop(add_noise(crop.frames, options.noise, options.capture, rng), crop.focus, crop.gt)
 
 
 def rendered(scene: Scene, window: mfsynth.Window, side: int) -> Crop:
-    """A window of a scene, mirrored up to a side; without its recipe's noise, for training adds its own."""
+    """A window of a scene, mirrored up to a side; without its recipe's noise, as training adds its own."""
     frames = tuple(replace(frame, noise_sigma=0.0) for frame in scene.recipe.frames)
     sample = mfsynth.render(replace(scene, recipe=replace(scene.recipe, frames=frames)), window)
-    return filled(Crop(sample.frames, sample.focus, sample.gt), side)
+    return pad_reflect(Crop(sample.frames, sample.focus, sample.gt), side)
 
 
-def disturbed(
+def add_noise(
     frames: tuple[Picture, ...], noise: tuple[float, float], camera: bool, rng: np.random.Generator
 ) -> tuple[Picture, ...]:
-    """Frames with noise of one drawn standard deviation, each with its own; then what a camera adds."""
+    """Frames with noise of one drawn standard deviation, independent in each; then what a camera adds."""
     if noise[1] > 0:
         sigma = 255 * rng.uniform(*noise)
         frames = tuple(sensor_noise(frame, sigma, rng) for frame in frames)
@@ -78,7 +78,7 @@ def choose_window(focus: FocusMap, side: int, rng: np.random.Generator) -> mfsyn
     return mfsynth.Window(top, left, high, wide)
 
 
-def filled(crop: Crop, side: int) -> Crop:
+def pad_reflect(crop: Crop, side: int) -> Crop:
     """A crop of a picture smaller than `side`, mirrored at its border up to that."""
     height, width = crop.focus.shape
     if (height, width) == (side, side):
@@ -91,8 +91,8 @@ def filled(crop: Crop, side: int) -> Crop:
     return Crop(tuple(fill(frame) for frame in crop.frames), fill(crop.focus), fill(crop.gt))
 
 
-def turned(crop: Crop, turns: int, flips: bool) -> Crop:
-    """A crop turned by so many times 90 degrees, then mirrored or not."""
+def rotate_flip(crop: Crop, turns: int, flips: bool) -> Crop:
+    """A crop rotated by so many quarter turns, then mirrored if `flips`."""
 
     def turn(array: np.ndarray) -> np.ndarray:
         array = np.rot90(array, turns)
@@ -101,8 +101,8 @@ def turned(crop: Crop, turns: int, flips: bool) -> Crop:
     return Crop(tuple(turn(frame) for frame in crop.frames), turn(crop.focus), turn(crop.gt))
 
 
-def exposed(crop: Crop, stops: float) -> Crop:
-    """A crop with another exposure: linear light times 2^stops (sRGB taken as gamma 2.2), saturated."""
+def adjust_exposure(crop: Crop, stops: float) -> Crop:
+    """A crop with another exposure: linear light times 2^stops (sRGB taken as gamma 2.2), clipped."""
     levels = np.arange(256) * 2.0 ** (stops / 2.2)
     table = np.rint(levels).clip(0, 255).astype(np.uint8)
     frames = tuple(cv2.LUT(frame, table) for frame in crop.frames)
@@ -110,7 +110,7 @@ def exposed(crop: Crop, stops: float) -> Crop:
 
 
 def draws(*words: object) -> np.random.Generator:
-    """A random stream of its own for what the words name."""
+    """The random stream that some words name."""
     return np.random.Generator(philox(*words))
 
 
@@ -120,6 +120,6 @@ def _has_both(focus: FocusMap) -> bool:
 
 
 def _around(place: int, length: int, total: int, rng: np.random.Generator) -> int:
-    """Where a window begins that holds `place` and its neighbour and lies inside."""
+    """Where a window begins that holds `place` and its neighbor and lies inside."""
     low, high = max(0, place + 2 - length), min(place, total - length)
     return int(rng.integers(low, high + 1)) if low < high else min(max(low, 0), total - length)

@@ -54,7 +54,7 @@ class Batches(IterableDataset["Batch | MfsynthError"]):
         workers: Loader workers, or 1 for none.
         begun: Batches that this process has taken before; workers take turns, and go on with them.
         positions: Where each worker's stream stands.
-        holding: Hold one image in twenty out for validation.
+        holding: Hold out one image in twenty for validation.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Batches(IterableDataset["Batch | MfsynthError"]):
         self.positions = positions or [Position()] * workers
 
     def __iter__(self) -> Iterator[Batch | MfsynthError]:
-        """Batches; an error ends them, as an item: one raised in a worker would arrive as text alone."""
+        """Batches; an error ends them, as an item: one raised in a worker would arrive as text only."""
         try:
             yield from self._batches()
         except MfsynthError as error:
@@ -121,7 +121,7 @@ def _batch_or_error(item: Batch | MfsynthError) -> Batch:
 
 @contextmanager
 def _signals_put_off() -> Iterator[None]:
-    """Workers started inside never see SIGINT and SIGTERM, which are for the training: it saves first."""
+    """Workers started inside never see SIGINT and SIGTERM, which the training handles: it saves first."""
     resource_tracker.ensure_running()  # starting it later would lift the block
     signals = {signal.SIGINT, signal.SIGTERM}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)

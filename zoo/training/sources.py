@@ -1,37 +1,28 @@
-"""Where training scenes come from: shards through webdataset, or COCO live; one source or a mixture."""
+"""Where training scenes come from: shards, or COCO live; one source or a mixture."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import tarfile
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-import webdataset
-
 import mfsynth
-from mfsynth.errors import ShardError
+from mfsynth.order import share
 from zoo.errors import TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from mfsynth.live import Live
     from mfsynth.sample import Scene
-    from mfsynth.shards.reader import DataSet
 
 HELD_OUT = 20
 """One image in so many is held out for validation, chosen by its id: the same in every run and data set."""
 EMPTY_EPOCHS = 10
 """Epochs in which a reader may find nothing, one after the other, before it gives up."""
-_BUFFER = 256
-"""Samples in webdataset's shuffling buffer, undecoded."""
 _WEIGHT = re.compile(r"(?P<location>.+)@(?P<weight>\d+(\.\d+)?)")
 
 
@@ -117,11 +108,11 @@ class Source(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """Number of samples in an epoch, over all readers; an estimate, for it may count a few held out."""
+        """Number of samples in an epoch, over all readers; an estimate, as it may count a few held out."""
 
     @abstractmethod
     def epoch(self, epoch: int, reader: Reader, skip: int) -> Iterator[tuple[int, Scene]]:
-        """One reader's scenes of an epoch, after `skip` places, each with the place that follows it."""
+        """One reader's scenes of an epoch, after `skip` places, each with the place to resume at."""
 
     @abstractmethod
     def validation(self) -> Iterator[Scene]:
@@ -137,7 +128,7 @@ class LiveSource(Source):
 
     def __init__(self, folder: str, split: str, seed: int, holding: bool = True) -> None:
         super().__init__(holding)
-        stream: Live[Scene] = mfsynth.synthesize(folder, split, seed, shuffle=seed, render=False)
+        stream = mfsynth.synthesize(folder, split, seed, shuffle=seed).scenes()
         self.folder, self.split, self.seed = folder, split, seed
         self.kept = stream.select(lambda image: self.trains(image.id))
         self.held = stream.select(lambda image: self.validates(image.id))
@@ -169,41 +160,26 @@ class LiveSource(Source):
 
 
 class ShardSource(Source):
-    """A data set of shards of either store, read, split among readers and shuffled by webdataset."""
+    """A data set of shards of either store; shards, and the samples of each, are shuffled every epoch."""
 
     def __init__(self, location: str, seed: int, holding: bool = True) -> None:
         super().__init__(holding)
-        self.data: DataSet[Scene] = mfsynth.open(location, render=False)
-        self.seed = seed
+        self.location = location
+        self.data = mfsynth.open(location, shuffle=seed).scenes()
+        self.kept = self.data.select(lambda image: self.trains(image.id))
 
     def __len__(self) -> int:
         return len(self.data)
 
     def epoch(self, epoch: int, reader: Reader, skip: int) -> Iterator[tuple[int, Scene]]:
-        """Whole shards are shared out where there are enough of them, else the samples of each."""
-        rng = Random(f"shuffle {self.seed} {epoch} {reader.number}")
-        samples = self.samples(self._shard_order(epoch), reader)
-        shuffled = webdataset.shuffle(_BUFFER, initial=_BUFFER, rng=rng)(samples)
-        for number, sample in enumerate(islice(shuffled, skip, None), skip + 1):
-            yield number, mfsynth.decode(sample)
-
-    def samples(self, shards: list[int], reader: Reader) -> Iterator[dict[str, Any]]:
-        """This reader's samples of some shards, undecoded, without those held out."""
-        whole = len(shards) >= reader.total
-        mine: Iterable[int] = iter(shards)
-        if whole:
-            with _as(reader):
-                mine = list(webdataset.split_by_worker(webdataset.split_by_node(mine)))
-        samples = self._samples(mine)
-        if not whole:
-            samples = islice(samples, reader.number, None, reader.total)
-        return (sample for sample in samples if self.trains(_image_id(sample)))
+        """Places are those of this reader's own: its share of the epoch's order, with those held out."""
+        start, stop = share(len(self.data), reader.number, reader.total)
+        for place, scene in self.kept.at(epoch).numbered(start + skip, stop):
+            yield place - start + 1, scene
 
     def validation(self) -> Iterator[Scene]:
         """The samples to validate with, in the manifest's order."""
-        for sample in self._samples(range(len(self.data.manifest.shards))):
-            if self.validates(_image_id(sample)):
-                yield mfsynth.decode(sample)
+        return iter(mfsynth.open(self.location).scenes().select(lambda image: self.validates(image.id)))
 
     def fingerprint(self) -> dict[str, Any]:
         """The hash of all shards' hashes."""
@@ -213,25 +189,6 @@ class ShardSource(Source):
             "samples": len(self),
             "shards": hashlib.sha256(json.dumps(hashes).encode()).hexdigest(),
         }
-
-    def _shard_order(self, epoch: int) -> list[int]:
-        shards = list(range(len(self.data.manifest.shards)))
-        Random(f"shards {self.seed} {epoch}").shuffle(shards)
-        return shards
-
-    def _samples(self, shards: Iterable[int]) -> Iterator[dict[str, Any]]:
-        members = webdataset.tariterators.tar_file_expander(self._streams(shards))
-        try:
-            yield from webdataset.tariterators.group_by_keys(members)
-        except tarfile.TarError as error:
-            shard = error.args[-1] if error.args else "a shard"  # webdataset appends its name
-            raise ShardError(f"{shard} is damaged or cut short", "run `mfsynth verify`") from error
-
-    def _streams(self, shards: Iterable[int]) -> Iterator[dict[str, Any]]:
-        """Shards opened by mfsynth's storage: webdataset's own opener runs names as shell commands."""
-        for number in shards:
-            with self.data.open_shard(number) as stream:
-                yield {"url": self.data.manifest.shards[number].name, "stream": stream}
 
 
 def open_source(spec: SourceSpec, seed: int, holding: bool = True) -> Source:
@@ -245,7 +202,7 @@ def open_source(spec: SourceSpec, seed: int, holding: bool = True) -> Source:
         return ShardSource(spec.location, seed, holding)
     folder, _, split = spec.location.removeprefix("coco:").rpartition(":")
     if not folder or not split:
-        raise TrainingError(f"{spec.location} names no split", "write coco:DIR:SPLIT")
+        raise TrainingError(f"{spec.location} does not name a split", "write coco:DIR:SPLIT")
     return LiveSource(folder, split, seed, holding)
 
 
@@ -299,26 +256,3 @@ class Mixture:
             epoch, place = self.position[chosen]
             stream = self._streams[chosen] = self.sources[chosen].epoch(epoch, self.reader, place)
         return stream
-
-
-class _as:  # noqa: N801 - reads as a phrase
-    """Lets webdataset's splitters see a reader, through the environment variables that it looks at."""
-
-    def __init__(self, reader: Reader) -> None:
-        names = ("RANK", "WORLD_SIZE", "WORKER", "NUM_WORKERS")
-        values = (reader.rank, reader.ranks, reader.worker, reader.workers)
-        self.values = dict(zip(names, map(str, values), strict=True))
-        self.before: dict[str, str] = {}
-
-    def __enter__(self) -> None:
-        self.before = {name: os.environ[name] for name in self.values if name in os.environ}
-        os.environ.update(self.values)
-
-    def __exit__(self, *_: object) -> None:
-        for name in self.values:
-            os.environ.pop(name)
-        os.environ.update(self.before)
-
-
-def _image_id(sample: dict[str, Any]) -> int:
-    return int(sample["__key__"].partition("-")[0])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zoo.errors import TrainingError
 from zoo.metrics import gray, psnr, ssim
-from zoo.training.crops import Crop, choose_window, disturbed, draws, rendered
+from zoo.training.crops import Crop, add_noise, choose_window, draws, rendered
 from zoo.training.data import batch_of
 from zoo.training.losses import REGRESSION, cross_entropy
 
@@ -54,7 +54,7 @@ class Scores:
 
 
 def validation_crops(sources: Sequence[Source], options: TrainOptions) -> dict[str, list[Crop]]:
-    """The held-out pairs, by kind: `clean`, and `captured` where frames are disturbed in training.
+    """The held-out pairs, by kind: `clean`, and `captured` where training adds noise to the frames.
 
     Raises:
         TrainingError: If no image is held out.
@@ -136,4 +136,4 @@ def _crop(scene: Scene) -> Crop:
 
 def _captured(crop: Crop, number: int, options: TrainOptions) -> Crop:
     rng = draws("validation capture", number)
-    return Crop(disturbed(crop.frames, options.noise, options.capture, rng), crop.focus, crop.gt)
+    return Crop(add_noise(crop.frames, options.noise, options.capture, rng), crop.focus, crop.gt)

@@ -6,7 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mfsynth
-from zoo.training.crops import Crop, choose_window, draws, exposed, filled, make_crop, turned
+from zoo.training.crops import (
+    Crop,
+    adjust_exposure,
+    choose_window,
+    draws,
+    make_crop,
+    pad_reflect,
+    rotate_flip,
+)  # fmt: skip
 from zoo.training.presets import preset
 
 PLAIN = replace(preset("hf-seg", "fast"), crop=32, mirror=False, rotate=False, exposure=0.0, capture=False)
@@ -14,12 +22,12 @@ PLAIN = replace(preset("hf-seg", "fast"), crop=32, mirror=False, rotate=False, e
 
 @pytest.fixture(scope="module")
 def scenes(small_coco):
-    return list(mfsynth.synthesize(small_coco, "small", render=False))
+    return list(mfsynth.synthesize(small_coco, "small").scenes())
 
 
 def test_noise_of_a_recipe_is_left_out(small_recipes, scenes):
     """The training's own settings decide on noise."""
-    noisy = [scene for scene in mfsynth.open(small_recipes, render=False) if scene.key.endswith("-000")]
+    noisy = [scene for scene in mfsynth.open(small_recipes).scenes() if scene.key.endswith("-000")]
     assert any(scene.recipe.frames[0].noise_sigma > 0.01 for scene in noisy)
     for scene, plain in zip(noisy, scenes, strict=True):
         one, other = (make_crop(each, PLAIN, draws("test")) for each in (scene, plain))
@@ -48,7 +56,7 @@ def test_crop_is_a_window_of_the_rendered_sample(scenes):
     seed=st.integers(0, 1000),
 )
 def test_both_frames_are_sharp_somewhere_in_every_crop(height, width, row, column, side, seed):
-    """Even if one pixel alone is sharp in frame 1."""
+    """Even if only one pixel is sharp in frame 1."""
     focus = np.zeros((height, width), np.uint8)
     focus[row % height, column % width] = 1
     window = choose_window(focus, side, draws("test", seed)).check(height, width)
@@ -66,7 +74,7 @@ def crop_of(seed=0, height=12, width=12):
 @pytest.mark.parametrize("turns", range(4))
 def test_everything_is_turned_alike(turns, flips):
     crop = crop_of()
-    got = turned(crop, turns, flips)
+    got = rotate_flip(crop, turns, flips)
 
     def expected(array):
         array = np.rot90(array, turns)
@@ -80,18 +88,18 @@ def test_everything_is_turned_alike(turns, flips):
 
 def test_exposure_changes_frames_and_truth_alike():
     crop = crop_of()
-    one_stop = exposed(crop, 1.0)
+    one_stop = adjust_exposure(crop, 1.0)
     linear = 2.0 * (crop.gt / 255.0) ** 2.2
     expected = (255 * linear ** (1 / 2.2)).clip(0, 255)
     assert np.abs(one_stop.gt - expected).max() <= 0.5 + 1e-6
     same = replace(crop, frames=(crop.gt, crop.gt))
-    for frame in exposed(same, -0.7).frames:
-        np.testing.assert_array_equal(frame, exposed(same, -0.7).gt)
+    for frame in adjust_exposure(same, -0.7).frames:
+        np.testing.assert_array_equal(frame, adjust_exposure(same, -0.7).gt)
 
 
 def test_small_pictures_are_mirrored_up_to_the_side():
     crop = crop_of(height=10, width=12)
-    got = filled(crop, 30)
+    got = pad_reflect(crop, 30)
     np.testing.assert_array_equal(got.gt, np.pad(crop.gt, [(0, 20), (0, 18), (0, 0)], "reflect"))
     np.testing.assert_array_equal(got.focus, np.pad(crop.focus, [(0, 20), (0, 18)], "reflect"))
 

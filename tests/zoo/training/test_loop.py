@@ -291,7 +291,7 @@ def test_broken_shard_is_named_in_one_line(workers, demo, tmp_path):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "demo-000001.tar is damaged" in done.stderr
+    assert "demo-000001.tar is cut short" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -1,9 +1,18 @@
+import os
+import shutil
+import subprocess
+import sys
+import threading
 from collections import Counter
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+import mfsynth
 from mfsynth.building.run import Run, build
 from mfsynth.coco.demo import draw_demo
 from mfsynth.options import BuildOptions
@@ -60,6 +69,29 @@ def test_readers_share_an_epoch_without_overlap(source, readers):
     assert set(seen.values()) == {1}
     assert sorted(seen) == sorted(keys(source, 0))
     assert all(parts)
+
+
+SLOW = settings(deadline=None, max_examples=12)
+
+
+@SLOW
+@given(ranks=st.integers(1, 5), workers=st.integers(1, 5), epoch=st.integers(0, 3))
+def test_any_readers_share_the_shards_exactly(sources, ranks, workers, epoch):
+    """Over any ranks x workers every sample that is not held out comes once."""
+    source = sources["shards"]
+    readers = [Reader(rank, ranks, worker, workers) for rank in range(ranks) for worker in range(workers)]
+    seen = [key for reader in readers for key in keys(source, epoch, reader)]
+    trained = [scene.key for scene in source.data if not held_out(scene.recipe.image.id)]
+    assert sorted(seen) == sorted(trained)
+
+
+@SLOW
+@given(total=st.integers(1, 6), number=st.integers(0, 5), skip=st.integers(0, 60))
+def test_any_place_is_gone_on_from(sources, total, number, skip):
+    source, reader = sources["shards"], Reader(number % total, total)
+    whole = [(place, scene.key) for place, scene in source.epoch(2, reader, 0)]
+    rest = [(place, scene.key) for place, scene in source.epoch(2, reader, skip)]
+    assert rest == [(place, key) for place, key in whole if place > skip]
 
 
 def test_epochs_have_orders_of_their_own(source):
@@ -159,3 +191,53 @@ def test_source_of_shards_is_read_from_a_url(demo):
     local = ShardSource(str(demo / "set"), 1)
     assert keys(remote, 0) == keys(local, 0)
     assert remote.fingerprint() == local.fingerprint()
+
+
+def test_pictures_held_out_are_not_decoded(demo, tmp_path):
+    """A picture that cannot be decoded does no harm where it is left out."""
+    shutil.copytree(demo / "set", tmp_path / "set")
+    held = sorted({scene.key for scene in ShardSource(str(demo / "set"), 1).validation()})
+    for path in (tmp_path / "set").glob("*.tar"):
+        content = bytearray(path.read_bytes())
+        for key in held:
+            at = content.find(f"{key}.gt.".encode())
+            if at >= 0:
+                content[at + 512 : at + 514] = b"??"
+        path.write_bytes(content)
+    source = ShardSource(str(tmp_path / "set"), 1)
+    assert keys(source, 0) == keys(ShardSource(str(demo / "set"), 1), 0)
+    with pytest.raises(mfsynth.ShardError, match=held[0]):
+        list(source.validation())
+
+
+def test_each_shard_is_fetched_once_an_epoch(demo):
+    fetched = []
+
+    class Website(SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(demo / "set"))
+
+        def log_message(self, *_):
+            if self.command == "GET" and self.path.endswith(".tar"):
+                fetched.append(self.path[1:])
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Website) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        remote = ShardSource(f"http://127.0.0.1:{server.server_port}", 1)
+        assert keys(remote, 3) == keys(ShardSource(str(demo / "set"), 1), 3)
+        server.shutdown()
+    assert sorted(fetched) == sorted(path.name for path in (demo / "set").glob("*.tar"))
+
+
+def test_reading_shards_needs_no_webdataset_and_leaves_the_environment(demo):
+    code = """
+import os, sys
+from zoo.training.sources import Reader, ShardSource
+for _ in ShardSource(sys.argv[1], 1).epoch(0, Reader(1, 2, 0, 1), 0):
+    assert (os.environ["RANK"], os.environ["WORLD_SIZE"], os.environ["WORKER"]) == ("0", "4", "3")
+    assert "NUM_WORKERS" not in os.environ
+assert "webdataset" not in sys.modules
+"""
+    environment = os.environ | {"RANK": "0", "WORLD_SIZE": "4", "WORKER": "3"}
+    command = [sys.executable, "-c", code, str(demo / "set")]
+    subprocess.run(command, check=True, timeout=120, env=environment)

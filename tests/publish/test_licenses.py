@@ -1,4 +1,4 @@
-"""Which licences are known, and what that means for a data set."""
+"""Which licenses are known, and when a data set may be published."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
-from mfsynth.publish.licences import COCO, Licence, refusal
+from mfsynth.publish.licenses import COCO, SampleLicense, refusal
 from mfsynth.shards.manifest import LicenseCount, Manifest
 
 CC = "creativecommons.org/licenses"
 
 
-def licence(name: str = "", url: str = "", id: int = 1, samples: int = 1) -> Licence:
-    return Licence.of(LicenseCount(id, name, url, samples))
+def license(name: str = "", url: str = "", id: int = 1, samples: int = 1) -> SampleLicense:
+    return SampleLicense.of(LicenseCount(id, name, url, samples))
 
 
 @pytest.mark.parametrize("by", ["name", "url"])
 def test_cocos_table_is_known_by_name_and_by_url(by: str) -> None:
-    found = [licence(name) if by == "name" else licence("", url) for name, url in COCO.items()]
+    found = [license(name) if by == "name" else license("", url) for name, url in COCO.items()]
     assert [each.limits for each in found] == [
         "no commercial use",
         "no commercial use",
@@ -42,8 +42,8 @@ def test_cocos_table_is_known_by_name_and_by_url(by: str) -> None:
         (f"http://{CC}/by-sa/2.0/", "CC BY-SA 2.0", ""),  # the Hub has no id for it
     ],
 )
-def test_free_licences_are_known_by_their_urls(url: str, name: str, hub: str) -> None:
-    found = licence("whatever it is called", url)
+def test_free_licenses_are_known_by_their_urls(url: str, name: str, hub: str) -> None:
+    found = license("whatever it is called", url)
     assert found.terms is not None
     assert (found.name, found.terms.hub, found.limits) == (name, hub, "")
 
@@ -62,10 +62,10 @@ def test_free_licences_are_known_by_their_urls(url: str, name: str, hub: str) ->
     ],
 )
 def test_anything_else_is_unknown_whatever_its_id(name: str, url: str) -> None:
-    assert {licence(name, url, id).limits for id in range(10)} == {"unknown"}
+    assert {license(name, url, id).limits for id in range(10)} == {"unknown"}
 
 
-def with_licences(manifest: Manifest, *counts: LicenseCount, **options: Any) -> Manifest:
+def with_licenses(manifest: Manifest, *counts: LicenseCount, **options: Any) -> Manifest:
     samples = sum(count.samples for count in counts)
     return replace(manifest, samples=samples, licenses=counts, options=manifest.options | options)
 
@@ -79,18 +79,18 @@ COUNTS = (
 )
 
 
-def test_a_refusal_counts_by_licence_and_names_the_ids_that_are_free(manifest: Manifest) -> None:
-    why, advice = refusal(with_licences(manifest, *COUNTS))
+def test_a_refusal_counts_by_license_and_names_the_ids_that_are_free(manifest: Manifest) -> None:
+    why, advice = refusal(with_licenses(manifest, *COUNTS))
     assert why == (
-        "39 of 45 samples are not free to be published: 30 under CC BY-NC 2.0 (no commercial use); "
+        "39 of 45 samples may not be published freely: 30 under CC BY-NC 2.0 (no commercial use); "
         "2 under CC BY-ND 2.0 (no derivatives); 7 under unknown (id 11) (unknown)"
     )
     assert "--licenses 4,8, or give --accept-licenses" in advice
-    assert "--licenses" not in refusal(with_licences(manifest, COUNTS[0]))[1].replace("--accept-", "")
+    assert "--licenses" not in refusal(with_licenses(manifest, COUNTS[0]))[1].replace("--accept-", "")
 
 
-def test_free_pictures_drawn_scenes_and_chosen_licences_pass(manifest: Manifest) -> None:
+def test_free_pictures_drawn_scenes_and_chosen_licenses_pass(manifest: Manifest) -> None:
     assert refusal(manifest) == ("", "")
-    assert refusal(with_licences(manifest, COUNTS[1], COUNTS[3])) == ("", "")
-    assert refusal(with_licences(manifest, COUNTS[1], replace(COUNTS[0], samples=0))) == ("", "")
-    assert refusal(with_licences(manifest, *COUNTS, licenses=[2, 4])) == ("", "")
+    assert refusal(with_licenses(manifest, COUNTS[1], COUNTS[3])) == ("", "")
+    assert refusal(with_licenses(manifest, COUNTS[1], replace(COUNTS[0], samples=0))) == ("", "")
+    assert refusal(with_licenses(manifest, *COUNTS, licenses=[2, 4])) == ("", "")

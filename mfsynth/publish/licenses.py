@@ -1,7 +1,7 @@
-"""What the pictures' licences allow, and whether a data set of them may be published.
+"""What the pictures' licenses allow, and whether a data set with these pictures may be published.
 
-A licence is known by its URL or, where an annotation file gives none, by its name in COCO's table. Its id
-says nothing: each annotation file has a numbering of its own.
+A license is identified by its URL or, if the annotation file gives none, by its name in COCO's table. Its id
+says nothing: each annotation file has its own numbering.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ COCO = {
     "No known copyright restrictions": "http://flickr.com/commons/usage/",
     "United States Government Work": "http://www.usa.gov/copyright.shtml",
 }
-"""COCO's table of licences: URLs by name."""
+"""COCO's table of licenses: URLs by name."""
 
 HUB_IDS = frozenset(
     {
@@ -32,7 +32,7 @@ HUB_IDS = frozenset(
         "cc-by-nc-sa-4.0", "cc-by-nd-4.0", "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0",
     }
 )  # fmt: skip
-"""The Creative Commons licences that the Hub has an id for."""
+"""The Creative Commons licenses that the Hub has an id for."""
 
 _HOST = r"https?://(?:www\.)?"
 _CREATIVE_COMMONS = re.compile(
@@ -44,17 +44,17 @@ _UNRESTRICTED = {
     r"flickr\.com/commons/usage/?": ("no known copyright restrictions", ""),
     r"usa\.gov/copyright\.shtml": ("US government work", ""),
 }
-"""What allows everything, by the URL's pattern: its name, and its id on the Hub."""
+"""Terms without restrictions, by a pattern of their URL: name, and id on the Hub."""
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """A licence that is known.
+class LicenseTerms:
+    """What a known license allows.
 
     Attributes:
-        name: As people write it.
-        url: Its text, or what says that there are no restrictions.
-        hub: Its id on the Hub, empty where it has none.
+        name: The license's usual name.
+        url: The URL of its text, or of the statement that there are no restrictions.
+        hub: Its id on the Hub; empty if it has none.
         commercial: Whether it allows commercial use.
         derivatives: Whether it allows derivatives, such as blurred frames.
     """
@@ -66,54 +66,54 @@ class Terms:
     derivatives: bool = True
 
 
-ANNOTATIONS = Terms("CC BY 4.0", "https://creativecommons.org/licenses/by/4.0/", "cc-by-4.0")
-"""What COCO's annotations are under, from which segments are made; the pictures have terms of their own."""
+ANNOTATIONS = LicenseTerms("CC BY 4.0", "https://creativecommons.org/licenses/by/4.0/", "cc-by-4.0")
+"""The license of COCO's annotations, from which segments are made; the pictures have their own."""
 
 
 @dataclass(frozen=True, slots=True)
-class Licence:
-    """A licence of a data set with the number of samples under it; `terms` is None where it is not known."""
+class SampleLicense:
+    """A license in a data set, with the number of samples under it; `terms` is None if it is unknown."""
 
     count: LicenseCount
-    terms: Terms | None
+    terms: LicenseTerms | None
 
     @staticmethod
-    def of(count: LicenseCount) -> Licence:
-        """A licence of a manifest.
+    def of(count: LicenseCount) -> SampleLicense:
+        """A license, from a manifest's count.
 
         >>> from mfsynth.shards.manifest import LicenseCount
-        >>> Licence.of(LicenseCount(6, "Attribution-NoDerivs License", "", samples=3)).limits
+        >>> SampleLicense.of(LicenseCount(6, "Attribution-NoDerivs License", "", samples=3)).limits
         'no derivatives'
-        >>> Licence.of(LicenseCount(6, "research only", "", samples=3)).limits
+        >>> SampleLicense.of(LicenseCount(6, "research only", "", samples=3)).limits
         'unknown'
         """
-        return Licence(count, terms_at(count.url or COCO.get(count.name, "")))
+        return SampleLicense(count, terms_at(count.url or COCO.get(count.name, "")))
 
     @property
     def name(self) -> str:
-        """As people write it, else as the annotation file does."""
+        """The license's usual name if it is known, else its name in the annotation file."""
         return self.terms.name if self.terms else f"{self.count.name or 'no name'} (id {self.count.id})"
 
     @property
     def url(self) -> str:
-        """Its text, as far as the annotation file or COCO's table tells."""
+        """The URL of its text, if the annotation file or COCO's table gives one; else empty."""
         return self.terms.url if self.terms else self.count.url
 
     @property
     def limits(self) -> str:
-        """What it forbids, in words; empty if such pictures may be altered and published for any use."""
+        """What it forbids, in words; empty if it allows derivatives and commercial use."""
         if self.terms is None:
             return "unknown"
         allowed = {"commercial use": self.terms.commercial, "derivatives": self.terms.derivatives}
         return ", ".join(f"no {what}" for what, allows in allowed.items() if not allows)
 
     def line(self) -> str:
-        """In words, with its samples."""
+        """The number of samples, the name and the limits, as a line of a report."""
         return f"{self.count.samples:>14,}  {self.name}" + (f": {self.limits}" if self.limits else "")
 
 
-def terms_at(url: str) -> Terms | None:
-    """The terms that a URL stands for, None if they are not known.
+def terms_at(url: str) -> LicenseTerms | None:
+    """The terms of the license at a URL; None if it is unknown.
 
     >>> terms_at("https://creativecommons.org/licenses/by-nc/2.0/").commercial
     False
@@ -121,7 +121,7 @@ def terms_at(url: str) -> Terms | None:
     if match := _CREATIVE_COMMONS.fullmatch(url):
         kind, version = match["kind"], match["version"]
         hub, words = f"cc-{kind}-{version}", kind.split("-")
-        return Terms(
+        return LicenseTerms(
             f"CC {kind.upper()} {version}",
             url,
             hub if hub in HUB_IDS else "",
@@ -130,30 +130,30 @@ def terms_at(url: str) -> Terms | None:
         )
     for pattern, (name, hub) in _UNRESTRICTED.items():
         if re.fullmatch(_HOST + pattern, url):
-            return Terms(name, url, hub)
+            return LicenseTerms(name, url, hub)
     return None
 
 
-def licences_of(manifest: Manifest) -> tuple[Licence, ...]:
-    """Every licence of a data set, in the manifest's order."""
-    return tuple(Licence.of(count) for count in manifest.licenses if count.samples)
+def licenses_of(manifest: Manifest) -> tuple[SampleLicense, ...]:
+    """The licenses of a data set's samples, in the manifest's order."""
+    return tuple(SampleLicense.of(count) for count in manifest.licenses if count.samples)
 
 
 def refusal(manifest: Manifest) -> tuple[str, str]:
-    """Why the samples may not be published, by licence, and what to do; both empty if they may.
+    """Why the samples may not be published, by license, and what to do; both are empty if they may.
 
-    They may if every licence is known and allows derivatives and commercial use, or if licences were chosen
-    at building.
+    They may if every license is known and allows derivatives and commercial use, or if the build was given
+    licenses to keep.
     """
-    licences = licences_of(manifest)
-    closed = [each for each in licences if each.limits]
+    licenses = licenses_of(manifest)
+    closed = [each for each in licenses if each.limits]
     if not closed or manifest.options.get("licenses"):
         return "", ""
     counts = "; ".join(f"{each.count.samples} under {each.name} ({each.limits})" for each in closed)
     samples = sum(each.count.samples for each in closed)
-    free = ",".join(str(each.count.id) for each in licences if not each.limits)
+    free = ",".join(str(each.count.id) for each in licenses if not each.limits)
     accept = "give --accept-licenses if you have the right"
     return (
-        f"{samples} of {manifest.samples} samples are not free to be published: {counts}",
-        f"build without them, by --licenses {free}, or {accept}" if free else accept,
+        f"{samples} of {manifest.samples} samples may not be published freely: {counts}",
+        f"build without them, with --licenses {free}, or {accept}" if free else accept,
     )

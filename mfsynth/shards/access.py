@@ -1,0 +1,146 @@
+"""The packed samples of a data set: in the order in which they lie, by place, and by key."""
+
+from __future__ import annotations
+
+import weakref
+from bisect import bisect_right
+from contextlib import ExitStack
+from itertools import accumulate
+from operator import index
+from typing import TYPE_CHECKING
+
+from mfsynth import storage
+from mfsynth.errors import MissingSampleError, OptionsError
+from mfsynth.sample import sample_key
+from mfsynth.shards import tar
+from mfsynth.shards.recipes import check_count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mfsynth.shards.manifest import Manifest, Shard
+    from mfsynth.shards.tar import Packed
+
+OPEN_SHARDS = 32
+"""Local shards that a data set keeps open for access by place or key, each with its index."""
+OPEN_COPIES = 1
+"""Remote shards of which it keeps a local copy for that."""
+
+
+def in_order(folder: str, shard: Shard, low: int, high: int) -> Iterator[Packed]:
+    """A shard's samples from `low` to `high` as they lie: from one stream, or by seeking in a local file.
+
+    Raises:
+        ShardError: If the shard is damaged, or holds fewer or more samples than the manifest says.
+    """
+    if low and not storage.is_url(folder):
+        opened = OpenShard(folder, shard)
+        yield from (opened[place] for place in range(low, high))
+        return
+    number = -1
+    with storage.open_file(storage.join(folder, shard.name)) as file:
+        for number, packed in enumerate(tar.samples(file, shard.name)):
+            if low <= number < high:
+                yield packed
+            if number + 1 == high < shard.samples:
+                return
+    check_count(shard, number + 1)
+
+
+class OpenShard:
+    """A shard whose samples are read by place; a remote one is copied first.
+
+    Threads and forked processes may share it. The copy has no name, so that it goes with the last process
+    that has it open, however that ends.
+
+    Raises:
+        ShardError: If the shard is not there, damaged, or holds fewer or more samples than the manifest says.
+    """
+
+    def __init__(self, folder: str, shard: Shard) -> None:
+        self.name = shard.name
+        opened = ExitStack()
+        weakref.finalize(self, opened.close)
+        with storage.local_copy(storage.join(folder, shard.name)) as path:
+            self._file = opened.enter_context(storage.open_file(str(path)))
+        self._places = tar.index(self._file, shard.name)
+        check_count(shard, len(self._places))
+        self._numbers = {place.key: number for number, place in enumerate(self._places)}
+
+    def __getitem__(self, place: int) -> Packed:
+        return tar.sample_at(self._file, self._places[place], self.name)
+
+    def find(self, key: str) -> Packed | None:
+        """The sample of a key, None if there is none."""
+        return self[self._numbers[key]] if key in self._numbers else None
+
+
+class Shelf:
+    """A data set's samples by place and by key; a few shards stay open. A pickled one starts with none."""
+
+    def __init__(self, folder: str, manifest: Manifest) -> None:
+        self.folder, self.manifest = folder, manifest
+        self._ends = list(accumulate(shard.samples for shard in manifest.shards))
+        self._first_keys: dict[int, str] = {}
+        self._open: dict[int, OpenShard] = {}
+
+    def __reduce__(self) -> tuple[type[Shelf], tuple[str, Manifest]]:
+        return Shelf, (self.folder, self.manifest)
+
+    def by_place(self, place: int) -> tuple[str, Packed]:
+        """A shard's name and the sample at a place of the manifest's order, from the end if negative.
+
+        Raises:
+            MissingSampleError: If it is beyond the end.
+            OptionsError: If it is not a whole number.
+            ShardError: If the shard is damaged.
+        """
+        total = self.manifest.samples
+        try:
+            number = index(place)
+        except TypeError as error:
+            raise OptionsError(f"{place!r} is neither the place nor the key of a sample") from error
+        if not -total <= number < total:
+            raise MissingSampleError(
+                f"{self.folder} has no sample at place {number}", f"its number of samples is {total}"
+            )
+        number %= total
+        shard = bisect_right(self._ends, number)
+        opened = self._opened(shard)
+        return opened.name, opened[number - self._ends[shard] + self.manifest.shards[shard].samples]
+
+    def by_key(self, key: str) -> tuple[str, Packed]:
+        """A shard's name and the sample of a key: keys ascend within a shard and from shard to shard.
+
+        Raises:
+            MissingSampleError: If there is none.
+            ShardError: If the shard is damaged.
+        """
+        filled = [number for number, shard in enumerate(self.manifest.shards) if shard.samples]
+        after = bisect_right(filled, key, key=self._first_key)
+        if after:
+            opened = self._opened(filled[after - 1])
+            if packed := opened.find(key):
+                return opened.name, packed
+        raise MissingSampleError(
+            f"{self.folder} has no sample {key!r}", f"keys are of the kind {sample_key(139, 0)!r}"
+        )
+
+    def _opened(self, number: int) -> OpenShard:
+        """A shard, opened now or before; the one that has not been used for longest makes room."""
+        opened = self._open.pop(number, None)
+        if opened is None:
+            kept = OPEN_COPIES if storage.is_url(self.folder) else OPEN_SHARDS
+            surplus = max(0, len(self._open) + 1 - kept)
+            for old in list(self._open)[:surplus]:
+                self._open.pop(old, None)  # another thread may have been faster
+            opened = OpenShard(self.folder, self.manifest.shards[number])
+        self._open[number] = opened
+        return opened
+
+    def _first_key(self, number: int) -> str:
+        if number not in self._first_keys:
+            name = self.manifest.shards[number].name
+            with storage.open_file(storage.join(self.folder, name)) as file:
+                self._first_keys[number] = tar.first_key(file, name)
+        return self._first_keys[number]
