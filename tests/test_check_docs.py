@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -203,3 +204,13 @@ def test_pages_talk_to_a_hub_of_their_own(page: Path) -> None:
     """
     code, told = check(page, text)
     assert code == 0, told
+
+
+def test_the_reference_has_every_public_name() -> None:
+    import mfsynth
+    import zoo
+
+    for package in (mfsynth, zoo):
+        page = SCRIPT.parents[1] / "docs" / "reference" / f"{package.__name__}.md"
+        listed = re.findall(rf"^::: {package.__name__}\.(\w+)$", page.read_text("utf-8"), re.MULTILINE)
+        assert set(listed) >= set(package.__all__)
