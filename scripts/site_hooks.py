@@ -86,7 +86,7 @@ def described(command: click.Command, context: click.Context, depth: int) -> Ite
     records = [record for each in command.params if (record := each.get_help_record(context))]
     if records:
         yield from ("| option | |", "|---|---|")
-        yield from (f"| `{escaped(names)}` | {escaped(text)} |" for names, text in records)
+        yield from (f"| `{one_line(names)}` | {plain(one_line(text))} |" for names, text in records)
         yield ""
     if command.epilog:
         yield from ("```text", command.epilog.replace("\b\n", "\n").strip(), "```", "")
@@ -99,9 +99,14 @@ def described(command: click.Command, context: click.Context, depth: int) -> Ite
 
 def paragraphs(text: str | None) -> str:
     """Help as Markdown."""
-    return (text or "").replace("\b\n", "").strip()
+    return plain((text or "").replace("\b\n", "").strip())
 
 
-def escaped(text: str) -> str:
-    """Text for a table's cell, in one line."""
-    return re.sub(r"\s+", " ", text).replace("|", "\\|")
+def plain(text: str) -> str:
+    """Text in which nothing is Markdown."""
+    return re.sub(r"([\[\]<>*_|])", r"\\\1", text)
+
+
+def one_line(text: str) -> str:
+    """Text for a table's cell."""
+    return re.sub(r"\s+", " ", text)
