@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mfsynth.errors import (
     HubAccessError,
@@ -19,7 +19,21 @@ from mfsynth.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mfsynth.hub import Repository
+
+class Repository(Protocol):
+    """What an error says of a repository: see `mfsynth.hub.Repository`."""
+
+    @property
+    def id(self) -> str:
+        """`user/name` or `organization/name`."""
+
+    @property
+    def type(self) -> str:
+        """`model` or `dataset`."""
+
+    @property
+    def revision(self) -> str | None:
+        """Branch, tag or commit; None is `main`."""
 
 
 @contextmanager
