@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from mfsynth.shards.manifest import Manifest
     from mfsynth.shards.reader import decode, open
     from mfsynth.shards.verification import Verification
-    from mfsynth.shards.verify import verify
     from mfsynth.synthesis.render import render
+    from mfsynth.verification import verify
 
 __all__ = [
     "Blur",
@@ -73,7 +73,7 @@ _ROOMS = {
     "open": "mfsynth.shards.reader",
     "render": "mfsynth.synthesis.render",
     "synthesize": "mfsynth.live",
-    "verify": "mfsynth.shards.verify",
+    "verify": "mfsynth.verification",
 }
 
 

@@ -142,17 +142,18 @@ class BuildOptions:
         return schema.to_json(self)
 
     @staticmethod
-    def from_json(values: dict[str, Any], release: str = "") -> BuildOptions:
+    def from_json(values: dict[str, Any], release: str = "", what: str = "the build options") -> BuildOptions:
         """The options that `to_json` gave; fields that are absent take their defaults.
 
         Args:
             values: By name.
             release: The release of mfsynth that wrote them, if known.
+            what: What the values are, for errors, in the plural.
 
         Raises:
             ShardError: If a name is unknown, or a value has a wrong type.
         """
-        return schema.from_json(values, BuildOptions, "the build options", error=ShardError, release=release)
+        return schema.from_json(values, BuildOptions, what, error=ShardError, release=release)
 
     @property
     def fingerprint(self) -> str:

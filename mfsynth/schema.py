@@ -84,6 +84,19 @@ def check_fields(
         raise error(f"unknown fields in {what}: {', '.join(unknown)}", f"{writer}update mfsynth")
 
 
+def defaults(kind: type) -> dict[str, Any]:
+    """The defaults of a dataclass's fields as JSON's own types, by name; of those that have one."""
+    found = {each.name: _default(each) for each in fields(kind)}
+    plain: dict[str, Any] = json.loads(
+        json.dumps({name: _plain(value) for name, value in found.items() if value is not MISSING})
+    )
+    return plain
+
+
+def _default(each: Any) -> Any:
+    return each.default if each.default_factory is MISSING else each.default_factory()
+
+
 def _unknown(values: object, kind: inspect.Type, path: str = "") -> Iterator[str]:
     if isinstance(kind, inspect.DataclassType) and isinstance(values, Mapping):
         known = {each.name: each.type for each in kind.fields}
@@ -112,5 +125,4 @@ def _plain(value: Any) -> Any:
 def _is_written(value: Any, each: Any) -> bool:
     if _SINCE not in each.metadata:
         return True
-    default = each.default_factory() if each.default is MISSING else each.default
-    return bool(getattr(value, each.name) != default)
+    return bool(getattr(value, each.name) != _default(each))

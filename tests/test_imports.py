@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 MFSYNTH = (
-    ("__init__", "__main__"), ("cli",), ("publish",), ("preview",), ("building", "live"), ("verification",), ("options",),
-    ("shards", "coco"), ("stream",), ("torch_stream", "synthesis"), ("codecs",), ("sample", "cards"),
+    ("__init__", "__main__"), ("cli",), ("publish",), ("preview",), ("building", "live"),
+    ("verification",), ("options",), ("shards", "coco"), ("stream",), ("torch_stream", "synthesis"), ("codecs",), ("sample", "cards"),
     ("hub",),
     ("engine", "locks", "console", "plots", "schema", "storage", "hub_errors"), ("order",), ("errors",),
     ("version",),

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mfsynth import storage
+from mfsynth import schema, storage
 from mfsynth.console import count
 from mfsynth.errors import BuildError, OutputError, ShardError
+from mfsynth.options import BuildOptions
 from mfsynth.shards.layout import BUILD, MANIFEST, PARTS, is_ours
 from mfsynth.shards.manifest import Inputs, Manifest
 
@@ -86,7 +87,8 @@ def open_folder(out: Path, begun: BuildFile, *, overwrite: bool) -> Manifest | N
 def _is_unfinished(out: Path, begun: BuildFile) -> bool:
     """Whether the folder holds the beginnings of this same data set."""
     try:
-        return not (out / MANIFEST).exists() and _read_build_file(out) == begun
+        there = _read_build_file(out)
+        return there is not None and not (out / MANIFEST).exists() and not list(_differences(there, begun))
     except OutputError:  # damaged: what was begun is not known
         return False
 
@@ -148,7 +150,7 @@ def _check_empty(out: Path) -> None:
 def _differences(there: BuildFile, begun: BuildFile) -> Iterable[str]:
     """Each difference between what a folder was begun with and what is asked for now, in words."""
     for what, old, new in (
-        ("", there.options, begun.options),
+        ("", _whole(there.options), _whole(begun.options)),
         ("version of ", there.packages, begun.packages),
     ):
         for name in sorted(old.keys() | new.keys()):
@@ -169,6 +171,11 @@ def _differences(there: BuildFile, begun: BuildFile) -> Iterable[str]:
         for what in ("pictures", "masks"):
             if getattr(there.inputs, what) != getattr(begun.inputs, what):
                 yield f"names and sizes of the {what}"
+
+
+def _whole(options: dict[str, Any]) -> dict[str, Any]:
+    """Options with those that an older release did not know at their defaults."""
+    return schema.defaults(BuildOptions) | options
 
 
 def _plain(value: object) -> str:

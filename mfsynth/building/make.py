@@ -21,7 +21,7 @@ from mfsynth.options import BuildOptions, ContentOptions, FrameFormat, Store, co
 from mfsynth.order import whole_number
 from mfsynth.shards.manifest import Manifest
 from mfsynth.shards.verification import Verification
-from mfsynth.shards.verify import local_folder, verify
+from mfsynth.verification import local_folder, verify
 
 if TYPE_CHECKING:
     from mfsynth.coco.split import Masks

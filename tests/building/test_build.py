@@ -136,7 +136,7 @@ def test_other_data_is_refused_naming_the_files(built: Path, small_coco: Path, t
     (tmp_path / "coco" / "panoptic_small" / "000000000023.png").unlink()
     with pytest.raises(OutputError) as caught:
         build(OPTIONS, Run(tmp_path / "coco", built))
-    assert f"small/000000000013.jpg: {size} bytes there, {size + 2} bytes now" in str(caught.value)
+    assert f"small/000000000013.jpg: {size:,} bytes there, {size + 2:,} bytes now" in str(caught.value)
     assert "panoptic_small/000000000023.png:" in str(caught.value)
     assert "missing now" in str(caught.value)
 

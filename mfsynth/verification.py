@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import cv2
-import msgspec
 import numpy as np
 
 from mfsynth import codecs, storage
 from mfsynth.console import count
 from mfsynth.errors import MfsynthError, OptionsError, ShardError
+from mfsynth.options import BuildOptions
 from mfsynth.order import permutation, whole_number
 from mfsynth.sample import SegmentInfo
 from mfsynth.shards import tar
@@ -143,23 +143,15 @@ def _gathered(folder: Path, manifest: Manifest, seed: int, ordered: list[ShardRe
 
 def _tasks(folder: Path, manifest: Manifest, chosen: set[int]) -> list[VerifyJob]:
     """One task a shard; `chosen` are the places of the samples to render again, among all."""
-    options = _draw_options(manifest)
+    options = BuildOptions.from_json(
+        manifest.options, manifest.packages.get("mfsynth", ""), f"the options in {folder / MANIFEST}"
+    )
     tasks, before = [], 0
     for shard in manifest.shards:
         again = frozenset(place - before for place in chosen if before <= place < before + shard.samples)
-        tasks.append(VerifyJob(folder, shard, manifest.layout, options, again))
+        tasks.append(VerifyJob(folder, shard, manifest.layout, options.draw, again))
         before += shard.samples
     return tasks
-
-
-def _draw_options(manifest: Manifest) -> DrawOptions:
-    try:
-        values = {each.name: manifest.options[each.name] for each in fields(DrawOptions)}
-        return msgspec.convert(values, DrawOptions)
-    except KeyError as error:
-        raise ShardError(f"the manifest's options are malformed: {error} is not among them") from error
-    except msgspec.ValidationError as error:
-        raise ShardError(f"the manifest's options are malformed: {error}") from error
 
 
 def _forged_options(manifest: Manifest) -> list[Problem]:

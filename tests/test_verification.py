@@ -17,7 +17,7 @@ import mfsynth
 from mfsynth import codecs
 from mfsynth.errors import ShardError
 from mfsynth.preview.stats import collect
-from mfsynth.shards.verify import Comparison, compare, verify
+from mfsynth.verification import Comparison, compare, verify
 
 Members = dict[str, bytes]
 
@@ -144,7 +144,7 @@ FORGERIES: dict[str, tuple[str, Callable[[Members], object]]] = {
     ),
     "no recipe": ("not a recipe", lambda m: m.update({f"{KEY}.json": b"{"})),
     "broken picture": (
-        "broken, cut short or no picture",
+        "broken, cut short or not a picture",
         lambda m: m.update({f"{KEY}.gt.jpg": b"\xff\xd8\xff\xd9"}),
     ),
     "broken frame": (
@@ -228,16 +228,14 @@ def test_a_wrong_fingerprint_of_the_options_is_found(out: Path, fingerprint: str
         ("noise", [0, 0, 0]),
         ("seed", None),
         ("min_area", "0"),
-        ("seed", ...),
     ],
 )
 def test_malformed_options_are_an_error(out: Path, name: str, value: object, cli: Cli) -> None:
     options = json.loads((out / "manifest.json").read_text())["options"]
-    options = {key: old for key, old in options.items() if key != name or value is not ...}
-    forge_manifest(out, options=options | ({} if value is ... else {name: value}))
+    forge_manifest(out, options=options | {name: value})
     run = cli("verify", out)
     assert run.returncode == 1
-    assert "the manifest's options are malformed: " in run.stderr
+    assert f"the options in {out / 'manifest.json'} are malformed: " in run.stderr
     assert name in run.stderr
     assert "Traceback" not in run.stderr
 
