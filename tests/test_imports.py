@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 
 MFSYNTH = (
     ("__init__", "__main__"), ("cli",), ("publish",), ("preview",), ("building", "live"),
-    ("verification",), ("options",), ("shards", "coco"), ("stream",), ("torch_stream", "synthesis"), ("codecs",), ("sample", "cards"),
-    ("hub",),
+    ("verification",), ("options",), ("shards", "coco"), ("stream",), ("torch_stream", "synthesis"),
+    ("codecs",), ("sample", "cards"), ("hub",),
     ("engine", "locks", "console", "plots", "schema", "storage", "hub_errors"), ("order",), ("errors",),
     ("version",),
 )  # fmt: skip
