@@ -146,7 +146,7 @@ def test_unknown_names_are_told_the_nearest():
 
 def test_matting_names_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "pymatting", None)
-    with pytest.raises(MissingExtraError, match=r"mfsynth\[baselines\]"):
+    with pytest.raises(MissingExtraError, match=r"PyMatting.*\[evaluate\]"):
         baselines.get("im")
 
 
