@@ -52,6 +52,10 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	$(BIN)/python scripts/check_docs.py
+
 bench: setup
 	$(BIN)/python scripts/bench_build.py $(if $(wildcard $(COCO)),--coco $(COCO) --split val2017,--split demo)
 

@@ -135,9 +135,7 @@ def test_options_of_a_newer_release_are_refused_by_name(store: str, copy: Path) 
         lambda: verify(copy, workers=1),
         lambda: BuildOptions.from_json(Manifest.read(copy).options, "9.9.0"),
     ):
-        with pytest.raises(
-            ShardError, match=r"unknown fields in the build options: planes; written by mfsynth 9\.9\.0"
-        ):
+        with pytest.raises(ShardError, match=r"unknown fields in the .* planes; written by mfsynth 9\.9\.0"):
             use()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+ORDER = 2
+"""1: shuffled by a buffer; 2: every shard's samples in an order of their own."""
 KEPT = 2
 """How many checkpoints are kept: the last two."""
 
@@ -36,6 +38,7 @@ class State:
         seconds: Time spent so far.
         options: Fingerprint of the training's options and data.
         scaler: State of the loss scaler in fp16, otherwise empty.
+        order: In which order shards are read; `ORDER` now.
     """
 
     step: int
@@ -44,6 +47,7 @@ class State:
     seconds: float
     options: str
     scaler: dict[str, float | int]
+    order: int = field(default=1, metadata=schema.since("0.2.0"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

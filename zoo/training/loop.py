@@ -21,12 +21,12 @@ from zoo.errors import TrainingError
 from zoo.networks import Network
 from zoo.store.folder import EVALUATION, TRAINING, save_folder, set_weights, to_json, weights_of
 from zoo.training import checkpoint as checkpoints
-from zoo.training.checkpoint import Checkpoint, State
+from zoo.training.checkpoint import ORDER, Checkpoint, State
 from zoo.training.data import Batches, Position, loader
 from zoo.training.documents import described, evaluation_document, fingerprint, training_document
 from zoo.training.losses import REGRESSION, cross_entropy
 from zoo.training.run import CHECKPOINTS, KEPT, TrainReport, TrainRun, clear, last_checkpoint
-from zoo.training.sources import open_source
+from zoo.training.sources import ShardSource, open_source
 from zoo.training.steps import averaged, learning_rate, make_optimizer, pairs_per_step, to_device, total_steps
 from zoo.training.training_log import TrainingLog
 from zoo.training.validation import ValidationScores, validate, validation_crops
@@ -79,6 +79,8 @@ def _train(options: TrainOptions, run: TrainRun, accelerator: Accelerator) -> Tr
             f"the checkpoint in {run.out} is of a training with other options or other data",
             "use the same ones, or train into another folder",
         )
+    if last and last.state.order != ORDER and any(isinstance(each, ShardSource) for each, _ in sources):
+        run.say("an earlier release read shards in another order: this epoch may repeat or skip some samples")
     accelerator.wait_for_everyone()
     if accelerator.is_main_process and not last:
         clear(run.out)
@@ -115,7 +117,7 @@ class _Training:
         optimizer = make_optimizer(options, model)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.ema = averaged(options, self.plain)
-        self.state = State(0, 0, [], 0.0, "", {})
+        self.state = State(0, 0, [], 0.0, "", {}, ORDER)
         if last:
             self._restore(last)
         self.record = TrainingLog(run.out, self.state.step) if accelerator.is_main_process else None
@@ -154,7 +156,8 @@ class _Training:
             losses.append(loss)
             now = time.perf_counter()
             self.spent, self.waited = now - started, self.waited + waiting
-            self.state = State(step, begun, [list(positions.values())], seconds + self.spent, identity, {})
+            places = [list(positions.values())]
+            self.state = State(step, begun, places, seconds + self.spent, identity, {}, ORDER)
             if step % LOG_EVERY == 0 or step == self.total:
                 self._log(step, losses, now - since, waited)
                 losses, since, waited = [], now, 0.0
