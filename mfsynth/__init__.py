@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from mfsynth.sample import Blur, FrameRecipe, ImageInfo, Recipe, Sample, Scene, Segment, Window
     from mfsynth.shards.manifest import Manifest
     from mfsynth.shards.reader import decode, open
-    from mfsynth.shards.verification import Verification
     from mfsynth.synthesis.render import render
-    from mfsynth.verification import verify
+    from mfsynth.verification.check import verify
+    from mfsynth.verification.report import Verification
 
 __all__ = [
     "Blur",
@@ -67,13 +67,13 @@ __all__ = [
 _ROOMS = {
     "BuildReport": "mfsynth.building.run",
     "Manifest": "mfsynth.shards.manifest",
-    "Verification": "mfsynth.shards.verification",
+    "Verification": "mfsynth.verification.report",
     "build": "mfsynth.building.make",
     "decode": "mfsynth.shards.reader",
     "open": "mfsynth.shards.reader",
     "render": "mfsynth.synthesis.render",
     "synthesize": "mfsynth.live",
-    "verify": "mfsynth.verification",
+    "verify": "mfsynth.verification.check",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,10 +38,27 @@ LICENSES_HELP = """Keep only images under these COCO licenses, by id, such as 4,
 4, 5, 7 and 8 allow commercial use too."""
 
 PLATFORMS = ("linux", "darwin")
+RESUMED = ("build", "download", "publish", "evaluate", "zoo")
+"""Commands that go on where they were interrupted."""
+
+
+def _of_zoo(name: str) -> Callable[[], click.Command]:
+    """A command of the zoo, by its name: its module is imported when it is called."""
+
+    def command() -> click.Command:
+        found: click.Command = getattr(import_module("zoo.cli"), name)
+        return found
+
+    return command
+
+
+ZOO_COMMANDS = {name: _of_zoo(name) for name in ("train", "fuse", "evaluate", "zoo")}
 
 
 @click.group(
     cls=Commands,
+    lazy=ZOO_COMMANDS,
+    resumed=RESUMED,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="""\b
 Examples:

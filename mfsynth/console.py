@@ -7,7 +7,6 @@ import signal
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -16,13 +15,10 @@ import click
 from mfsynth.errors import MfsynthError, OptionsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     Command = TypeVar("Command", bound=Callable[..., object])
 
-ZOO_COMMANDS = ("train", "fuse", "evaluate", "zoo")
-RESUMED = ("build", "download", "publish", "evaluate", "zoo")
-"""Commands that go on where they were interrupted."""
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -142,19 +138,28 @@ def stop_on_terminate() -> None:
 class Commands(click.Group):
     """Turns our errors into one line and an exit code: 1 for a failure, 2 for options that make no sense.
 
-    The zoo's commands are part of it, by name: their module is imported when one is called.
+    Args:
+        lazy: Commands by name, each with what imports it when it is called.
+        resumed: Names of the commands that go on where they were interrupted.
     """
+
+    def __init__(
+        self,
+        *args: Any,
+        lazy: Mapping[str, Callable[[], click.Command]] | None = None,
+        resumed: Collection[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.lazy, self.resumed = lazy or {}, resumed
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of all commands."""
-        return [*super().list_commands(ctx), *ZOO_COMMANDS]
+        return [*super().list_commands(ctx), *self.lazy]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """A command by its name."""
-        if cmd_name not in ZOO_COMMANDS:
-            return super().get_command(ctx, cmd_name)
-        command: click.Command = getattr(import_module("zoo.cli"), cmd_name)
-        return command
+        return self.lazy[cmd_name]() if cmd_name in self.lazy else super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
@@ -169,7 +174,7 @@ class Commands(click.Group):
         except OSError as error:  # what no room expected, such as a path that is too long
             fail(error, 1)
         except (KeyboardInterrupt, click.Abort):
-            again = "; run the same command again to go on" if ctx.invoked_subcommand in RESUMED else ""
+            again = "; run the same command again to go on" if ctx.invoked_subcommand in self.resumed else ""
             click.echo(f"\nmfsynth: interrupted{again}", err=True)
             sys.exit(130)
 

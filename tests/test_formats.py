@@ -17,7 +17,7 @@ from mfsynth.options import BuildOptions
 from mfsynth.sample import Sample
 from mfsynth.shards.layout import BUILD, MANIFEST, PARTS
 from mfsynth.shards.manifest import Manifest, fingerprint
-from mfsynth.verification import verify
+from mfsynth.verification.check import verify
 
 FORMAT_1 = Path(__file__).parent / "formats" / "1"
 STORES = pytest.mark.parametrize("store", ["pairs", "recipe"])

@@ -54,7 +54,7 @@ def test_the_command_line_answers_help_without_loading_them() -> None:
 
 
 def test_a_worker_loads_neither_torch_nor_webdataset() -> None:
-    assert not modules_after("import mfsynth.building.work, mfsynth.verification, mfsynth.live") & {
+    assert not modules_after("import mfsynth.building.work, mfsynth.verification.check, mfsynth.live") & {
         "torch",
         "webdataset",
     }

@@ -17,7 +17,8 @@ import mfsynth
 from mfsynth import codecs
 from mfsynth.errors import ShardError
 from mfsynth.preview.stats import collect
-from mfsynth.verification import Comparison, compare, verify
+from mfsynth.verification.check import compare, verify
+from mfsynth.verification.report import Comparison
 
 Members = dict[str, bytes]
 

@@ -20,8 +20,8 @@ from mfsynth.errors import OptionsError
 from mfsynth.options import BuildOptions, ContentOptions, FrameFormat, Store, content_options
 from mfsynth.order import whole_number
 from mfsynth.shards.manifest import Manifest
-from mfsynth.shards.verification import Verification
-from mfsynth.verification import local_folder, verify
+from mfsynth.verification.check import local_folder, verify
+from mfsynth.verification.report import Verification
 
 if TYPE_CHECKING:
     from mfsynth.coco.split import Masks

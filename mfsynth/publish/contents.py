@@ -10,7 +10,7 @@ from mfsynth.publish.attribution import ATTRIBUTION, attribute
 from mfsynth.publish.card import dataset_card
 from mfsynth.publish.croissant import croissant
 from mfsynth.shards.layout import MANIFEST, split_of
-from mfsynth.verification import wrong_bytes
+from mfsynth.verification.check import wrong_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,9 +21,9 @@ from mfsynth.shards import tar
 from mfsynth.shards.layout import FOCUS, MANIFEST, RECIPE, SEGMENTS, Layout, is_ours
 from mfsynth.shards.manifest import Manifest, Shard, data_set_at, fingerprint
 from mfsynth.shards.reader import read_scene
-from mfsynth.shards.verification import Comparison, Problem, Verification
 from mfsynth.synthesis.draw import DrawOptions, draw
 from mfsynth.synthesis.render import render
+from mfsynth.verification.report import Comparison, Problem, Verification
 
 if TYPE_CHECKING:
     from collections.abc import Callable
