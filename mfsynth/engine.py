@@ -1,8 +1,8 @@
 """Who runs the jobs: the processes of this machine.
 
 Workers are spawned, never forked: OpenCV's threads do not survive a fork. Each has a pipe of its own and
-shares no lock with the others: a worker that is killed at any moment takes only its own task with it (the
-common queue of a pool stays locked forever if the worker that holds its lock dies). The task is tried once
+shares no lock with the others: a worker that is killed at any moment takes only its own job with it (the
+common queue of a pool stays locked forever if the worker that holds its lock dies). The job is tried once
 more. Workers do not outlive their parent.
 
 A spawned worker imports the script that started it. Without a guard the script comes to the same call again
@@ -60,34 +60,34 @@ def usable_cores() -> int:
 
 def run_jobs(
     work: Callable[[T, Advance], R],
-    tasks: Iterable[T],
+    jobs: Iterable[T],
     *,
     workers: int,
     say: Callable[[str], None],
     progress: Callable[[int], None],
 ) -> Iterator[tuple[T, R]]:
-    """Run tasks in worker processes and yield results as they come.
+    """Run jobs in worker processes and yield results as they come.
 
     Args:
-        work: A function of a module; called with a task and a function that it calls with its advance.
-        tasks: Taken one by one, as workers become free.
+        work: A function of a module; called with a job and a function that it calls with its advance.
+        jobs: Taken one by one, as workers become free.
         workers: Number of processes.
         say: Called with a line when a worker dies.
-        progress: Called with the advance of all tasks together, several times a second.
+        progress: Called with the advance of all jobs together, several times a second.
 
     Raises:
-        BuildError: If a worker cannot be started, or a task's worker died twice.
+        BuildError: If a worker cannot be started, or a job's worker died twice.
         Exception: Whatever `work` raised.
     """
     check_guard()
-    waiting = iter(tasks)
+    waiting = iter(jobs)
     crew: list[_Worker[T, R]] = []
     finished = 0
     try:
         with _interrupts_put_off():
             for _ in range(workers):
                 crew.append(_Worker(work))
-        while busy := [worker for worker in crew if worker.has_task or worker.take(waiting)]:
+        while busy := [worker for worker in crew if worker.has_job or worker.take(waiting)]:
             for worker in _ready(busy):
                 reply = worker.reply()
                 if reply is None:
@@ -145,11 +145,11 @@ class _Failed:
 
 
 class _Worker(Generic[T, R]):
-    """A worker process and its task, seen from the parent."""
+    """A worker process and its job, seen from the parent."""
 
     def __init__(self, work: Callable[[T, Advance], R]) -> None:
         self._work = work
-        self._task: T | None = None
+        self._job: T | None = None
         self._deaths = 0
         self.advanced = 0
         self._start()
@@ -170,25 +170,25 @@ class _Worker(Generic[T, R]):
         theirs.close()  # so that the pipe ends when the worker does
 
     @property
-    def has_task(self) -> bool:
+    def has_job(self) -> bool:
         """Whether it works."""
-        return self._task is not None
+        return self._job is not None
 
     def take(self, waiting: Iterator[T]) -> bool:
-        """Take the next task; False if there is none."""
-        self._task = next(waiting, None)
+        """Take the next job; False if there is none."""
+        self._job = next(waiting, None)
         self._deaths = 0
-        if self._task is not None:
+        if self._job is not None:
             self._send()
-        return self.has_task
+        return self.has_job
 
     def _send(self) -> None:
         self.advanced = 0
         with suppress(OSError):  # it died; reply() will tell
-            self.pipe.send(self._task)
+            self.pipe.send(self._job)
 
     def reply(self) -> _Ready | _Advanced | _Done | None:
-        """The next message; None if the worker died. Raises what the task raised."""
+        """The next message; None if the worker died. Raises what the job raised."""
         try:
             message = self.pipe.recv()
         except (EOFError, OSError, pickle.UnpicklingError):
@@ -202,20 +202,20 @@ class _Worker(Generic[T, R]):
         return reply
 
     def finish(self) -> T:
-        """The task, now done."""
-        task, self._task, self.advanced = self._task, None, 0
-        if task is None:
-            raise RuntimeError("a worker finished a task that it did not have")
-        return task
+        """The job, now done."""
+        job, self._job, self.advanced = self._job, None, 0
+        if job is None:
+            raise RuntimeError("a worker finished a job that it did not have")
+        return job
 
     def revive(self, say: Callable[[str], None]) -> None:
-        """Start the process again with the same task, or give up if it has died too often."""
+        """Start the process again with the same job, or give up if it has died too often."""
         self._process.join()
         code = self._process.exitcode or 0
         if code > 0 and not self._ready:
             raise _failed_start(code)
         cause = f"signal {-code}" if code < 0 else f"exit code {code}"
-        name = self._task.name if self._task is not None else "nothing"
+        name = self._job.name if self._job is not None else "nothing"
         self._deaths += 1
         if self._deaths >= _TRIES:
             raise BuildError(
@@ -231,7 +231,7 @@ class _Worker(Generic[T, R]):
     def stop(self) -> None:
         """End the process: at once if it works, else by closing its pipe."""
         self.pipe.close()
-        if self.has_task:
+        if self.has_job:
             self._process.terminate()
         self._process.join()
 
@@ -275,16 +275,16 @@ def _interrupts_put_off() -> Iterator[None]:
 
 
 def _serve(pipe: Connection[Any, Any], work: Callable[[T, Advance], R]) -> None:
-    """Do one task after another until the pipe is closed."""
+    """Do one job after another until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its workers
     threading.Thread(target=_die_with_parent, daemon=True).start()
     with suppress(EOFError, OSError):  # the parent has closed the pipe
         pipe.send(_Ready())
         while True:
-            task = pipe.recv()
+            job = pipe.recv()
             reporter = _Reporter(pipe)
             try:
-                result = work(task, reporter.advance)
+                result = work(job, reporter.advance)
             except Exception as error:  # noqa: BLE001 - whatever it is, the parent raises it
                 pipe.send(_Failed(_portable(error)))
             else:

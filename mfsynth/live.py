@@ -63,8 +63,8 @@ def synthesize(
         OptionsError: If an option makes no sense.
     """
     options = content_options(split, seed, **content)
-    source = read_split(Path(coco), split, options.masks, cache=storage.cache_folder(), say=log.info)
-    entries, _ = choose(source, options)
+    listed = read_split(Path(coco), split, options.masks, cache=storage.cache_folder(), say=log.info)
+    entries, _ = choose(listed, options)
     return Live(tuple(entries), options, epoch=epoch, shuffle=shuffle, window=window)
 
 
@@ -127,6 +127,6 @@ class Live(Stream[Item]):
         Raises:
             UnusableImage: If its files are missing or broken.
         """
-        source = read_image(entry)
-        recipe = draw(entry.image, source.infos, self.options.draw, self.epoch)
-        return Scene(source.picture, source.segments, recipe)
+        image = read_image(entry)
+        recipe = draw(entry.image, image.infos, self.options.draw, self.epoch)
+        return Scene(image.picture, image.segments, recipe)

@@ -81,16 +81,16 @@ def fuse(
 ) -> None:
     """Fuse pictures of one scene, focused at different planes, into one sharp picture."""
     need("fuse", "torch", "safetensors", "PIL")
-    from zoo.fusing.job import FuseJob, fuse_job
+    from zoo.fusing.request import FuseRequest, fuse_as_asked
     from zoo.fusing.stacks import FuseOptions
     from zoo.pretrained import PRECISIONS, load
 
     options = FuseOptions(rule, burst, not single_pass, tile, align, quality)
-    job = FuseJob(frames, output, batch, decision_map, options)
+    request = FuseRequest(frames, output, batch, decision_map, options)
     network = load(model, device=device, dtype=PRECISIONS[precision])
     console = Output(quiet, as_json)
     with console.bar("fusing", "stack") as progress:
-        report = fuse_job(network, job, say=console.say, progress=progress)
+        report = fuse_as_asked(network, request, say=console.say, progress=progress)
     console.show(report)
     console.fail(report.errors)
 

@@ -137,12 +137,12 @@ def encode_image(
     Raises:
         UnusableImage: Before the first sample, if the image or one of its variants cannot be used.
     """
-    source = read_image(entry)
-    gt = gt_member(source, layout.gt)
-    segments = codecs.encode_png(source.segments)
-    recipes = [draw(entry.image, source.infos, options.draw, variant) for variant in range(options.variants)]
+    image = read_image(entry)
+    gt = gt_member(image, layout.gt)
+    segments = codecs.encode_png(image.segments)
+    recipes = [draw(entry.image, image.infos, options.draw, variant) for variant in range(options.variants)]
     for recipe in recipes:
-        scene = Scene(source.picture, source.segments, recipe)
+        scene = Scene(image.picture, image.segments, recipe)
         yield recipe.key, encode_scene(scene, gt, segments, layout)
 
 

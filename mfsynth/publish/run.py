@@ -84,7 +84,7 @@ class PublishReport:
         location: What `mfsynth.open` takes.
         files: By path in the repository.
         shards: How many of them are shards.
-        licences: The pictures' licenses, with their samples.
+        licenses: The pictures' licenses, with their samples.
         card: Its text.
         refused: Why a dry run would be refused without --dry-run; empty if it would not.
         commit: Where the data set stands now; None in a dry run.
@@ -96,7 +96,7 @@ class PublishReport:
     location: str
     files: Mapping[str, FileInfo]
     shards: int
-    licences: tuple[SampleLicense, ...]
+    licenses: tuple[SampleLicense, ...]
     card: str
     refused: str = ""
     commit: str | None = None
@@ -108,7 +108,7 @@ class PublishReport:
         names = ("url", "location", "commit", "changed", "pull_request", "refused", "shards", "card")
         return {name: getattr(self, name) for name in names} | {
             "files": {name: asdict(info) for name, info in self.files.items()},
-            "licenses": [asdict(each.count) | {"limits": each.limits} for each in self.licences],
+            "licenses": [asdict(each.count) | {"limits": each.limits} for each in self.licenses],
         }
 
     def lines(self) -> list[str]:
@@ -125,7 +125,7 @@ class PublishReport:
 
     def _what(self) -> list[str]:
         files = [f"{info.size:>14,}  {name}" for name, info in self.files.items()]
-        return ["bytes".rjust(14), *files, "samples".rjust(14), *(each.line() for each in self.licences)]
+        return ["bytes".rjust(14), *files, "samples".rjust(14), *(each.line() for each in self.licenses)]
 
 
 def publish(

@@ -21,7 +21,7 @@ _SIZES = {
 _LARGEST = "100M<n<1B"
 
 
-def origin(manifest: Manifest) -> Literal["coco", "drawn", "own"]:
+def provenance(manifest: Manifest) -> Literal["coco", "drawn", "own"]:
     """Where the pictures come from: COCO, this package's drawn scenes, or the user's own data."""
     if manifest.split in OFFICIAL_SPLITS:
         return "coco"
@@ -30,13 +30,13 @@ def origin(manifest: Manifest) -> Literal["coco", "drawn", "own"]:
 
 def is_coco(manifest: Manifest) -> bool:
     """Whether pictures and annotations are those of COCO."""
-    return origin(manifest) == "coco"
+    return provenance(manifest) == "coco"
 
 
 def title(manifest: Manifest) -> str:
     """The data set's title."""
     what = {"coco": f"COCO {manifest.split}", "drawn": "drawn scenes", "own": manifest.split}
-    return f"Multi-focus pairs of {what[origin(manifest)]}"
+    return f"Multi-focus pairs of {what[provenance(manifest)]}"
 
 
 def tags(manifest: Manifest) -> list[str]:

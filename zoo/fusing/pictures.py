@@ -333,9 +333,9 @@ def _tiff(picture: PictureFile, _quality: int) -> bytes:
     data = _opencv_encoded(".tif", picture.pixels)
     with Image.open(io.BytesIO(data)) as image:
         layout = dict(cast("TiffImagePlugin.TiffImageFile", image).tag_v2)
-    source = Image.Exif()
-    source.load(picture.exif or b"")
-    directory = _described(source)
+    exif = Image.Exif()
+    exif.load(picture.exif or b"")
+    directory = _described(exif)
     for tag, value in layout.items():
         directory[tag] = value
     if picture.icc:

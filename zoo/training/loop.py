@@ -120,7 +120,7 @@ class _Training:
         self.state = State(0, 0, [], 0.0, "", {}, ORDER)
         if last:
             self._restore(last)
-        self.record = TrainingLog(run.out, self.state.step) if accelerator.is_main_process else None
+        self.log = TrainingLog(run.out, self.state.step) if accelerator.is_main_process else None
         self.scores: dict[str, ValidationScores] = {}
         self.spent = self.waited = 0.0
         self.stop = False
@@ -223,9 +223,9 @@ class _Training:
 
     def _log(self, step: int, losses: Sequence[float], seconds: float, waited: float) -> None:
         mean = sum(losses) / len(losses)
-        if self.record:
+        if self.log:
             pairs = len(losses) * pairs_per_step(self.options, self.accelerator.num_processes)
-            self.record.step(
+            self.log.step(
                 step,
                 loss=mean,
                 lr=self.optimizer.param_groups[0]["lr"],
@@ -269,11 +269,11 @@ class _Training:
     def validate(self, step: int) -> None:
         """Score the network on the held-out pairs in the main process, while the others wait."""
         self.validated = step
-        if self.record:
+        if self.log:
             judged = self._copy()
             for kind, crops in self.crops.items():
                 self.scores[kind], rows = validate(judged, crops, self.options)
-                self.record.scores(step, kind, self.scores[kind], rows)
+                self.log.scores(step, kind, self.scores[kind], rows)
         self.accelerator.wait_for_everyone()
 
     def _copy(self) -> Network:
@@ -287,7 +287,7 @@ class _Training:
         """Write a checkpoint."""
         positions = gather_object(self.state.positions)
         scaler = self.accelerator.scaler
-        if self.record:
+        if self.log:
             scale = scaler.state_dict() if scaler is not None else {}
             state = replace(self.state, positions=positions, scaler=scale)
             checkpoints.save(
@@ -314,7 +314,7 @@ class _Training:
     def _keep(self, step: int) -> None:
         """Keep the weights of this epoch if the options ask for it."""
         every, epochs = self.options.keep_every, self.options.epochs
-        if not self.record or not every or self.options.steps:
+        if not self.log or not every or self.options.steps:
             return
         epoch, before = (done * epochs // self.total for done in (step, step - 1))
         if epoch // every == before // every:
@@ -332,9 +332,9 @@ class _Training:
 
     def finish(self, report: TrainReport, data: list[dict[str, Any]]) -> None:
         """Draw the curve; after the last step, write the network's folder and remove the checkpoints."""
-        assert self.record is not None
-        self.record.curve()
-        self.record.close()
+        assert self.log is not None
+        self.log.curve()
+        self.log.close()
         if report.stopped:
             return
         device, processes = self.accelerator.device, self.accelerator.num_processes

@@ -110,7 +110,7 @@ class Figure(_Part, frozen=True):
     """A drawing."""
 
     caption: str
-    source: str
+    uri: str
 
 
 class Section(_Part, frozen=True, omit_defaults=True):
@@ -132,7 +132,7 @@ class Page(_Part, frozen=True, omit_defaults=True):
         subtitle: A line below it.
         command: The command line that made it.
         problems: What went wrong, a line each, below a head.
-        about: A fold's lines, and its JSON.
+        made_from: What it was made from, shown folded: a line, and JSON.
         sections: From the top.
         scenes: What the viewer shows.
         pictures: Data URIs.
@@ -152,7 +152,7 @@ class Page(_Part, frozen=True, omit_defaults=True):
     error: Switch | None = None
     command: str = ""
     problems: tuple[str, ...] = ()
-    about: tuple[str, Any] | None = None
+    made_from: tuple[str, Any] | None = None
     measures: tuple[str, ...] = ()
     footer: str = ""
 

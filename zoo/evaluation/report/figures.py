@@ -105,12 +105,12 @@ def critical_differences(test: Test, title: str = "") -> bytes:
 
 
 def _draw_boxes(axes: Axes, measure: str, table: NDArray[np.float64], names: Sequence[str]) -> None:
-    about = MEASURES[measure]
-    style_panel(axes, f"{about.label}  {'↑' if about.rising else '↓'}")
+    known = MEASURES[measure]
+    style_panel(axes, f"{known.label}  {'↑' if known.rising else '↓'}")
     axes.grid(axis="y", color=GRID, linewidth=0.7)
     values = [column[np.isfinite(column)] for column in table.T]
     places = [place for place, column in enumerate(values) if column.size]
-    best = (max if about.rising else min)(places, key=lambda place: values[place].mean())
+    best = (max if known.rising else min)(places, key=lambda place: values[place].mean())
     drawn = axes.boxplot(
         [values[place] for place in places], positions=places, widths=0.62, patch_artist=True, showmeans=True,
         flierprops={"marker": ".", "markersize": 3.5, "markerfacecolor": QUIET, "markeredgecolor": "none"},

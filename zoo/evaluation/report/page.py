@@ -78,7 +78,7 @@ def write_page(
         error=Switch("error map", "e"),
         command=manifest.get("command", ""),
         problems=tuple(_problems(manifest)),
-        about=(_packages(manifest), manifest) if manifest else None,
+        made_from=(_packages(manifest), manifest) if manifest else None,
         measures=tuple(label_of(name) for name in scores.measures),
         footer="Pictures are shown as WebP of quality 90; what was scored are the methods' own.",
     ).to_html()

@@ -178,7 +178,7 @@ def test_text_stays_text(html, data):
     )
     assert data["problems"] == ["1 pair left out:", f"four: {HOSTILE}"]
     assert data["command"] == MANIFEST["command"]
-    assert data["about"] == ["numpy 2.4", MANIFEST]
+    assert data["made_from"] == ["numpy 2.4", MANIFEST]
 
 
 def test_page_needs_nothing_but_itself(html):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class FuseJob:
+class FuseRequest:
     """What is fused, and where to.
 
     Args:
@@ -103,18 +103,18 @@ class FuseReport:
         return [each.line() for each in self.fused]
 
 
-def fuse_job(
+def fuse_as_asked(
     network: FusionNetwork,
-    job: FuseJob,
+    request: FuseRequest,
     *,
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> FuseReport:
-    """Fuse what a job names. In a batch, a stack that fails does not keep the others from being fused.
+    """Fuse what a request names. In a batch, a stack that fails does not keep the others from being fused.
 
     Args:
         network: HF-Seg or HF-Reg.
-        job: What, and where to.
+        request: What, and where to.
         say: Called with a line about frames that look unaligned, and about how frames were moved.
         progress: Called with the number of stacks done and to do.
 
@@ -122,11 +122,18 @@ def fuse_job(
         OptionsError: If the network does not have the rule, or chooses no frames for the map.
         ZooError: If the frames of a single stack cannot be read, aligned or fused, or a picture not written.
     """
-    job.check_rule(network)
-    if job.batch is None:
+    request.check_rule(network)
+    if request.batch is None:
         done = fuse_files(
-            network, job.frames, job.output, job.options, decision_map=job.decision_map, say=say
+            network,
+            request.frames,
+            request.output,
+            request.options,
+            decision_map=request.decision_map,
+            say=say,
         )
         return FuseReport((done,))
-    fused, errors = fuse_folder(network, job.batch, job.output, job.options, say=say, progress=progress)
+    fused, errors = fuse_folder(
+        network, request.batch, request.output, request.options, say=say, progress=progress
+    )
     return FuseReport(tuple(fused), errors)
