@@ -1,12 +1,12 @@
 """Who runs the jobs: the processes of this machine.
 
-Workers are spawned, never forked: OpenCV's threads do not survive a fork. Each has a pipe of its own and
-shares no lock with the others: a worker that is killed at any moment takes only its own job with it (the
-common queue of a pool stays locked forever if the worker that holds its lock dies). The job is tried once
-more. Workers do not outlive their parent.
+Workers are spawned, never forked: OpenCV's threads do not survive a fork. Each has its own pipe and shares
+no lock with the others, so a worker that is killed at any moment takes only its own job with it (a pool's
+common queue stays locked forever if the worker that holds its lock dies). The job is tried once more.
+Workers do not outlive their parent.
 
-A spawned worker imports the script that started it. Without a guard the script comes to the same call again
-there; the worker then ends with an exit code of its own, by which its parent explains what to do.
+A spawned worker imports the script that started it. Without a guard the script reaches the same call again
+there; the worker then exits with a code of its own, and its parent explains what to do.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 GUARD = 'put the call under `if __name__ == "__main__":`'
 _NAME = "mfsynth worker"
 _UNGUARDED = 87
-"""Exit code of a worker that came to a call for workers while it imported the script."""
+"""Exit code of a worker that reached a call for workers while it imported the script."""
 _TRIES = 2
 _REPORT_SECONDS = 0.2
 
@@ -69,11 +69,11 @@ def run_jobs(
     """Run jobs in worker processes and yield results as they come.
 
     Args:
-        work: A function of a module; called with a job and a function that it calls with its advance.
+        work: A module's function; called with a job and a function to report its progress to.
         jobs: Taken one by one, as workers become free.
         workers: Number of processes.
         say: Called with a line when a worker dies.
-        progress: Called with the advance of all jobs together, several times a second.
+        progress: Called with the progress of all jobs together, several times a second.
 
     Raises:
         BuildError: If a worker cannot be started, or a job's worker died twice.
@@ -102,21 +102,21 @@ def run_jobs(
 
 
 def check_guard() -> None:
-    """Check, before work that takes worker processes, that this is not a worker that imports the script.
+    """Check, before work that needs worker processes, that this is not a worker importing the script.
 
-    A worker of ours ends here, and its parent explains why.
+    One of our workers exits here, and its parent explains why.
 
     Raises:
-        BuildError: If another's worker, such as a torch loader's, is importing the script.
+        BuildError: If another library's worker, such as a torch loader's, is importing the script.
     """
     process = multiprocessing.current_process()
-    if not getattr(process, "_inheriting", False):  # what multiprocessing itself asks before it starts one
+    if not getattr(process, "_inheriting", False):  # what multiprocessing itself checks before it starts one
         return
     if process.name.startswith(_NAME):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(_UNGUARDED)
-    raise BuildError("a worker process imports this script and would run it from the start", GUARD)
+    raise BuildError("a worker process imported this script and would run it from the start", GUARD)
 
 
 def _ready(busy: list[_Worker[T, R]]) -> list[_Worker[T, R]]:
@@ -171,7 +171,7 @@ class _Worker(Generic[T, R]):
 
     @property
     def has_job(self) -> bool:
-        """Whether it works."""
+        """Whether it has a job."""
         return self._job is not None
 
     def take(self, waiting: Iterator[T]) -> bool:
@@ -184,7 +184,7 @@ class _Worker(Generic[T, R]):
 
     def _send(self) -> None:
         self.advanced = 0
-        with suppress(OSError):  # it died; reply() will tell
+        with suppress(OSError):  # it died; reply() will find out
             self.pipe.send(self._job)
 
     def reply(self) -> _Ready | _Advanced | _Done | None:
@@ -229,7 +229,7 @@ class _Worker(Generic[T, R]):
         self._send()
 
     def stop(self) -> None:
-        """End the process: at once if it works, else by closing its pipe."""
+        """End the process: at once if it has a job, else by closing its pipe."""
         self.pipe.close()
         if self.has_job:
             self._process.terminate()
@@ -237,25 +237,25 @@ class _Worker(Generic[T, R]):
 
 
 def _failed_start(code: int) -> BuildError:
-    """The error for a worker that ended before its first message: it would end so again."""
+    """The error for a worker that exited before its first message; it would do so again."""
     if code == _UNGUARDED:
-        return BuildError("a worker process imported this script and came to the call that started it", GUARD)
+        return BuildError("a worker process imported this script and reached the call that started it", GUARD)
     return BuildError(
-        f"a worker ended while it started (exit code {code}); what it said stands above",
+        f"a worker exited while it was starting (exit code {code}); see its output above",
         f"if this is a script: {GUARD}",
     )
 
 
 @contextmanager
 def _interrupts_put_off() -> Iterator[None]:
-    """Put SIGINT off until the block's end. Processes started in it never see one: they inherit the mask.
+    """Put off SIGINT until the block ends. Processes started in it never see one: they inherit the mask.
 
     A Ctrl-C goes to the whole group; a worker would answer with a traceback from the middle of its imports.
     """
     if os.name != "posix":
         yield
         return
-    resource_tracker.ensure_running()  # else the first worker's start would start it, which ends the mask
+    resource_tracker.ensure_running()  # else the first worker would start it, and that resets the mask
     came: list[int] = []
     in_main = threading.current_thread() is threading.main_thread()
     # another thread, such as a progress bar's, may take the signal despite this one's mask
@@ -293,7 +293,7 @@ def _serve(pipe: Connection[Any, Any], work: Callable[[T, Advance], R]) -> None:
 
 
 class _Reporter:
-    """Reports the advance to the parent, a few times a second."""
+    """Reports progress to the parent, a few times a second."""
 
     def __init__(self, pipe: Connection[Any, Any]) -> None:
         self._pipe, self._count, self._last = pipe, 0, time.monotonic()
@@ -309,7 +309,7 @@ class _Reporter:
 
 
 def _portable(error: Exception) -> Exception:
-    """The error as it can be sent to the parent; one that is not ours takes its traceback along."""
+    """The error in a form that can be sent to the parent; one that is not ours includes its traceback."""
     if isinstance(error, MfsynthError):
         return error
     error.add_note(traceback.format_exc())

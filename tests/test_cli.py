@@ -137,8 +137,8 @@ def test_a_large_download_is_asked_for(tmp_path: Path, answer: bytes | None, cod
         stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0, env=environment,
     )  # fmt: skip
     assert process.stderr is not None
-    question = process.stderr.read(len("train2017 is a download of 19.0 GB. Go on?"))
-    assert question == b"train2017 is a download of 19.0 GB. Go on?"
+    question = process.stderr.read(len("train2017 is a download of 19.0 GB. Continue?"))
+    assert question == b"train2017 is a download of 19.0 GB. Continue?"
     if answer is None:
         time.sleep(0.5)  # Python's input() loses a signal that comes while it flushes the question
         os.killpg(process.pid, signal.SIGINT)

@@ -150,7 +150,7 @@ mfsynth.build("small", coco={str(small_coco)!r}, out="out")
     done = script(tmp_path, text)
     assert done.returncode == 1
     assert "FileExistsError" in done.stderr
-    assert "a worker ended while it started (exit code 1); what it said stands above" in done.stderr
+    assert "a worker exited while it was starting (exit code 1); see its output above" in done.stderr
     assert GUARD in done.stderr
 
 
