@@ -106,7 +106,7 @@ Examples:
               help="Fraction of the image that each frame keeps in focus, at most 1/3.")  # fmt: skip
 @click.option("--licenses", type=Numbers(), default=(), help=LICENSES_HELP)
 @click.option(
-    "--images", type=FILE, help="File of image ids to take, one per line; ! before an id leaves it out."
+    "--images", type=FILE, help="File of image ids to take, one per line; !ID leaves ID out."
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N images by id, after the filters.")
 @click.option("--from", "like", metavar="MANIFEST",

@@ -181,7 +181,7 @@ def encode_png(array: Array) -> bytes:
     """Encode H x W (uint8 or uint16) or H x W x 3 (uint8) as PNG, the same bytes for the same pixels.
 
     Every row is stored as its difference from the row above ("up"), compressed by ISA-L: several times
-    faster than libpng at a similar size. Equal bytes are guaranteed only for one build of ISA-L and one family
+    faster than libpng at a similar size. Equal bytes are promised only for one build of ISA-L and one family
     of processors; equal pixels always.
     """
     height, width = array.shape[:2]

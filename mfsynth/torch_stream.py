@@ -66,7 +66,7 @@ class TorchStream(IterableDataset[dict[str, Any]]):
             OptionsError: If it is negative.
             BuildError: If a worker process imports a script that calls this without the guard.
         """
-        check_guard()  # training loops set epochs; a loader's worker that imports the script must not run one, too
+        check_guard()  # training loops call this; a loader's worker that imports the script must not run one
         self._epoch.fill_(whole_number("epoch", epoch))
 
     def __getstate__(self) -> dict[str, Any]:

@@ -32,13 +32,13 @@ def test_version_and_help(cli: Cli) -> None:
         (
             ["build", "--split", "s", "--sigma", "5", "1"],
             2,
-            "--sigma is (5.0, 1.0), it must be two rising numbers",
+            "--sigma is (5.0, 1.0), it must be two ascending numbers",
         ),
         (["build", "--split", "s", "--licenses", "4;5"], 2, "'4;5' is not a list of numbers such as 4,5,7"),
         (
             ["build", "--split", "s", "--from", "x"],
             2,
-            "--from sets all that decides content; omit --split",
+            "--from sets everything that decides content; omit --split",
         ),
         (["build", "--split", "s", "--images", "/nowhere"], 2, "cannot read /nowhere"),
         (["build", "--split", "s", "--coco", "/nowhere"], 1, "/nowhere has no pictures of split 's'"),

@@ -327,7 +327,7 @@ def test_repair_needs_the_same_data(out: Path, small_coco: Path, tmp_path: Path,
     (out / "small-000001.tar").unlink()
     run = cli("verify", out, "--repair", "--coco", tmp_path / "coco")
     assert run.returncode == 1
-    assert "was made from other data; it differs in the pictures' names and sizes" in run.stderr
+    assert "was made from other data; it differs in the names and sizes of the pictures" in run.stderr
 
 
 def test_a_data_set_may_be_named_by_its_manifest(out: Path) -> None:

@@ -146,7 +146,7 @@ def test_other_package_versions_are_refused(built: Path, small_coco: Path, tmp_p
     shutil.copytree(built, out)
     path = out / ".parts" / "build.json"
     path.write_text(path.read_text().replace(f'"opencv":"{cv2.__version__}"', '"opencv":"4.0"'))
-    with pytest.raises(OutputError, match=f'version of opencv: "4.0" there, "{cv2.__version__}" asked for'):
+    with pytest.raises(OutputError, match=f'version of opencv: "4.0" there, "{cv2.__version__}" requested'):
         build(OPTIONS, Run(small_coco, out))
 
 
@@ -228,7 +228,7 @@ def test_a_damaged_manifest_comes_with_the_remedy(built: Path, small_coco: Path,
 
 def test_a_folder_of_somebody_elses_files_is_refused(small_coco: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("\\\\begin")
-    with pytest.raises(OutputError, match="is not empty, and mfsynth did not begin"):
+    with pytest.raises(OutputError, match="is not empty, and mfsynth did not create"):
         build(OPTIONS, Run(small_coco, tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -246,7 +246,7 @@ def test_a_manifest_with_other_inputs_names_which(built: Path, small_coco: Path,
     shutil.copytree(small_coco, tmp_path / "coco")
     mask = tmp_path / "coco" / "panoptic_small" / "000000000013.png"
     mask.write_bytes(mask.read_bytes() + b"\0")
-    with pytest.raises(SourceError, match=r"differs in the masks' names and sizes"):
+    with pytest.raises(SourceError, match=r"differs in the names and sizes of the masks"):
         build(OPTIONS, Run(tmp_path / "coco", tmp_path / "out"), Manifest.read(built))
     assert not (tmp_path / "out").exists()
 
@@ -262,7 +262,8 @@ def test_a_manifest_whose_pictures_changed_inside_is_not_met(
     picture.write_bytes(data)
     for _ in range(2):  # the second build finds the first one's data set
         with pytest.raises(
-            BuildError, match=r"1 of 3 shards differ from the manifest's, small-000000.tar first"
+            BuildError,
+            match=r"1 of 3 shards differ from those in the manifest; the first is small-000000.tar",
         ):
             build(OPTIONS, Run(tmp_path / "coco", tmp_path / "out"), Manifest.read(built))
 

@@ -87,7 +87,9 @@ def test_build_makes_a_published_data_set_again(small_coco: Path, small_pairs: P
     assert tree(tmp_path / "out") == tree(small_pairs)
     manifest = mfsynth.Manifest.read(small_pairs)
     for content in ({"seed": 5}, {"shards": 2}):
-        with pytest.raises(OptionsError, match="like sets all that decides content; give split='small'"):
+        with pytest.raises(
+            OptionsError, match="like sets everything that decides content; give split='small'"
+        ):
             mfsynth.build("small", coco=small_coco, out=tmp_path / "x", like=manifest, **content)  # type: ignore[arg-type]
     with pytest.raises(OptionsError, match="give split='small'"):
         mfsynth.build("other", coco=small_coco, out=tmp_path / "x", like=manifest)
