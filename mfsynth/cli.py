@@ -105,12 +105,10 @@ Examples:
 @click.option("--min-area", type=float, default=0.02, show_default=True,
               help="Fraction of the image that each frame keeps in focus, at most 1/3.")  # fmt: skip
 @click.option("--licenses", type=Numbers(), default=(), help=LICENSES_HELP)
-@click.option(
-    "--images", type=FILE, help="File of image ids to take, one per line; !ID leaves ID out."
-)
+@click.option("--images", type=FILE, help="File of image ids to take, one per line; !ID leaves ID out.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N images by id, after the filters.")
 @click.option("--from", "like", metavar="MANIFEST",
-              help="Build the data set of this manifest again; it sets everything that decides content.")  # fmt: skip
+              help="Rebuild this manifest's data set; it sets everything that decides content.")  # fmt: skip
 @workers_option()
 @click.option("--overwrite", is_flag=True, help="Replace another data set in the folder.")
 @click.option("--strict", is_flag=True, help="Stop at the first image that cannot be used.")

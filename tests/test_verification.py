@@ -212,13 +212,13 @@ def test_a_recipe_out_of_bounds_is_named_by_verify_open_and_stats(recipes: Path,
 def test_changed_options_are_found_by_their_fingerprint(out: Path) -> None:
     options = json.loads((out / "manifest.json").read_text())["options"]
     forge_manifest(out, options=options | {"limit": 99})
-    assert "manifest.json has options other than those that options_fingerprint is of" in problems(out, 0)
+    assert "manifest.json has options that do not match its options_fingerprint" in problems(out, 0)
 
 
 @pytest.mark.parametrize("fingerprint", ["zz", "", "0" * 64])
 def test_a_wrong_fingerprint_of_the_options_is_found(out: Path, fingerprint: str) -> None:
     forge_manifest(out, options_fingerprint=fingerprint)
-    assert "manifest.json has options other than those that options_fingerprint is of" in problems(out)
+    assert "manifest.json has options that do not match its options_fingerprint" in problems(out)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ class Finding:
     """Where COCO is, who approves a large download, and who is notified of its progress.
 
     Args:
-        coco: Folder with the COCO data; None takes $MFSYNTH_COCO, else the user's cache, which is filled as needed.
+        coco: Folder with the COCO data; None takes $MFSYNTH_COCO, else the user's cache (and fills it).
         approve: Called with a split's name and bytes before a large download; False declines it.
         say: Called with a line about what takes a while.
         progress: Called with an archive's name, bytes done and bytes to do.

@@ -53,7 +53,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """An image that turned out to be unusable; `files` gives each file's SHA-256, "missing" or "unreadable"."""
+    """An image that turned out unusable; `files` gives each file's SHA-256, "missing" or "unreadable"."""
 
     image_id: int
     reason: str

@@ -32,7 +32,7 @@ def read_image(entry: Entry) -> DecodedImage:
 
     Raises:
         UnusableImage: If a file is missing or broken, or they do not fit together. The message names files by
-            their path in the split: it goes into side files, which are the same wherever the data lies.
+            their path in the split: it goes into side files, which are the same wherever the data is.
     """
     name = entry.image.file_name
     data = _bytes(entry.picture, exclusions.PICTURE_MISSING, exclusions.PICTURE_BROKEN, name)

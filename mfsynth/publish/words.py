@@ -46,7 +46,7 @@ def tags(manifest: Manifest) -> list[str]:
 
 
 def hub_split(split: str) -> str:
-    """The split as which the Hub's viewer and `datasets` show it.
+    """The name under which the Hub's viewer and `datasets` show the split.
 
     >>> hub_split("val2017"), hub_split("demo")
     ('validation', 'train')
@@ -74,7 +74,7 @@ def readable(size: int) -> str:
 
 
 def plain(text: str) -> str:
-    """A text by others, on one line and without Markdown's special characters.
+    """Foreign text, on one line and without Markdown's special characters.
 
     >>> plain("CC0 | <b>")
     'CC0 / (b)'

@@ -52,7 +52,7 @@ class VerifyJob:
 
 @dataclass(frozen=True, slots=True)
 class ShardResult:
-    """What a check found, with the first and last key to see that shards follow one another."""
+    """What a check found, with the first and last key, to check the order across shards."""
 
     problems: tuple[Problem, ...]
     keys: tuple[str, str] | None = None
@@ -61,7 +61,7 @@ class ShardResult:
 
 
 def local_folder(location: str | os.PathLike[str]) -> Path:
-    """The folder of a local data set that is given by its folder or its manifest.
+    """The folder of a local data set, given the folder or its manifest.
 
     Raises:
         OptionsError: If it is a URL.
@@ -90,7 +90,7 @@ def verify(
     Args:
         location: The data set's folder, or its manifest.
         samples: How many samples to render again from what their recipes say.
-        seed: Chooses these samples; None takes one at random.
+        seed: Chooses these samples; None takes a random one.
         workers: Number of processes; 0 takes all cores.
         say: Called with a line when a worker dies.
         progress: Called with the number of samples checked and to check.
@@ -142,7 +142,7 @@ def _gathered(folder: Path, manifest: Manifest, seed: int, ordered: list[ShardRe
 
 
 def _jobs(folder: Path, manifest: Manifest, chosen: set[int]) -> list[VerifyJob]:
-    """One job a shard; `chosen` are the places of the samples to render again, among all."""
+    """One job per shard; `chosen` are the places of the samples to render again, among all."""
     options = BuildOptions.from_json(
         manifest.options, manifest.packages.get("mfsynth", ""), f"the options in {folder / MANIFEST}"
     )
@@ -157,7 +157,7 @@ def _jobs(folder: Path, manifest: Manifest, chosen: set[int]) -> list[VerifyJob]
 def _forged_options(manifest: Manifest) -> list[Problem]:
     if fingerprint(manifest.options) == manifest.options_fingerprint:
         return []
-    return [Problem("", f"{MANIFEST} has options other than those that options_fingerprint is of")]
+    return [Problem("", f"{MANIFEST} has options that do not match its options_fingerprint")]
 
 
 def _misplaced(manifest: Manifest, results: list[ShardResult]) -> list[Problem]:
@@ -214,7 +214,7 @@ def _check_bytes(path: Path, job: VerifyJob, problems: list[Problem]) -> None:
 
 
 def wrong_bytes(path: Path, shard: Shard) -> str:
-    """What is wrong with the size or hash of a shard's file, empty if nothing is."""
+    """What is wrong with the size or hash of a shard's file; empty if nothing is."""
     size = path.stat().st_size
     if size != shard.size:
         return f"has {size} bytes, the manifest says {shard.size}"
@@ -254,7 +254,7 @@ class _Checks:
         scene = read_scene(packed, layout)
         recipe = scene.recipe
         if recipe.to_json() != packed.members[RECIPE]:
-            raise ShardError("its recipe has other fields, or in another form, than the format says")
+            raise ShardError("its recipe has fields, or a form, that the format does not have")
         if recipe.key != packed.key or len(recipe.frames) != layout.frames:
             raise ShardError("its recipe is that of another sample")
         if (recipe.image.height, recipe.image.width) != scene.size:
@@ -304,7 +304,7 @@ def compare(stored: Picture, rendered: Picture) -> Comparison:
 
 
 def _as_stored(frame: Picture, layout: Layout) -> Picture:
-    """The frame as it comes out of the store: JPEG frames are compared after encoding."""
+    """The frame as the store returns it: JPEG frames are compared after encoding."""
     return frame if layout.frame == "png" else codecs.decode_picture(codecs.encode_jpeg(frame))
 
 
@@ -317,7 +317,7 @@ def _check_segments(scene: Scene) -> None:
         raise ShardError("its recipe does not number the segments from 0")
     ids = [segment.id for segment in segments]
     if ids != sorted(set(ids)):
-        raise ShardError("its recipe does not list the segments by rising id")
+        raise ShardError("its recipe does not list the segments by ascending id")
 
 
 def _drawn_again(recipe: Recipe, options: DrawOptions) -> Recipe:

@@ -169,7 +169,7 @@ def test_a_key_that_is_not_there_is_a_key_error(small_pairs: Path, key: str) -> 
     with pytest.raises(KeyError) as caught:
         mfsynth.open(small_pairs)[key]
     assert isinstance(caught.value, OptionsError)
-    message = f"{small_pairs} has no sample {key!r}; keys are of the kind '000000000139-000'"
+    message = f"{small_pairs} has no sample {key!r}; keys look like '000000000139-000'"
     assert str(caught.value) == message
 
 
