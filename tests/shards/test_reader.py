@@ -237,6 +237,7 @@ def test_few_shards_stay_open_and_none_of_a_data_set_that_is_gone(
 ) -> None:
     monkeypatch.setattr(access, "OPEN_SHARDS", 2)
     data = mfsynth.open(small_pairs).scenes()
+    gc.collect()
     before = open_files()
     keys = [data[place].key for place in (0, 6, 12, 1, 7, 13, 17, 5)]
     assert open_files() - before == 2

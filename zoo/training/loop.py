@@ -76,7 +76,7 @@ def _train(options: TrainOptions, run: TrainRun, accelerator: Accelerator) -> Tr
     identity = fingerprint(options, sources)
     if last and last.state.options != identity:
         raise TrainingError(
-            f"the checkpoint in {run.out} is of a training with other options or other data",
+            f"the checkpoint in {run.out} is from a training with other options or other data",
             "use the same ones, or train into another folder",
         )
     if last and last.state.order != ORDER and any(isinstance(each, ShardSource) for each, _ in sources):
@@ -133,7 +133,7 @@ class _Training:
 
     @property
     def best(self) -> Network:
-        """The network to keep: the averaged one if there is one."""
+        """The network to keep: the averaged one, if any."""
         return cast("Network", self.ema.module) if self.ema else self.plain
 
     # --- steps
@@ -169,7 +169,9 @@ class _Training:
             self._keep(step)
         if self.spent and step < self.total:
             self.save()
-        if step == self.total and self.validated != step:  # killed after the last checkpoint
+        if (
+            step == self.total and self.validated != step
+        ):  # the earlier run was killed after its last checkpoint
             self.validate(step)
         return step < self.total
 
@@ -197,7 +199,7 @@ class _Training:
         return loss_now, waiting, taken
 
     def _syncing(self, last: bool) -> AbstractContextManager[None]:
-        """Processes add up their gradients only in the last minibatch of a step."""
+        """Processes sum their gradients only in the last minibatch of a step."""
         return nullcontext() if last else self.accelerator.no_sync(self.model)
 
     def _loss(self, batch: Batch) -> Tensor:
@@ -259,7 +261,7 @@ class _Training:
             return [Position()] * workers
         if len(saved) != self.accelerator.num_processes or len(saved[0]) != workers:
             raise TrainingError(
-                f"the checkpoint is of {len(saved)} processes with {len(saved[0])} loader workers each",
+                f"the checkpoint is from {len(saved)} processes with {len(saved[0])} loader workers each",
                 "use the same numbers",
             )
         return saved[self.accelerator.process_index]
@@ -277,7 +279,7 @@ class _Training:
         self.accelerator.wait_for_everyone()
 
     def _copy(self) -> Network:
-        """A copy of the network to keep without what Accelerate changed: it is judged in float32."""
+        """A copy of the network to keep, without Accelerate's changes: it is scored in float32."""
         with torch.random.fork_rng():
             copy = Network(self.options.model)
         set_weights(copy, weights_of(self.best), "this training")

@@ -38,7 +38,7 @@ class TrainRun:
         resume: Continue from the last checkpoint.
         overwrite: Remove what another training left in `out`.
         cpu: Train on the CPU even if there is an accelerator.
-        command: The command that started it, without folders of this machine; kept with the network.
+        command: The command that started it, without this machine's folders; kept with the network.
         say: Called with a line about what takes a while.
         progress: Called with the number of steps done, the number in all, and the loss.
     """
@@ -68,7 +68,7 @@ class TrainReport:
         steps: Number of steps done.
         total: Number of steps in all.
         seconds: Time spent, including earlier runs.
-        waiting: The share of this run's time that steps waited for data.
+        waiting: The share of this run's time that steps spent waiting for data.
         scores: The last validation, by kind.
         stopped: Whether it was asked to stop before the end.
         out: The folder with the network.
@@ -88,7 +88,7 @@ class TrainReport:
 
     def lines(self) -> list[str]:
         """As lines for people."""
-        minutes = f"{self.seconds / 60:.1f} minutes, {self.waiting:.0%} of this spent waiting for data"
+        minutes = f"{self.seconds / 60:.1f} minutes, {self.waiting:.0%} of them spent waiting for data"
         if self.stopped and not self.steps:
             return ["stopped before the first step"]
         if self.stopped:
