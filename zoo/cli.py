@@ -122,7 +122,7 @@ Examples:
     "--workers", type=click.IntRange(min=0), help="Loader processes.  [default: half the cores, 8 at most]"
 )
 @click.option("--resume", is_flag=True, help="Continue from the last checkpoint in --out.")
-@click.option("--overwrite", is_flag=True, help="Replace another training in --out.")
+@click.option("--overwrite", is_flag=True, help="Replace another training run in --out.")
 @click.option("--cpu", is_flag=True, help="Train on the CPU even if there is an accelerator.")
 @click.option("--show", is_flag=True, help="Show every setting of what would run, and stop.")
 @output_options

@@ -10,7 +10,7 @@ class ZooError(MfsynthError):
 
 
 class ConfigError(ZooError, ValueError):
-    """The configuration of a network or a training makes no sense, or is from another release."""
+    """The configuration of a network or a training run makes no sense, or is from another release."""
 
 
 class NewerConfigError(ConfigError):
@@ -62,4 +62,4 @@ class AlignmentError(ZooError, RuntimeError):
 
 
 class TrainingError(ZooError, RuntimeError):
-    """A training could not start or go on."""
+    """A training run could not start or continue."""

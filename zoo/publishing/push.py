@@ -30,7 +30,7 @@ README = "README.md"
 EXAMPLE = "example.jpg"
 CURVE = "curve.png"
 LOGS = ("log.csv", "validation.csv", CURVE)
-"""Files of a training that others may want to see."""
+"""Files of a training run that others may want to see."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ KEPT = 2
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a training needs to resume, besides tensors.
+    """What a training run needs to resume, besides tensors.
 
     Args:
         step: Number of optimizer steps done.

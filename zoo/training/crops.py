@@ -40,7 +40,7 @@ def make_crop(scene: Scene, options: TrainOptions, rng: np.random.Generator) -> 
 
 
 def rendered(scene: Scene, window: mfsynth.Window, side: int) -> Crop:
-    """A window of a scene, extended to `side` by mirroring, without the recipe's noise (training adds its own)."""
+    """A window of a scene, extended to `side` by mirroring, without the recipe's noise."""
     frames = tuple(replace(frame, noise_sigma=0.0) for frame in scene.recipe.frames)
     sample = mfsynth.render(replace(scene, recipe=replace(scene.recipe, frames=frames)), window)
     return pad_reflect(Crop(sample.frames, sample.focus, sample.gt), side)

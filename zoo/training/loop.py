@@ -76,7 +76,7 @@ def _train(options: TrainOptions, run: TrainRun, accelerator: Accelerator) -> Tr
     identity = fingerprint(options, sources)
     if last and last.state.options != identity:
         raise TrainingError(
-            f"the checkpoint in {run.out} is from a training with other options or other data",
+            f"the checkpoint in {run.out} is from a training run with other options or other data",
             "use the same ones, or train into another folder",
         )
     if last and last.state.order != ORDER and any(isinstance(each, ShardSource) for each, _ in sources):

@@ -1,4 +1,4 @@
-"""TrainOptions: every setting of a training."""
+"""TrainOptions: every setting of a training run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS: tuple[Kind, ...] = ("hf-seg", "hf-reg", "noisy-hf-reg")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainOptions:
-    """What decides the weights at the end of a training, besides the data and the number of processes.
+    """What decides the weights at the end of a training run, besides the data and the number of processes.
 
     Args:
         model: The network.

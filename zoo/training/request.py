@@ -1,4 +1,4 @@
-"""`mfsynth train`: a training as requested, and how it is carried out."""
+"""`mfsynth train`: a training run as requested, and how it is carried out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TrainRequest:
-    """A requested training.
+    """A requested training run.
 
     Args:
         network: Which of the paper's networks.

@@ -1,4 +1,4 @@
-"""How a training is run, and what it did."""
+"""How a network is trained, and what came of it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEPT = "weights"
 
 @dataclass(frozen=True, slots=True)
 class TrainRun:
-    """How a training is run.
+    """How a network is trained.
 
     Args:
         data: Sources to train on.
@@ -36,7 +36,7 @@ class TrainRun:
             is held out for validation.
         workers: Loader workers of each process; 0 makes batches in the process itself.
         resume: Continue from the last checkpoint.
-        overwrite: Remove what another training left in `out`.
+        overwrite: Remove what another training run left in `out`.
         cpu: Train on the CPU even if there is an accelerator.
         command: The command that started it, without this machine's folders; kept with the network.
         say: Called with a line about what takes a while.
@@ -62,7 +62,7 @@ class TrainRun:
 
 @dataclass(frozen=True, slots=True)
 class TrainReport:
-    """What a training did.
+    """What a training run did.
 
     Attributes:
         steps: Number of steps done.
@@ -127,7 +127,7 @@ def last_checkpoint(run: TrainRun) -> Checkpoint | None:
 
 
 def clear(out: Path) -> None:
-    """Create the folder, and remove what another training left there, by name.
+    """Create the folder, and remove what another training run left there, by name.
 
     Raises:
         OSError: If it cannot be created.

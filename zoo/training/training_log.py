@@ -1,4 +1,4 @@
-"""The log of a training: CSV, TensorBoard events, pictures, curves."""
+"""The log of a training run: CSV, TensorBoard events, pictures, curves."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _VALIDATION_COLUMNS = ("step", "kind", *(each.name for each in fields(Validation
 
 
 class TrainingLog:
-    """The log of one training; a resumed one keeps the rows up to the step that it resumes from.
+    """The log of one training run; a resumed one keeps the rows up to the step that it resumes from.
 
     Args:
         folder: The training's folder.
@@ -120,7 +120,7 @@ def draw_samples(rows: Sequence[NDArray[np.uint8]], title: str, note: str) -> ND
 def draw_curve(
     steps: Sequence[dict[str, Any]], validation: Sequence[dict[str, Any]], title: str = "training"
 ) -> bytes:
-    """The curves of a training as a PNG, from the rows of its two CSV files."""
+    """The curves of a training run as a PNG, from the rows of its two CSV files."""
     kinds = dict.fromkeys(row["kind"] for row in validation)
     by_kind = {f"held out, {kind}": [row for row in validation if row["kind"] == kind] for kind in kinds}
     losses = ({"training": steps} if steps else {}) | by_kind
