@@ -20,6 +20,7 @@ from mfsynth.synthesis.draw import DrawOptions
 
 if TYPE_CHECKING:
     from mfsynth.coco.split import Entry, Split
+    from mfsynth.shards.manifest import Manifest
 
 Store = Literal["pairs", "recipe"]
 FrameFormat = Literal["png", "jpeg"]
@@ -142,18 +143,27 @@ class BuildOptions:
         return schema.to_json(self)
 
     @staticmethod
-    def from_json(values: dict[str, Any], release: str = "", what: str = "the build options") -> BuildOptions:
+    def from_json(values: dict[str, Any], release: str = "") -> BuildOptions:
         """The options that `to_json` gave; fields that are absent take their defaults.
 
         Args:
             values: By name.
             release: The release of mfsynth that wrote them, if known.
-            what: What the values are, for errors, in the plural.
 
         Raises:
             ShardError: If a name is unknown, or a value has a wrong type.
         """
+        what = "the build options"
         return schema.from_json(values, BuildOptions, what, error=ShardError, release=release)
+
+    @staticmethod
+    def of(manifest: Manifest) -> BuildOptions:
+        """The options that a data set was built with.
+
+        Raises:
+            ShardError: If this release does not know one of them, or a value has a wrong type.
+        """
+        return BuildOptions.from_json(manifest.options, manifest.packages.get("mfsynth", ""))
 
     @property
     def fingerprint(self) -> str:

@@ -121,7 +121,7 @@ def content_of(location: Location) -> tuple[BuildOptions, Manifest]:
         ShardError: If there is no manifest, or it is broken.
     """
     manifest = Manifest.read(location)
-    return BuildOptions.from_json(manifest.options), manifest
+    return BuildOptions.of(manifest), manifest
 
 
 class DataSetOptions(ContentOptions, total=False):
@@ -213,7 +213,7 @@ def _following(
         raise OptionsError(
             "like sets everything that decides content", f"give split={manifest.split!r} and no other option"
         )
-    return BuildOptions.from_json(manifest.options), manifest
+    return BuildOptions.of(manifest), manifest
 
 
 def _path(location: Location | None) -> Path | None:
@@ -262,7 +262,7 @@ def verify_and_repair(
     for line in result.problem_lines():
         say(line)
     manifest = Manifest.read(location)
-    options = BuildOptions.from_json(manifest.options)
+    options = BuildOptions.of(manifest)
     run = Run(
         finding.folder(options.split, options.masks),
         local_folder(location),

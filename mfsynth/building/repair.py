@@ -41,7 +41,7 @@ def repair(manifest: Manifest, bad: Collection[str], run: Run) -> int:
         BuildError: If a shard comes out different from what the manifest says, or the disk is full.
     """
     check_guard()
-    options = BuildOptions.from_json(manifest.options)
+    options = BuildOptions.of(manifest)
     split = read_split(run.coco, options.split, options.masks, cache=storage.cache_folder(), say=run.say)
     plan = make_plan(split, options)
     check_inputs(plan.inputs, manifest.inputs)

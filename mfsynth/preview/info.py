@@ -92,7 +92,7 @@ def info(location: str | os.PathLike[str]) -> DataSetInfo:
         store=layout.store,
         frames=layout.frames,
         frame_format=layout.frame if layout.store == "pairs" else "",
-        options=_changed(BuildOptions.from_json(manifest.options)),
+        options=_changed(BuildOptions.of(manifest)),
         packages=manifest.packages,
         licenses=manifest.licenses,
         left_out={reason: len(ids) for reason, ids in manifest.left_out.items()},

@@ -35,7 +35,7 @@ def dataset_card(
     """
     from huggingface_hub import DatasetCard
 
-    options = BuildOptions.from_json(manifest.options)
+    options = BuildOptions.of(manifest)
     card = DatasetCard.from_template(
         card_data(manifest, repository),
         template_str=template("dataset.md"),

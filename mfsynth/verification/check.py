@@ -143,9 +143,7 @@ def _gathered(folder: Path, manifest: Manifest, seed: int, ordered: list[ShardRe
 
 def _jobs(folder: Path, manifest: Manifest, chosen: set[int]) -> list[VerifyJob]:
     """One job per shard; `chosen` are the places of the samples to render again, among all."""
-    options = BuildOptions.from_json(
-        manifest.options, manifest.packages.get("mfsynth", ""), f"the options in {folder / MANIFEST}"
-    )
+    options = BuildOptions.of(manifest)
     jobs, before = [], 0
     for shard in manifest.shards:
         again = frozenset(place - before for place in chosen if before <= place < before + shard.samples)

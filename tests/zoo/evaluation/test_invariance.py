@@ -99,12 +99,14 @@ FLIPS = {"left to right": np.fliplr, "upside down": np.flipud, "transposed": np.
 @quick
 @given(pictures=triples)
 def test_mirrored_pictures(flip, pictures):
-    """Exact but for rounding; Q_G sets a derivative of 0 to 1e-5; Q_P's filters miss the mirror's Nyquist."""
+    """Exact but for rounding; Q_G sets a derivative of 0 to 1e-5; Q_P's filters miss the mirror's Nyquist,
+    which counts for 0.16 in some pictures of 11 x 11.
+    """
     mirrored = [flip(picture) for picture in pictures]
     for metric in (*INFORMATION, q_s, q_cb):
         assert metric(*mirrored) == pytest.approx(metric(*pictures), rel=0, abs=1e-9)
     assert q_g(*mirrored) == pytest.approx(q_g(*pictures), rel=0, abs=1e-3)
-    assert q_p(*mirrored) == pytest.approx(q_p(*pictures), rel=0, abs=0.1)
+    assert q_p(*mirrored) == pytest.approx(q_p(*pictures), rel=0, abs=0.25)
 
 
 @quick
