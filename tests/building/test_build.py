@@ -122,7 +122,7 @@ def test_other_options_are_refused_with_their_differences(built: Path, small_coc
     before = tree(built)
     other = BuildOptions("small", variants=2, shards=3, noise=(0.0, 0.2), seed=5)
     with pytest.raises(
-        OutputError, match=r"noise: \[0.0, 0.1\] there, \[0.0, 0.2\] asked for\n  seed: 0 there, 5"
+        OutputError, match=r"noise: \[0.0, 0.1\] there, \[0.0, 0.2\] requested\n  seed: 0 there, 5"
     ):
         build(other, Run(small_coco, built))
     assert tree(built) == before
@@ -203,7 +203,7 @@ def test_a_finished_set_without_its_parts_is_known_by_its_manifest(
     out = tmp_path / "out"
     shutil.copytree(built, out, ignore=shutil.ignore_patterns(".parts"))
     assert build(OPTIONS, Run(small_coco, out)).lines()[0].startswith("nothing to do: 18 samples")
-    with pytest.raises(OutputError, match=r"holds another data set; it differs in\n  seed: 0 there, 5 asked"):
+    with pytest.raises(OutputError, match=r"holds another data set; it differs in\n  seed: 0 there, 5 requested"):
         build(replace(OPTIONS, seed=5), Run(small_coco, out))
     shutil.copytree(small_coco, tmp_path / "coco")
     picture = tmp_path / "coco" / "small" / "000000000013.jpg"
