@@ -134,7 +134,10 @@ FORGERIES: dict[str, tuple[str, Callable[[Members], object]]] = {
     "missing member": ("has members .*, not json, gt.jpg", lambda m: m.pop(f"{KEY}.frame1.png")),
     "sigma": ("its recipe is not what its seed draws", change_recipe(lambda r: r["blur"].update(sigma=2.5))),
     "extra field": ("unknown fields in recipe .*: extra", change_recipe(lambda r: r.update(extra=1))),
-    "integer for real": ("a form, that the format does not have", change_recipe(lambda r: r["blur"].update(sigma=3))),
+    "integer for real": (
+        "a form, that the format does not have",
+        change_recipe(lambda r: r["blur"].update(sigma=3)),
+    ),
     "other key": (
         "its recipe is that of another sample",
         change_recipe(lambda r: r.update(key="000000000003-000")),

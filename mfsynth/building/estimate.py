@@ -38,7 +38,7 @@ class DownloadFirst:
     def lines(self) -> list[str]:
         """In words."""
         size = f"{self.download_bytes / 1e9:.1f} GB"
-        return [f"would download {size} of {self.split} first; only then is it known what it would make"]
+        return [f"would download {size} of {self.split} first; what it would make is known only then"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,7 +183,7 @@ def test_dry_run_tells_the_download_and_does_none(
     run = cli(*command)
     assert (run.returncode, run.stdout) == (
         0,
-        "would download 0.0 GB of val2017 first; what it makes is known after that\n",
+        "would download 0.0 GB of val2017 first; what it would make is known only then\n",
     )
     size = len(made[PICTURES]) + len(made[PANOPTIC])
     assert json.loads(cli(*command, "--json").stdout) == {"split": "val2017", "download_bytes": size}

@@ -191,7 +191,7 @@ def test_frames_of_different_kinds_are_refused(other: str) -> None:
     frame = as_type(shown(MOVES[0]), np.uint8)
     second = {"size": frame[:-1], "dtype": frame.astype(np.uint16), "channels": frame[..., 0]}[other]
     for function in (align, looks_unaligned, lambda frames: estimate(*frames)):
-        with pytest.raises(FrameError, match="one kind"):
+        with pytest.raises(FrameError, match="the same kind"):
             function([frame, second])
 
 
