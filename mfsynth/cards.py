@@ -1,4 +1,4 @@
-"""Templates of the cards that the Hub shows: the checkout's cards/, which goes into the wheel."""
+"""Templates of the cards that the Hub shows: the checkout's cards/, which is packed into the wheel."""
 
 from __future__ import annotations
 

@@ -39,11 +39,11 @@ LICENSES_HELP = """Keep only images under these COCO licenses, by id, such as 4,
 
 PLATFORMS = ("linux", "darwin")
 RESUMED = ("build", "download", "publish", "evaluate", "zoo")
-"""Commands that go on where they were interrupted."""
+"""Commands that continue where they were interrupted."""
 
 
 def _of_zoo(name: str) -> Callable[[], click.Command]:
-    """A command of the zoo, by its name: its module is imported when it is called."""
+    """A command of the zoo, by its name; its module is imported when the command is called."""
 
     def command() -> click.Command:
         found: click.Command = getattr(import_module("zoo.cli"), name)
@@ -89,9 +89,7 @@ Examples:
 @click.option("--split", help="A split's name; val2017 and train2017 are official, demo is drawn.")
 @coco_option()
 @click.option("--out", type=FOLDER, help="Folder to make.  [default: out/SPLIT]")
-@click.option(
-    "--shards", type=int, default=0, help="Number of shards.  [default: one for each 1,000 samples]"
-)
+@click.option("--shards", type=int, default=0, help="Number of shards.  [default: one per 1,000 samples]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every draw.")
 @click.option("--variants", type=int, default=1, show_default=True, help="Samples per image.")
 @click.option("--sigma", type=float, nargs=2, default=(1.0, 5.0), metavar="LO HI",
@@ -99,23 +97,25 @@ Examples:
 @click.option("--noise", type=float, nargs=2, default=(0.0, 0.0), metavar="LO HI",
               help="Standard deviation in units of full range, one per sample.  [default: off]")  # fmt: skip
 @click.option("--store", type=click.Choice(["pairs", "recipe"]), default="pairs", show_default=True,
-              help="Rendered frames, or recipes that are rendered on reading.")  # fmt: skip
+              help="Rendered frames, or recipes whose frames are rendered when read.")  # fmt: skip
 @click.option("--format", type=click.Choice(["png", "jpeg"]), default="png", show_default=True,
-              help="Of the frames; jpeg is quality 95, 4:4:4.")  # fmt: skip
+              help="Format of the frames; jpeg is quality 95, 4:4:4.")  # fmt: skip
 @click.option("--masks", type=click.Choice(["panoptic", "instances"]), default="panoptic", show_default=True,
               help="Annotations to use.")  # fmt: skip
 @click.option("--min-area", type=float, default=0.02, show_default=True,
               help="Fraction of the image that each frame keeps in focus, at most 1/3.")  # fmt: skip
 @click.option("--licenses", type=Numbers(), default=(), help=LICENSES_HELP)
-@click.option("--images", type=FILE, help="File of image ids to take, one a line; ! in front leaves one out.")
+@click.option("--images", type=FILE, help="File of image ids to take, one per line; !ID leaves ID out.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N images by id, after the filters.")
 @click.option("--from", "like", metavar="MANIFEST",
-              help="Make the data set of this manifest again: it sets all that decides content.")  # fmt: skip
+              help="Rebuild this manifest's data set; it sets everything that decides content.")  # fmt: skip
 @workers_option()
 @click.option("--overwrite", is_flag=True, help="Replace another data set in the folder.")
 @click.option("--strict", is_flag=True, help="Stop at the first image that cannot be used.")
 @click.option("--yes", is_flag=True, help="Download more than 3 GB without asking.")
-@click.option("--dry-run", is_flag=True, help="Say what would be made, how large, from which files.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show what would be made, its size, and from which files; make nothing."
+)
 @output_options
 @click.pass_context
 def build(
@@ -201,14 +201,14 @@ def refuse_content(ctx: click.Context) -> None:
     named = [name for name in CONTENT if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     if named:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in named)
-        raise click.UsageError(f"--from sets all that decides content; omit {flags}", ctx)
+        raise click.UsageError(f"--from sets everything that decides content; omit {flags}", ctx)
 
 
 def approval(yes: bool) -> Callable[[str, int], bool]:
-    """A function that asks before a large download; without a terminal to ask at it declines."""
+    """A function that asks before a large download; without a terminal it declines."""
 
     def approve(split: str, size: int) -> bool:
-        question = f"{split} is a download of {size / 1e9:.1f} GB. Go on?"
+        question = f"{split} is a download of {size / 1e9:.1f} GB. Continue?"
         return yes or (sys.stdin.isatty() and click.confirm(question, err=True))
 
     return approve
@@ -226,7 +226,7 @@ def approval(yes: bool) -> Callable[[str, int], bool]:
 def download(
     split: str, coco: Path | None, masks: Masks, base_url: str | None, quiet: bool, as_json: bool
 ) -> None:
-    """Fetch COCO's official archives; a broken transfer is resumed, everything is checked.
+    """Download COCO's official archives; an interrupted download is resumed, and everything is checked.
 
     The archives are read as they are; there is no need to extract them.
     """
@@ -247,9 +247,9 @@ Examples:
 @click.argument("out")
 @click.option("--samples", type=click.IntRange(min=0), default=16, show_default=True,
               help="How many samples to render again.")  # fmt: skip
-@click.option("--seed", type=int, help="Choose these samples by this seed.  [default: another each time]")
-@click.option("--repair", is_flag=True, help="Make the bad shards again, and only these.")
-@coco_option("For --repair: COCO folder, as for build.")
+@click.option("--seed", type=int, help="Seed that chooses these samples.  [default: a new one each time]")
+@click.option("--repair", is_flag=True, help="Make the bad shards again, and only those.")
+@coco_option("COCO folder for --repair, as for build.")
 @workers_option()
 @quiet_option("No progress, problems only.")
 @json_option
@@ -285,7 +285,7 @@ def verify(
 @click.argument("out")
 @json_option
 def info(out: str, as_json: bool) -> None:
-    """Say what a data set is: its size, options, licenses, and the images left out."""
+    """Show what a data set contains: its size, options, licenses, and the images left out."""
     from mfsynth.preview.info import info as read_info
 
     Output(as_json=as_json).show(read_info(out))
@@ -302,7 +302,7 @@ Examples:
 @click.option(
     "-n", "--samples", type=click.IntRange(1, 200), help="How many samples.  [default: 6, page: 12]"
 )
-@click.option("--seed", type=int, help="Choose them at random by this seed.  [default: spread evenly]")
+@click.option("--seed", type=int, help="Seed that chooses them at random.  [default: spread evenly]")
 @output_options
 def preview(
     out: str, picture: Path, samples: int | None, seed: int | None, quiet: bool, as_json: bool
@@ -321,7 +321,7 @@ def preview(
 @quiet_option("No progress.")
 @json_option
 def stats(out: str, picture: Path | None, quiet: bool, as_json: bool) -> None:
-    """Say how blur, in-focus area, segments, noise and image size are distributed."""
+    """Show how blur, in-focus area, segments, noise and image size are distributed."""
     from mfsynth.preview.distributions import distributions
 
     output = Output(quiet, as_json)
@@ -337,14 +337,14 @@ Examples:
   mfsynth publish out/val2017 --repo you/val2017-pairs --private --tag v1""",
 )
 @click.argument("out", type=FOLDER)
-@click.option("--repo", required=True, help="user/name; made if needed.")
-@click.option("--private", is_flag=True, help="Make it private, if it is made.")
-@click.option("--revision", help="Branch; made if needed.  [default: main]")
+@click.option("--repo", required=True, help="user/name; created if needed.")
+@click.option("--private", is_flag=True, help="Make it private if it is created.")
+@click.option("--revision", help="Branch; created if needed.  [default: main]")
 @click.option("--create-pr", is_flag=True, help="Open a pull request instead.")
-@click.option("--tag", help="To put on the commit.")
+@click.option("--tag", help="Tag for the commit.")
 @click.option("--accept-licenses", is_flag=True, help="""Publish pictures whose licenses forbid derivatives or
 commercial use, or are unknown, even if the build did not choose them with --licenses.""")  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="""Show files, licenses and card, and touch nothing. Exit code 1
+@click.option("--dry-run", is_flag=True, help="""Show files, licenses and card; change nothing. Exit code 1
 if it would be refused.""")  # fmt: skip
 @output_options
 def publish(
@@ -361,7 +361,7 @@ def publish(
 ) -> None:
     """Publish a finished data set on the Hugging Face Hub, and compare what arrived with its manifest.
 
-    A card, a Croissant file and a table of every picture's license go along.
+    It gets a card, a Croissant file and a table of every picture's license.
     """
     from mfsynth.publish.run import PublishOptions
     from mfsynth.publish.run import publish as publish_data_set

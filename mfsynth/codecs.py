@@ -1,4 +1,4 @@
-"""Bytes to arrays and back: JPEG, PNG, and the PNG path that a build spends most of its time on.
+"""Bytes to arrays and back: JPEG, PNG, and the PNG path where a build spends most of its time.
 
 Arrays are RGB (or one channel); OpenCV's BGR does not leave this module.
 """
@@ -27,7 +27,7 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_COLOR_TYPE = {1: 0, 3: 2}
 _PNG_UP = 2
 _ORIENTATION = (0x0112, 3)  # the tag, and its kind: two bytes
-# Level 1 against 0: a tenth more time, a quarter less on disk. Higher levels cost more than they save.
+# Level 1 instead of 0: a tenth more time, a quarter less on disk. Higher levels cost more than they save.
 _DEFLATE_LEVEL = 1
 
 _JPEG_QUALITY = 95
@@ -65,7 +65,7 @@ def jpeg_header(data: bytes) -> JpegHeader:
     """Read a JPEG's frame header and EXIF orientation.
 
     Raises:
-        CodecError: If the markers break off before the first scan, or there is no frame header.
+        CodecError: If the markers end before the first scan, or there is no frame header.
     """
     found: dict[str, int | str] = {}
     at = 2
@@ -81,14 +81,14 @@ def jpeg_header(data: bytes) -> JpegHeader:
                 found |= _exif_orientation(data, at + 8, at + length)
             at += length
     except (IndexError, struct.error):
-        raise CodecError("the JPEG breaks off before its first scan") from None
+        raise CodecError("the JPEG ends before its first scan") from None
     if "precision" not in found:
         raise CodecError("the JPEG has no frame header")
     return JpegHeader(**found)  # type: ignore[arg-type]
 
 
 def _next_marker(data: bytes, at: int) -> tuple[int, int]:
-    """The marker at or after an offset, fill bytes skipped, and the offset behind it."""
+    """The marker at or after an offset, fill bytes skipped, and the offset after it."""
     if data[at] != 0xFF:
         raise CodecError(f"the JPEG has no marker at byte {at}")
     while data[at] == 0xFF:
@@ -113,7 +113,7 @@ class ExifDirectory:
     Attributes:
         order: Byte order, as `struct` spells it.
         orientations: Offset of the orientation's two bytes; more than one if the tag is repeated.
-        end: Offset behind the last entry; it lies beyond the data if the directory is cut short.
+        end: Offset after the last entry; beyond the data if the directory is cut short.
     """
 
     order: str
@@ -181,8 +181,8 @@ def encode_png(array: Array) -> bytes:
     """Encode H x W (uint8 or uint16) or H x W x 3 (uint8) as PNG, the same bytes for the same pixels.
 
     Every row is stored as its difference from the row above ("up"), compressed by ISA-L: several times
-    faster than libpng at a similar size. Equal bytes are promised for one build of ISA-L and one family
-    of processors only; equal pixels always.
+    faster than libpng at a similar size. Equal bytes are promised only for one build of ISA-L and one family
+    of processors; equal pixels always.
     """
     height, width = array.shape[:2]
     channels = array.shape[2] if array.ndim == 3 else 1
@@ -216,7 +216,7 @@ def png_chunk(name: bytes, data: bytes) -> tuple[bytes, ...]:
 def decode_png(data: bytes) -> Array:
     """Decode a PNG to H x W (uint8 or uint16) or H x W x 3 (uint8, RGB).
 
-    A PNG of `encode_png` is decoded directly; every other is left to OpenCV.
+    A PNG from `encode_png` is decoded directly; OpenCV decodes all others.
 
     Raises:
         CodecError: If the bytes are broken or cut short.
@@ -229,7 +229,7 @@ def decode_png(data: bytes) -> Array:
 
 
 def _decode_own_png(data: bytes) -> Array | None:
-    """The pixels of a PNG of `encode_png`; None for a PNG of another program."""
+    """The pixels of a PNG from `encode_png`; None for another program's PNG."""
     if data[:16] != _PNG_SIGNATURE + b"\0\0\0\rIHDR" or data[37:41] != b"IDAT" or len(data) < 57:
         return None
     width, height, depth, color, *rest = struct.unpack_from(">IIBBBBB", data, 16)

@@ -44,14 +44,14 @@ def count(number: int, noun: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """How a command speaks: in lines and progress bars, in JSON, or only of what went wrong."""
+    """How a command speaks: in lines and progress bars, in JSON, or only when something went wrong."""
 
     quiet: bool = False
     as_json: bool = False
 
     @property
     def silent(self) -> bool:
-        """Whether nothing is said besides the report."""
+        """Whether nothing is printed besides the report."""
         return self.quiet or self.as_json
 
     def say(self, text: str) -> None:
@@ -68,7 +68,7 @@ class Output:
             click.echo(text.encode(errors="surrogateescape"))  # a path need not be UTF-8
 
     def fail(self, errors: Mapping[str, str]) -> None:
-        """Print what failed, by name, and leave with exit code 1; return if nothing did."""
+        """Print what failed, by name, and exit with code 1; return if nothing did."""
         for name, text in errors.items():
             click.echo(f"mfsynth: {name}: {text}", err=True)
         if errors:
@@ -88,7 +88,7 @@ class Output:
 
     @contextmanager
     def stage_bars(self, unit: str = "it") -> Iterator[Callable[[str, int, int], None]]:
-        """Progress bars of stages that follow one another."""
+        """Progress bars of successive stages."""
         with _bars(self.silent, unit=unit, leave=False) as progress:
             yield progress
 
@@ -128,7 +128,7 @@ def _bars(silent: bool, **style: Any) -> Iterator[Callable[[str, int, int], None
 
 
 def stop_on_terminate() -> None:
-    """Let a termination clean up as Ctrl-C does."""
+    """Let SIGTERM clean up as Ctrl-C does."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
@@ -139,8 +139,8 @@ class Commands(click.Group):
     """Turns our errors into one line and an exit code: 1 for a failure, 2 for options that make no sense.
 
     Args:
-        lazy: Commands by name, each with what imports it when it is called.
-        resumed: Names of the commands that go on where they were interrupted.
+        lazy: Commands by name, each with a function that imports it when it is called.
+        resumed: Names of the commands that continue where they were interrupted.
     """
 
     def __init__(
@@ -170,17 +170,19 @@ class Commands(click.Group):
         except MfsynthError as error:
             fail(error, 1)
         except BrokenPipeError:
-            raise  # click's business: whoever read our output has gone
-        except OSError as error:  # what no room expected, such as a path that is too long
+            raise  # click handles it: the reader of our output has closed the pipe
+        except OSError as error:  # not handled elsewhere, such as a path that is too long
             fail(error, 1)
         except (KeyboardInterrupt, click.Abort):
-            again = "; run the same command again to go on" if ctx.invoked_subcommand in self.resumed else ""
+            again = (
+                "; run the same command again to continue" if ctx.invoked_subcommand in self.resumed else ""
+            )
             click.echo(f"\nmfsynth: interrupted{again}", err=True)
             sys.exit(130)
 
 
 def fail(error: Exception, code: int) -> None:
-    """Print an error and leave."""
+    """Print an error and exit."""
     click.echo(f"mfsynth: {error}".encode(errors="surrogateescape"), err=True)
     sys.exit(code)
 
@@ -207,7 +209,7 @@ class Numbers(click.ParamType[tuple[int, ...]]):
 
 def json_option(command: Command) -> Command:
     """Add --json, as `as_json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Report as JSON.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")(command)
 
 
 def quiet_option(help: str) -> Callable[[Command], Command]:

@@ -1,12 +1,12 @@
 """Who runs the jobs: the processes of this machine.
 
-Workers are spawned, never forked: OpenCV's threads do not survive a fork. Each has a pipe of its own and
-shares no lock with the others: a worker that is killed at any moment takes only its own task with it (the
-common queue of a pool stays locked forever if the worker that holds its lock dies). The task is tried once
-more. Workers do not outlive their parent.
+Workers are spawned, never forked: OpenCV's threads do not survive a fork. Each has its own pipe and shares
+no lock with the others, so a worker that is killed at any moment takes only its own job with it (a pool's
+common queue stays locked forever if the worker that holds its lock dies). The job is tried once more.
+Workers do not outlive their parent.
 
-A spawned worker imports the script that started it. Without a guard the script comes to the same call again
-there; the worker then ends with an exit code of its own, by which its parent explains what to do.
+A spawned worker imports the script that started it. Without a guard the script reaches the same call again
+there; the worker then exits with a code of its own, and its parent explains what to do.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 GUARD = 'put the call under `if __name__ == "__main__":`'
 _NAME = "mfsynth worker"
 _UNGUARDED = 87
-"""Exit code of a worker that came to a call for workers while it imported the script."""
+"""Exit code of a worker that reached a call for workers while it imported the script."""
 _TRIES = 2
 _REPORT_SECONDS = 0.2
 
@@ -60,34 +60,34 @@ def usable_cores() -> int:
 
 def run_jobs(
     work: Callable[[T, Advance], R],
-    tasks: Iterable[T],
+    jobs: Iterable[T],
     *,
     workers: int,
     say: Callable[[str], None],
     progress: Callable[[int], None],
 ) -> Iterator[tuple[T, R]]:
-    """Run tasks in worker processes and yield results as they come.
+    """Run jobs in worker processes and yield results as they come.
 
     Args:
-        work: A function of a module; called with a task and a function that it calls with its advance.
-        tasks: Taken one by one, as workers become free.
+        work: A module's function; called with a job and a function to report its progress to.
+        jobs: Taken one by one, as workers become free.
         workers: Number of processes.
         say: Called with a line when a worker dies.
-        progress: Called with the advance of all tasks together, several times a second.
+        progress: Called with the progress of all jobs together, several times a second.
 
     Raises:
-        BuildError: If a worker cannot be started, or a task's worker died twice.
+        BuildError: If a worker cannot be started, or a job's worker died twice.
         Exception: Whatever `work` raised.
     """
     check_guard()
-    waiting = iter(tasks)
+    waiting = iter(jobs)
     crew: list[_Worker[T, R]] = []
     finished = 0
     try:
         with _interrupts_put_off():
             for _ in range(workers):
                 crew.append(_Worker(work))
-        while busy := [worker for worker in crew if worker.has_task or worker.take(waiting)]:
+        while busy := [worker for worker in crew if worker.has_job or worker.take(waiting)]:
             for worker in _ready(busy):
                 reply = worker.reply()
                 if reply is None:
@@ -102,23 +102,23 @@ def run_jobs(
 
 
 def check_guard() -> None:
-    """Check, before work that takes worker processes, that this is not a worker that imports the script.
+    """Check, before work that needs worker processes, that this is not a worker importing the script.
 
-    A worker of ours ends here, and its parent explains why.
+    One of our workers exits here, and its parent explains why.
 
     Raises:
-        BuildError: If another's worker, such as a torch loader's, is importing the script.
+        BuildError: If another library's worker, such as a torch loader's, is importing the script.
     """
     if os.name != "posix":
         raise BuildError(f"mfsynth runs on Linux and macOS, not on {sys.platform}", "on Windows, use WSL")
     process = multiprocessing.current_process()
-    if not getattr(process, "_inheriting", False):  # what multiprocessing itself asks before it starts one
+    if not getattr(process, "_inheriting", False):  # what multiprocessing itself checks before it starts one
         return
     if process.name.startswith(_NAME):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(_UNGUARDED)
-    raise BuildError("a worker process imports this script and would run it from the start", GUARD)
+    raise BuildError("a worker process imported this script and would run it from the start", GUARD)
 
 
 def _ready(busy: list[_Worker[T, R]]) -> list[_Worker[T, R]]:
@@ -147,11 +147,11 @@ class _Failed:
 
 
 class _Worker(Generic[T, R]):
-    """A worker process and its task, seen from the parent."""
+    """A worker process and its job, seen from the parent."""
 
     def __init__(self, work: Callable[[T, Advance], R]) -> None:
         self._work = work
-        self._task: T | None = None
+        self._job: T | None = None
         self._deaths = 0
         self.advanced = 0
         self._start()
@@ -172,25 +172,25 @@ class _Worker(Generic[T, R]):
         theirs.close()  # so that the pipe ends when the worker does
 
     @property
-    def has_task(self) -> bool:
-        """Whether it works."""
-        return self._task is not None
+    def has_job(self) -> bool:
+        """Whether it has a job."""
+        return self._job is not None
 
     def take(self, waiting: Iterator[T]) -> bool:
-        """Take the next task; False if there is none."""
-        self._task = next(waiting, None)
+        """Take the next job; False if there is none."""
+        self._job = next(waiting, None)
         self._deaths = 0
-        if self._task is not None:
+        if self._job is not None:
             self._send()
-        return self.has_task
+        return self.has_job
 
     def _send(self) -> None:
         self.advanced = 0
-        with suppress(OSError):  # it died; reply() will tell
-            self.pipe.send(self._task)
+        with suppress(OSError):  # it died; reply() will find out
+            self.pipe.send(self._job)
 
     def reply(self) -> _Ready | _Advanced | _Done | None:
-        """The next message; None if the worker died. Raises what the task raised."""
+        """The next message; None if the worker died. Raises what the job raised."""
         try:
             message = self.pipe.recv()
         except (EOFError, OSError, pickle.UnpicklingError):
@@ -204,20 +204,20 @@ class _Worker(Generic[T, R]):
         return reply
 
     def finish(self) -> T:
-        """The task, now done."""
-        task, self._task, self.advanced = self._task, None, 0
-        if task is None:
-            raise RuntimeError("a worker finished a task that it did not have")
-        return task
+        """The job, now done."""
+        job, self._job, self.advanced = self._job, None, 0
+        if job is None:
+            raise RuntimeError("a worker finished a job that it did not have")
+        return job
 
     def revive(self, say: Callable[[str], None]) -> None:
-        """Start the process again with the same task, or give up if it has died too often."""
+        """Start the process again with the same job, or give up if it has died too often."""
         self._process.join()
         code = self._process.exitcode or 0
         if code > 0 and not self._ready:
             raise _failed_start(code)
         cause = f"signal {-code}" if code < 0 else f"exit code {code}"
-        name = self._task.name if self._task is not None else "nothing"
+        name = self._job.name if self._job is not None else "nothing"
         self._deaths += 1
         if self._deaths >= _TRIES:
             raise BuildError(
@@ -231,33 +231,33 @@ class _Worker(Generic[T, R]):
         self._send()
 
     def stop(self) -> None:
-        """End the process: at once if it works, else by closing its pipe."""
+        """End the process: at once if it has a job, else by closing its pipe."""
         self.pipe.close()
-        if self.has_task:
+        if self.has_job:
             self._process.terminate()
         self._process.join()
 
 
 def _failed_start(code: int) -> BuildError:
-    """The error for a worker that ended before its first message: it would end so again."""
+    """The error for a worker that exited before its first message; it would do so again."""
     if code == _UNGUARDED:
-        return BuildError("a worker process imported this script and came to the call that started it", GUARD)
+        return BuildError("a worker process imported this script and reached the call that started it", GUARD)
     return BuildError(
-        f"a worker ended while it started (exit code {code}); what it said stands above",
+        f"a worker exited while it was starting (exit code {code}); see its output above",
         f"if this is a script: {GUARD}",
     )
 
 
 @contextmanager
 def _interrupts_put_off() -> Iterator[None]:
-    """Put SIGINT off until the block's end. Processes started in it never see one: they inherit the mask.
+    """Put off SIGINT until the block ends. Processes started in it never see one: they inherit the mask.
 
     A Ctrl-C goes to the whole group; a worker would answer with a traceback from the middle of its imports.
     """
     if os.name != "posix":
         yield
         return
-    resource_tracker.ensure_running()  # else the first worker's start would start it, which ends the mask
+    resource_tracker.ensure_running()  # else the first worker would start it, and that resets the mask
     came: list[int] = []
     in_main = threading.current_thread() is threading.main_thread()
     # another thread, such as a progress bar's, may take the signal despite this one's mask
@@ -277,16 +277,16 @@ def _interrupts_put_off() -> Iterator[None]:
 
 
 def _serve(pipe: Connection[Any, Any], work: Callable[[T, Advance], R]) -> None:
-    """Do one task after another until the pipe is closed."""
+    """Do one job after another until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its workers
     threading.Thread(target=_die_with_parent, daemon=True).start()
     with suppress(EOFError, OSError):  # the parent has closed the pipe
         pipe.send(_Ready())
         while True:
-            task = pipe.recv()
+            job = pipe.recv()
             reporter = _Reporter(pipe)
             try:
-                result = work(task, reporter.advance)
+                result = work(job, reporter.advance)
             except Exception as error:  # noqa: BLE001 - whatever it is, the parent raises it
                 pipe.send(_Failed(_portable(error)))
             else:
@@ -295,7 +295,7 @@ def _serve(pipe: Connection[Any, Any], work: Callable[[T, Advance], R]) -> None:
 
 
 class _Reporter:
-    """Reports the advance to the parent, a few times a second."""
+    """Reports progress to the parent, a few times a second."""
 
     def __init__(self, pipe: Connection[Any, Any]) -> None:
         self._pipe, self._count, self._last = pipe, 0, time.monotonic()
@@ -311,7 +311,7 @@ class _Reporter:
 
 
 def _portable(error: Exception) -> Exception:
-    """The error as it can be sent to the parent; one that is not ours takes its traceback along."""
+    """The error in a form that can be sent to the parent; one that is not ours includes its traceback."""
     if isinstance(error, MfsynthError):
         return error
     error.add_note(traceback.format_exc())

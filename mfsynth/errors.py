@@ -41,7 +41,7 @@ class UnusableImage(SourceError):  # noqa: N818 - a fact about an image rather t
     """One image cannot be used; a build leaves it out unless it is strict.
 
     Args:
-        reason: One of `mfsynth.coco.exclusions`, by which images left out are counted.
+        reason: One of `mfsynth.coco.exclusions`; images left out are counted by it.
         message: Which file, and what is wrong with it.
     """
 
@@ -68,23 +68,23 @@ class ShardError(MfsynthError, ValueError):
 
 
 class LicenseError(MfsynthError, ValueError):
-    """The pictures' licenses do not allow what is to be done with them."""
+    """The pictures' licenses do not allow the requested use."""
 
 
 class HubError(MfsynthError, RuntimeError):
-    """The Hugging Face Hub refused, or did something that it should not. Base of all below."""
+    """The Hugging Face Hub refused, or did something that it should not. Base of all errors below."""
 
 
 class HubNetworkError(HubError):
-    """The Hub cannot be reached, and what is asked for is not in the cache."""
+    """The Hub cannot be reached, and what is needed is not in the cache."""
 
 
 class HubLoginError(HubError):
-    """401: the Hub wants to know who asks; it answers so for private and for missing repositories."""
+    """401: the Hub wants a login; it says so for private and for missing repositories."""
 
 
 class HubAccessError(HubError):
-    """403: the Hub knows who asks, and does not allow it."""
+    """403: the Hub knows who is asking, and does not allow it."""
 
 
 class HubMissingError(HubError):
@@ -96,11 +96,11 @@ class HubRevisionError(HubError):
 
 
 class HubConflictError(HubError):
-    """Someone else changed the repository meanwhile, or a tag stands elsewhere."""
+    """Someone else changed the repository meanwhile, or a tag already marks another commit."""
 
 
 class HubDamagedError(HubError):
-    """Bytes that were sent or received are not the ones that were meant."""
+    """Bytes that were sent or received are not the expected ones."""
 
 
 class MissingExtraError(MfsynthError, ImportError):
@@ -112,7 +112,7 @@ class MissingExtraError(MfsynthError, ImportError):
 
 
 def install_command(extra: str) -> str:
-    """The command that installs an optional extra, in a checkout from the checkout."""
+    """The command that installs an optional extra; in a checkout, from the checkout."""
     if (CHECKOUT / "pyproject.toml").is_file():
         return f"in the checkout: pip install -e '.[{extra}]'"
     return f"pip install 'mfsynth[{extra}]'"

@@ -127,7 +127,7 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What a push did: the commit, whether it is new, and the page of the pull request if there is one."""
+    """What a push did: the commit, whether it is new, and the page of the pull request, if there is one."""
 
     repository: Repository
     commit: str
@@ -252,7 +252,7 @@ def _forget(path: Path) -> None:
 def push(
     repository: Repository, upload: Upload, progress: Callable[[int, int], None] = lambda _done, _total: None
 ) -> Pushed:
-    """Bring a branch to a state in one commit: all of it arrives, or nothing does.
+    """Bring a branch to a state in one commit: everything arrives, or nothing does.
 
     What the branch already holds is not sent again, and if nothing changes there is no commit. The next push
     reuses the bytes that an interrupted one has sent.

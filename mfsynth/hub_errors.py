@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Repository(Protocol):
-    """What an error says of a repository: see `mfsynth.hub.Repository`."""
+    """What an error needs to know about a repository; see `mfsynth.hub.Repository`."""
 
     @property
     def id(self) -> str:

@@ -48,12 +48,12 @@ def synthesize(
         shuffle: Seed of the order; None keeps ascending image ids.
         window: A window, or a function from scene to window; only that part is rendered.
         masks: `panoptic` or `instances`.
-        sigma: Least and largest blur, in pixels.
-        noise: Least and largest standard deviation of the noise, in units of full range.
+        sigma: Smallest and largest blur, in pixels.
+        noise: Smallest and largest standard deviation of the noise, in units of full range.
         min_area: Each frame keeps at least this fraction in focus.
         licenses: COCO license ids to keep; empty keeps all.
         images: Ids of the images to take; None takes all.
-        limit: Only the first so many images, by id; 0 takes all.
+        limit: Take only this many images, the first by id; 0 takes all.
 
     Returns:
         Samples; its `.scenes()` yields the scenes behind them, not rendered.
@@ -69,7 +69,7 @@ def synthesize(
 
 
 class Live(Stream[Item]):
-    """Samples made as they are asked for; made by `mfsynth.synthesize`.
+    """Samples made as they are asked for; see `mfsynth.synthesize`.
 
     An image whose files turn out to be unusable is skipped, with a warning in the log of `mfsynth.live`.
     """
@@ -127,6 +127,6 @@ class Live(Stream[Item]):
         Raises:
             UnusableImage: If its files are missing or broken.
         """
-        source = read_image(entry)
-        recipe = draw(entry.image, source.infos, self.options.draw, self.epoch)
-        return Scene(source.picture, source.segments, recipe)
+        image = read_image(entry)
+        recipe = draw(entry.image, image.infos, self.options.draw, self.epoch)
+        return Scene(image.picture, image.segments, recipe)

@@ -1,4 +1,4 @@
-"""One process at a time works on a folder. Lock files lie in the user's cache, never in the folder itself."""
+"""One process at a time works on a folder. Lock files are in the user's cache, never in the folder itself."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Selection:
     leave: tuple[int, ...] = ()
 
     def rule(self) -> Callable[[int], bool]:
-        """A function from an image id to whether the image is taken."""
+        """A function that says whether the image with an id is taken."""
         take, leave = frozenset(self.take), frozenset(self.leave)
         return lambda image_id: (not take or image_id in take) and image_id not in leave
 
@@ -92,8 +92,8 @@ class BuildOptions:
         masks: `panoptic` (PNG masks) or `instances` (polygons and RLE).
         seed: Seed of every draw.
         variants: Samples per image.
-        sigma: Least and largest blur, in pixels.
-        noise: Least and largest standard deviation of the noise, in units of full range; (0, 0) is off.
+        sigma: Smallest and largest blur, in pixels.
+        noise: Smallest and largest standard deviation of the noise, in units of full range; (0, 0) is off.
         store: `pairs` (rendered frames) or `recipe` (frames are rendered on reading).
         format: Format of stored frames: `png`, or `jpeg` (quality 95, 4:4:4).
         min_area: Each frame keeps at least this fraction in focus.
@@ -127,16 +127,16 @@ class BuildOptions:
         _require(0 <= self.seed < 1 << 63, self, "seed", "from 0 to 2^63 - 1")
         _require(1 <= self.variants <= MAX_VARIANTS, self, "variants", f"from 1 to {MAX_VARIANTS}")
         low, high = self.sigma
-        _require(0.1 <= low <= high <= 100, self, "sigma", "two rising numbers from 0.1 to 100")
+        _require(0.1 <= low <= high <= 100, self, "sigma", "two ascending numbers from 0.1 to 100")
         low, high = self.noise
-        _require(0 <= low <= high <= 1, self, "noise", "two rising numbers from 0 to 1")
+        _require(0 <= low <= high <= 1, self, "noise", "two ascending numbers from 0 to 1")
         _require(0 <= self.min_area <= MAX_MIN_AREA, self, "min_area", "from 0 to 1/3")
         _require(self.limit >= 0, self, "limit", "0 (all) or more")
         _require(self.shards >= 0, self, "shards", "0 (one for every 1,000 samples) or more")
 
     @property
     def draw(self) -> DrawOptions:
-        """Those that drawing a recipe needs."""
+        """The options that drawing a recipe needs."""
         return DrawOptions(self.seed, self.sigma, self.noise, self.min_area)
 
     def to_json(self) -> dict[str, Any]:
@@ -173,9 +173,9 @@ class BuildOptions:
 
 
 class ContentOptions(TypedDict, total=False):
-    """What decides which scenes there are, besides split and seed, as keyword arguments of Python functions.
+    """What decides the scenes besides split and seed, as keyword arguments of Python functions.
 
-    `BuildOptions` says what each means. Numbers may be of any type that stands for one; `images` are the ids
+    `BuildOptions` says what each means. Numbers may be of any numeric type; `images` are the ids
     to take, or a Selection.
     """
 
@@ -219,7 +219,7 @@ def _bounds(name: str, value: tuple[float, float]) -> tuple[float, float]:
         low, high = value
         return float(low), float(high)
     except (TypeError, ValueError) as error:
-        raise OptionsError(f"{name} is {value!r}, it must be two numbers, least and largest") from error
+        raise OptionsError(f"{name} is {value!r}, it must be two numbers, smallest and largest") from error
 
 
 def _ids(name: str, value: Iterable[int]) -> tuple[int, ...]:
@@ -290,8 +290,8 @@ def choose(split: Split, options: BuildOptions) -> tuple[list[Entry], dict[str, 
 def listed_fault(entry: Entry, options: BuildOptions) -> str | None:
     """Why an image cannot be used, according to its annotations; None if they do not rule it out.
 
-    Areas count only if every segment has one and they fit the picture; otherwise the mask decides, later. The
-    areas of instances may overlap, so that they can only show that too much of the picture is void.
+    Areas count only if every segment has one and they fit the picture; otherwise the mask decides later. The
+    areas of instances may overlap, so they can only show that too much of the picture is void.
     """
     if options.licenses and entry.image.license not in options.licenses:
         return exclusions.LICENSE

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def philox(*words: object) -> np.random.Philox:
-    """The random stream that some words name, the same on every machine.
+    """The random stream named by some words, the same on every machine.
 
-    It is keyed by the first 16 bytes, little-endian, of SHA-256 of the words with a space between.
+    Its key is the first 16 bytes, little-endian, of the SHA-256 of the words joined by spaces.
     """
     import numpy as np
 
@@ -27,7 +27,7 @@ def philox(*words: object) -> np.random.Philox:
 
 @lru_cache(maxsize=8)
 def permutation(count: int, purpose: str, *numbers: int) -> NDArray[np.int64]:
-    """The numbers from 0 to `count` - 1 in an order that purpose and numbers determine on every machine.
+    """The numbers from 0 to `count` - 1 in an order fixed by purpose and numbers, on every machine.
 
     The array is shared and must not be written to.
     """
@@ -40,7 +40,7 @@ def permutation(count: int, purpose: str, *numbers: int) -> NDArray[np.int64]:
 
 
 def share(total: int, reader: int, readers: int) -> tuple[int, int]:
-    """The part of a range that one of several readers takes; parts differ by one at most.
+    """The part of a range that one of several readers takes; their lengths differ by at most one.
 
     >>> [share(10, reader, 3) for reader in range(3)]
     [(0, 3), (3, 6), (6, 10)]
@@ -49,7 +49,7 @@ def share(total: int, reader: int, readers: int) -> tuple[int, int]:
 
 
 def whole_number(name: str, value: int) -> int:
-    """The value as an int, if it is a whole number and not negative.
+    """The value as an int, if it is a whole number, 0 or more.
 
     Raises:
         OptionsError: If it is not.

@@ -35,7 +35,7 @@ _PANEL = 3.5, 2.6  # of curves
 
 
 def color(number: int) -> tuple[int, int, int]:
-    """The color that stands for a plane or a line, RGB, 0 to 255."""
+    """The color of a plane or a line, by number: RGB, 0 to 255."""
     return _COLORS[number % len(_COLORS)]
 
 
@@ -70,7 +70,7 @@ def figure(width: float, height: float, dpi: float = DPI) -> Iterator[Figure]:
 
     with matplotlib.style.context("default"):
         drawn = Figure(figsize=(width, height), dpi=dpi, facecolor="white")
-        FigureCanvasAgg(drawn)  # keeps one renderer; without it each measured text allocates a whole sheet
+        FigureCanvasAgg(drawn)  # keeps one renderer; without it, measuring a text allocates a whole sheet
         yield drawn
 
 
@@ -98,7 +98,7 @@ def axes_at(figure: Figure, left: float, top: float, width: float, height: float
 
 
 def style_panel(axes: Axes, title: str, xlabel: str = "") -> None:
-    """A panel's title, a line below it, no other frame."""
+    """Style a panel: a title, an axis line below, no other frame."""
     axes.set_title(title, loc="left", fontsize=HEAD, color=INK, pad=6, parse_math=False)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=TYPE, colors=QUIET, length=3, width=0.7)

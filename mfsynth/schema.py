@@ -1,6 +1,6 @@
 """Frozen dataclasses to JSON and back, so that formats can grow.
 
-A field that a release adds has a default and says since when it exists:
+A field that a release adds has a default and names that release:
 `field(default=…, metadata=since("0.2.0"))`. At its default such a field is not written, so that files,
 fingerprints and hashes of older releases stay as they are.
 """
@@ -75,7 +75,7 @@ def check_fields(
 ) -> None:
     """Check that JSON's own types have no fields that a dataclass, or one inside it, lacks.
 
-    msgspec passes over such fields, but a release that added them would give other results.
+    msgspec ignores such fields, but the release that added them would give other results.
 
     Args:
         values: As decoded.
@@ -94,7 +94,7 @@ def check_fields(
 
 
 def defaults(kind: type) -> dict[str, Any]:
-    """The defaults of a dataclass's fields as JSON's own types, by name; of those that have one."""
+    """The defaults of a dataclass's fields, by name, as JSON's own types; fields without one are omitted."""
     found = {each.name: _default(each) for each in fields(kind)}
     plain: dict[str, Any] = json.loads(
         json.dumps({name: _plain(value) for name, value in found.items() if value is not MISSING})

@@ -47,7 +47,7 @@ def parent(location: str) -> str:
 
 @contextmanager
 def open_file(location: str) -> Iterator[IO[bytes]]:
-    """A file, open for reading from its start; local files seek cheaply, remote ones read ahead.
+    """A file opened for reading from its start; local files seek cheaply, remote ones read ahead.
 
     Raises:
         ShardError: If it does not exist or cannot be read.
@@ -71,7 +71,7 @@ def read(location: str) -> bytes:
 
 @contextmanager
 def local_copy(location: str) -> Iterator[Path]:
-    """A local path with the file's content: the file itself if it is local, else a temporary copy.
+    """A local path to the file's content: the file itself if it is local, else a temporary copy.
 
     Raises:
         ShardError: If a remote file does not exist or cannot be read.
@@ -89,7 +89,7 @@ def local_copy(location: str) -> Iterator[Path]:
 
 
 def digest(data: bytes | Path, state: Any = None) -> str:
-    """SHA-256 of bytes or of a file, as hex text; `state` is another hash to use, already begun."""
+    """SHA-256 of bytes or of a file, as hex text; `state` is another hash to use, already started."""
     state = hashlib.sha256() if state is None else state
     if isinstance(data, bytes):
         state.update(data)
@@ -124,7 +124,7 @@ def write(output: Path, data: bytes) -> None:
 
 @contextmanager
 def scratch_file(folder: Path) -> Iterator[IO[bytes]]:
-    """A new file `tmp-*` in a folder; it is removed at the end if it was not published."""
+    """A new file `tmp-*` in a folder, removed at the end unless it was published."""
     handle, name = tempfile.mkstemp(prefix="tmp-", dir=folder)
     try:
         with os.fdopen(handle, "wb", buffering=1 << 20) as file:
@@ -204,12 +204,14 @@ def _file_system(location: str) -> tuple[Any, str]:
     except ImportError as error:
         if "aiohttp" in str(error):
             raise MissingExtraError("aiohttp", "http") from error
-        raise ShardError(f"cannot open {location}: {error}", "install the package that it names") from error
+        raise ShardError(
+            f"cannot open {location}: {error}", "install the package that the message names"
+        ) from error
     return system, path
 
 
 def _unreadable(location: str, error: BaseException) -> ShardError:
-    # fsspec raises FileNotFoundError for a refused connection, too; only the cause shows which it was.
+    # fsspec also raises FileNotFoundError for a refused connection; only the cause shows which it was.
     while isinstance(error, FileNotFoundError) and error.__cause__ and not _is_404(error.__cause__):
         error = error.__cause__
     if isinstance(error, FileNotFoundError):

@@ -28,7 +28,7 @@ class Stream(ABC, Generic[Item]):
     Attributes:
         epoch: Which epoch iteration gives.
         shuffle: Seed of the order; None keeps the data set's own.
-        window: Which part of each scene is rendered; None renders all of it.
+        window: The part of each scene that is rendered; None renders all of it.
         renders: Whether iteration yields Samples, or Scenes.
     """
 
@@ -40,7 +40,7 @@ class Stream(ABC, Generic[Item]):
 
     @abstractmethod
     def __len__(self) -> int:
-        """Number of places in an epoch; samples that are passed over keep their places."""
+        """Number of places in an epoch; skipped samples keep their places."""
 
     @abstractmethod
     def numbered(self, start: int, stop: int) -> Iterator[tuple[int, Item]]:
@@ -80,7 +80,7 @@ class Stream(ABC, Generic[Item]):
     def torch(self, *, batch: int | None = None, window: WindowRule | None = None) -> TorchStream:
         """A torch IterableDataset over this stream: dictionaries of tensors, shared among workers and ranks.
 
-        Give DataLoader `batch_size=None` with it, whether `batch` is given or not; or omit `batch` and give
+        Give DataLoader `batch_size=None` with it, with or without `batch`; or omit `batch` and give
         DataLoader `batch_size=N` and `collate_fn=mfsynth.torch_stream.collate`.
 
         Args:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Readable(Protocol):
-    """What is read here: samples or scenes in the order of an epoch, any range of it on its own."""
+    """What a TorchStream reads: samples or scenes in an epoch's order, any range of it at a time."""
 
     epoch: int
 
@@ -36,11 +36,11 @@ class Readable(Protocol):
         """The same in another epoch."""
 
     def read(self, start: int, stop: int) -> Iterator[Sample | Scene]:
-        """What lies from one place to another."""
+        """The items from one place to another."""
 
 
 class TorchStream(IterableDataset[dict[str, Any]]):
-    """Dictionaries of tensors from a stream; over all workers and ranks each sample comes once an epoch.
+    """Dictionaries of tensors from a stream; over all workers and ranks, each sample comes once per epoch.
 
     A sample has `key`, `recipe`, `window`, and as uint8 tensors `frames` (n x 3 x H x W), `focus` (H x W)
     and `gt` (3 x H x W); `segments` (H x W) is int32. A batch has the same with one more dimension in
@@ -49,14 +49,14 @@ class TorchStream(IterableDataset[dict[str, Any]]):
     Always give DataLoader `batch_size=None`: batches are made here. A loader that makes its own batches of
     single samples needs `collate_fn=mfsynth.torch_stream.collate`: torch's default cannot stack recipes.
 
-    The rank is torch.distributed's where the loader is iterated; initialize it before that.
+    The rank is that of torch.distributed in the process that iterates the loader; initialize it before.
     """
 
     def __init__(self, stream: Readable, batch: int | None) -> None:
         self.stream = stream
         self.batch = batch
         self._rank: tuple[int, int] | None = None
-        _one_opencv_thread()  # here, before a loader forks: a forked child hangs on its parent's threads
+        _one_opencv_thread()  # before a loader forks: a forked child hangs on its parent's threads
         self._epoch = torch.tensor(stream.epoch).share_memory_()  # type: ignore[no-untyped-call]  # persistent workers see it change
 
     def set_epoch(self, epoch: int) -> None:
@@ -66,7 +66,7 @@ class TorchStream(IterableDataset[dict[str, Any]]):
             OptionsError: If it is negative.
             BuildError: If a worker process imports a script that calls this without the guard.
         """
-        check_guard()  # loops set epochs: a loader's worker that imports the script must not run it, too
+        check_guard()  # training loops call this; a loader's worker that imports the script must not run one
         self._epoch.fill_(whole_number("epoch", epoch))
 
     def __getstate__(self) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Item:
     jpeg: bytes
     mask: bytes
     ids: np.ndarray
-    source: DecodedImage
+    image: DecodedImage
     scenes: list[mfsynth.Scene]
     samples: list[mfsynth.Sample]
     members: list[bytes]
@@ -76,16 +76,16 @@ def prepare(plan: Plan, scenes: int) -> list[Item]:
     """Decode every image and render `scenes` of its variants."""
     items = []
     for entry in (entry for shard in plan.shards for entry in shard):
-        source = read_image(entry)
-        recipes = [draw(entry.image, source.infos, plan.options.draw, variant) for variant in range(scenes)]
-        made = [mfsynth.Scene(source.picture, source.segments, recipe) for recipe in recipes]
+        image = read_image(entry)
+        recipes = [draw(entry.image, image.infos, plan.options.draw, variant) for variant in range(scenes)]
+        made = [mfsynth.Scene(image.picture, image.segments, recipe) for recipe in recipes]
         samples = [render(scene) for scene in made]
-        members = [source.data, encode_png(source.segments), encode_png(samples[0].focus)]
+        members = [image.data, encode_png(image.segments), encode_png(samples[0].focus)]
         members += [encode_png(frame) for frame in samples[0].frames]
         assert entry.picture is not None
         assert entry.mask is not None
         jpeg, mask = entry.picture.read(), entry.mask.read()
-        items.append(Item(jpeg, mask, decode_ids(mask), source, made, samples, members))
+        items.append(Item(jpeg, mask, decode_ids(mask), image, made, samples, members))
     return items
 
 
@@ -165,9 +165,9 @@ def steps(scratch: io.BufferedWriter) -> dict[str, list[Step]]:
         Step("panoptic PNG decode", "image", lambda i: pyspng.load(i.mask, format="RGBA"),
              lambda i: decode_ids(i.mask)),
         Step("ids to indices", "image", floor_indices),
-        Step("areas", "image", lambda i: cv2.calcHist([i.source.segments], [0], None, [256], [0, 256])),
-        Step("encode segments", "image", lambda i: floor_png(i.source.segments),
-             lambda i: encode_png(i.source.segments)),
+        Step("areas", "image", lambda i: cv2.calcHist([i.image.segments], [0], None, [256], [0, 256])),
+        Step("encode segments", "image", lambda i: floor_png(i.image.segments),
+             lambda i: encode_png(i.image.segments)),
     ]  # fmt: skip
     focus = Step("focus map", "sample", lambda i: [cv2.LUT(s.segments, PLANES) for s in i.scenes],
                  lambda i: [s.focus() for s in i.scenes])  # fmt: skip

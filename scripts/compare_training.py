@@ -1,11 +1,11 @@
-"""Trainings of equal time, side by side: two architectures, or the losses of HF-Reg (the paper's Fig. 9).
+"""Training runs of equal time, side by side: two architectures, or the losses of HF-Reg (the paper's Fig. 9).
 
     python scripts/compare_training.py architectures --coco ../shared/coco --out runs/architectures
     python scripts/compare_training.py losses --coco ../shared/coco --out runs/losses
 
 Each training is the command `mfsynth train` with the `fast` preset on train2017, extra and bsds; a short
 trial measures how many steps the time allows, unless --steps is given. Scores are of val2017 pairs, which no
-training sees: whole pictures, both orders evaluated. A training that is already in --out is not repeated.
+run trains on: whole pictures, both orders evaluated. A run that is already in --out is not repeated.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def curves(runs: dict[str, Path]) -> bytes:
         Panel(label, {name: (each["minutes"], each[column]) for name, each in validations.items()})
         for column, label in columns.items()
     ]
-    return draw_curves("trainings side by side", panels, "minutes of training")
+    return draw_curves("training runs side by side", panels, "minutes of training")
 
 
 def validation(folder: Path) -> dict[str, list[float]]:

@@ -164,7 +164,7 @@ def with_cnn(methods: str) -> str:
 
 def loss_curves() -> bytes:
     """L1, MSE and NPS6 over the steps, from the logs in docs/results/logs (the paper's Fig. 8 and 9)."""
-    columns = {"psnr": "PSNR of held-out pairs, dB", "ssim": "SSIM", "accuracy": "decision by nearest source"}
+    columns = {"psnr": "PSNR of held-out pairs, dB", "ssim": "SSIM", "accuracy": "decision by nearest frame"}
     logs = {loss: _clean_rows(LOGS / loss / "validation.csv") for loss in LOSSES}
     panels = [
         Panel(
@@ -268,11 +268,11 @@ def tables_of_docs(shared: Path) -> dict[str, str]:
 def fill(rendered: Mapping[str, str]) -> None:
     """Put tables between their marks in docs/results.md."""
     text = PAGE.read_text("utf-8")
-    for source, table in rendered.items():
-        between = re.compile(rf"(<!-- {re.escape(source)} -->\n).*?(<!-- end -->)", re.DOTALL)
+    for mark, table in rendered.items():
+        between = re.compile(rf"(<!-- {re.escape(mark)} -->\n).*?(<!-- end -->)", re.DOTALL)
         text, count = between.subn(lambda found, table=table: f"{found[1]}\n{table}\n{found[2]}", text)
         if not count:
-            raise SystemExit(f"{PAGE} has no mark <!-- {source} -->")
+            raise SystemExit(f"{PAGE} has no mark <!-- {mark} -->")
     PAGE.write_text(text, "utf-8")
 
 

@@ -37,13 +37,13 @@ def test_version_and_help(cli: Cli) -> None:
         (
             ["build", "--split", "s", "--sigma", "5", "1"],
             2,
-            "--sigma is (5.0, 1.0), it must be two rising numbers",
+            "--sigma is (5.0, 1.0), it must be two ascending numbers",
         ),
         (["build", "--split", "s", "--licenses", "4;5"], 2, "'4;5' is not a list of numbers such as 4,5,7"),
         (
             ["build", "--split", "s", "--from", "x"],
             2,
-            "--from sets all that decides content; omit --split",
+            "--from sets everything that decides content; omit --split",
         ),
         (["build", "--split", "s", "--images", "/nowhere"], 2, "cannot read /nowhere"),
         (["build", "--split", "s", "--coco", "/nowhere"], 1, "/nowhere; name COCO's"),
@@ -142,8 +142,8 @@ def test_a_large_download_is_asked_for(tmp_path: Path, answer: bytes | None, cod
         stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0, env=environment,
     )  # fmt: skip
     assert process.stderr is not None
-    question = process.stderr.read(len("train2017 is a download of 19.0 GB. Go on?"))
-    assert question == b"train2017 is a download of 19.0 GB. Go on?"
+    question = process.stderr.read(len("train2017 is a download of 19.0 GB. Continue?"))
+    assert question == b"train2017 is a download of 19.0 GB. Continue?"
     if answer is None:
         time.sleep(0.5)  # Python's input() loses a signal that comes while it flushes the question
         os.killpg(process.pid, signal.SIGINT)

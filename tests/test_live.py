@@ -56,7 +56,7 @@ def test_images_are_named_by_any_sequence_of_ids(small_coco: Path, images: Itera
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"sigma": 5}, "sigma is 5, it must be two numbers, least and largest"),
+        ({"sigma": 5}, "sigma is 5, it must be two numbers, smallest and largest"),
         ({"sigma": (1, 2, 3)}, r"sigma is \(1, 2, 3\), it must be two numbers"),
         ({"noise": None}, "noise is None, it must be two numbers"),
         ({"seed": None}, "seed is None, it must be a whole number"),

@@ -24,7 +24,7 @@ PRESENT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def need(extra: str, *packages: str) -> None:
-    """Check that an extra is installed, before anything is done.
+    """Check that an extra is installed before anything is done.
 
     Raises:
         MissingExtraError: If a package of it is not.
@@ -56,11 +56,13 @@ Examples:
               help="HF-Seg: weighted or select; HF-Reg: direct or nearest.  [the first]")  # fmt: skip
 @click.option("--burst", type=click.Choice(["joint", "fold"]), default="joint", show_default=True,
               help="More than two frames: all together, or one after the other.")  # fmt: skip
-@click.option("--single-pass", is_flag=True, help="One order of the frames only: half the time.")
+@click.option("--single-pass", is_flag=True, help="One order of the frames only; halves the time.")
 @click.option("--tile", type=click.IntRange(min=16), help="Side of tiles in pixels.  [default: about 1 GB]")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps, or auto.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
-@click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of JPEG output.")
+@click.option(
+    "--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Quality of JPEG output."
+)
 @output_options
 def fuse(
     frames: tuple[Path, ...],
@@ -79,18 +81,18 @@ def fuse(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Fuse pictures of one scene, focused at different planes, into one sharp picture."""
+    """Fuse pictures of one scene, focused at different distances, into one sharp picture."""
     need("fuse", "torch", "safetensors", "PIL")
-    from zoo.fusing.job import FuseJob, fuse_job
+    from zoo.fusing.request import FuseRequest, fuse_as_asked
     from zoo.fusing.stacks import FuseOptions
     from zoo.pretrained import PRECISIONS, load
 
     options = FuseOptions(rule, burst, not single_pass, tile, align, quality)
-    job = FuseJob(frames, output, batch, decision_map, options)
+    request = FuseRequest(frames, output, batch, decision_map, options)
     network = load(model, device=device, dtype=PRECISIONS[precision])
     console = Output(quiet, as_json)
     with console.bar("fusing", "stack") as progress:
-        report = fuse_job(network, job, say=console.say, progress=progress)
+        report = fuse_as_asked(network, request, say=console.say, progress=progress)
     console.show(report)
     console.fail(report.errors)
 
@@ -119,10 +121,10 @@ Examples:
 @click.option(
     "--workers", type=click.IntRange(min=0), help="Loader processes.  [default: half the cores, 8 at most]"
 )
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
-@click.option("--overwrite", is_flag=True, help="Replace another training in --out.")
-@click.option("--cpu", is_flag=True, help="Train on the CPU even where there is an accelerator.")
-@click.option("--show", is_flag=True, help="Print every number of what would run, and stop.")
+@click.option("--resume", is_flag=True, help="Continue from the last checkpoint in --out.")
+@click.option("--overwrite", is_flag=True, help="Replace another training run in --out.")
+@click.option("--cpu", is_flag=True, help="Train on the CPU even if there is an accelerator.")
+@click.option("--show", is_flag=True, help="Show every setting of what would run, and stop.")
 @output_options
 def train(
     network: Kind,
@@ -167,7 +169,7 @@ Methods, commas between them:
   gff, dct, dct+cv, im, cnn, pyramid, average, dummy-a, dummy-b
   hf-seg+denoise                 followed by OpenCV's non-local means
   folder:NAME:DIR                pictures that others fused, by the pairs' names
-  ours=runs/try+near             any of these under another name
+  ours=runs/try+near             any of these under a name of your own
 \b
 Data:
   lytro:DIR   the Lytro set      shards:DIR   what `mfsynth build` made
@@ -179,16 +181,18 @@ Examples:
 )
 @click.option("--methods", multiple=True, required=True, metavar="METHOD,…", help="What to score; see below.")
 @click.option("--data", required=True, metavar="KIND:DIR", help="Pairs to score on; see below.")
-@click.option("--out", type=FOLDER, required=True, help="Folder to fill; a second run goes on from there.")
-@click.option("--limit", type=click.IntRange(min=1), help="Take only the first pairs.")
-@click.option("--no-swap", is_flag=True, help="Do not measure commutativity: half the time.")
+@click.option("--out", type=FOLDER, required=True, help="Folder to fill; a second run continues from there.")
+@click.option("--limit", type=click.IntRange(min=1), help="Take only the first N pairs.")
+@click.option("--no-swap", is_flag=True, help="Do not measure commutativity; halves the time.")
 @click.option("--times", is_flag=True, help="Also time every method at 520², 260² and 130².")
 @click.option("--shown", type=click.IntRange(1, 20), default=20, show_default=True,
               help="Pairs on the page and the contact sheet.")  # fmt: skip
 @click.option("--against", type=PRESENT_FILE,
               help="JSON to rank among: {method: {measure: [a value for each pair]}}.")  # fmt: skip
-@click.option("--device", default="cpu", show_default=True, help="Of networks: cpu, cuda, mps, or auto.")
-@workers_option("Processes of one thread; threads of --times.  [default: one a core]")
+@click.option(
+    "--device", default="cpu", show_default=True, help="Device of the networks: cpu, cuda, mps, or auto."
+)
+@workers_option("Processes of one thread each; threads of --times.  [default: one per core]")
 @output_options
 def evaluate(
     methods: tuple[str, ...],
@@ -204,7 +208,7 @@ def evaluate(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Score fusion methods over pairs: tables, rank tests, figures, times, and a page to look at."""
+    """Score fusion methods over pairs: tables, rank tests, figures, times, and a page to browse."""
     need("evaluate", "torch", "matplotlib", "PIL", "scipy")
     from mfsynth.engine import usable_cores
     from zoo.evaluation.evaluate import evaluate as run_evaluation
@@ -230,7 +234,7 @@ def zoo() -> None:
 
 REVISION = click.option("--revision", help="Branch, tag or commit on the Hub.")
 ORIGIN = click.option("--origin", type=click.Choice(["auto", "shipped", "hub"]), default="auto",
-                      show_default=True, help="Of a short name's files.")  # fmt: skip
+                      show_default=True, help="Where to take a short name's files from.")  # fmt: skip
 
 
 @zoo.command("list")
@@ -249,7 +253,7 @@ def list_(pattern: str, as_json: bool) -> None:
 @ORIGIN
 @json_option
 def info(name: str, revision: str | None, origin: Origin, as_json: bool) -> None:
-    """Say what is known of a network: a short name, org/name on the Hub, or a folder."""
+    """Show what is known about a network: a short name, org/name on the Hub, or a folder."""
     need("fuse", "torch", "safetensors", "jinja2")
     from zoo.publishing.info import info as known_of
 
@@ -276,7 +280,7 @@ def pull(name: str, output: Path | None, revision: str | None, origin: Origin, a
 @ORIGIN
 @json_option
 def verify(names: tuple[str, ...], revision: str | None, origin: Origin, as_json: bool) -> None:
-    """Check networks: files' hashes, strict loading, a known pair fused.  [default: all short names]"""
+    """Check networks: hashes of the files, strict loading, a known pair.  [default: all short names]"""
     need("fuse", "torch", "safetensors", "jinja2")
     from zoo.publishing.example import try_all
 
@@ -288,14 +292,14 @@ def verify(names: tuple[str, ...], revision: str | None, origin: Origin, as_json
 
 @zoo.command()
 @click.argument("network")
-@click.option("--repo", required=True, help="user/name; made if needed.")
+@click.option("--repo", required=True, help="user/name; created if needed.")
 @click.option("--license", required=True, metavar="ID",
-              help="Of the weights, as the Hub names it: apache-2.0, cc-by-nc-4.0, …")  # fmt: skip
-@click.option("--private", is_flag=True, help="Make it private, if it is made.")
-@click.option("--revision", help="Branch; made if needed.  [default: main]")
+              help="License of the weights, as the Hub names it: apache-2.0, cc-by-nc-4.0, …")  # fmt: skip
+@click.option("--private", is_flag=True, help="Make it private if it is created.")
+@click.option("--revision", help="Branch; created if needed.  [default: main]")
 @click.option("--create-pr", is_flag=True, help="Open a pull request instead.")
-@click.option("--tag", help="To put on the commit.")
-@click.option("--dry-run", is_flag=True, help="Show files and card, and touch nothing.")
+@click.option("--tag", help="Tag for the commit.")
+@click.option("--dry-run", is_flag=True, help="Show files and card; change nothing.")
 @output_options
 def push(
     network: str,
@@ -309,7 +313,7 @@ def push(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Publish a network's folder on the Hugging Face Hub, with a card that its own files fill."""
+    """Publish a network's folder on the Hugging Face Hub, with a card filled from its own files."""
     need("fuse", "torch", "safetensors", "jinja2")
     from zoo.publishing.push import push as publish
 

@@ -10,7 +10,7 @@ class ZooError(MfsynthError):
 
 
 class ConfigError(ZooError, ValueError):
-    """The configuration of a network or a training makes no sense, or is of another release."""
+    """The configuration of a network or a training run makes no sense, or is from another release."""
 
 
 class NewerConfigError(ConfigError):
@@ -22,7 +22,7 @@ class MissingFileError(ZooError, OSError):
 
 
 class DamagedError(ZooError, ValueError):
-    """A file is damaged or is another one: its hash differs, or it is cut short."""
+    """A file is damaged or not the expected one: its hash differs, or it is cut short."""
 
 
 class WeightsError(ZooError, ValueError):
@@ -62,4 +62,4 @@ class AlignmentError(ZooError, RuntimeError):
 
 
 class TrainingError(ZooError, RuntimeError):
-    """A training could not start or go on."""
+    """A training run could not start or continue."""

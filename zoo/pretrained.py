@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""What a network can compute in, by the names of the command line."""
+"""The floating-point types that a network can compute in, by their names on the command line."""
 
 
 class FusionModel(Network, PyTorchModelHubMixin, library_name="mfsynth", tags=["multi-focus-image-fusion"]):
@@ -64,7 +64,7 @@ class FusionModel(Network, PyTorchModelHubMixin, library_name="mfsynth", tags=["
         ]
         return fuse(self, pictures, rule=rule, burst=burst, symmetric=symmetric, tile=tile)
 
-    # --- what users of PyTorchModelHubMixin expect; a network's folder is written and read by the zoo
+    # --- what users of PyTorchModelHubMixin expect; the zoo itself writes and reads a network's folder
 
     @classmethod
     def from_pretrained(  # type: ignore[override]  # refuses what it does not understand
@@ -115,7 +115,7 @@ class FusionModel(Network, PyTorchModelHubMixin, library_name="mfsynth", tags=["
         return report.pull_request or report.url
 
     def generate_model_card(self, *_: Any, **__: Any) -> ModelCard:
-        """The card that `zoo.push` writes, for a folder; the license is its owner's to choose."""
+        """The card that `zoo.push` writes, for a folder; its owner chooses the license."""
         return model_card(self)
 
 
@@ -141,7 +141,7 @@ def load(
     Raises:
         UnknownModelError: If no network has this name.
         NotPublishedError: If the network is not on the Hub yet.
-        MissingFileError, DamagedError, NewerConfigError: If a file is missing, damaged or of a newer release.
+        MissingFileError, DamagedError, NewerConfigError: If a file is missing, damaged or too new.
         HubError: As one of its subclasses: no connection, no permission, no such repository or revision.
         DeviceError: If the device does not exist.
     """

@@ -1,4 +1,4 @@
-"""What a build would make, without making it: a few samples are encoded to estimate the size of all."""
+"""What a build would make, without making it: a few samples are encoded to estimate the total size."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TRIED = 5
 
 @dataclass(frozen=True, slots=True)
 class DownloadFirst:
-    """What a build would download before anything else can be said of it."""
+    """What a build would have to download before anything else is known about it."""
 
     split: str
     download_bytes: int
@@ -38,7 +38,7 @@ class DownloadFirst:
     def lines(self) -> list[str]:
         """In words."""
         size = f"{self.download_bytes / 1e9:.1f} GB"
-        return [f"would download {size} of {self.split} first; what it makes is known after that"]
+        return [f"would download {size} of {self.split} first; only then is it known what it would make"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,12 @@ class Estimate:
 
 
 def estimate(options: BuildOptions, run: Run, like: Manifest | None = None) -> Estimate:
-    """Plan a build and estimate its size; nothing is written but what `read_split` may unpack.
+    """Plan a build and estimate its size; nothing is written except what `read_split` may unpack.
 
     Args:
         options: What would be made.
         run: From where, to where, and how.
-        like: Manifest of a data set that would have to come out again.
+        like: Manifest of a data set that the build would have to reproduce.
 
     Raises:
         OptionsError: If the options make no sense for this split.

@@ -1,4 +1,4 @@
-"""The output folder: whether it may be used, what was begun in it, and how it is cleared.
+"""The output folder: whether it may be used, which build was started in it, and how it is cleared.
 
 `.parts/build.json`, which is written first, distinguishes a build that was stopped from another data set.
 """
@@ -30,7 +30,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class BuildFile:
-    """`.parts/build.json`: what a build is made from, written first and compared first."""
+    """`.parts/build.json`: what a build is made from; written first, and compared first."""
 
     options: dict[str, Any]
     inputs: Inputs
@@ -40,11 +40,11 @@ class BuildFile:
 
 @contextmanager
 def disk_errors(out: Path, what: str = "") -> Iterator[None]:
-    """Errors of the disk as ours.
+    """Turn errors of the disk into ours.
 
     Args:
         out: The data set's folder.
-        what: The file that is being written, if a single one is.
+        what: The file being written, if there is only one.
 
     Raises:
         BuildError: If the disk is full.
@@ -61,9 +61,9 @@ def disk_errors(out: Path, what: str = "") -> Iterator[None]:
 
 
 def open_folder(out: Path, begun: BuildFile, *, overwrite: bool) -> Manifest | None:
-    """Make the folder ready for this build; the manifest, if there is nothing left to do.
+    """Make the folder ready for this build; return the manifest if there is nothing left to do.
 
-    What a stopped build of this same data set left is kept, even with `overwrite`.
+    What a stopped build of the same data set left there is kept, even with `overwrite`.
 
     Raises:
         OutputError: If it holds something else and the build may not overwrite it.
@@ -86,19 +86,19 @@ def open_folder(out: Path, begun: BuildFile, *, overwrite: bool) -> Manifest | N
 
 
 def _is_unfinished(out: Path, begun: BuildFile) -> bool:
-    """Whether the folder holds the beginnings of this same data set."""
+    """Whether the folder holds an unfinished build of the same data set."""
     try:
         there = _read_build_file(out)
         return there is not None and not (out / MANIFEST).exists() and not list(_differences(there, begun))
-    except OutputError:  # damaged: what was begun is not known
+    except OutputError:  # damaged: which build was started is unknown
         return False
 
 
 def _compare(out: Path, begun: BuildFile) -> Manifest | None:
-    """The manifest of a finished data set that is the one to make; None for an unfinished or empty folder."""
+    """The manifest if the data set to make is already finished; None if it is unfinished or not started."""
     sealed = _read_manifest(out)
     there = _read_build_file(out)
-    if there is None and sealed is not None:  # a copy without .parts; the manifest has no sizes of files
+    if there is None and sealed is not None:  # a copy without .parts; the manifest has no file sizes
         there = BuildFile(sealed.options, sealed.inputs, sealed.packages, begun.files)
     if there is None:
         _check_empty(out)
@@ -113,7 +113,7 @@ def _compare(out: Path, begun: BuildFile) -> Manifest | None:
 
 
 def _read_manifest(out: Path) -> Manifest | None:
-    """The folder's manifest; None where there is none."""
+    """The folder's manifest, if there is one."""
     if not (out / MANIFEST).exists():
         return None
     try:
@@ -125,7 +125,7 @@ def _read_manifest(out: Path) -> Manifest | None:
 
 
 def _read_build_file(out: Path) -> BuildFile | None:
-    """What the folder was begun with; None where there is no readable `.parts/build.json`."""
+    """The folder's `.parts/build.json`, if there is one."""
     try:
         return msgspec.json.decode((out / PARTS / BUILD).read_bytes(), type=BuildFile)
     except (FileNotFoundError, NotADirectoryError):
@@ -138,25 +138,25 @@ def _read_build_file(out: Path) -> BuildFile | None:
 
 
 def _check_empty(out: Path) -> None:
-    """Raise unless the folder is empty, or a build was stopped before its first file."""
+    """Raise unless the folder is empty, or its build was stopped before the first file."""
     names = {path.name for path in out.iterdir()}
     scratch = {path.name for path in (out / PARTS).iterdir()} if PARTS in names else set()
     if names - {PARTS} or any(not name.startswith("tmp-") for name in scratch):
         raise OutputError(
-            f"{out} is not empty, and mfsynth did not begin what is in it",
+            f"{out} is not empty, and mfsynth did not create what is in it",
             "choose another --out; --overwrite replaces shards and manifest there and keeps the rest",
         )
 
 
 def _differences(there: BuildFile, begun: BuildFile) -> Iterable[str]:
-    """Each difference between what a folder was begun with and what is asked for now, in words."""
+    """Each difference between the build started in a folder and the one requested now, in words."""
     for what, old, new in (
         ("", _whole(there.options), _whole(begun.options)),
         ("version of ", _versions(there.packages), _versions(begun.packages)),
     ):
         for name in sorted(old.keys() | new.keys()):
             if old.get(name) != new.get(name):
-                yield f"{what}{name}: {_plain(old.get(name))} there, {_plain(new.get(name))} asked for"
+                yield f"{what}{name}: {_plain(old.get(name))} there, {_plain(new.get(name))} requested"
     if there.inputs.annotations_sha256 != begun.inputs.annotations_sha256:
         yield f"content of {begun.inputs.annotations}"
     changed = sorted(
@@ -186,7 +186,7 @@ def _numbers(release: str) -> tuple[int, ...]:
 
 
 def _whole(options: dict[str, Any]) -> dict[str, Any]:
-    """Options with those that an older release did not know at their defaults."""
+    """Options, with defaults for those that an older release did not know."""
     return schema.defaults(BuildOptions) | options
 
 
@@ -199,7 +199,7 @@ def _size(size: int | None) -> str:
 
 
 def clear(out: Path) -> None:
-    """Remove a data set: only files with names of this format.
+    """Remove a data set: only files whose names belong to this format.
 
     The manifest goes first, then the file that lets a later build keep the shards.
     """
@@ -224,7 +224,7 @@ def remove_scratch(out: Path) -> None:
 
 
 def _has_every_shard(out: Path, manifest: Manifest) -> bool:
-    """Whether each shard is there in its size; `mfsynth verify` compares hashes."""
+    """Whether each shard is there and has the right size; `mfsynth verify` compares hashes."""
     return all(
         (out / shard.name).is_file() and (out / shard.name).stat().st_size == shard.size
         for shard in manifest.shards

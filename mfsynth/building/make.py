@@ -36,15 +36,15 @@ if TYPE_CHECKING:
     Location = str | os.PathLike[str]
 
 OUT = Path("out")
-"""Data sets go to a folder in here if no other is named: `val2017` may be COCO's own."""
+"""Default parent folder of data sets: a plain `val2017` may be COCO's own folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How COCO is found: who is asked before a large download, and who is told about it.
+    """Where COCO is, who approves a large download, and who is notified of its progress.
 
     Args:
-        coco: Folder with the COCO data; None takes $MFSYNTH_COCO, else the user's cache, which is filled.
+        coco: Folder with the COCO data; None takes $MFSYNTH_COCO, else the user's cache (and fills it).
         approve: Called with a split's name and bytes before a large download; False declines it.
         say: Called with a line about what takes a while.
         progress: Called with an archive's name, bytes done and bytes to do.
@@ -79,13 +79,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A data set that is asked for.
+    """A requested data set.
 
     Args:
         options: What decides its content.
         finding: Where the COCO data is.
         out: Folder to make; None is out/SPLIT.
-        like: Manifest of a data set that must come out again.
+        like: Manifest of a data set to reproduce.
         workers, overwrite, strict, say, progress: As for `Run`.
     """
 
@@ -100,7 +100,7 @@ class Request:
     progress: Callable[[int, int], None] = lambda _done, _total: None
 
     def run(self) -> Run:
-        """From where, to where, and how; COCO is looked for now."""
+        """Inputs, output and how to build; this looks for COCO."""
         coco = self.finding.folder(self.options.split, self.options.masks)
         out = self.out or OUT / self.options.split
         return Run(coco, out, self.workers, self.overwrite, self.strict, self.say, self.progress)
@@ -122,7 +122,7 @@ def foresee(request: Request) -> Estimate | DownloadFirst:
 
 
 def content_of(location: Location) -> tuple[BuildOptions, Manifest]:
-    """The options of a data set that must come out again, and its manifest.
+    """The options of a data set to reproduce, and its manifest.
 
     Raises:
         ShardError: If there is no manifest, or it is broken.
@@ -154,7 +154,7 @@ def build(
     progress: Callable[[int, int], None] = lambda _done, _total: None,
     **content: Unpack[DataSetOptions],
 ) -> BuildReport:
-    """Make a data set, or finish one that was begun with the same options; nothing is printed.
+    """Make a data set, or finish one that was started with the same options; nothing is printed.
 
     Worker processes are spawned: in a script, call this under `if __name__ == "__main__":`.
 
@@ -163,11 +163,11 @@ def build(
         coco: Folder with the COCO data; None takes $MFSYNTH_COCO, else the user's cache, to which an
             official split of up to 3 GB is downloaded; `mfsynth download` fetches larger ones.
         out: Folder to make; None is out/SPLIT.
-        shards: Number of shards; 0 makes one for each 1,000 samples.
+        shards: Number of shards; 0 makes one per 1,000 samples.
         workers: Number of processes; 0 takes every core that this process may use.
         overwrite: Replace another data set in `out`.
         strict: Any unusable image is an error.
-        like: A data set, or its manifest, that must come out again: it sets all that decides content.
+        like: A data set, or its manifest, to reproduce: it sets everything that decides content.
         say: Called with a line about what takes a while.
         progress: Called with the number of samples done and to do.
         content: What else decides content: `masks`, `seed`, `variants`, `sigma`, `noise`, `store`, `format`,
@@ -213,13 +213,13 @@ def _options(split: str, shards: int, content: DataSetOptions) -> BuildOptions:
 def _following(
     options: BuildOptions, like: Location | Manifest | None
 ) -> tuple[BuildOptions, Manifest | None]:
-    """The options, or those of the manifest to follow, which allows no others."""
+    """The options, or those of the manifest to reproduce, which allows no others."""
     if like is None:
         return options, None
     manifest = like if isinstance(like, Manifest) else Manifest.read(like)
     if options != BuildOptions(manifest.split):
         raise OptionsError(
-            "like sets all that decides content", f"give split={manifest.split!r} and no other option"
+            "like sets everything that decides content", f"give split={manifest.split!r} and no other option"
         )
     return BuildOptions.of(manifest), manifest
 
@@ -238,11 +238,11 @@ def verify_and_repair(
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
 ) -> Verification:
-    """Verify a data set; if wanted, make its bad shards again, and only these, and verify it once more.
+    """Verify a data set; on request, make its bad shards again, and only those, and verify it once more.
 
     Args:
         location: The data set's folder, or its manifest.
-        finding: Where the COCO data for a repair is; None repairs nothing.
+        finding: Where to find the COCO data for a repair; None repairs nothing.
         samples, seed, workers: As for `mfsynth.verify`.
         say: Called with what was wrong, and with what was made again.
         progress: Called with a stage's name, and the number of samples done and to do.

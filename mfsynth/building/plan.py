@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from mfsynth import console
 from mfsynth.coco import exclusions
 from mfsynth.errors import BuildError, OptionsError
 from mfsynth.options import choose
@@ -25,14 +24,14 @@ _JPEG_NAMES = (".jpg", ".jpeg")
 
 @dataclass(frozen=True)
 class Plan:
-    """Every image in its shard.
+    """Which image goes to which shard.
 
     Args:
         options: The options, with the number of shards settled.
         layout: The samples' members.
-        shards: The images of each shard, in ascending id.
+        shards: The images of each shard, by ascending id.
         left_out: Ids of images that were left out before planning, by reason.
-        files: Size of every picture and mask used, by name; -1 for a missing one.
+        files: Size of every picture and mask used, by name; -1 if it is missing.
         inputs: Fingerprints of the annotations and of `files`.
     """
 
@@ -45,7 +44,7 @@ class Plan:
 
     @property
     def samples(self) -> int:
-        """Number of samples, provided that no more images turn out to be unusable."""
+        """Number of samples if no more images turn out to be unusable."""
         return self.options.variants * sum(len(entries) for entries in self.shards)
 
 
@@ -65,8 +64,8 @@ def make_plan(split: Split, options: BuildOptions, *, strict: bool = False) -> P
     count = options.shards or -(-len(chosen) * options.variants // _SAMPLES_PER_SHARD)
     if count > len(chosen):
         raise OptionsError(
-            f"--shards {count} is more than the {console.count(len(chosen), 'image')}, each in one shard",
-            f"use --shards {len(chosen)} or less",
+            f"--shards {count} is more than the number of images, {len(chosen):,}",
+            f"use --shards {len(chosen)} or fewer",
         )
     files = _files(split, chosen)
     return Plan(
@@ -80,7 +79,7 @@ def make_plan(split: Split, options: BuildOptions, *, strict: bool = False) -> P
 
 
 def share_out(entries: Sequence[Entry], count: int) -> tuple[tuple[Entry, ...], ...]:
-    """Image k of N to shard k·S/N, rounded down: contiguous runs with lengths that differ by at most one."""
+    """Image k of N goes to shard k·S/N, rounded down: contiguous runs whose lengths differ by at most one."""
     bounds = [-(-number * len(entries) // count) for number in range(count + 1)]
     return tuple(tuple(entries[low:high]) for low, high in pairwise(bounds))
 

@@ -30,7 +30,7 @@ def repair(manifest: Manifest, bad: Collection[str], run: Run) -> int:
     Args:
         manifest: The data set's manifest.
         bad: Names of the shards to make again.
-        run: From where, to where (the data set's folder), and how.
+        run: Inputs, output (the data set's folder), and how to build.
 
     Returns:
         How many shards were made.
@@ -71,6 +71,6 @@ def _check(manifest: Manifest, made: dict[str, object], versions: dict[str, str]
     if wrong:
         others = [name for name, old in manifest.packages.items() if versions.get(name) != old]
         raise BuildError(
-            f"{count(len(wrong), 'repaired shard')} not as the manifest says, {wrong[0]} first",
+            f"{count(len(wrong), 'repaired shard')} not as the manifest says; the first is {wrong[0]}",
             f"versions of {', '.join(others)} differ" if others else "a picture or mask has changed",
         )

@@ -39,7 +39,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How a build is carried out: nothing here changes a byte of its result.
+    """How a build is carried out; nothing here changes a byte of the result.
 
     Args:
         coco: Folder with the COCO data.
@@ -69,12 +69,12 @@ class BuildReport:
         samples: In all shards.
         shards: Number of shards.
         made: Shards that this build made.
-        kept: Shards that were there already.
+        kept: Shards that were already there.
         bytes: Size of all shards.
-        seconds: The build took.
+        seconds: How long the build took.
         left_out: Ids of the images left out, by reason.
         empty_shards: Names of shards without samples.
-        finished: Whether the data set was there already, so that there was nothing to do.
+        finished: Whether the data set was already there, so that there was nothing to do.
     """
 
     out: Path | str
@@ -127,12 +127,12 @@ def _some(ids: tuple[int, ...]) -> str:
 
 
 def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> BuildReport:
-    """Make a data set, or finish one that was begun with the same options.
+    """Make a data set, or finish one that was started with the same options.
 
     Args:
         options: What to make.
-        run: From where, to where, and how.
-        like: Manifest of a data set that must come out again.
+        run: Inputs, output, and how to build.
+        like: Manifest of a data set to reproduce.
 
     Raises:
         OptionsError: If the options make no sense for this split.
@@ -156,7 +156,7 @@ def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Buil
             try:
                 results = _run(plan, run)
             finally:
-                remove_scratch(run.out)  # of workers that were stopped or died
+                remove_scratch(run.out)  # from workers that were stopped or died
             sealed = seal(run.out, plan, split, [part for part, _ in results])
             report = _report(run.out, sealed, started=started, made=sum(made for _, made in results))
     if like is not None:
@@ -171,7 +171,7 @@ def packages(options: BuildOptions) -> dict[str, str]:
 
 
 def _run(plan: Plan, run: Run) -> list[tuple[Part, bool]]:
-    """Every shard, made or kept: what its side file says, and whether it was made now."""
+    """For every shard, made or kept: its side file's content, and whether it was made now."""
     jobs = [
         Job(plan.options, plan.layout, index, entries, run.out, run.strict)
         for index, entries in enumerate(plan.shards)
@@ -199,7 +199,7 @@ def seal(out: Path, plan: Plan, split: Split, parts: list[Part]) -> Manifest:
             f"none of the images of {split.name} can be used; the first: {faults[0].detail}",
             "no data set was made",
         )
-    for part in parts:  # last: the kernel has had time to write most of it
+    for part in parts:  # last: by now the kernel has written most of it
         storage.sync(out / part.shard.name)
     manifest = Manifest(
         format=MANIFEST_FORMAT,
@@ -265,7 +265,7 @@ def _check_left_out(split: Split, manifest: Manifest, run: Run) -> None:
 
 
 def check_inputs(now: Inputs, then: Inputs) -> None:
-    """Raise if a data set is to be made again from other inputs, naming which."""
+    """Raise if a data set is to be reproduced from other inputs; the error names them."""
     if now.fingerprint == then.fingerprint:
         return
     differing = []
@@ -274,9 +274,9 @@ def check_inputs(now: Inputs, then: Inputs) -> None:
             f"{now.annotations} (SHA-256 {now.annotations_sha256[:12]}…, was {then.annotations_sha256[:12]}…)"
         )
     if now.pictures != then.pictures:
-        differing.append("the pictures' names and sizes")
+        differing.append("the names and sizes of the pictures")
     if now.masks != then.masks:
-        differing.append("the masks' names and sizes")
+        differing.append("the names and sizes of the masks")
     if now.files != then.files:
         differing.append(f"the number of files ({now.files}, was {then.files})")
     raise SourceError(
@@ -290,7 +290,7 @@ def _check_same(made: Manifest, like: Manifest) -> None:
     if len(made.shards) != len(like.shards):
         raise BuildError(
             f"the options give {count(len(made.shards), 'shard')}, the manifest has {len(like.shards):,}",
-            "it contradicts its own options: get it again from where it was published",
+            "it contradicts its own options: fetch it again from where it was published",
         )
     differing = [new.name for new, old in zip(made.shards, like.shards, strict=True) if new != old]
     if not differing:
@@ -301,8 +301,8 @@ def _check_same(made: Manifest, like: Manifest) -> None:
         if made.packages.get(name) != old
     ]
     raise BuildError(
-        f"{len(differing):,} of {count(len(made.shards), 'shard')} differ from the manifest's, "
-        f"{differing[0]} first",
+        f"{len(differing):,} of {count(len(made.shards), 'shard')} differ from those in the manifest; "
+        f"the first is {differing[0]}",
         f"package versions differ: {', '.join(others)}"
         if others
         else "the content of a picture or mask changed",

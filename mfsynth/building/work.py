@@ -1,4 +1,4 @@
-"""Makes one shard, in one process, from a job that can be pickled and sent anywhere."""
+"""Make one shard, in one process, from a job that can be pickled and sent anywhere."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """All that a process needs to make one shard."""
+    """Everything that a process needs to make one shard."""
 
     options: BuildOptions
     layout: Layout
@@ -53,7 +53,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """An image that turned out to be unusable; `files` gives the SHA-256 of each file, or what it lacks."""
+    """An image that turned out unusable; `files` gives each file's SHA-256, "missing" or "unreadable"."""
 
     image_id: int
     reason: str
@@ -65,7 +65,7 @@ class Exclusion:
 class Part:
     """The side file of a finished shard: number of samples by license id, and the images left out.
 
-    A build reads it only if `.parts/build.json` names this release of mfsynth, so that its fields are known.
+    A build reads it only if `.parts/build.json` names this release of mfsynth, so its fields are known.
     """
 
     shard: Shard
@@ -78,7 +78,7 @@ def make_shard(job: Job, advance: Advance) -> tuple[Part, bool]:
 
     Args:
         job: What to make.
-        advance: Called with the number of samples done since its last call.
+        advance: Called with the number of samples done since the last call.
 
     Returns:
         The content of the side file, and whether the shard was made now.
@@ -121,7 +121,7 @@ def _make_shard(job: Job, advance: Advance) -> Part:
 
 
 def _write_image(writer: ShardWriter, entry: Entry, job: Job, advance: Advance) -> int:
-    """Write all variants of an image, or none: whatever can fail does so before the first is yielded."""
+    """Write all variants of an image, or none: whatever can fail fails before the first is yielded."""
     written = 0
     for written, (key, members) in enumerate(encode_image(entry, job.options, job.layout), 1):  # noqa: B007
         writer.add(key, members)
@@ -137,12 +137,12 @@ def encode_image(
     Raises:
         UnusableImage: Before the first sample, if the image or one of its variants cannot be used.
     """
-    source = read_image(entry)
-    gt = gt_member(source, layout.gt)
-    segments = codecs.encode_png(source.segments)
-    recipes = [draw(entry.image, source.infos, options.draw, variant) for variant in range(options.variants)]
+    image = read_image(entry)
+    gt = gt_member(image, layout.gt)
+    segments = codecs.encode_png(image.segments)
+    recipes = [draw(entry.image, image.infos, options.draw, variant) for variant in range(options.variants)]
     for recipe in recipes:
-        scene = Scene(source.picture, source.segments, recipe)
+        scene = Scene(image.picture, image.segments, recipe)
         yield recipe.key, encode_scene(scene, gt, segments, layout)
 
 
@@ -152,7 +152,7 @@ def part_path(out: Path, shard: str) -> Path:
 
 
 def whole_part(out: Path, shard: str) -> Part | None:
-    """The content of a shard's side file, if the shard has the size and hash given there; else None."""
+    """The content of a shard's side file if the shard has the size and hash given there, else None."""
     try:
         part = msgspec.json.decode(part_path(out, shard).read_bytes(), type=Part)
         path = out / shard
@@ -188,7 +188,7 @@ def _exclusion(entry: Entry, error: UnusableImage, split: str) -> Exclusion:
 
 
 def file_hash(file: FileRef | None) -> str:
-    """SHA-256 of a picture or mask file; "missing" or "unreadable" where there is none."""
+    """SHA-256 of a picture or mask file; else "missing" or "unreadable"."""
     if file is None:
         return "missing"
     try:

@@ -54,7 +54,7 @@ def _bounds(mask: Array, margin: int) -> tuple[slice, slice]:
 
 
 class _Canvas:
-    """A picture in the making, and the segment of each pixel: what is drawn later lies in front in both."""
+    """A picture being drawn, and the segment of each pixel: what is drawn later is in front in both."""
 
     def __init__(self, index: int) -> None:
         self.index, self.shape = index, _SIZES[index % len(_SIZES)]
@@ -98,7 +98,7 @@ class _Canvas:
             rough, stains = (self.noise(size, tall, shape=inside.shape) for size in (cell, 5 * cell))
             light += _light(bumps * rough, 0.6, 0.8, 0) + 0.05 * stains
         if bulge:
-            # Not cv2.DIST_MASK_PRECISE: with several threads it gives other values from time to time.
+            # Not cv2.DIST_MASK_PRECISE: with several threads its values vary from call to call.
             depth = cv2.distanceTransform((inside >= 128).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
             height = bulge * np.sqrt(1 - (1 - depth / np.float32(bulge)).clip(0, 1) ** 2)
             height = cv2.GaussianBlur(height, (0, 0), max(0.12 * bulge, 0.7))
@@ -117,7 +117,7 @@ class _Canvas:
     def put(self, segment: str | int, shape: Array, paint: Array, shadow: float = 0, **relief: float) -> int:
         """Lay outlines or a mask on top, in a color or a picture, with a shadow of this length.
 
-        The shape joins a new segment of a category, or one by its number; 0 stands for whatever it lies on.
+        The shape joins a new segment of a category, or one by its number; 0 takes the segments below it.
         """
         mask = shape if shape.dtype == np.uint8 else self.mask(shape)
         if isinstance(segment, str):
@@ -128,8 +128,8 @@ class _Canvas:
         part = _bounds(mask, 2)
         inside = np.ascontiguousarray(mask[part])
         light, shine = self.relief(inside, **relief)
-        look = (paint[part] if paint.ndim == 3 else paint) * light + shine
-        self.picture[part] += inside[..., None] / np.float32(255) * (look - self.picture[part])
+        painted = (paint[part] if paint.ndim == 3 else paint) * light + shine
+        self.picture[part] += inside[..., None] / np.float32(255) * (painted - self.picture[part])
         if segment:
             self.ids[part][inside >= 128] = segment
         return segment
@@ -139,7 +139,7 @@ class _Canvas:
         part, side = _bounds(mask, int(4 * length) + 2), 2 * round(0.85 * length) + 1
         move = np.array([[1, 0, length], [0, 1, 0.8 * length]])
         moved = cv2.warpAffine(mask[part], move, mask[part].shape[::-1])
-        # Two boxes, not cv2.stackBlur: what that gives depends on the number of threads.
+        # Two boxes, not cv2.stackBlur, whose result depends on the number of threads.
         soft = cv2.blur(cv2.blur(moved, (side, side)), (side, side)).astype(np.float32)
         self.picture[part] *= (1 - soft / 510)[..., None]
 
@@ -166,7 +166,7 @@ def _rectangle(left: float, top: float, right: float, bottom: float) -> Array:
 
 
 def _blob(c: _Canvas, x: float, y: float, across: float, down: float, wobble: float = 0.08) -> Array:
-    """An ellipse with these half axes, dented at random as a pebble is."""
+    """An ellipse with these half axes, dented at random like a pebble."""
     angle = np.linspace(0, 2 * np.pi, 72, endpoint=False)
     wave, rise = np.arange(2, 7)[:, None], c.rng.normal(0, wobble, (5, 1))
     radius = 1 + (rise / wave * np.cos(wave * angle + c.rng.uniform(0, 6.3, (5, 1)))).sum(0)
@@ -174,7 +174,7 @@ def _blob(c: _Canvas, x: float, y: float, across: float, down: float, wobble: fl
 
 
 def _backdrop(c: _Canvas, name: str, top: float, paint: Array, uneven: float = 0, **relief: float) -> None:
-    """What fills the picture below a line, which is a share of its height."""
+    """Fill the picture below a line, given as a share of its height."""
     line = c.shape[0] * (top + uneven * c.noise(40, fade=0.55, shape=(1, 60))[0])
     edge = np.stack([np.linspace(-0.01, 1.01, 60) * c.shape[1], line], 1)
     c.put(name, np.concatenate([edge, [[9999, 2000], [-9, 2000]]]), paint, **relief)
@@ -209,7 +209,7 @@ def _vase(c: _Canvas, x: float, y: float, size: float) -> None:
 
 
 def _flower(c: _Canvas, x: float, y: float, size: float, foot: float, ground: float) -> None:
-    """A flower whose head is at (x, y), and whose stem ends at (foot, ground)."""
+    """A flower with its head at (x, y) and its stem's end at (foot, ground)."""
     way, color = np.linspace(0, 1, 9), c.near(*c.accents[:3], c.linen)
     stalk = np.stack([x + (foot - x) * way**2, y + (ground - y) * way], 1)
     segment = c.put("flower", c.mask(stalk, 0.13 * size), 0.7 * c.near(c.grass))
@@ -309,7 +309,7 @@ def _draw(index: int) -> _Canvas:
             _backdrop(c, "hill", line, 0.6 * c.grass * (1 - haze) + c.horizon * haze, 0.035, cell=24)
     (_still_life, _meadow, _still_life, _shore)[index % 4](c)
     if index % 5 == 1:
-        # Where segments meet, which annotators often leave unlabeled.
+        # where segments meet: annotators often leave that unlabeled
         ids = np.pad(c.ids, ((1, 0), (1, 0)), "edge")
         c.ids[(ids[1:, 1:] != ids[1:, :-1]) | (ids[1:, 1:] != ids[:-1, 1:])] = 0
     return c
@@ -328,8 +328,8 @@ def draw_demo(root: Path, images: int = 32) -> None:
     """Write `demo/`, `panoptic_demo/` and, last, `annotations/panoptic_demo.json` under `root`.
 
     Args:
-        root: Created if missing; other files there are left alone.
-        images: How many; the first ones are the same, however many are drawn.
+        root: Created if missing; other files there are not touched.
+        images: How many; the first ones are the same no matter how many are drawn.
     """
     for folder in ("demo", "panoptic_demo", "annotations"):
         (root / folder).mkdir(parents=True, exist_ok=True)
@@ -352,7 +352,7 @@ def _write(path: Path, pixels: Array, *options: int) -> None:
 
 
 def _write_segments(path: Path, c: _Canvas) -> list[dict[str, Any]]:
-    # An odd factor permutes the 24-bit numbers: ids differ, and their colors are easy to tell apart.
+    # An odd factor permutes the 24-bit numbers: ids differ, and so do their colors, visibly.
     ids, infos = np.arange(256) * 0x9E3779 % 2**24, []
     _write(path, np.stack([ids >> 16, ids >> 8 & 255, ids & 255], 1).astype(np.uint8)[c.ids])
     for number, category in enumerate(c.segments, 1):

@@ -1,4 +1,4 @@
-"""The official COCO archives: fetched, resumed, checked, and only then given their names."""
+"""The official COCO archives: fetched, resumed, checked, and only then given their final names."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def base_url() -> str:
 
 
 def archives(split: str, masks: Masks = "panoptic") -> tuple[str, str]:
-    """The archives of an official split by their paths on the server, in the order in which they are fetched.
+    """The archives of an official split, as paths on the server, in the order they are fetched.
 
     >>> archives("val2017")
     ('annotations/panoptic_annotations_trainval2017.zip', 'zips/val2017.zip')
@@ -56,7 +56,7 @@ def archives(split: str, masks: Masks = "panoptic") -> tuple[str, str]:
         near = difflib.get_close_matches(split, OFFICIAL_SPLITS, n=1)
         guess = f"did you mean {near[0]}? " if near else ""
         raise OptionsError(
-            f"no official split is called {split!r}; there are {' and '.join(OFFICIAL_SPLITS)}",
+            f"no official split is called {split!r}; they are {' and '.join(OFFICIAL_SPLITS)}",
             f"{guess}your own data needs no download: give its folder where it is used",
         )
     if masks not in _ANNOTATIONS:
@@ -75,7 +75,7 @@ def missing_bytes(
     """Bytes that `download` would still transfer; the server is asked, nothing is written.
 
     Raises:
-        OptionsError: If there is no such split, or the server's address is not one.
+        OptionsError: If there is no such split, or the server's address is malformed.
         DownloadError: If the server cannot be reached or lacks an archive.
     """
     with _transfers(archives(split, masks), root, base_url, patience, None) as transfers:
@@ -91,9 +91,9 @@ def download(
     progress: Progress | None = None,
     patience: Patience = PATIENCE,
 ) -> tuple[Path, ...]:
-    """Fetch the archives of an official split to a folder, going on where an earlier call stopped.
+    """Fetch the archives of an official split to a folder, continuing where an earlier call stopped.
 
-    What is there under its final name is kept. Every new archive is checked member by member, and the
+    Archives that are there under their final names are kept. A new one is checked member by member, and the
     pictures against the annotations' list, before it gets its final name.
 
     Args:
@@ -102,15 +102,15 @@ def download(
         masks: Which annotations to fetch.
         base_url: The server or mirror, instead of what `base_url()` says.
         progress: Called with every piece that arrives and then, as `checking NAME`, with what has been
-            checked; not for archives that are there already.
+            checked; not for archives that are already there.
         patience: When to give up.
 
     Returns:
         The archives' paths, in the order of `archives`.
 
     Raises:
-        OptionsError: If there is no such split, or the server's address is not one.
-        OutputError: If another download works on the same folder.
+        OptionsError: If there is no such split, or the server's address is malformed.
+        OutputError: If another download is working on the same folder.
         DownloadError: If an archive cannot be fetched or is not whole; what arrived is kept where that helps.
     """
     wanted = archives(split, masks)
@@ -131,7 +131,7 @@ def _transfers(
 ) -> Iterator[list[Transfer]]:
     """The transfers of the archives that are not there."""
     finals = {path: root / Path(path).name for path in wanted}
-    headers = {"Accept-Encoding": "identity", "User-Agent": "mfsynth"}  # a compressed answer has no ranges
+    headers = {"Accept-Encoding": "identity", "User-Agent": "mfsynth"}  # a compressed response has no ranges
     with httpx2.Client(follow_redirects=True, timeout=patience.timeout, headers=headers) as client:
         yield [
             Transfer(client, f"{_server(base)}/{path}", final, patience, progress)
@@ -144,8 +144,8 @@ def _server(base: str | None) -> str:
     base = base or base_url()
     if not re.match(r"https?://[^/]", base):
         raise OptionsError(
-            f"{base!r} is not the address of a server",
-            "give one that begins with http:// or https:// (it may come from MFSYNTH_COCO_URL)",
+            f"{base!r} is not a server's address",
+            "give one that starts with http:// or https:// (it may come from MFSYNTH_COCO_URL)",
         )
     return base.rstrip("/")
 
@@ -160,7 +160,7 @@ def _is_there(path: Path) -> bool:
 
 
 def _make_room(transfers: list[Transfer], root: Path) -> None:
-    """Create the folder, drop what is of no use any more, and check that the disk has room for the rest."""
+    """Create the folder, remove what is no longer of use, and check that the disk has room for the rest."""
     with disk_errors(root):
         root.mkdir(parents=True, exist_ok=True)
         for transfer in transfers:
@@ -178,7 +178,7 @@ def _make_room(transfers: list[Transfer], root: Path) -> None:
 
 @contextmanager
 def _fetched(final: Path, transfers: list[Transfer]) -> Iterator[Path]:
-    """An archive to look into, its members whole; a new one gets its final name if the block accepts it."""
+    """An archive open for reading, its members checked; a new one gets its final name at the block's end."""
     for transfer in transfers:
         if transfer.part.final == final:
             transfer.run()
@@ -208,7 +208,7 @@ def _check_members(transfer: Transfer) -> None:
         part.discard()
         raise DownloadError(
             f"what {transfer.url} sent is damaged: {error}",
-            f"it was removed: download again; if that does not help, use another server: {MIRROR_HINT}",
+            f"it was removed; download it again. If that does not help, use another server: {MIRROR_HINT}",
         ) from error
 
 
@@ -217,13 +217,13 @@ def _is_whole(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bool:
         with archive.open(info) as member:
             while member.read(1 << 20):
                 pass
-    except (*_DAMAGE, RuntimeError):  # the last: encrypted, or packed by an unknown method
+    except (*_DAMAGE, RuntimeError):  # the last one: encrypted, or packed by an unknown method
         return False
     return True
 
 
 def _check_annotations(path: Path, split: str, masks: Masks) -> None:
-    """Raise unless the annotations of a split, and for panoptic masks these too, are in the archive."""
+    """Raise unless the archive has the annotations of a split, and its masks if they are panoptic."""
     needed = {f"annotations/{masks}_{split}.json"}
     if masks == "panoptic":
         needed.add(f"annotations/panoptic_{split}.zip")
@@ -259,7 +259,7 @@ class _Image(msgspec.Struct, gc=False):
 
 
 class _Listing(msgspec.Struct):
-    """Of an annotation file only what is needed here; the rest, some 400 MB, is skipped."""
+    """The part of an annotation file that is needed here; the rest, some 400 MB, is skipped."""
 
     images: list[_Image]
 

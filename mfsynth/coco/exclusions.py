@@ -1,4 +1,4 @@
-"""Why an image can be left out: the codes that builds, manifests and errors use, and their meaning."""
+"""Why an image can be left out: the codes that builds, manifests and errors use, and what they mean."""
 
 LICENSE = "license"
 NO_ANNOTATION = "no-annotation"

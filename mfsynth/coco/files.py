@@ -1,7 +1,7 @@
-"""Files of a split, wherever they lie: in a folder, in a zip, or in a zip stored inside a zip.
+"""Files of a split, wherever they are: in a folder, in a zip, or in a zip stored inside a zip.
 
-A `FileRef` is all that a worker process needs to read one file: workers do not parse a zip's directory of
-118,287 entries again.
+A `FileRef` is all that a worker process needs to read one file, so workers need not parse a zip's directory
+of 118,287 entries again.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class FileTree(ABC):
 
     @abstractmethod
     def find(self, name: str) -> FileRef | None:
-        """The file of that name, or None if there is none."""
+        """The file with that name; None if there is none."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Folder(FileTree):
     root: Path
 
     def find(self, name: str) -> FileRef | None:
-        """The file of that name, or None if there is none.
+        """The file with that name; None if there is none.
 
         Raises:
             SourceError: If the name leads outside the folder, or the folder cannot be searched.
@@ -117,7 +117,7 @@ class ZipFolder(FileTree):
         self.path, self.folder, self.offset, self.members = path, folder, offset, members
 
     def find(self, name: str) -> FileRef | None:
-        """The file of that name, or None if there is none."""
+        """The file with that name; None if there is none."""
         info = self.members.get(f"{self.folder}/{checked_name(name, str(self.path))}")
         return None if info is None else member_ref(self.path, info, self.offset, name)
 

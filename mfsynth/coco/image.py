@@ -32,7 +32,7 @@ def read_image(entry: Entry) -> DecodedImage:
 
     Raises:
         UnusableImage: If a file is missing or broken, or they do not fit together. The message names files by
-            their path in the split: it goes into side files, which are the same wherever the data lies.
+            their path in the split: it goes into side files, which are the same wherever the data is.
     """
     name = entry.image.file_name
     data = _bytes(entry.picture, exclusions.PICTURE_MISSING, exclusions.PICTURE_BROKEN, name)
@@ -51,17 +51,17 @@ def read_image(entry: Entry) -> DecodedImage:
     return DecodedImage(name, data, picture, segments, infos)
 
 
-def gt_member(source: DecodedImage, kind: str) -> bytes:
+def gt_member(image: DecodedImage, kind: str) -> bytes:
     """The ground truth's member: the file's own bytes for `jpg`, the picture encoded again for `png`.
 
     Raises:
         UnusableImage: If a JPEG is asked for and the file is not one, whatever its name says.
     """
     if kind == "png":
-        return codecs.encode_png(source.picture)
-    if not codecs.is_jpeg(source.data):
-        raise UnusableImage(exclusions.PICTURE_KIND, f"{source.name} is named like a JPEG but is not one")
-    return source.data
+        return codecs.encode_png(image.picture)
+    if not codecs.is_jpeg(image.data):
+        raise UnusableImage(exclusions.PICTURE_KIND, f"{image.name} is named like a JPEG but is not one")
+    return image.data
 
 
 def _bytes(file: FileRef | None, missing: str, broken: str, name: str) -> bytes:

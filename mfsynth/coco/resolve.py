@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 COCO_VARIABLE = "MFSYNTH_COCO"
 DEMO = "demo"
 ASK_BEYOND = 3_000_000_000
-"""A larger download needs a yes, in bytes."""
+"""Size in bytes beyond which a download needs approval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Fetched:
 
 
 def named_folder(given: Path | None) -> Path | None:
-    """The COCO folder that the user names: the option's, else the environment variable's."""
+    """The COCO folder named by the user: by the option, else by the environment variable."""
     if given is not None:
         return given.expanduser()
     return Path(os.environ[COCO_VARIABLE]).expanduser() if os.environ.get(COCO_VARIABLE) else None
@@ -71,7 +71,7 @@ def coco_folder(
         progress: Called with an archive's name, bytes done and bytes to do.
 
     Raises:
-        SourceError: If the split is not where the user says, or nowhere at all, or is not to be downloaded.
+        SourceError: If the split is not where the user says, or nowhere at all, or its download is declined.
         DownloadError: If the download fails.
     """
     found = _found(given, split, masks, cache)
@@ -142,7 +142,7 @@ def demo_folder(cache: Path, say: Callable[[str], None]) -> Path:
             draw_demo(scratch)
             scratch.replace(folder)
         except OSError:
-            if not folder.is_dir():  # else another process was faster
+            if not folder.is_dir():  # otherwise another process was faster
                 raise
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -151,7 +151,7 @@ def demo_folder(cache: Path, say: Callable[[str], None]) -> Path:
 
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """Errors of the disk as ours."""
+    """Turn errors of the disk into ours."""
     try:
         yield
     except OSError as error:
@@ -162,7 +162,7 @@ def _writing(folder: Path) -> Iterator[None]:
 
 
 def _found(given: Path | None, split: str, masks: Masks, cache: Path) -> Path | None:
-    """The folder with a split that is there already: the one that the user names, else the cache."""
+    """The folder that already has a split: the one that the user names, else the cache."""
     named = named_folder(given)
     if named is not None and not named.is_dir():
         raise SourceError(f"there is no folder {named}", f"name COCO's with --coco DIR or {COCO_VARIABLE}")
@@ -170,7 +170,7 @@ def _found(given: Path | None, split: str, masks: Masks, cache: Path) -> Path | 
         return _with_split(named, split)
     kept = cache / "coco"
     whole = split != DEMO and has_split(kept, split) and has_annotations(kept, split, masks)
-    return kept if whole else None  # a stopped download leaves a part
+    return kept if whole else None  # a stopped download leaves only some of the archives
 
 
 def _with_split(folder: Path, split: str) -> Path:

@@ -1,4 +1,4 @@
-"""A split of a COCO folder: which images it lists, and where their pictures and masks lie.
+"""A split of a COCO folder: which images it lists, and where their pictures and masks are.
 
 A split S has three places: `S/`; `panoptic_S/` or `annotations/panoptic_S/`; `annotations/panoptic_S.json`.
 Each may be extracted, or still be in COCO's own zips. Instances need only `S/` and
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 Masks = Literal["panoptic", "instances"]
 
 _LONG_READ = 50_000_000
-"""In bytes. Reading a larger annotation file takes seconds, so that it is announced."""
+"""Size in bytes beyond which reading an annotation file takes seconds, and is announced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One image of a split with all that a worker needs to read it.
+    """One image of a split, with everything that a worker needs to read it.
 
     `picture` and `mask` are None where the file is missing; `mask_name` is empty if none is listed, as with
     instances. `segments` or `instances` is what the annotations list; both are None where they list nothing.
@@ -79,7 +79,7 @@ class License:
 
 @dataclass(frozen=True)
 class Split:
-    """A split's images in ascending id, its licenses, and its annotation file's name and SHA-256."""
+    """A split's images by ascending id, its licenses, and its annotation file's name and SHA-256."""
 
     name: str
     masks: Masks
@@ -141,7 +141,7 @@ def read_split(
         name: The split's name.
         masks: Which annotations to use.
         cache: Folder to which a deflated inner zip is unpacked, once.
-        say: Called with a line when that happens, since it takes a while.
+        say: Called with a line when that happens, as it takes a while.
 
     Raises:
         SourceError: If a place is missing or cannot be read, or the annotations are broken, contradict
@@ -314,7 +314,7 @@ def _entry(image: _Image, pictures: FileTree, file: FileRef) -> Entry:
 
 
 def _plain_name(name: str) -> str:
-    """A mask's name; some tools write `.jpg`, as in the picture's name, for what is a PNG."""
+    """A mask's name; some tools write `.jpg`, as in the picture's name, for a PNG."""
     return str(PurePosixPath(name).with_suffix(".png")) if name.endswith(".jpg") else name
 
 

@@ -1,6 +1,6 @@
-"""One file from a server to disk: a stopped transfer goes on, a broken connection is tried again.
+"""One file from a server to disk: a stopped transfer is resumed, a broken connection is tried again.
 
-No library does this safely: those that resume append to a file that has changed, or give up after a reset.
+No library does this safely: those that resume may append to a changed file, or give up after a reset.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to put up with a server: requests in a row that get no further, and seconds."""
+    """When to give up on a server: requests in a row without progress, and times in seconds."""
 
     tries: int = 8
     pause: float = 1.0  # before the second try, then doubled
@@ -50,7 +50,7 @@ PATIENCE = Patience()
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """Which file the server has: its size, and its strong ETag, else its date, else nothing."""
+    """Which file the server has: its size, and its strong ETag, or its date, or nothing."""
 
     size: int
     version: str
@@ -64,14 +64,14 @@ class Remote:
         return cls(int(size) if size.isdecimal() else unknown, etag if etag.startswith('"') else date)
 
     def same(self, other: Remote) -> bool:
-        """Whether both are one file, as far as can be told; a 206 may omit the date."""
+        """Whether both are the same file, as far as one can know; a 206 may omit the date."""
         versions = {self.version, other.version} - {""}
         return self.size == other.size and len(versions) < 2
 
 
 @dataclass(frozen=True, slots=True)
 class PartialFile:
-    """What has arrived of `final`; its name says which file of the server it is a part of."""
+    """What has arrived of `final`; its name identifies the server's file that it is a part of."""
 
     final: Path
     remote: Remote
@@ -84,23 +84,23 @@ class PartialFile:
 
     @property
     def size(self) -> int:
-        """Bytes that are here."""
+        """Number of bytes that have arrived."""
         return self.path.stat().st_size if self.path.is_file() else 0
 
     def discard(self) -> None:
-        """Remove all that has arrived of `final`, of whichever file of the server."""
+        """Remove everything that has arrived of `final`, from any version on the server."""
         for path in self.final.parent.glob(f"{self.final.name}.*part*"):
             path.unlink(missing_ok=True)
 
     def publish(self) -> None:
-        """Give the file its final name, after its bytes have reached the disk."""
+        """Give the file its final name, once its bytes have reached the disk."""
         storage.sync(self.path)
         self.path.replace(self.final)
         self.discard()
 
 
 class _Setback(Exception):  # noqa: N818 - not an error yet: the request is tried again
-    """A request got no further, for a reason that may pass; `pause` is what the server asks for."""
+    """A request made no progress, for a reason that may pass; `pause` is what the server asks for."""
 
     def __init__(self, reason: str, pause: float = 0.0) -> None:
         super().__init__(reason)
@@ -108,7 +108,7 @@ class _Setback(Exception):  # noqa: N818 - not an error yet: the request is trie
 
 
 class Transfer:
-    """A file on its way from `url` to `final`; the server is asked at once which file it has.
+    """A file being fetched from `url` to `final`; the server is asked at once which file it has.
 
     Raises:
         DownloadError: If the server cannot be reached or lacks the file.
@@ -118,7 +118,7 @@ class Transfer:
         self, client: httpx2.Client, url: str, final: Path, patience: Patience, progress: Progress | None
     ) -> None:
         self.client, self.url, self.patience, self.progress = client, url, patience, progress
-        tries = min(patience.tries, 3)  # a wrong address should not take minutes to be called wrong
+        tries = min(patience.tries, 3)  # a wrong address should fail soon, not after minutes
         self.part = PartialFile(final, self._patiently(self._ask, tries))
         self.done = self.farthest = self.part.size
 
@@ -128,10 +128,10 @@ class Transfer:
         return self.part.remote.size - self.done
 
     def run(self) -> None:
-        """Fetch what is missing, in as many requests as it takes, as long as they get further.
+        """Fetch what is missing, in as many requests as it takes, as long as they make progress.
 
         Raises:
-            DownloadError: If the server or the disk gives out; what arrived is kept.
+            DownloadError: If the server or the disk fails; what arrived is kept.
         """
         with disk_errors(self.part.path):
             self._tell()
@@ -148,7 +148,7 @@ class Transfer:
         raise DownloadError(f"{self.url} is empty, or the server does not give its size", MIRROR_HINT)
 
     def _advance(self) -> None:
-        """Make one request and keep what it brings; a setback unless it gets further than ever before."""
+        """Make one request and keep what it brings; a setback unless it gets further than any before."""
         headers = {"Range": f"bytes={self.done}-", "If-Range": self.part.remote.version} if self.done else {}
         setback = _Setback("the server sent nothing new")
         try:
@@ -164,11 +164,11 @@ class Transfer:
         if self.missing > 0:
             if self.done <= self.farthest:
                 raise _Setback(f"no further than byte {self.farthest}: {setback}", setback.pause)
-            log.warning("%s broke off after %d bytes: %s", self.url, self.done, setback)
+            log.warning("%s was interrupted after %d bytes: %s", self.url, self.done, setback)
         self.farthest = max(self.farthest, self.done)
 
     def _agree(self, response: httpx2.Response) -> None:
-        """Start over unless what follows continues what is here; some caches overlook If-Range."""
+        """Start over unless what follows continues what is here; some caches ignore If-Range."""
         remote = Remote.of(response, self.part.remote.size)
         whole = response.status_code == httpx2.codes.OK
         at = "bytes 0-" if whole else response.headers.get("Content-Range", "")
@@ -190,7 +190,7 @@ class Transfer:
     def _request(
         self, method: str, good: tuple[int, ...], headers: dict[str, str] | None = None
     ) -> Iterator[httpx2.Response]:
-        """An answer with a good status; a setback where another try may help."""
+        """A response with a good status; a setback where another try may help."""
         try:
             with self.client.stream(method, self.url, headers=headers) as response:
                 self._check(response, good)
@@ -217,7 +217,7 @@ class Transfer:
             )
 
     def _patiently(self, call: Callable[[], _Answer], tries: int) -> _Answer:
-        """Call until there is no setback, with growing pauses."""
+        """Call until it succeeds, with growing pauses."""
         pause, tried = self.patience.pause, 0
         while True:
             try:
@@ -243,5 +243,5 @@ def disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         raise DownloadError(
             f"cannot read or write {path}: {error.strerror or error}",
-            "make room, or name a folder that you may write to, and download again; what arrived is kept",
+            "make room, or choose a folder that you may write to, and download again; what arrived is kept",
         ) from error

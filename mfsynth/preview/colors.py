@@ -1,4 +1,4 @@
-"""Focus planes for the eye: a color for each, and how much of a picture is in focus in it."""
+"""Focus planes as colors, and how much of a picture is in focus in each."""
 
 from __future__ import annotations
 

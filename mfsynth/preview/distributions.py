@@ -1,4 +1,4 @@
-"""`mfsynth stats`: the distributions of a data set, as a table and, if wanted, as a picture."""
+"""`mfsynth stats`: the distributions of a data set, as a table and, on request, as a picture."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _TITLE = 13
 
 
 def check_output(output: Path) -> None:
-    """Check that distributions can be drawn to a file, before all recipes are read for it.
+    """Check that distributions can be drawn to a file, before reading all recipes.
 
     Raises:
         OptionsError: If the output is not a `.png`.
@@ -50,7 +50,7 @@ def draw(stats: Stats, output: Path) -> None:
 
     Args:
         stats: What `collect` found.
-        output: A PNG to write; one of that name is replaced.
+        output: A PNG to write; an existing file is replaced.
 
     Raises:
         OptionsError: If the output is not a `.png`.
@@ -112,7 +112,7 @@ def _draw_histogram(axes: Axes, quantity: Quantity, values: NDArray[np.float64])
 
 
 def bin_edges(values: NDArray[np.float64], whole: bool) -> list[float]:
-    """Edges of equal bins; each holds equally many whole numbers, or every other bin would be too high.
+    """Edges of equal bins; each holds the same count of whole numbers, or every other bin would be too high.
 
     >>> bin_edges(np.array([1.0, 3.0]), whole=True)
     [0.5, 1.5, 2.5, 3.5]

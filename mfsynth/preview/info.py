@@ -29,9 +29,9 @@ class DataSetInfo:
         store: `pairs` or `recipe`.
         frames: Frames of each sample.
         frame_format: Of stored frames, `png` or `jpg`; empty where frames are rendered on reading.
-        options: What decided its content and is not at its default, by name.
-        packages: Versions of the packages that decided pixels and bytes, by name.
-        licenses: Licenses of the pictures, and how many samples come under each.
+        options: The options that decided its content and differ from their defaults, by name.
+        packages: Versions of the packages that affect pixels and bytes, by name.
+        licenses: Licenses of the pictures, and the number of samples under each.
         left_out: Images left out, by reason.
     """
 
@@ -100,7 +100,7 @@ def info(location: str | os.PathLike[str]) -> DataSetInfo:
 
 
 def _changed(options: BuildOptions) -> dict[str, Any]:
-    """The options that are not at their default; the number of shards is said elsewhere."""
+    """The options that differ from their defaults; the number of shards is shown elsewhere."""
     default, values = BuildOptions(options.split), options.to_json()
     return {
         each.name: values[each.name]

@@ -45,12 +45,12 @@ def preview(location: str, output: Path, *, samples: int | None = None, seed: in
 
     Args:
         location: The data set's folder, a local path or URL.
-        output: The file to write; one of that name is replaced.
+        output: The file to write; an existing one is replaced.
         samples: How many; None is 6 for a sheet, 12 for a page. A smaller data set is shown whole.
         seed: Chooses them at random; None spreads them evenly over the data set.
 
     Raises:
-        OptionsError: If the output is of another kind, or no sample is asked for.
+        OptionsError: If the output is of another kind, or fewer than one sample is asked for.
         MissingExtraError: If a sheet is to be drawn and matplotlib is not installed.
         ShardError: If there is no data set, or it is damaged or empty.
         OutputError: If the file cannot be written.

@@ -22,9 +22,9 @@ DPI = 250
 _COLUMN = 1.6
 """Width of a picture, in inches."""
 _MOST_PIXELS = 80e6
-"""A sheet of very many samples gets coarser: picture viewers refuse more than some 90 megapixels."""
+"""A sheet of very many samples is coarser: picture viewers refuse more than some 90 megapixels."""
 _ROOM = 1.3
-"""What a row takes at most, title and gap included, as a multiple of a picture's width."""
+"""Height of a row at most, title and gap included, as a multiple of a picture's width."""
 
 
 def draw_sheet(samples: Sequence[Sample], dpi: float = DPI) -> bytes:
@@ -76,6 +76,6 @@ def _spotlight(frame: Picture, focus: FocusMap, plane: int) -> Picture:
     gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
     faded = np.repeat((255 - (255 - gray) * 0.35).astype(np.uint8)[..., None], 3, axis=2)
     shown = np.where(sharp[..., None] == 1, frame, faded)
-    line = max(3, 2 * round(max(focus.shape) / 400) + 1)  # seen at the sheet's size
+    line = max(3, 2 * round(max(focus.shape) / 400) + 1)  # so that it shows at the sheet's size
     shown[cv2.dilate(sharp, np.ones((line, line), np.uint8)) > sharp] = color(plane)
     return shown

@@ -1,4 +1,4 @@
-"""How the draws of a data set are distributed; reads only recipes, decodes no pictures."""
+"""How the random draws of a data set are distributed; only recipes are read, no pictures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PROGRESS_STEP = 100
 
 
 class Quantity(NamedTuple):
-    """A number that each sample has: its name in JSON, what people call it, its unit, how to get it."""
+    """A number that each sample has: its name in JSON, its title and unit, and how to get it."""
 
     name: str
     title: str
@@ -71,7 +71,7 @@ class Summary:
 
     @staticmethod
     def of(values: NDArray[np.float64]) -> Summary:
-        """The summary of one value or more."""
+        """The summary of one or more values."""
         low, p5, median, p95, high = np.percentile(values, (0, 5, 50, 95, 100)).tolist()
         return Summary(low, p5, median, float(values.mean()), p95, high)
 
@@ -89,7 +89,7 @@ class Stats:
     values: dict[str, NDArray[np.float64]]
 
     def to_json(self) -> dict[str, Any]:
-        """Summaries and counts, without the single values."""
+        """Summaries and counts, without the individual values."""
         summaries = {
             quantity.name: {"unit": quantity.unit} | asdict(Summary.of(self.values[quantity.name]))
             for quantity in QUANTITIES
@@ -159,7 +159,7 @@ def _number(value: float) -> str:
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    """Rows as lines, the first column to the left, numbers to the right."""
+    """Rows as lines, the first column flush left, numbers flush right."""
     first = max(len(row[0]) for row in rows)
     return [row[0].ljust(first) + "".join(f"{text:>9}" for text in row[1:]) for row in rows]
 

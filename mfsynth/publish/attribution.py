@@ -1,4 +1,4 @@
-"""ATTRIBUTION.tsv: the license and the origin of every image, as CC BY requires."""
+"""ATTRIBUTION.tsv: the license and the URLs of every image, as CC BY requires."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def attribute(
     table.writerow(COLUMNS)
     images: Counter[int] = Counter()
     samples: Counter[int] = Counter()
-    # The samples of an image follow one another, so that earlier ones need not be kept.
+    # The samples of an image are consecutive, so earlier images need not be kept.
     for image, made in groupby(recipes(folder, manifest), key=lambda recipe: recipe.image):
         count = sum(1 for _ in made)
         name, url = known.get(image.license, ("", ""))

@@ -11,7 +11,7 @@ from mfsynth.publish.attribution import ATTRIBUTION
 from mfsynth.publish.command import SELECTION, build_command
 from mfsynth.publish.licenses import ANNOTATIONS, licenses_of
 from mfsynth.publish.members import members
-from mfsynth.publish.words import hub_split, is_coco, origin, plain, readable, size_category, tags, title
+from mfsynth.publish.words import hub_split, is_coco, plain, provenance, readable, size_category, tags, title
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,7 @@ def dataset_card(
         title=title(manifest),
         manifest=manifest,
         options=options,
-        origin=origin(manifest),
+        provenance=provenance(manifest),
         repository=repository,
         hub_split=hub_split(manifest.split),
         braces=shard_braces(manifest),

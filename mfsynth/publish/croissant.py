@@ -1,6 +1,6 @@
 """croissant.json: a machine-readable description of the files (https://docs.mlcommons.org/croissant/).
 
-Each member has a record set, since mlcroissant, which most tools use to read the description, cannot join so
+Each member has a record set, as mlcroissant, which most tools use to read the description, cannot join so
 many sets of files. The field `key` is common to all of them.
 """
 

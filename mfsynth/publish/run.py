@@ -29,14 +29,14 @@ class PublishOptions:
     """What is published, and how.
 
     Args:
-        folder: Of a finished data set.
-        repo: `user/name`; the repository is made if needed.
-        private: Make it private, if it is made.
-        revision: Branch; None is `main`. A missing one is made.
+        folder: The folder of a finished data set.
+        repo: `user/name`; the repository is created if needed.
+        private: Make it private if it is created.
+        revision: Branch; None is `main`. It is created if needed.
         create_pr: Open a pull request instead.
-        tag: To put on the commit.
+        tag: A tag for the commit.
         accept_licenses: Publish pictures whose licenses forbid derivatives or commercial use, or are unknown.
-        dry_run: Show what would be published, and touch nothing.
+        dry_run: Show what would be published; change nothing.
 
     Raises:
         OptionsError: If the repository's name lacks its user.
@@ -70,7 +70,7 @@ class FileInfo:
 
     @staticmethod
     def of(data: bytes | Path) -> FileInfo:
-        """Of bytes or a file."""
+        """The size and hash of bytes or of a file."""
         size = data.stat().st_size if isinstance(data, Path) else len(data)
         return FileInfo(size, digest(data))
 
@@ -84,10 +84,10 @@ class PublishReport:
         location: What `mfsynth.open` takes.
         files: By path in the repository.
         shards: How many of them are shards.
-        licences: The pictures' licenses, with their samples.
+        licenses: The pictures' licenses, with their samples.
         card: Its text.
-        refused: Why a dry run would be refused without --dry-run; empty if it would not.
-        commit: Where the data set stands now; None in a dry run.
+        refused: Why publishing would be refused; empty if it would not.
+        commit: The commit that now holds the data set; None in a dry run.
         changed: Whether that is a new commit.
         pull_request: Its page, if there is one.
     """
@@ -96,7 +96,7 @@ class PublishReport:
     location: str
     files: Mapping[str, FileInfo]
     shards: int
-    licences: tuple[SampleLicense, ...]
+    licenses: tuple[SampleLicense, ...]
     card: str
     refused: str = ""
     commit: str | None = None
@@ -108,7 +108,7 @@ class PublishReport:
         names = ("url", "location", "commit", "changed", "pull_request", "refused", "shards", "card")
         return {name: getattr(self, name) for name in names} | {
             "files": {name: asdict(info) for name, info in self.files.items()},
-            "licenses": [asdict(each.count) | {"limits": each.limits} for each in self.licences],
+            "licenses": [asdict(each.count) | {"limits": each.limits} for each in self.licenses],
         }
 
     def lines(self) -> list[str]:
@@ -125,7 +125,7 @@ class PublishReport:
 
     def _what(self) -> list[str]:
         files = [f"{info.size:>14,}  {name}" for name, info in self.files.items()]
-        return ["bytes".rjust(14), *files, "samples".rjust(14), *(each.line() for each in self.licences)]
+        return ["bytes".rjust(14), *files, "samples".rjust(14), *(each.line() for each in self.licenses)]
 
 
 def publish(
@@ -135,11 +135,11 @@ def publish(
 ) -> PublishReport:
     """Publish a finished data set on the Hugging Face Hub, in one commit, and compare what arrived.
 
-    The folder is left as it is. Publishing the same again changes nothing; an interrupted run is finished by
-    the next one, which does not send again what arrived.
+    The folder is left as it is. Publishing the same again changes nothing; the next run finishes an
+    interrupted one, and does not send again what arrived.
 
     Args:
-        options: What, where to, and how.
+        options: What to publish, where, and how.
         say: Called with a line that users should read.
         progress: Called with a stage's name, and how much of it is done and to do.
 
@@ -147,7 +147,7 @@ def publish(
         MissingExtraError: If a package of the extra `publish` is not installed.
         ShardError: If the folder holds no finished data set, or a damaged one.
         LicenseError: If the pictures' licenses do not allow it.
-        HubError: By its subclass; nothing half-published is left as the latest commit.
+        HubError: As one of its subclasses; nothing half-published becomes the latest commit.
     """
     need_extra()
     from mfsynth.publish.contents import check_shards, contents
@@ -166,7 +166,7 @@ def publish(
 
 
 def need_extra() -> None:
-    """Check that what makes cards and Croissant files is installed, before anything is done.
+    """Check that the packages for cards and Croissant files are installed, before anything is done.
 
     Raises:
         MissingExtraError: If a package is not.
@@ -179,7 +179,7 @@ def need_extra() -> None:
 def report_on(
     options: PublishOptions, manifest: Manifest, files: Mapping[str, bytes | Path]
 ) -> PublishReport:
-    """What is going to be published; the shards' hashes are the manifest's, with which they were compared."""
+    """What is going to be published; the shards' hashes come from the manifest and have been checked."""
     from mfsynth.publish.contents import CARD
 
     shards = {shard.name: FileInfo(shard.size, shard.sha256) for shard in manifest.shards}
@@ -242,15 +242,15 @@ def revision_of(pushed: Pushed) -> str:
 def check_arrived(
     held: Mapping[str, RemoteFile], expected: Mapping[str, FileInfo], sent: Mapping[str, bytes | Path]
 ) -> None:
-    """Compare what a repository holds with what was to be sent.
+    """Compare what a repository holds with what was sent.
 
     Args:
         held: What the Hub says: SHA-256 of large files, git's hash of small ones.
-        expected: Sizes and SHA-256, those of shards by the manifest.
+        expected: Sizes and SHA-256, those of shards from the manifest.
         sent: The content, for files that the Hub gives git's hash of.
 
     Raises:
-        HubDamagedError: If a file is not there, or another one.
+        HubDamagedError: If a file is missing, or differs.
     """
     for name, info in expected.items():
         file = held.get(name)

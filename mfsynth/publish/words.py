@@ -21,7 +21,7 @@ _SIZES = {
 _LARGEST = "100M<n<1B"
 
 
-def origin(manifest: Manifest) -> Literal["coco", "drawn", "own"]:
+def provenance(manifest: Manifest) -> Literal["coco", "drawn", "own"]:
     """Where the pictures come from: COCO, this package's drawn scenes, or the user's own data."""
     if manifest.split in OFFICIAL_SPLITS:
         return "coco"
@@ -30,13 +30,13 @@ def origin(manifest: Manifest) -> Literal["coco", "drawn", "own"]:
 
 def is_coco(manifest: Manifest) -> bool:
     """Whether pictures and annotations are those of COCO."""
-    return origin(manifest) == "coco"
+    return provenance(manifest) == "coco"
 
 
 def title(manifest: Manifest) -> str:
     """The data set's title."""
     what = {"coco": f"COCO {manifest.split}", "drawn": "drawn scenes", "own": manifest.split}
-    return f"Multi-focus pairs of {what[origin(manifest)]}"
+    return f"Multi-focus pairs of {what[provenance(manifest)]}"
 
 
 def tags(manifest: Manifest) -> list[str]:
@@ -46,7 +46,7 @@ def tags(manifest: Manifest) -> list[str]:
 
 
 def hub_split(split: str) -> str:
-    """The split as which the Hub's viewer and `datasets` show it.
+    """The name under which the Hub's viewer and `datasets` show the split.
 
     >>> hub_split("val2017"), hub_split("demo")
     ('validation', 'train')
@@ -74,7 +74,7 @@ def readable(size: int) -> str:
 
 
 def plain(text: str) -> str:
-    """A text by others, on one line and without Markdown's special characters.
+    """Foreign text, on one line and without Markdown's special characters.
 
     >>> plain("CC0 | <b>")
     'CC0 / (b)'

@@ -1,4 +1,4 @@
-"""The packed samples of a data set: in the order in which they lie, by place, and by key."""
+"""The packed samples of a data set: in stored order, by place, and by key."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from mfsynth.shards.tar import Packed
 
 OPEN_SHARDS = 32
-"""Local shards that a data set keeps open for access by place or key, each with its index."""
+"""How many local shards, each with its index, a data set keeps open for access by place or key."""
 OPEN_COPIES = 1
-"""Remote shards of which it keeps a local copy for that."""
+"""How many remote shards it keeps local copies of, for the same purpose."""
 
 
 def in_order(folder: str, shard: Shard, low: int, high: int) -> Iterator[Packed]:
-    """A shard's samples from `low` to `high` as they lie: from one stream, or by seeking in a local file.
+    """A shard's samples from `low` to `high` in stored order: from one stream, or by seeking in a local file.
 
     Raises:
         ShardError: If the shard is damaged, or holds fewer or more samples than the manifest says.
@@ -50,7 +50,7 @@ def in_order(folder: str, shard: Shard, low: int, high: int) -> Iterator[Packed]
 class OpenShard:
     """A shard whose samples are read by place; a remote one is copied first.
 
-    Threads and forked processes may share it. The copy has no name, so that it goes with the last process
+    Threads and forked processes may share it. The copy has no name, so it disappears with the last process
     that has it open, however that ends.
 
     Raises:
@@ -71,7 +71,7 @@ class OpenShard:
         return tar.sample_at(self._file, self._places[place], self.name)
 
     def find(self, key: str) -> Packed | None:
-        """The sample of a key, None if there is none."""
+        """The sample with a key; None if there is none."""
         return self[self._numbers[key]] if key in self._numbers else None
 
 
@@ -123,11 +123,11 @@ class Shelf:
             if packed := opened.find(key):
                 return opened.name, packed
         raise MissingSampleError(
-            f"{self.folder} has no sample {key!r}", f"keys are of the kind {sample_key(139, 0)!r}"
+            f"{self.folder} has no sample {key!r}", f"keys look like {sample_key(139, 0)!r}"
         )
 
     def _opened(self, number: int) -> OpenShard:
-        """A shard, opened now or before; the one that has not been used for longest makes room."""
+        """A shard, opened now or before; the least recently used one makes room."""
         opened = self._open.pop(number, None)
         if opened is None:
             kept = OPEN_COPIES if storage.is_url(self.folder) else OPEN_SHARDS

@@ -63,7 +63,7 @@ def shard_name(split: str, index: int) -> str:
 
 
 def check_shard_name(name: str, split: str) -> str:
-    """The name, if it is that of a shard of this split; names in a manifest must not be trusted.
+    """The name, if a shard of this split may have it: names in a manifest must not be trusted.
 
     Raises:
         ShardError: If it is not.

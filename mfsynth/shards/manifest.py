@@ -1,4 +1,4 @@
-"""The manifest: what a data set was made from, and what it holds. It is written last, to a complete set.
+"""The manifest: what a data set was made from, and what it holds. It is written last, when all is there.
 
 It depends only on inputs and options: it contains no time, host or path.
 """

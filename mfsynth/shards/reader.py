@@ -1,4 +1,4 @@
-"""`mfsynth.open`: shards of either store, local or remote, to scenes and samples."""
+"""`mfsynth.open`: from shards of either store, local or remote, to scenes and samples."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class DataSet(Stream[Item]):
         self._shelf = Shelf(folder, manifest)
 
     def __len__(self) -> int:
-        """Number of samples; those that `select` leaves out count, as only their recipes know them."""
+        """Number of samples, including those that `select` leaves out: only their recipes tell."""
         return self.manifest.samples
 
     def __repr__(self) -> str:
@@ -176,7 +176,7 @@ class DataSet(Stream[Item]):
 
 
 def decode(sample: Mapping[str, Any]) -> Scene:
-    """The scene of a sample as webdataset gives it, members undecoded; of either store.
+    """The scene of a sample as webdataset yields it, members undecoded; for either store.
 
     >>> webdataset.WebDataset("val2017-000000.tar").map(mfsynth.decode)  # doctest: +SKIP
 
@@ -193,7 +193,7 @@ def decode(sample: Mapping[str, Any]) -> Scene:
 
 @contextmanager
 def _naming(shard: str, key: str) -> Iterator[None]:
-    """Errors in a sample's bytes, with the names of shard and sample."""
+    """Turn errors in a sample's bytes into ours, with the names of shard and sample."""
     try:
         yield
     except KeyError as error:
@@ -215,7 +215,7 @@ def read_scene(packed: Packed, layout: Layout) -> Scene:
 
 
 def read_sample(packed: Packed, layout: Layout, scene: Scene, window: Window | None) -> Sample:
-    """Decode a sample's frames, or render them where the store holds recipes; only a window of them."""
+    """Decode a sample's frames, or render them if the store holds recipes; only a window of them."""
     from mfsynth.codecs import decode_png
     from mfsynth.synthesis.render import render
 

@@ -33,7 +33,7 @@ def recipes(folder: str | os.PathLike[str], manifest: Manifest) -> Iterator[Reci
 
 
 def check_count(shard: Shard, found: int) -> None:
-    """Do nothing if a shard holds as many samples as the manifest says.
+    """Check that a shard holds as many samples as the manifest says.
 
     Raises:
         ShardError: If it does not.

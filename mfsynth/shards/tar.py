@@ -17,14 +17,14 @@ _LARGEST = 1 << 30
 
 
 class Packed(NamedTuple):
-    """A sample as it lies in a shard: its key, and its members' bytes by field, in order."""
+    """A sample as stored in a shard: its key, and its members' bytes by field, in order."""
 
     key: str
     members: dict[str, bytes]
 
 
 class Place(NamedTuple):
-    """Where a sample lies in a shard: from byte `start` to `end`."""
+    """Where a sample is in a shard: from byte `start` to `end`."""
 
     key: str
     start: int
@@ -48,14 +48,14 @@ def samples(file: IO[bytes], shard: str) -> Iterator[Packed]:
                 yield packed
             packed = Packed(key, {})
         if field in packed.members:
-            raise ShardError(f"{shard}: {key}.{field} is there twice")
+            raise ShardError(f"{shard}: {key}.{field} occurs twice")
         packed.members[field] = _content(file, size, shard)
     if packed is not None:
         yield packed
 
 
 def index(file: IO[bytes], shard: str) -> list[Place]:
-    """Where each sample of a shard lies; reads only headers, so the file must be able to seek.
+    """Where each sample of a shard is; only headers are read, so the file must support seeking.
 
     Raises:
         ShardError: As `samples`.
@@ -73,7 +73,7 @@ def index(file: IO[bytes], shard: str) -> list[Place]:
 
 
 def members(file: IO[bytes], shard: str, field: str) -> Iterator[tuple[str, bytes | None]]:
-    """One member of every sample, by the sample's key, None where it has none; all others are passed over.
+    """One member of every sample, by the sample's key, None where it has none; all others are skipped.
 
     Raises:
         ShardError: As `samples`.
@@ -118,7 +118,7 @@ def first_key(file: IO[bytes], shard: str) -> str:
 
 
 class _Part:
-    """Reads the bytes of one sample with a position of its own; behind them the archive seems to end."""
+    """Reads the bytes of one sample, with its own position; after them the archive seems to end."""
 
     def __init__(self, descriptor: int, place: Place) -> None:
         self._descriptor, self._at, self._end = descriptor, place.start, place.end
@@ -132,7 +132,7 @@ class _Part:
 
 
 def _headers(file: IO[bytes], shard: str) -> Iterator[tuple[str, str, int]]:
-    """Key, field and size in bytes of each member; whoever iterates moves the file behind its content."""
+    """Key, field and size in bytes of each member; the caller moves the file past its content."""
     while (block := _read(file, _BLOCK, shard)).strip(b"\0"):
         try:
             member = tarfile.TarInfo.frombuf(block, "ascii", "strict")
@@ -144,7 +144,7 @@ def _headers(file: IO[bytes], shard: str) -> Iterator[tuple[str, str, int]]:
 
 
 def _content(file: IO[bytes], size: int, shard: str) -> bytes:
-    """A member's bytes; the padding behind them is read as well."""
+    """A member's bytes; the padding after them is read, too."""
     data = _read(file, size, shard)
     _read(file, -size % _BLOCK, shard)
     return data
@@ -158,7 +158,7 @@ def _read(file: IO[bytes], size: int, shard: str) -> bytes:
 
 
 def _pass(file: IO[bytes], size: int, shard: str) -> None:
-    """Move on by so many bytes; if the archive ends before that, the next read finds out."""
+    """Skip so many bytes; if the archive ends before that, the next read notices."""
     if file.seekable():
         file.seek(size, os.SEEK_CUR)
     else:

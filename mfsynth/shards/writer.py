@@ -22,7 +22,7 @@ _BLANK_SUM = sum(_BLANK) - sum(_BLANK[_CHECKSUM]) + 8 * ord(" ")
 
 
 class ShardWriter:
-    """One shard in the making.
+    """A shard being written.
 
     Samples are written and hashed as they come. Nothing appears under the shard's name before `publish`; a
     shard that is not published leaves nothing behind. (The writers of webdataset and tarfile close an archive

@@ -1,7 +1,7 @@
 """What a camera adds to every frame, sharp or not: sensor noise, then JPEG compression.
 
-The blur removes the source photo's own grain, a cue that real frames do not give. A network that never sees
-noise on sharp and blurred parts alike learns to take grain for sharpness.
+The blur removes the photograph's own grain, a cue that real frames do not give. A network that never sees
+noise on sharp and blurred parts alike learns to mistake grain for sharpness.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ NOISY = 0.6
 COMPRESSED = 0.6
 """Fraction of the noisy samples that are compressed."""
 NOISE = (0.0, 5.0)
-"""Least and largest standard deviation of the noise, in gray levels."""
+"""Smallest and largest standard deviation of the noise, in gray levels."""
 QUALITY = (70, 99)
-"""Least and largest JPEG quality."""
+"""Smallest and largest JPEG quality."""
 _BLOCK = 8
 
 

@@ -1,7 +1,7 @@
 """What is drawn for a sample, and from which random stream.
 
 Each purpose has its own Philox stream, keyed only by purpose, seed, image id and variant. No option enters a
-key, so that a change of one option leaves all other draws alone. Only raw words are read from a stream.
+key, so that changing one option leaves all other draws unchanged. Only raw words are read from a stream.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class DrawOptions:
 
     Args:
         seed: The data set's seed.
-        sigma: Least and largest sigma of the blur, in pixels.
-        noise: Least and largest standard deviation of the noise, in units of full range.
+        sigma: Smallest and largest sigma of the blur, in pixels.
+        noise: Smallest and largest standard deviation of the noise, in units of full range.
         min_area: Each frame keeps at least this fraction of the picture in focus; at most 1/3.
     """
 
@@ -50,7 +50,7 @@ def draw(image: ImageInfo, segments: Sequence[SegmentInfo], options: DrawOptions
     """Draw the recipe of one sample: planes of the segments, blur and noise.
 
     Args:
-        image: The source image.
+        image: The image.
         segments: Its segments with their pixel counts, in the order of their indices.
         options: How random words become values.
         variant: Which of the image's samples, from 0.

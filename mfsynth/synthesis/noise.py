@@ -1,4 +1,4 @@
-"""Gaussian noise from raw Philox words: each row can be made alone, and numpy's distributions are not used.
+"""Gaussian noise from raw Philox words: each row can be made separately, without numpy's distributions.
 
 numpy promises that the words of its bit generators stay the same, but not that its distributions do.
 """

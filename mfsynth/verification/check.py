@@ -52,7 +52,7 @@ class VerifyJob:
 
 @dataclass(frozen=True, slots=True)
 class ShardResult:
-    """What a check found, with the first and last key to see that shards follow one another."""
+    """What a check found, with the first and last key, to check the order across shards."""
 
     problems: tuple[Problem, ...]
     keys: tuple[str, str] | None = None
@@ -61,7 +61,7 @@ class ShardResult:
 
 
 def local_folder(location: str | os.PathLike[str]) -> Path:
-    """The folder of a local data set that is given by its folder or its manifest.
+    """The folder of a local data set, given the folder or its manifest.
 
     Raises:
         OptionsError: If it is a URL.
@@ -90,7 +90,7 @@ def verify(
     Args:
         location: The data set's folder, or its manifest.
         samples: How many samples to render again from what their recipes say.
-        seed: Chooses these samples; None takes one at random.
+        seed: Chooses these samples; None takes a random one.
         workers: Number of processes; 0 takes all cores.
         say: Called with a line when a worker dies.
         progress: Called with the number of samples checked and to check.
@@ -109,13 +109,13 @@ def verify(
     samples, workers = whole_number("samples", samples), whole_number("workers", workers)
     folder, manifest = local_folder(location), Manifest.read(location)
     seed = secrets.randbelow(_SEEDS) if seed is None else seed
-    tasks = _tasks(folder, manifest, set(permutation(manifest.samples, "verify", seed)[:samples].tolist()))
+    jobs = _jobs(folder, manifest, set(permutation(manifest.samples, "verify", seed)[:samples].tolist()))
     results = {
-        task.name: result
-        for task, result in run_jobs(
+        job.name: result
+        for job, result in run_jobs(
             verify_shard,
-            tasks,
-            workers=min(workers or usable_cores(), len(tasks)),
+            jobs,
+            workers=min(workers or usable_cores(), len(jobs)),
             say=say,
             progress=lambda done: progress(min(done, manifest.samples), manifest.samples),
         )
@@ -141,21 +141,21 @@ def _gathered(folder: Path, manifest: Manifest, seed: int, ordered: list[ShardRe
     )
 
 
-def _tasks(folder: Path, manifest: Manifest, chosen: set[int]) -> list[VerifyJob]:
-    """One task a shard; `chosen` are the places of the samples to render again, among all."""
+def _jobs(folder: Path, manifest: Manifest, chosen: set[int]) -> list[VerifyJob]:
+    """One job per shard; `chosen` are the places of the samples to render again, among all."""
     options = BuildOptions.of(manifest)
-    tasks, before = [], 0
+    jobs, before = [], 0
     for shard in manifest.shards:
         again = frozenset(place - before for place in chosen if before <= place < before + shard.samples)
-        tasks.append(VerifyJob(folder, shard, manifest.layout, options.draw, again))
+        jobs.append(VerifyJob(folder, shard, manifest.layout, options.draw, again))
         before += shard.samples
-    return tasks
+    return jobs
 
 
 def _forged_options(manifest: Manifest) -> list[Problem]:
     if fingerprint(manifest.options) == manifest.options_fingerprint:
         return []
-    return [Problem("", f"{MANIFEST} has options other than those that options_fingerprint is of")]
+    return [Problem("", f"{MANIFEST} has options that do not match its options_fingerprint")]
 
 
 def _misplaced(manifest: Manifest, results: list[ShardResult]) -> list[Problem]:
@@ -180,39 +180,39 @@ def _strays(folder: Path, manifest: Manifest) -> list[Problem]:
 # --- one shard, in a worker ---------------------------------------------------------------------------
 
 
-def verify_shard(task: VerifyJob, advance: Callable[[int], None]) -> ShardResult:
+def verify_shard(job: VerifyJob, advance: Callable[[int], None]) -> ShardResult:
     """Check one shard: size and hash first, then every sample."""
     cv2.setNumThreads(1)
     problems: list[Problem] = []
-    checks = _Checks(task, problems)
+    checks = _Checks(job, problems)
     try:
-        _check_bytes(task.folder / task.name, task, problems)
-        with (task.folder / task.name).open("rb") as file:
-            for place, packed in enumerate(tar.samples(file, task.name)):
-                checks.sample(packed, again=place in task.again)
+        _check_bytes(job.folder / job.name, job, problems)
+        with (job.folder / job.name).open("rb") as file:
+            for place, packed in enumerate(tar.samples(file, job.name)):
+                checks.sample(packed, again=place in job.again)
                 advance(1)
     except FileNotFoundError:
-        return ShardResult((Problem(task.name, "is missing"),))
+        return ShardResult((Problem(job.name, "is missing"),))
     except (OSError, ShardError) as error:
-        problems.append(Problem(task.name, str(error).removeprefix(f"{task.name} ")))
-    if checks.count != task.shard.samples and not problems:
+        problems.append(Problem(job.name, str(error).removeprefix(f"{job.name} ")))
+    if checks.count != job.shard.samples and not problems:
         problems.append(
             Problem(
-                task.name, f"holds {count(checks.count, 'sample')}, the manifest says {task.shard.samples:,}"
+                job.name, f"holds {count(checks.count, 'sample')}, the manifest says {job.shard.samples:,}"
             )
         )
     keys = (checks.first, checks.last) if checks.count else None
     return ShardResult(tuple(problems), keys, checks.comparison, checks.rendered)
 
 
-def _check_bytes(path: Path, task: VerifyJob, problems: list[Problem]) -> None:
-    problem = wrong_bytes(path, task.shard)
+def _check_bytes(path: Path, job: VerifyJob, problems: list[Problem]) -> None:
+    problem = wrong_bytes(path, job.shard)
     if problem:
-        problems.append(Problem(task.name, problem))
+        problems.append(Problem(job.name, problem))
 
 
 def wrong_bytes(path: Path, shard: Shard) -> str:
-    """What is wrong with the size or hash of a shard's file, empty if nothing is."""
+    """What is wrong with the size or hash of a shard's file; empty if nothing is."""
     size = path.stat().st_size
     if size != shard.size:
         return f"has {size} bytes, the manifest says {shard.size}"
@@ -224,8 +224,8 @@ def wrong_bytes(path: Path, shard: Shard) -> str:
 class _Checks:
     """Checks the samples of one shard, one after another."""
 
-    def __init__(self, task: VerifyJob, problems: list[Problem]) -> None:
-        self.task = task
+    def __init__(self, job: VerifyJob, problems: list[Problem]) -> None:
+        self.job = job
         self.problems = problems
         self.count = self.rendered = 0
         self.first = self.last = ""
@@ -246,13 +246,13 @@ class _Checks:
             self._report(packed, str(error))
 
     def _scene(self, packed: Packed) -> Scene:
-        layout = self.task.layout
+        layout = self.job.layout
         if tuple(packed.members) != layout.fields:
             raise ShardError(f"has members {', '.join(packed.members)}, not {', '.join(layout.fields)}")
         scene = read_scene(packed, layout)
         recipe = scene.recipe
         if recipe.to_json() != packed.members[RECIPE]:
-            raise ShardError("its recipe has other fields, or in another form, than the format says")
+            raise ShardError("its recipe has fields, or a form, that the format does not have")
         if recipe.key != packed.key or len(recipe.frames) != layout.frames:
             raise ShardError("its recipe is that of another sample")
         if (recipe.image.height, recipe.image.width) != scene.size:
@@ -260,17 +260,17 @@ class _Checks:
         if layout.gt == "jpg" and codecs.jpeg_header(packed.members[layout.gt_field]).orientation != 1:
             raise ShardError("its ground truth has an orientation tag")
         _check_segments(scene)
-        if _drawn_again(recipe, self.task.draw) != recipe:
+        if _drawn_again(recipe, self.job.draw) != recipe:
             raise ShardError("its recipe is not what its seed draws")
         return scene
 
     def _frames(self, packed: Packed, scene: Scene) -> list[Picture]:
-        if self.task.layout.store == "recipe":
+        if self.job.layout.store == "recipe":
             return []
         if not np.array_equal(codecs.decode_png(packed.members[FOCUS]), scene.focus()):
             raise ShardError("its focus map is not the one that its recipe gives")
         frames = []
-        for name in self.task.layout.frame_fields:
+        for name in self.job.layout.frame_fields:
             data = packed.members[name]
             frame = codecs.decode_png(data) if name.endswith("png") else codecs.decode_picture(data)
             if frame.shape != scene.picture.shape:
@@ -283,7 +283,7 @@ class _Checks:
         self.rendered += 1
         compared = Comparison()
         for stored, frame in zip(frames, sample.frames, strict=bool(frames)):
-            compared += compare(stored, _as_stored(frame, self.task.layout))
+            compared += compare(stored, _as_stored(frame, self.job.layout))
         self.comparison += compared
         if not compared.tolerable:
             raise ShardError(
@@ -292,7 +292,7 @@ class _Checks:
             )
 
     def _report(self, packed: Packed, text: str) -> None:
-        self.problems.append(Problem(self.task.name, f"sample {packed.key}: {text}"))
+        self.problems.append(Problem(self.job.name, f"sample {packed.key}: {text}"))
 
 
 def compare(stored: Picture, rendered: Picture) -> Comparison:
@@ -302,7 +302,7 @@ def compare(stored: Picture, rendered: Picture) -> Comparison:
 
 
 def _as_stored(frame: Picture, layout: Layout) -> Picture:
-    """The frame as it comes out of the store: JPEG frames are compared after encoding."""
+    """The frame as the store returns it: JPEG frames are compared after encoding."""
     return frame if layout.frame == "png" else codecs.decode_picture(codecs.encode_jpeg(frame))
 
 
@@ -315,7 +315,7 @@ def _check_segments(scene: Scene) -> None:
         raise ShardError("its recipe does not number the segments from 0")
     ids = [segment.id for segment in segments]
     if ids != sorted(set(ids)):
-        raise ShardError("its recipe does not list the segments by rising id")
+        raise ShardError("its recipe does not list the segments by ascending id")
 
 
 def _drawn_again(recipe: Recipe, options: DrawOptions) -> Recipe:

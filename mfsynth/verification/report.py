@@ -48,11 +48,11 @@ class Verification:
         location: The data set's folder.
         shards: Number of shards.
         samples: In all shards.
-        seed: Chose the samples that were rendered again.
+        seed: The seed that chose the samples that were rendered again.
         rendered: How many samples were rendered again.
         comparison: Of what was rendered with what is stored.
         problems: What is wrong; empty for a data set that is whole.
-        repaired: What was wrong with shards that have been made again since.
+        repaired: What was wrong with shards that were then made again.
     """
 
     location: str
@@ -70,7 +70,7 @@ class Verification:
         return tuple(dict.fromkeys(problem.shard for problem in self.problems if problem.shard))
 
     def after(self, before: Verification) -> Verification:
-        """This result, with what an earlier one said of the shards that were made again in between."""
+        """This result, with what an earlier one found in the shards that were made again in between."""
         return replace(self, repaired=tuple(problem for problem in before.problems if problem.shard))
 
     @property

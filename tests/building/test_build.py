@@ -122,7 +122,7 @@ def test_other_options_are_refused_with_their_differences(built: Path, small_coc
     before = tree(built)
     other = BuildOptions("small", variants=2, shards=3, noise=(0.0, 0.2), seed=5)
     with pytest.raises(
-        OutputError, match=r"noise: \[0.0, 0.1\] there, \[0.0, 0.2\] asked for\n  seed: 0 there, 5"
+        OutputError, match=r"noise: \[0.0, 0.1\] there, \[0.0, 0.2\] requested\n  seed: 0 there, 5"
     ):
         build(other, Run(small_coco, built))
     assert tree(built) == before
@@ -146,7 +146,7 @@ def test_other_package_versions_are_refused(built: Path, small_coco: Path, tmp_p
     shutil.copytree(built, out)
     path = out / ".parts" / "build.json"
     path.write_text(path.read_text().replace(f'"opencv":"{cv2.__version__}"', '"opencv":"4.0"'))
-    with pytest.raises(OutputError, match=f'version of opencv: "4.0" there, "{cv2.__version__}" asked for'):
+    with pytest.raises(OutputError, match=f'version of opencv: "4.0" there, "{cv2.__version__}" requested'):
         build(OPTIONS, Run(small_coco, out))
 
 
@@ -203,7 +203,9 @@ def test_a_finished_set_without_its_parts_is_known_by_its_manifest(
     out = tmp_path / "out"
     shutil.copytree(built, out, ignore=shutil.ignore_patterns(".parts"))
     assert build(OPTIONS, Run(small_coco, out)).lines()[0].startswith("nothing to do: 18 samples")
-    with pytest.raises(OutputError, match=r"holds another data set; it differs in\n  seed: 0 there, 5 asked"):
+    with pytest.raises(
+        OutputError, match=r"holds another data set; it differs in\n  seed: 0 there, 5 requested"
+    ):
         build(replace(OPTIONS, seed=5), Run(small_coco, out))
     shutil.copytree(small_coco, tmp_path / "coco")
     picture = tmp_path / "coco" / "small" / "000000000013.jpg"
@@ -228,7 +230,7 @@ def test_a_damaged_manifest_comes_with_the_remedy(built: Path, small_coco: Path,
 
 def test_a_folder_of_somebody_elses_files_is_refused(small_coco: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("\\\\begin")
-    with pytest.raises(OutputError, match="is not empty, and mfsynth did not begin"):
+    with pytest.raises(OutputError, match="is not empty, and mfsynth did not create"):
         build(OPTIONS, Run(small_coco, tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -246,7 +248,7 @@ def test_a_manifest_with_other_inputs_names_which(built: Path, small_coco: Path,
     shutil.copytree(small_coco, tmp_path / "coco")
     mask = tmp_path / "coco" / "panoptic_small" / "000000000013.png"
     mask.write_bytes(mask.read_bytes() + b"\0")
-    with pytest.raises(SourceError, match=r"differs in the masks' names and sizes"):
+    with pytest.raises(SourceError, match=r"differs in the names and sizes of the masks"):
         build(OPTIONS, Run(tmp_path / "coco", tmp_path / "out"), Manifest.read(built))
     assert not (tmp_path / "out").exists()
 
@@ -262,7 +264,8 @@ def test_a_manifest_whose_pictures_changed_inside_is_not_met(
     picture.write_bytes(data)
     for _ in range(2):  # the second build finds the first one's data set
         with pytest.raises(
-            BuildError, match=r"1 of 3 shards differ from the manifest's, small-000000.tar first"
+            BuildError,
+            match=r"1 of 3 shards differ from those in the manifest; the first is small-000000.tar",
         ):
             build(OPTIONS, Run(tmp_path / "coco", tmp_path / "out"), Manifest.read(built))
 

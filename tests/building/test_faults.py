@@ -475,7 +475,7 @@ def test_an_interrupt_while_workers_start_is_one_line(tmp_path: Path, delay: flo
     os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: the workers, still importing, get it, too
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.strip() == "mfsynth: interrupted; run the same command again to go on"
+    assert errors.strip() == "mfsynth: interrupted; run the same command again to continue"
 
 
 def test_a_build_runs_in_any_thread(coco: Path, tmp_path: Path) -> None:

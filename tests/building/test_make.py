@@ -87,7 +87,9 @@ def test_build_makes_a_published_data_set_again(small_coco: Path, small_pairs: P
     assert tree(tmp_path / "out") == tree(small_pairs)
     manifest = mfsynth.Manifest.read(small_pairs)
     for content in ({"seed": 5}, {"shards": 2}):
-        with pytest.raises(OptionsError, match="like sets all that decides content; give split='small'"):
+        with pytest.raises(
+            OptionsError, match="like sets everything that decides content; give split='small'"
+        ):
             mfsynth.build("small", coco=small_coco, out=tmp_path / "x", like=manifest, **content)  # type: ignore[arg-type]
     with pytest.raises(OptionsError, match="give split='small'"):
         mfsynth.build("other", coco=small_coco, out=tmp_path / "x", like=manifest)
@@ -150,7 +152,7 @@ mfsynth.build("small", coco={str(small_coco)!r}, out="out")
     done = script(tmp_path, text)
     assert done.returncode == 1
     assert "FileExistsError" in done.stderr
-    assert "a worker ended while it started (exit code 1); what it said stands above" in done.stderr
+    assert "a worker exited while it was starting (exit code 1); see its output above" in done.stderr
     assert GUARD in done.stderr
 
 

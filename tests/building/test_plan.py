@@ -47,7 +47,9 @@ def test_the_default_is_a_shard_for_each_thousand_samples(small_coco: Path) -> N
 
 
 def test_more_shards_than_images_are_refused(small_coco: Path) -> None:
-    with pytest.raises(OptionsError, match=r"--shards 10 is more than the 9 images.*use --shards 9 or less"):
+    with pytest.raises(
+        OptionsError, match=r"--shards 10 is more than the number of images, 9; use --shards 9 or fewer"
+    ):
         plan(small_coco, shards=10)
 
 
@@ -192,7 +194,7 @@ def test_inputs_are_names_and_sizes_not_places(small_coco: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("values", "rule"),
     [
-        ({"sigma": (5, 1)}, "--sigma is .*two rising numbers"),
+        ({"sigma": (5, 1)}, "--sigma is .*two ascending numbers"),
         ({"noise": (0, 2)}, "--noise"),
         ({"min_area": 0.5}, "--min-area is 0.5, it must be from 0 to 1/3"),
         ({"variants": 0}, "--variants is 0"),

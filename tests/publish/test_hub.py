@@ -116,7 +116,7 @@ def test_an_interrupted_command_says_how_to_go_on(hub: HubServer, command: Any, 
     running.append(command(*words))
     _, errors = running[0].communicate(timeout=60)
     assert running[0].returncode == 130, errors
-    assert "run the same command again to go on" in errors
+    assert "run the same command again to continue" in errors
     assert set(stored(hub)) == {".gitattributes"}
     again = command(*words)
     assert again.wait(60) == 0

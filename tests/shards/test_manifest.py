@@ -69,7 +69,7 @@ def test_an_unfinished_data_set_is_recognized(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("location", "text"),
     [
-        ("s3://bucket/set", "Install s3fs to access S3; install the package that it names$"),
+        ("s3://bucket/set", "Install s3fs to access S3; install the package that the message names$"),
         (
             "http://127.0.0.1:1/set",
             r"cannot read http://127.0.0.1:1/set/manifest.json: Cannot connect to host",

@@ -169,7 +169,7 @@ def test_a_key_that_is_not_there_is_a_key_error(small_pairs: Path, key: str) -> 
     with pytest.raises(KeyError) as caught:
         mfsynth.open(small_pairs)[key]
     assert isinstance(caught.value, OptionsError)
-    message = f"{small_pairs} has no sample {key!r}; keys are of the kind '000000000139-000'"
+    message = f"{small_pairs} has no sample {key!r}; keys look like '000000000139-000'"
     assert str(caught.value) == message
 
 
@@ -237,6 +237,7 @@ def test_few_shards_stay_open_and_none_of_a_data_set_that_is_gone(
 ) -> None:
     monkeypatch.setattr(access, "OPEN_SHARDS", 2)
     data = mfsynth.open(small_pairs).scenes()
+    gc.collect()
     before = open_files()
     keys = [data[place].key for place in (0, 6, 12, 1, 7, 13, 17, 5)]
     assert open_files() - before == 2

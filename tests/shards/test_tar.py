@@ -180,7 +180,7 @@ def test_links_are_refused() -> None:
 
 def test_a_member_twice_is_refused() -> None:
     member = tarfile.TarInfo("000000000001-000.json")
-    with pytest.raises(ShardError, match="is there twice"):
+    with pytest.raises(ShardError, match="occurs twice"):
         list(tar.samples(archive(member, member), "s"))
 
 

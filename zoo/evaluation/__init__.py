@@ -1,1 +1,1 @@
-"""How good a fused picture is: metrics, baselines, tables."""
+"""Which methods are scored, on which data, and what the report shows."""

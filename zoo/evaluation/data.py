@@ -26,14 +26,14 @@ _LYTRO = re.compile(r"lytro-\d+")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """Two frames of a scene, and what is known of it.
+    """Two frames of a scene, and what is known about it.
 
     Args:
         name: Its name in the data.
         frames: Frame 0 and frame 1, H x W x 3 uint8 RGB.
-        truth: The ground truth, the same; None if it is not known.
-        focus: The focus map, H x W uint8; None if it is not known.
-        noise: Standard deviation of the frames' noise, in units of full range; 0 if it is not known.
+        truth: The ground truth, the same; None if unknown.
+        focus: The focus map, H x W uint8; None if unknown.
+        noise: Standard deviation of the frames' noise, in units of full range; 0 if unknown.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Data(Protocol):
 
     @property
     def kind(self) -> str:
-        """lytro, pairs or shards."""
+        """`lytro`, `pairs` or `shards`."""
 
     @property
     def title(self) -> str:
@@ -68,7 +68,7 @@ class Data(Protocol):
 
     @property
     def incomplete(self) -> dict[str, str]:
-        """What is said of pairs that lack a frame, by name."""
+        """The pairs that lack a frame, by name, and what they lack."""
 
     def load(self, name: str) -> Pair:
         """One pair.
@@ -81,7 +81,7 @@ class Data(Protocol):
 def open_data(text: str) -> Data:
     """The data that a text names: `lytro:DIR`, `pairs:DIR` or `shards:DIR`.
 
-    `pairs` takes any folder of `NAME_A`, `NAME_B` and, where it is known, `NAME_GT`; `lytro` is the same for
+    `pairs` takes any folder of `NAME_A`, `NAME_B` and, if it is known, `NAME_GT`; `lytro` is the same for
     the twenty pairs of the Lytro set. `shards` is a data set that `mfsynth build` made, of either store.
 
     Raises:
@@ -90,7 +90,7 @@ def open_data(text: str) -> Data:
     """
     kind, _, place = text.partition(":")
     if kind not in ("lytro", "pairs", "shards") or not place:
-        raise OptionsError(f"{text!r} names no data", "write lytro:DIR, pairs:DIR or shards:DIR")
+        raise OptionsError(f"{text!r} does not name any data", "write lytro:DIR, pairs:DIR or shards:DIR")
     if kind == "shards":
         return _open_shards(place)
     return _open_folder(kind, Path(place))
@@ -169,7 +169,7 @@ class _Samples(Protocol):
 
 @cache
 def _opened(folder: str, stamp: str) -> _Samples:
-    """A data set, opened once in each process, and again if it was built again since."""
+    """A data set, opened once in each process, and again if it has been rebuilt since."""
     import mfsynth
 
     return mfsynth.open(folder)
@@ -186,7 +186,7 @@ def read_rgb(path: Path) -> Picture:
     pixels = read_picture(path).pixels
     if pixels.dtype != np.uint8:
         raise PictureError(
-            f"{path} has 16 bits a channel", "the metrics are defined on 8 bits: convert it first"
+            f"{path} has 16 bits per channel", "the metrics are defined on 8 bits: convert it first"
         )
     return np.ascontiguousarray(pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, 2), np.uint8)
 
@@ -220,7 +220,7 @@ def _open_folder(kind: str, folder: Path) -> FolderData:
     title = "Lytro" if kind == "lytro" else folder.resolve().name
     missing = {name: sorted({"a", "b"} - roles.keys()) for name, roles in found.items() if name not in pairs}
     incomplete = {
-        name: f"there is no picture {' or '.join(roles).upper()} of it" for name, roles in missing.items()
+        name: f"its picture {' or '.join(roles).upper()} is missing" for name, roles in missing.items()
     }
     return FolderData(kind, title, pairs, incomplete)
 

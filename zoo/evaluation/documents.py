@@ -47,9 +47,9 @@ def _result(evaluated: Evaluated, method: Method) -> Result:
 def leaderboard_document(
     evaluated: Evaluated, published: Published, say: Callable[[str], None]
 ) -> Iterator[tuple[str, bytes]]:
-    """The place among published methods, if all pairs were scored."""
+    """The leaderboard with published methods, if all pairs were scored."""
     if evaluated.outcome.errors:
-        say("pairs were left out: no leaderboard among published methods")
+        say("pairs were left out, so there is no leaderboard among published methods")
         return
     table = leaderboard.markdown_of(evaluated.scores, published, evaluated.paper)
     yield "leaderboard.md", table.encode()
@@ -58,7 +58,7 @@ def leaderboard_document(
 def time_documents(
     evaluated: Evaluated, say: Callable[[str], None], progress: Callable[[int, int], None]
 ) -> Iterator[tuple[str, bytes]]:
-    """Times of the methods that fuse, measured here and now."""
+    """Times of the methods that fuse, measured now."""
     methods, threads = evaluated.methods, evaluated.options.workers
     if not any(method.fuses for method in methods):
         say("pictures that others fused have no times")

@@ -1,9 +1,9 @@
-"""`mfsynth evaluate`: methods over pairs, and a folder that says everything about them.
+"""`mfsynth evaluate`: methods over pairs, and a folder with everything about them.
 
 OUT/scores.csv        every value                 OUT/index.html   all of it, on one page
 OUT/means.csv         means and deviations        OUT/sheet.webp   pictures, decision maps, errors
 OUT/table.md          means, the paper's as well  OUT/boxes.png    the paper's Fig. 10
-OUT/ranks.md, .png    which differences are sure  OUT/noise.csv, .png   where frames differ in noise
+OUT/ranks.md, .png    which differences are certain  OUT/noise.csv, .png   where frames differ in noise
 OUT/times.md, .csv    Table III                   OUT/evaluation/  what networks' cards quote
 OUT/leaderboard.md    among published methods     OUT/fused/       the pictures, kept for the next run
 OUT/manifest.json     what it was made from
@@ -66,7 +66,7 @@ class EvaluateReport:
         seconds: How long it took.
         table: Means, as Markdown.
         out: The folder filled.
-        files: Names of the files written, in the output folder.
+        files: Names of the files written to the output folder.
     """
 
     scores: Scores
@@ -104,19 +104,19 @@ def evaluate(
     say: Say = lambda _: None,
     progress: Progress = lambda _stage, _done, _total: None,
 ) -> EvaluateReport:
-    """Evaluate methods, and write everything that the module's head lists.
+    """Evaluate methods, and write everything that the module's docstring lists.
 
     Args:
-        options: What, and how.
-        out: Folder to fill; what an earlier run left there and is still true is not computed again.
-        say: Called with a sentence on whatever is worth knowing.
+        options: What to evaluate, and how.
+        out: Folder to fill; what an earlier run left there is reused where it is still valid.
+        say: Called with a sentence about anything worth knowing.
         progress: Called with a stage's name, and the number of things done and to do.
 
     Raises:
         OptionsError: If methods or data make no sense.
         ZooError: If a network cannot be loaded, or no pair could be scored.
         MissingExtraError: If a package is missing.
-        OutputError: If the folder holds something else, or cannot be written to.
+        OutputError: If the folder holds anything else, or cannot be written to.
     """
     check_guard()
     need_matplotlib()
@@ -134,12 +134,10 @@ def _take(out: Path) -> None:
     """Make the folder an evaluation's.
 
     Raises:
-        OutputError: If it holds something else.
+        OutputError: If it holds anything else.
     """
     if out.is_dir() and any(out.iterdir()) and not (out / _MARK).exists():
-        raise OutputError(
-            f"{out} holds something else than an evaluation", "give an empty folder, or a new one"
-        )
+        raise OutputError(f"{out} holds something other than an evaluation", "give an empty or a new folder")
     write(out / _MARK, b"what mfsynth evaluate wrote\n")
 
 
@@ -180,7 +178,7 @@ def _score(
         ZooError: If none could be scored.
     """
     if data.kind == "lytro" and len(data.names) < _LYTRO:
-        say(f"{len(data.names)} of Lytro's {_LYTRO} pairs are there: the paper's values are of all")
+        say(f"{len(data.names)} of Lytro's {_LYTRO} pairs are there; the paper's values are for all of them")
     outcome = run(
         methods,
         data,

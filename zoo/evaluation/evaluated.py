@@ -27,7 +27,7 @@ class Evaluated:
     """An evaluation whose pairs are scored.
 
     Attributes:
-        options: What was asked for.
+        options: What was requested.
         data: The pairs.
         methods: What was scored.
         outcome: The scores, and which pairs were left out.
@@ -52,7 +52,7 @@ class Evaluated:
 
     @property
     def paper(self) -> Printed:
-        """What the paper printed of such data; nothing of noisy pairs, nor of shards that are not COCO's."""
+        """What the paper prints for such data; nothing for noisy pairs, or for shards that are not COCO's."""
         other = self.data.kind == "shards" and not self.official
         return {} if other or any(self.scores.noise) else printed(self.data.kind)
 
@@ -88,7 +88,7 @@ def _described(evaluated: Evaluated, method: Method) -> dict[str, Any]:
 
 
 def _without_folders(evaluated: Evaluated, text: str) -> str:
-    """A text without the folders that were given: they say nothing on another machine."""
+    """A text without the folders that were given: they mean nothing on another machine."""
     folders = [evaluated.options.data.partition(":")[2], *(method.base for method in evaluated.methods)]
     for folder in folders:
         text = text.replace(f"{Path(folder)}{os.sep}", "")
@@ -96,7 +96,7 @@ def _without_folders(evaluated: Evaluated, text: str) -> str:
 
 
 def _pictures(evaluated: Evaluated, method: Method) -> str:
-    """Hash of all pictures that others fused."""
+    """A hash of all pictures that others fused."""
     state = hashlib.sha256()
     for name in evaluated.scores.images:
         state.update(method.fused(evaluated.data.load(name)).image.tobytes())

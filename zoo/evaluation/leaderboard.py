@@ -1,4 +1,4 @@
-"""The place of methods among published ones: the mean over the paper's measures of each one's rank."""
+"""Methods ranked among published ones, by their mean rank over the paper's measures."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read_published(path: Path, pairs: int) -> Published:
             raise ZooError(f"{path} lacks {', '.join(missing)} of {method}")
         if any(len(values) != pairs for values in measures.values()):
             raise ZooError(
-                f"{path} does not have a value of {method} for each of the {pairs} pairs scored",
+                f"{path} does not have a value of {method} for each of the {pairs} pairs that were scored",
                 "evaluate the pairs that it was made from",
             )
     return published
@@ -52,7 +52,7 @@ def read_published(path: Path, pairs: int) -> Published:
 def markdown_of(scores: Scores, published: Published, paper: Printed) -> str:
     """Means of the paper's measures and the mean of their ranks, the best first; ours in bold.
 
-    The paper's own values are among them where there are no published ones of the same method.
+    The paper's own values are included for methods that have no published ones.
     """
     means: dict[str, list[float]] = {
         f"**{method}**": [mean_and_deviation(scores.table(name, [method])[:, 0])[0] for name in QUALITY]

@@ -1,4 +1,4 @@
-"""Everything that is measured of one fused picture. Pure functions of pixels."""
+"""Everything that is measured on one fused picture. Pure functions of pixels."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 BAND = 5
 """How far from an edge of the focus map, in pixels, the band reaches to either side."""
 EQUAL = 100.0
-"""PSNR in dB that stands for equality in a mean."""
+"""PSNR in dB that equal pictures count with in a mean."""
 _MARGIN = 5
 """Pixels at the border that SSIM's window omits."""
 
 
 class Measured:
-    """A pair, to measure what methods made of it; what the measures share is computed once."""
+    """A pair, ready to measure fused pictures of it; what the measures share is computed once."""
 
     def __init__(self, pair: Pair) -> None:
         self.pair = pair
@@ -39,11 +39,11 @@ class Measured:
         return None if self.pair.focus is None else edge_band(self.pair.focus)
 
     def values(self, fused: Fused, swapped: Picture | None = None) -> dict[str, float]:
-        """Every measure that can be taken of a fused picture, by name.
+        """Every measure that can be taken on a fused picture, by name.
 
         Args:
             fused: The picture, and a decision map if there is one.
-            swapped: What the method makes of the frames in the other order, None if it was not asked for.
+            swapped: What the method makes of the frames in the other order; None if that is not measured.
         """
         values = self._frames.score(gray(fused.image))
         if self.pair.truth is not None:

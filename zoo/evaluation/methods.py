@@ -3,10 +3,10 @@
 hf-seg            a network: a short name, org/name on the Hub, or a folder
 gff               a classic method: see `zoo.evaluation.baselines`
 hf-reg+near       a network by one of its other rules: near (Eq. 6) or select
-hf-seg+single     a network's single pass, as in the paper, not both orders
+hf-seg+single     a network's single pass, as in the paper, instead of both orders
 hf-seg+denoise    followed by OpenCV's non-local means
 ours=runs/try     any of these under another name
-folder:NAME:DIR   pictures that lie in DIR, by the pairs' names
+folder:NAME:DIR   pictures in DIR, by the pairs' names
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _PACKAGES = ("mfsynth", "numpy", "opencv-python-headless", "torch", "pymatting",
 
 @dataclass(frozen=True, slots=True)
 class Fuser:
-    """A method that is open: what `Method` names.
+    """An opened method: what a `Method` names.
 
     Attributes:
         name: The network's name or folder, or the classic method's name.
@@ -66,10 +66,10 @@ class Fuser:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """Something that fuses pairs; can be pickled.
+    """A method that fuses pairs; it can be pickled.
 
     Attributes:
-        name: As tables call it.
+        name: Its name in tables.
         kind: A network, a classic method, or pictures that others fused.
         base: The network's name or folder, the classic method's name, or the folder of the pictures.
         options: Keywords of `fuse`, for a network.
@@ -88,7 +88,7 @@ class Method:
 
     @property
     def fuses(self) -> bool:
-        """Whether it can fuse anything, rather than look up what others fused."""
+        """Whether it fuses, rather than look up what others fused."""
         return self.kind != FOLDER
 
     @property
@@ -97,10 +97,10 @@ class Method:
         return re.sub(r"[^\w+-]", "_", self.name)
 
     def fused(self, pair: Pair) -> Fused:
-        """What it makes of a pair.
+        """Its picture of a pair.
 
         Raises:
-            MfsynthError: If it cannot, or the picture that others fused is missing or of another size.
+            MfsynthError: If it cannot fuse, or the picture that others fused is missing or of another size.
         """
         if self.fuses:
             return self.fuse(pair.frames)
@@ -124,10 +124,10 @@ class Method:
 
 
 def parse_methods(texts: Sequence[str], device: str = "cpu") -> tuple[Method, ...]:
-    """The methods that texts name, commas between them; opened once, so that errors come before the work.
+    """The methods named by texts, separated by commas; each is opened once, so that errors come early.
 
     Raises:
-        OptionsError: If a text makes no sense, or two methods have one name.
+        OptionsError: If a text makes no sense, or two methods have the same name.
         MfsynthError: If a network cannot be loaded, or a package is missing.
     """
     from zoo.pretrained import find_device
@@ -137,17 +137,17 @@ def parse_methods(texts: Sequence[str], device: str = "cpu") -> tuple[Method, ..
     names = [method.name for method in methods]
     for name in names:
         if names.count(name) > 1:
-            raise OptionsError(f"there are two methods {name}", "write NAME=METHOD to rename one")
+            raise OptionsError(f"two methods are called {name}", "write NAME=METHOD to rename one")
     folders = [method.folder.casefold() for method in methods]
     if len(set(folders)) < len(folders):
-        raise OptionsError("two methods' names differ too little to be folders", "write NAME=METHOD for one")
+        raise OptionsError("the names of two methods give the same folder", "write NAME=METHOD to rename one")
     if not methods:
         raise OptionsError("no methods are given", f"known: hf-seg, hf-reg, {', '.join(baselines.names())}")
     return tuple(methods)
 
 
 def _words(text: str) -> list[str]:
-    """The methods in a text; where it is only `folder:NAME:DIR`, the folder's name may have commas."""
+    """The methods in a text; if it is a single `folder:NAME:DIR`, the folder's name may have commas."""
     if text.startswith("folder:") and Path(text.split(":", 2)[-1]).is_dir():
         return [text]
     return [word.strip() for word in text.split(",") if word.strip()]
@@ -158,8 +158,8 @@ def _parse(text: str, device: str) -> Method:
         name, _, folder = text.removeprefix("folder:").partition(":")
         if not folder or not Path(folder).is_dir():
             raise OptionsError(
-                f"{text!r} names no folder of pictures",
-                "write folder:NAME:DIR; with a comma in DIR's name, in a --methods of its own",
+                f"{text!r} does not name a folder of pictures",
+                "write folder:NAME:DIR; if DIR has a comma, in a separate --methods",
             )
         return Method(_checked(name), FOLDER, folder)
     name, given, spec = text.rpartition("=")
@@ -181,7 +181,7 @@ def _parse(text: str, device: str) -> Method:
 
 
 def _checked(name: str) -> str:
-    """A given name, if tables and folders can hold it."""
+    """A given name, if tables and folders can use it."""
     if not _NAME.fullmatch(name):
         raise OptionsError(f"{name!r} is not a name for a method", "use letters, digits and . _ + -")
     return name
@@ -267,18 +267,18 @@ def _pictures_in(folder: Path) -> tuple[Path, ...]:
 
 
 def _picture_of(folder: Path, name: str) -> Picture:
-    """The picture of exactly a pair's name, else the only one whose name differs only in case."""
+    """The picture with exactly a pair's name, else the only one whose name differs just in case."""
     like = [path for path in _pictures_in(folder) if path.stem.lower() == name.lower()]
     found = [path for path in like if path.stem == name] or like
     if not found:
         raise PictureError(f"{folder} has no picture of {name}", f"name it {name}.png")
     if len(found) > 1:
-        raise PictureError(f"{found[0]} and {found[1].name} are both of {name}", "remove one")
+        raise PictureError(f"{found[0]} and {found[1].name} both belong to {name}", "remove one")
     return read_rgb(found[0])
 
 
 def packages() -> dict[str, str]:
-    """Versions of what pictures depend on."""
+    """Versions of the packages that pictures depend on."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -297,7 +297,7 @@ def denoised(picture: Picture) -> Picture:
     sigma = noise_of(picture)
     if sigma == 0:
         return picture
-    bgr = np.ascontiguousarray(picture[..., ::-1])  # OpenCV takes it for BGR
+    bgr = np.ascontiguousarray(picture[..., ::-1])  # OpenCV expects BGR
     return np.ascontiguousarray(cv2.fastNlMeansDenoisingColored(bgr, None, sigma, sigma)[..., ::-1], np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""What methods make of frames that have noise (the paper's Fig. 16, as a curve)."""
+"""How methods do on noisy frames (the paper's Fig. 16, as a curve)."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class NoiseCurve:
 
 
 def noise_curve(scores: Scores, measure: str) -> NoiseCurve | None:
-    """A measure against the noise; None where the images do not differ in it.
+    """A measure against the noise; None if all images have the same.
 
-    Up to eight levels are kept apart; more are put together in five groups of equal width.
+    Up to eight levels are kept apart; more are merged into five groups of equal width.
     """
     noise = np.array(scores.noise)
     if len(set(scores.noise)) < 2:
@@ -49,7 +49,7 @@ def noise_curve(scores: Scores, measure: str) -> NoiseCurve | None:
 
 
 def noise_curves(scores: Scores) -> dict[str, NoiseCurve]:
-    """PSNR and SSIM against the noise, by name; none where the images do not differ in it."""
+    """PSNR and SSIM against the noise, by name; none if all images have the same."""
     curves = {name: noise_curve(scores, name) for name in ("psnr", "ssim") if name in scores.measures}
     return {name: curve for name, curve in curves.items() if curve is not None}
 

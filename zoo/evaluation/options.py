@@ -1,4 +1,4 @@
-"""What is evaluated, and how; and the command for it as others would give it."""
+"""What is evaluated, and how; and the command for it that works on any machine."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class EvaluateOptions:
         methods: Texts that name them; see `zoo.evaluation.methods`.
         data: Text that names the pairs; see `zoo.evaluation.data`.
         limit: Take only the first pairs; 0 takes all.
-        swap: Whether to measure commutativity, which fuses every pair twice.
-        times: Whether to take times at the end.
+        swap: Whether to measure commutativity; this fuses every pair twice.
+        times: Whether to measure times at the end.
         shown: How many pairs the page and the sheet show, evenly chosen.
         against: A file of published values to rank among.
         device: Where networks run.
         workers: Processes.
-        command: What began it, kept with the results; empty takes the command that would give them.
+        command: What started it, kept with the results; empty takes the command that would give them.
     """
 
     methods: tuple[str, ...]
@@ -51,7 +51,7 @@ def evaluate_command(options: EvaluateOptions, out: Path) -> str:
 
 
 def without_folders(methods: str) -> str:
-    """Methods' texts with only the last name of every folder."""
+    """Methods' texts with only the last part of every folder."""
     words = []
     for text in methods.split(","):
         head, colon, folder = text.rpartition(":") if text.startswith("folder:") else ("", "", text)

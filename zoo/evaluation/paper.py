@@ -27,9 +27,9 @@ def _paper() -> _Paper:
 
 
 def printed(kind: str) -> Printed:
-    """What the paper printed for data of a kind: Table II for `lytro`, Table I for `shards`, else nothing.
+    """What the paper prints for data of a kind: Table II for `lytro`, Table I for `shards`, else nothing.
 
-    Table I's hundred pairs were drawn as ours are, but are other pairs.
+    Table I's hundred pairs were drawn as ours are, but are different ones.
 
     >>> printed("lytro")["gff"]["q_mi"]
     (1.0932, 0.1209)
@@ -39,5 +39,5 @@ def printed(kind: str) -> Printed:
 
 
 def seconds() -> dict[str, dict[int, float]]:
-    """Table III: seconds a pair, by method and the side of the square pictures."""
+    """Table III: seconds per pair, by method and the side of the square pictures."""
     return _paper().seconds

@@ -1,4 +1,4 @@
-"""Which methods are better, and whether the pictures are enough to say so: ranks, and two tests.
+"""Which methods are better, and whether there are enough pictures to say so: ranks, and two tests.
 
 Ranks count from 1, the best; methods that tie share the mean of their places.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 ALPHA = 0.05
-"""How often methods that are alike may seem to differ."""
+"""How often equally good methods may seem to differ."""
 
 _FEWEST_METHODS, _FEWEST_IMAGES = 3, 2
 
@@ -37,10 +37,10 @@ class Test:
         methods: Their names.
         ranks: Each one's mean rank over the pictures, methods float64.
         images: How many pictures were ranked.
-        left_out: How many were not, since some method has no value there.
+        left_out: How many were not, because some method has no value there.
         statistic: Friedman's chi-squared.
-        p_value: How probable a value at least as large is if all methods are alike.
-        difference: Mean ranks that lie further apart than this differ significantly (Nemenyi).
+        p_value: How probable a value at least as large is if all methods are equally good.
+        difference: Mean ranks that are further apart than this differ significantly (Nemenyi).
         alpha: At this level.
         nemenyi: The p-value of each two methods, methods x methods float64; 1 on the diagonal.
     """
@@ -79,8 +79,8 @@ class Ranks:
         methods: Their names, in the order of every array.
         by_means: The mean over the paper's measures of the rank among the methods' means, as published
             tables have it; None where a method has no value in one of them.
-        together: A test over the paper's measures at once: a picture's methods are ranked by their mean rank
-            in all of them. A picture counts once, for its measures are not independent of one another.
+        together: One test over all of the paper's measures: a picture's methods are ranked by their mean rank
+            in them. A picture counts once, because its measures are not independent.
         tests: A test for each measure.
     """
 
@@ -125,7 +125,7 @@ def image_ranks(scores: Scores, measure: str, methods: Sequence[str] = ()) -> Ta
 def rank_of_means(scores: Scores, methods: Sequence[str] = ()) -> Table | None:
     """Mean over the paper's measures of the rank among the methods' means, methods float64.
 
-    Means are over the pictures that every method has a value of. None where a measure has no such picture.
+    Means are over the pictures for which every method has a value. None where a measure has no such picture.
 
     Raises:
         MissingExtraError: If SciPy is not installed.
@@ -170,7 +170,7 @@ def friedman(losses: Table, methods: Sequence[str], alpha: float = ALPHA) -> Tes
 
 
 def critical_difference(methods: int, images: int, alpha: float = ALPHA) -> float:
-    """How far apart mean ranks must lie to differ significantly, after Demšar (2006).
+    """How far apart mean ranks must be to differ significantly, after Demšar (2006).
 
     Raises:
         MissingExtraError: If SciPy is not installed.
@@ -193,7 +193,7 @@ def nemenyi(ranks: Table, images: int) -> Table:
 
 
 def _unit(methods: int, images: int) -> float:
-    """The difference of two mean ranks that counts as 1 in the studentized range, after Demšar (2006)."""
+    """The difference of two mean ranks that is 1 in the studentized range, after Demšar (2006)."""
     return math.sqrt(methods * (methods + 1) / (12 * images))
 
 
@@ -215,7 +215,7 @@ def cliques(test: Test) -> list[tuple[int, ...]]:
 
 
 def _losses(scores: Scores, measure: str, methods: Sequence[str]) -> Table:
-    """A measure turned so that less is better."""
+    """A measure, negated if needed so that less is better."""
     table = scores.table(measure, methods)
     return -table if MEASURES[measure].rising else table
 

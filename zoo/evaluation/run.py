@@ -4,7 +4,7 @@
     OUT/fused/METHOD/PAIR.decision.png  its decision map, if there is one
     OUT/fused/METHOD/PAIR.json          its scores, and the hash; written last, so that a run can be killed
 
-A worker takes one pair at a time and all methods on it, so that what the measures need of the pair is
+A worker takes one pair at a time and runs all methods on it, so that what the measures need of the pair is
 computed once.
 """
 
@@ -70,16 +70,16 @@ def run(
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Outcome:
-    """Score methods over pairs; what an earlier run left in `out` and is still true is not computed again.
+    """Score methods over pairs; what an earlier run left in `out` is reused where it is still valid.
 
     Args:
         methods: As `parse_methods` gives them.
         data: As `open_data` gives it.
-        out: Folder to fill; made if needed.
+        out: Folder to fill; created if needed.
         names: Which pairs; all if empty.
         swap: Whether every pair is also fused in the other order, to measure commutativity.
-        workers: Processes, each with one thread of its own.
-        say: Called when a worker died.
+        workers: Processes of one thread each.
+        say: Called with a line when a worker dies.
         progress: Called with the number of pictures fused and to fuse.
 
     Raises:
@@ -160,7 +160,7 @@ class PairResult:
 
 
 def score_pair(job: PairJob, advance: Callable[[int], None]) -> PairResult:
-    """Fuse and score a pair by all methods; a pair that cannot be read or fused is left out, not fatal."""
+    """Fuse and score a pair with all methods; one that cannot be read or fused is left out."""
     _one_thread()
     rows, kept, at_work = [], 0, ""
     try:
@@ -177,7 +177,12 @@ def score_pair(job: PairJob, advance: Callable[[int], None]) -> PairResult:
             advance(1)
     except OutputError:
         raise
-    except (MfsynthError, cv2.error, MemoryError, RuntimeError) as error:  # torch has no class of its own
+    except (
+        MfsynthError,
+        cv2.error,
+        MemoryError,
+        RuntimeError,
+    ) as error:  # torch has no error class of its own for this
         advance(len(job.methods) - len(rows))
         return PairResult(error=f"{at_work}{error or type(error).__name__}")
     return PairResult(tuple(rows), hashed, pair.noise, kept)
@@ -228,7 +233,7 @@ def _kept_values(job: PairJob, method: Method, key: str) -> dict[str, float] | N
             digest(_path(job.out, method, job.name, suffix)) == sha256
             for suffix, sha256 in kept.pictures.items()
         )
-    except (OSError, ValueError):  # msgspec's errors are ValueErrors: whatever cannot be read is made again
+    except (OSError, ValueError):  # msgspec's errors are ValueErrors; what cannot be read is computed again
         return None
     if kept.key != key or not whole:
         return None
@@ -253,7 +258,7 @@ def _measures() -> str:
 
 @cache
 def _one_thread() -> None:
-    """Workers are as many as the cores: more threads would fight, and change how sums are rounded."""
+    """There is one worker per core: more threads would compete, and change how sums are rounded."""
     import torch
 
     torch.set_num_threads(1)

@@ -22,7 +22,7 @@ class Row:
     Args:
         image: The pair's name.
         method: The method's name.
-        values: By measure's name, in the order of `MEASURES`; NaN where a measure is not defined.
+        values: By the measure's name, in the order of `MEASURES`; NaN where a measure is not defined.
     """
 
     image: str
@@ -39,7 +39,7 @@ class Scores:
         images: Names of the pairs that all methods were scored on, in order.
         methods: Names, in the order asked for.
         rows: One for each image and method.
-        noise: Standard deviation of each image's noise, in units of full range; empty if it is not known.
+        noise: Standard deviation of each image's noise, in units of full range; empty if unknown.
     """
 
     data: str
@@ -62,7 +62,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exhibit:
-    """One pair and what the methods made of it, to be shown.
+    """One pair to show, and what the methods made of it.
 
     Args:
         image: The pair's name.

@@ -30,7 +30,7 @@ def csv_of(scores: Scores) -> str:
 
 
 def scores_of(text: str, data: str) -> Scores:
-    """What `csv_of` wrote: the same scores, except that a value that was not measured is not defined either.
+    """The scores that `csv_of` wrote; a value that was not measured comes back as not defined.
 
     Args:
         text: The CSV.
@@ -80,10 +80,10 @@ def means_of(scores: Scores, method: str) -> dict[str, float]:
 
 
 def markdown_of(scores: Scores, paper: Printed) -> str:
-    """Means, methods down and measures across, the best in bold; below a method what the paper prints of it.
+    """Means, methods in rows, measures in columns, the best in bold; below each, what the paper prints.
 
-    A mean that leaves images out, since the measure is not defined for them, says over how many it was taken.
-    An arrow marks the measures of which less is better.
+    A mean that leaves out images for which the measure is not defined says how many it was taken over.
+    An arrow marks the measures for which less is better.
     """
     firsts = {name: best(scores, name) for name in scores.measures}
     lines = [line(["", *map(_head, scores.measures)]), line(["---", *["---:"] * len(scores.measures)])]
@@ -106,7 +106,7 @@ def best(scores: Scores, measure: str) -> frozenset[str]:
 
 
 def ranks_of(ranks: Ranks) -> str:
-    """Mean ranks, methods down and measures across, the best first; below them whether they differ at all."""
+    """Mean ranks, methods in rows, measures in columns, best first; below, whether they differ at all."""
     tests = {"all seven": ranks.together} | {MEASURES[name].label: test for name, test in ranks.tests.items()}
     tested = {label: test for label, test in tests.items() if isinstance(test, Test)}
     columns = {} if ranks.by_means is None else {"of means": ranks.by_means}
@@ -133,7 +133,7 @@ _FEET: dict[str, Callable[[Test], str]] = {
     "*critical difference*": lambda test: f"{test.difference:.2f}",
     "*pairs ranked*": lambda test: str(test.images),
 }
-"""What stands below the ranks."""
+"""The rows below the ranks."""
 
 
 def _head(measure: str) -> str:

@@ -54,7 +54,7 @@ def time_methods(
 ) -> list[Time]:
     """Time methods in this process, one after the other, on squares made of the pairs in turn.
 
-    A network's result is an array, so a call ends when a GPU has done its part. Each method is called 5 to 50
+    A network's result is an array, so a call ends only when a GPU has finished. Each method is called 5 to 50
     times, and no more once three seconds are spent.
 
     Args:
@@ -99,7 +99,7 @@ def conditions(methods: Sequence[Method], threads: int) -> str:
 
 
 def markdown_of(times: Sequence[Time], note: str) -> str:
-    """Milliseconds, methods down and sides across; next to them the paper's; a note below."""
+    """Milliseconds, with methods in rows and sides in columns; next to them the paper's, and a note below."""
     sides = sorted({each.side for each in times}, reverse=True)
     taken = {(each.method, each.side): each.seconds for each in times}
     heads = ["", *(f"{side}², ms" for side in sides), *(f"*paper, {side}², ms*" for side in sides)]

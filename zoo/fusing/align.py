@@ -34,7 +34,7 @@ MAX_ANGLE = 10.0
 UNTOUCHED = 0.05
 """A frame whose corners move by less than this many pixels stays unchanged."""
 
-# Aligned pairs, half of each frame blurred by a sigma of up to 5, with noise, are all found below 0.5.
+# Aligned pairs, with half of each frame blurred by a sigma of up to 5 and with noise, all stay below 0.5.
 UNALIGNED = 2.0
 """Frames that move by more than this many pixels, by `looks_unaligned`, deserve a warning."""
 
@@ -46,7 +46,7 @@ _QUICK_PIXELS = 250_000
 _LEVELS = (8, 4, 2, 1)
 _DTYPES = {np.dtype(np.uint8): 1.0, np.dtype(np.uint16): 1 / 257, np.dtype(np.float32): 255.0}
 
-# Frames of one scene reach 0.8 and more, of different scenes less than 0.1.
+# Frames of one scene reach 0.8 and more, frames of different scenes less than 0.1.
 _MIN_LIKENESS = 0.5
 # Mean square of an equalized picture: near 1 with texture everywhere, 0 without texture.
 _MIN_TEXTURE = 0.02
@@ -67,12 +67,12 @@ _HINT = "use frames of one scene from one camera position, or fuse them without 
 
 @dataclass(frozen=True, slots=True)
 class Similarity:
-    """Where a frame lies relative to the first: what that shows at (x, y) lies at `matrix` times (x, y, 1).
+    """Where a frame is relative to the first: what that shows at (x, y) is here at `matrix` times (x, y, 1).
 
     Args:
         scale: Magnification relative to the first frame.
         angle: Rotation in degrees, from the x axis toward the y axis.
-        dx: Where the first frame's pixel (0, 0) lies in this frame, in pixels to the right.
+        dx: Where the first frame's pixel (0, 0) is in this frame, in pixels to the right.
         dy: The same, in pixels down.
     """
 
@@ -94,7 +94,7 @@ class Similarity:
         return float(np.linalg.norm(corners @ self.matrix.T - corners[:, :2], axis=1).max())
 
     def describe(self) -> str:
-        """One line for a reader.
+        """One line for people.
 
         >>> Similarity(1.012, 0.1, 3.2, -1.5).describe()
         'moved by 3.2, -1.5 pixels, scaled by 1.012, rotated by 0.10 degrees'
@@ -104,18 +104,18 @@ class Similarity:
 
 
 IDENTITY = Similarity(1.0, 0.0, 0.0, 0.0)
-"""Of a frame that lies exactly on the first."""
+"""The similarity of a frame that matches the first exactly."""
 
 
 def align(frames: Sequence[Frame]) -> tuple[list[Frame], list[Similarity]]:
-    """Warp every frame onto the first, and say how each one lay.
+    """Warp every frame onto the first; also return how each one had moved.
 
     Args:
         frames: One or more, all H x W x 3 or all H x W, of one dtype: uint8, uint16, or float32 in [0, 1].
 
     Returns:
         Frames of the same shape and dtype, and a similarity for each. The first frame, and every frame that
-        lies within 0.05 pixels of it, is the array that was given. Where a frame shows nothing, its border
+        is within 0.05 pixels of it, is the array that was given. Where a frame shows nothing, its border
         is mirrored.
 
     Raises:
@@ -133,7 +133,7 @@ def align(frames: Sequence[Frame]) -> tuple[list[Frame], list[Similarity]]:
 
 
 def estimate(reference: Frame, moving: Frame) -> Similarity:
-    """Where a frame lies relative to the reference, found on gray pictures of up to a megapixel.
+    """Where a frame is relative to the reference, found on gray pictures of up to a megapixel.
 
     The search starts from "not moved". If the pictures then do not look alike, it starts again from the
     transform that most matches of SIFT features agree on. A result counts only if the pictures look alike.
@@ -162,8 +162,8 @@ def estimate(reference: Frame, moving: Frame) -> Similarity:
 def looks_unaligned(frames: Sequence[Frame]) -> list[float]:
     """A quick estimate of each frame's displacement from the first: the largest of its corners, in pixels.
 
-    Meant for a warning above `UNALIGNED`. It sees moves of up to about a twentieth of the picture. It is NaN
-    where nothing can be said (too little texture, or no likeness), so that comparisons do not warn.
+    Meant for a warning above `UNALIGNED`. It detects moves of up to a twentieth of the picture. It is NaN
+    where nothing is known (too little texture, or no likeness), so that comparisons do not warn.
 
     Args:
         frames: As for `align`.
@@ -194,8 +194,8 @@ def _check(frames: Sequence[Frame]) -> None:
     if len(kinds) != 1:
         given = ", ".join(sorted(f"{'x'.join(map(str, shape))} {dtype}" for shape, dtype in kinds))
         raise FrameError(
-            f"frames to align must be of one size and dtype, not {given}" if kinds else "there are no frames",
-            "give frames of one kind",
+            f"frames to align must have one size and dtype, not {given}" if kinds else "there are no frames",
+            "give frames of the same kind",
         )
     ((shape, dtype),) = kinds
     if dtype not in _DTYPES or len(shape) not in (2, 3) or shape[2:] not in ((), (3,)):
@@ -215,7 +215,9 @@ def _check_texture(picture: GrayImage, name: str) -> None:
 
 def _textured(picture: GrayImage) -> bool:
     top, left = (min(int(2 * _COARSE), side // 4) for side in picture.shape)
-    inner = _equalized(picture)[top:-top, left:-left]  # a slope that is mirrored at the border is not texture
+    inner = _equalized(picture)[
+        top:-top, left:-left
+    ]  # a gradient that is mirrored at the border is not texture
     return bool(np.mean(np.square(inner)) >= _MIN_TEXTURE)
 
 
@@ -305,7 +307,7 @@ def _refined(first: GrayImage, second: GrayImage, matrix: Matrix) -> tuple[Matri
 
 
 def _enlarged(matrix: Matrix, factor: float) -> Matrix:
-    """The same transform between pictures enlarged by a factor, whose pixel centers lie elsewhere."""
+    """The same transform between pictures enlarged by a factor, which shifts pixel centers."""
     offset = (factor - 1) / 2
     shift = factor * matrix[:, 2] + offset * (1 - matrix[:, :2].sum(axis=1))
     return np.column_stack([matrix[:, :2], shift])
@@ -340,7 +342,7 @@ class _Pair:
         return np.asarray(solution, np.float64)
 
     def likeness(self, matrix: Matrix) -> float:
-        """The correlation where both show something, -1 to 1; 0 where they share nothing."""
+        """The correlation where both show something, -1 to 1; 0 if they do not overlap."""
         warped, weight = self._warped(matrix)
         power = float((weight * self.first**2).sum()) * float((weight * warped**2).sum())
         return float((weight * self.first * warped).sum()) / math.sqrt(power) if power > 0 else 0.0

@@ -34,7 +34,7 @@ MIN_SIDE = 16
 
 _SCALES = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0, np.dtype(np.float32): 1.0}
 _TILE_VALUES = 36 << 20
-"""Largest number of values at a tile's full resolution: a pass then needs about 1 GB besides the pictures."""
+"""Largest number of values at a tile's full resolution: a pass then needs about 1 GB beyond the pictures."""
 
 
 class NetworkConfig(Protocol):
@@ -50,7 +50,7 @@ class NetworkConfig(Protocol):
 
     @property
     def stride(self) -> int:
-        """Pixels by which a picture can move without any other change of the result."""
+        """Pixels by which a picture can be shifted without changing the result otherwise."""
 
     @property
     def reach(self) -> int:
@@ -58,7 +58,7 @@ class NetworkConfig(Protocol):
 
 
 class FusionNetwork(Protocol):
-    """A network that fusion can run: `zoo.networks.Network`, or anything that behaves as it does."""
+    """A network that fusion can run: `zoo.networks.Network`, or anything that behaves like it."""
 
     @property
     def config(self) -> NetworkConfig:
@@ -83,7 +83,7 @@ class Fused:
         image: H x W x 3 or H x W, with the shape and dtype of the frames.
         decision: H x W, uint8: the index of the frame that each pixel came from, or mostly came from. None
             where no frame is chosen: HF-Reg by the rule `direct`.
-        confidence: H x W, float16: HF-Seg's probability of that frame; for HF-Reg by the rule `nearest` how
+        confidence: H x W, float16: HF-Seg's probability of that frame; for HF-Reg by the rule `nearest`, how
             much nearer that frame is, from 1/2 (as near as another) to 1. None without a decision.
     """
 
@@ -159,7 +159,7 @@ def check_frames(frames: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def canonical_order(frames: Sequence[np.ndarray]) -> list[int]:
-    """An order of the frames that depends only on their content, not on how they are numbered."""
+    """An order of the frames that depends only on their content, not on their numbering."""
     digests = [hashlib.sha256(np.ascontiguousarray(frame).data).digest() for frame in frames]
     return sorted(range(len(frames)), key=digests.__getitem__)
 
@@ -173,7 +173,7 @@ def tiles(height: int, width: int, side: int) -> Iterator[tuple[slice, slice]]:
 
 @dataclass(frozen=True, slots=True)
 class _Fuser:
-    """The settings of one call."""
+    """The settings of a call."""
 
     model: FusionNetwork
     rule: Rule
@@ -224,7 +224,7 @@ class _Fuser:
         outer: tuple[slice, ...],
         inner: tuple[slice, ...],
     ) -> None:
-        """Fuse one tile into `fused`; its surroundings are computed as well, and cut off."""
+        """Fuse one tile into `fused`; its surroundings are computed, too, and cut off."""
         tensors = [self._tensor(frame[outer]) for frame in frames]
         parts = [frame[window] for frame in frames]
         if self.model.config.task == "seg":
@@ -334,7 +334,7 @@ def _from_unit(values: NDArray[np.float32], dtype: np.dtype) -> np.ndarray:
 
 def _rounded(values: NDArray[np.float32], dtype: np.dtype) -> np.ndarray:
     if dtype == np.float32:
-        return values.clip(0, 1)  # rounding can put a mean of ones above 1
+        return values.clip(0, 1)  # rounding can lift a mean of ones above 1
     return np.rint(values).clip(0, _SCALES[dtype]).astype(dtype)
 
 
@@ -371,7 +371,7 @@ def _check_frame(frame: np.ndarray, name: str) -> None:
         )
     if frame.dtype == np.float32:
         low, high = frame.min(), frame.max()
-        if not (low >= 0 and high <= 1):  # also true of NaN
+        if not (low >= 0 and high <= 1):  # also catches NaN
             raise FrameError(f"{name} has values from {low} to {high}", "floats must lie in [0, 1]")
 
 

@@ -1,7 +1,7 @@
 """Users' picture files: read upright at their full depth, written with color profile and EXIF.
 
 Pillow says what a file holds and decodes 8 bits and 16-bit gray; OpenCV decodes and encodes 16-bit color,
-which Pillow cannot. Both turn a TIFF upright automatically, with any of OpenCV's flags; as they are called
+which Pillow cannot. Both turn a TIFF upright automatically, OpenCV with any flags; called as they are
 here, they turn nothing else.
 """
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 _EXPORT_HINT = "export it again as PNG, TIFF or JPEG"
-_DEPTH_HINT = "convert it to 8 or 16 bits a channel first"
+_DEPTH_HINT = "convert it to 8 or 16 bits per channel first"
 _ALPHA_HINT = "flatten it onto a background first"
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
@@ -109,7 +109,7 @@ def _read(data: bytes) -> PictureFile:
     if not data:
         raise _Refusal("it is empty")
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")  # whatever matters also raises
+        warnings.filterwarnings("ignore", module="PIL")  # anything that matters also raises
         try:
             image = Image.open(io.BytesIO(data))
         except UnidentifiedImageError:
@@ -135,7 +135,7 @@ def _check_opaque(image: ImageFile) -> None:
 
 
 def _is_deep(image: ImageFile, data: bytes) -> bool:
-    """Whether it has 16 bits that Pillow would cut to 8, or would read slowly, one by one (PGM, PPM)."""
+    """Whether it has 16 bits that Pillow would cut to 8, or would read slowly, value by value (PGM, PPM)."""
     if image.format == "PPM":
         return image.mode == "I" or (image.mode == "RGB" and _ppm_maximum(image) > 255)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -190,7 +190,7 @@ def _unknown_to_pillow(data: bytes) -> Pixels:
     if pixels is None:
         raise _Refusal("it is not a picture, is cut short, or is of an unknown kind")
     if data.startswith(_TIFF):  # OpenCV knows neither inverted nor planar ones
-        raise _Refusal("it is a TIFF of a rare kind")
+        raise _Refusal("it is a TIFF of an unusual kind")
     return pixels
 
 
@@ -287,13 +287,13 @@ def write_picture(path: Path, picture: PictureFile, quality: int = 95) -> None:
         quality: Of JPEG, 1 to 100.
 
     Raises:
-        PictureError: If the suffix is none of these, or the format cannot hold the depth, size or EXIF.
+        PictureError: If the suffix is not one of these, or the format cannot hold the depth, size or EXIF.
         OutputError: If the file cannot be written.
     """
     check_output(path, picture.pixels.dtype)
     longest, encode = _FORMATS[path.suffix.lower()].longest, _FORMATS[path.suffix.lower()].encode
     if max(picture.pixels.shape) > longest:
-        kind = f"{path.suffix} holds at most {longest} pixels a side"
+        kind = f"{path.suffix} holds at most {longest} pixels per side"
         raise PictureError(f"cannot write {path}: {kind}", "write .png or .tif")
     try:
         data = encode(picture, quality)
@@ -333,9 +333,9 @@ def _tiff(picture: PictureFile, _quality: int) -> bytes:
     data = _opencv_encoded(".tif", picture.pixels)
     with Image.open(io.BytesIO(data)) as image:
         layout = dict(cast("TiffImagePlugin.TiffImageFile", image).tag_v2)
-    source = Image.Exif()
-    source.load(picture.exif or b"")
-    directory = _described(source)
+    exif = Image.Exif()
+    exif.load(picture.exif or b"")
+    directory = _described(exif)
     for tag, value in layout.items():
         directory[tag] = value
     if picture.icc:

@@ -54,7 +54,7 @@ class FusedFile:
 
     Attributes:
         output: The picture that was written.
-        frames: How many frames went into it.
+        frames: Number of frames.
         size: Height and width, in pixels.
         shares: The share of the pixels that came from each frame; empty where no frame is chosen.
         moves: How each frame after the first was registered; empty without alignment.
@@ -136,7 +136,7 @@ def drawn_decision(fused: Fused, frames: int) -> np.ndarray:
     """A decision map as a gray picture, H x W uint8, from black (the first frame) to white (the last).
 
     Raises:
-        FrameError: If nothing was decided: HF-Reg without nearest-source chooses no frame.
+        FrameError: If nothing was decided: HF-Reg chooses frames only by the rule `nearest`.
     """
     if fused.decision is None:
         raise FrameError("the network chose no frames, so there is no decision map", "use --rule nearest")
@@ -211,7 +211,7 @@ def _warn_unaligned(paths: Sequence[Path], frames: Sequence[np.ndarray], say: Ca
     if len(frames) < 2 or min(frames[0].shape[:2]) < MIN_SIDE:
         return
     for path, moved in zip(paths[1:], looks_unaligned(frames)[1:], strict=True):
-        if moved > UNALIGNED:  # false for NaN, where nothing can be said
+        if moved > UNALIGNED:  # false for NaN, where nothing is known
             say(f"{path.name} looks shifted by {moved:.1f} pixels from {paths[0].name}; consider --align")
 
 
@@ -223,7 +223,7 @@ def _shares(fused: Fused, frames: int) -> tuple[float, ...]:
 
 
 def _as_counted(path: Path) -> list[tuple[int, str]]:
-    """A key that sorts numbers in names by value: 2 before 10."""
+    """A sort key that orders numbers in names by value: 2 before 10."""
     return [(int(word), "") if word.isdecimal() else (-1, word) for word in re.split(r"(\d+)", path.name)]
 
 

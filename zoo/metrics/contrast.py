@@ -1,4 +1,4 @@
-"""How much of the contrast that an eye sees a fused picture keeps: Q_CB."""
+"""How much of the visible contrast a fused picture keeps: Q_CB."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Gradients:
         """Q_G of a fused image."""
         a, b, f = self._a, self._b, _Edges.of(fused)
         kept_a, kept_b = _ratio(a, f), _ratio(b, f)
-        # the toolbox lifts the fused zeros between its steps for A and for B: an asymmetry of 1e-7
+        # the toolbox lifts the fused picture's zeros between its steps for A and B: an asymmetry of 1e-7
         kept_a[f.flat & ~a.flat] = 0
         weighted = _kept(kept_a, a, f) * a.strength + _kept(kept_b, b, f) * b.strength
         return float((weighted / (a.strength + b.strength)).mean())

@@ -1,4 +1,4 @@
-"""What two frames and a fused picture know of one another: Q_MI, Q_TE, Q_NCIE."""
+"""How much two frames and a fused picture say about each other: Q_MI, Q_TE, Q_NCIE."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Information:
 
 @dataclass(frozen=True, slots=True)
 class _Levels:
-    """A image's stretched levels, each one's share, and their entropy in bits; NaN for a constant image."""
+    """An image's stretched levels, the share of each, and their entropy in bits; NaN for a constant image."""
 
     levels: GrayImage
     shares: Floats
@@ -98,8 +98,8 @@ def _entropy(shares: Floats) -> float:
 def _compared(x: _Levels, y: _Levels) -> tuple[float, float]:
     """Mutual information in bits and Tsallis divergence of two images.
 
-    The divergence meets level i of x with y's share of i, and level j of y with x's share of j. The textbook
-    has it the other way round; published numbers come from this one.
+    The divergence combines level i of x with y's share of i, and level j of y with x's share of j. Textbooks
+    have it the other way around; published numbers come from this version.
     """
     counts = np.bincount((x.levels.astype(np.intp) << 8 | y.levels).ravel(), minlength=1 << 16)
     seen = np.flatnonzero(counts)

@@ -1,4 +1,4 @@
-"""The table of measures: how each is written, and which way is up."""
+"""The table of measures: how each is written, and which way is better."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ QUALITY = ("q_mi", "q_te", "q_ncie", "q_g", "q_p", "q_s", "q_cb")
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """How a measure is written.
+    """A measure's labels and format.
 
     Attributes:
         label: Short, for tables, with its unit.
-        title: In full, for cards; empty if the label says it all.
-        form: How its values are written.
+        title: In full, for cards; empty if the label is enough.
+        form: The format of its values.
         rising: Whether more is better.
     """
 
@@ -54,11 +54,11 @@ MEASURES: dict[str, Measure] = {
     "swap_max": Measure("swap, largest", f"largest {_ORDERS}", "{:.1e}", rising=False),
     "loss": Measure("loss", rising=False),
 }
-"""All measures, in the order of the tables' rows.
+"""All measures, in the order of the tables.
 
 `psnr`, `ssim` and `accuracy` need the truth; `_band` is the same within 5 pixels of the focus map's edges;
 `swap` is the squared difference of the pictures that both orders of the frames give, in [0, 1].
-`commutativity` and `loss` are a training's.
+`commutativity` and `loss` come from training.
 """
 
 

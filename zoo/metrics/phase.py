@@ -1,4 +1,4 @@
-"""How much of the frames' features, where phases agree, a fused picture keeps: Q_P."""
+"""How much of the frames' features (where phases agree) a fused picture keeps: Q_P."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _SHORTEST, _FACTOR, _BANDWIDTH = 3, 2.1, 0.55
 _SPREAD = math.pi / _ORIENTATIONS / 1.2
 _ANGLES = np.arange(_ORIENTATIONS) * math.pi / _ORIENTATIONS
 _MOMENTS = np.stack((np.cos(_ANGLES) ** 2, np.sin(_ANGLES) ** 2, np.cos(_ANGLES) * np.sin(_ANGLES) / 2)) / 3
-"""Second moments of congruency over angles. Its covariance is doubled nowhere: scores depend on that."""
+"""Second moments of congruency over angles. The covariance is not doubled; scores depend on that."""
 _TINY = 1e-4
 _ROWS = 32
-"""Responses are evaluated so many rows at a time, which stay in the processor's cache."""
+"""Responses are evaluated this many rows at a time, so that they stay in the processor's cache."""
 _FEATURE = 0.1
-"""Where phase congruency exceeds this there is a feature."""
+"""There is a feature where phase congruency exceeds this."""
 _C = 1e-4
 _NOISE = (math.sqrt(math.pi / 2) + 2 * math.sqrt(2 - math.pi / 2)) / 1.7
 """Noise's threshold by its spread: mean and two deviations of a Rayleigh distribution, eased."""

@@ -12,7 +12,7 @@ from zoo.metrics.grayscale import Floats, GrayImage, check, windowed
 
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _ROUNDING = 1e-8
-"""Computed variances below this one are rounding noise: levels are integers."""
+"""Computed variances below this are rounding noise, as levels are integers."""
 
 
 def psnr(truth: NDArray[np.uint8], picture: NDArray[np.uint8]) -> float:
@@ -87,7 +87,7 @@ class Structures:
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """A image, H x W, and its mean and variance under the window where that lies inside."""
+    """An image, H x W, and its mean and variance where the window lies inside."""
 
     values: Floats
     mean: Floats

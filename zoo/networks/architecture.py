@@ -56,15 +56,15 @@ class Shape(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
-    """A kind of network: all that the rest of the zoo knows of it.
+    """A kind of network: everything that the rest of the zoo knows about it.
 
     Args:
         build: Makes the module; its forward is what `zoo.networks.Network.forward` says.
         reach: How far away, in pixels, an input value can be and still change an output value.
-        stride: Pixels by which a picture can move without any other change of the result.
-        commutative: Whether swapping the frames negates a logit and leaves a picture, by construction.
+        stride: Pixels by which a picture can be shifted without changing the result otherwise.
+        commutative: Whether, by construction, a swap negates a logit and leaves a picture unchanged.
         allowed: The values that each field of a shape may have, the architecture's own value first.
-        description: What it is, in a few words after an article; cards begin a sentence with it.
+        description: What it is, in a few words with an article; cards begin a sentence with it.
         title: Its name in comparisons; empty takes the task's, HF-Seg or HF-Reg.
         citation: BibTeX of the work to cite.
     """

@@ -32,7 +32,7 @@ class Config:
         architecture: A name in `zoo.networks.table.ARCHITECTURES`; `unet` is the network of the paper.
         width: Channels at full resolution; each level below has twice as many.
         depth: Number of times that the resolution is halved.
-        out_channels: seg: 2 scores as in the paper, or 1 logit; reg: 3. 0 takes the architecture's own value.
+        out_channels: seg: 2 scores as in the paper, or 1 logit; reg: 3. 0 takes the architecture's default.
         padding: `same` (zeros), or `valid` as in the paper: the input is extended by mirroring, so that
             the output covers it exactly.
         upsampling: `transposed` convolution as in the paper, or `bilinear` and a 1x1 convolution.
@@ -77,7 +77,7 @@ class Config:
 
     @property
     def stride(self) -> int:
-        """Pixels by which a picture can move without any other change of the result."""
+        """Pixels by which a picture can be shifted without changing the result otherwise."""
         return self.row.stride(self)
 
     @property
@@ -90,7 +90,7 @@ class Config:
         return self.row.build(self)
 
     def changed(self, **changes: Any) -> Config:
-        """This config with some fields changed; another architecture brings its own values where it must.
+        """This config with some fields changed; a new architecture brings its own values where needed.
 
         Raises:
             ConfigError: If a value makes no sense.
@@ -119,7 +119,7 @@ class Config:
             release: The release that wrote them, if known.
 
         Raises:
-            ConfigError: If it is of a newer release, has unknown names, or makes no sense.
+            ConfigError: If it is from a newer release, has unknown names, or makes no sense.
         """
         version = values.get("format")
         if version != CONFIG_FORMAT:
@@ -130,7 +130,7 @@ class Config:
             )
         if values.get("preprocessing") != PREPROCESSING:
             raise ConfigError(
-                f"the config asks for frames prepared as {values.get('preprocessing')}", "update mfsynth"
+                f"the config needs frames prepared as {values.get('preprocessing')}", "update mfsynth"
             )
         given = {name: value for name, value in values.items() if name not in ("format", "preprocessing")}
         return schema.from_json(given, Config, "the config's entries", error=ConfigError, release=release)

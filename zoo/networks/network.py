@@ -54,9 +54,9 @@ class Network(nn.Module):
         return self.body(a, b)  # type: ignore[no-any-return]
 
     def symmetric(self, a: Tensor, b: Tensor) -> Tensor:
-        """Both orders, antisymmetrized: a swap negates a logit and leaves a picture, bit for bit.
+        """Both orders, antisymmetrized: swapping negates a logit and leaves a picture unchanged, bit for bit.
 
-        Networks that are commutative by construction need only one pass for it.
+        Networks that are commutative by construction need only one pass.
         """
         if self.config.commutative:
             return self(a, b)  # type: ignore[no-any-return]

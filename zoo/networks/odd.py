@@ -31,7 +31,7 @@ class Odd(nn.Module):
         upward = list(pairwise(reversed(widths)))
         self.up_odd = nn.ModuleList(up_sample(*step, config.upsampling, bias=False) for step in upward)
         self.up_even = nn.ModuleList(up_sample(*step, config.upsampling) for step in upward)
-        # a logit needs only the odd stream, so the last level needs no even one
+        # a logit needs only the odd stream, so the last level has no even one
         last = config.depth - 1 if config.task == "seg" else config.depth
         self.blocks = nn.ModuleList(
             OddEven(n_out, even=level != last) for level, (_, n_out) in enumerate(upward)

@@ -1,4 +1,4 @@
-"""The table of architectures. A new one is a file beside this one and a row here."""
+"""The table of architectures. A new one is a file next to this one and a row here."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Networks on the Hub: pushing, cards, what is known about a network, and the known pair that tries it."""
+"""Networks on the Hub: pushing, cards, what is known about a network, and the known pair that tests it."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zoo.store.results import Result
 
 TITLES = {"seg": "HF-Seg", "reg": "HF-Reg"}
-_LEFT_OUT = ("loss",)  # of a training, and of no use to users of the network
+_LEFT_OUT = ("loss",)  # about the training, and of no use to users of the network
 
 
 class _Options(msgspec.Struct):
@@ -43,7 +43,7 @@ class _Source(msgspec.Struct):
 class _Training(msgspec.Struct):
     """What cards and `zoo.info` read from training.json.
 
-    Unknown fields are ignored on purpose: other programs may write this file, and it decides nothing.
+    Unknown fields are ignored on purpose: other programs may write this file, and nothing depends on it.
     """
 
     options: _Options
@@ -118,7 +118,7 @@ def read_training(text: bytes | None) -> dict[str, Any]:
     try:
         values: dict[str, Any] = json.loads(text or b"{}")
         msgspec.convert(values, _Training)
-    except (ValueError, msgspec.ValidationError):  # of another program, or broken: nothing is known
+    except (ValueError, msgspec.ValidationError):  # from another program, or broken: nothing is known
         return {}
     return values
 

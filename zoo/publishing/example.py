@@ -1,4 +1,4 @@
-"""A known pair, drawn by code: a network is tried on it before it is published, and its card shows it."""
+"""A known pair, drawn by code: a network is tested on it before it is published, and its card shows it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def fuse_example(model: FusionNetwork) -> Example:
 
 
 def check(example: Example) -> None:
-    """Check what every network must do.
+    """Check that the network does what every network must do.
 
     Raises:
         ZooError: If the picture is constant or of the wrong size, or depends on the order of the frames.
@@ -81,7 +81,7 @@ def check(example: Example) -> None:
 
 @dataclass(frozen=True, slots=True)
 class TriedOut:
-    """A network that was loaded and tried: its files, and the PSNR of the known pair in dB."""
+    """A network that was loaded and tested: its files, and the PSNR of the known pair in dB."""
 
     name: str
     origin: str
@@ -116,7 +116,7 @@ def try_out(name: str, *, revision: str | None = None, origin: Origin = "auto") 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The networks that are as they should be, and the errors by the others' names."""
+    """The networks that passed, and the errors of the others, by name."""
 
     verified: tuple[TriedOut, ...]
     errors: dict[str, str]
@@ -131,7 +131,7 @@ class Verified:
 
 
 def try_all(names: Sequence[str], *, revision: str | None = None, origin: Origin = "auto") -> Verified:
-    """Check several networks; none given are all short names."""
+    """Check several networks; without any names, all that have a short name."""
     done, errors = [], {}
     for name in names or registry.names():
         try:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 LICENSE = "apache-2.0"
-"""Of the weights that have a short name."""
+"""License of the weights that have a short name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,12 @@ class Info:
         config: Everything that defines it except its weights.
         parameters: Number of weights.
         size: Size of the file of weights, in bytes.
-        license: Of the weights; empty for networks of others, whose cards say it.
+        license: License of the weights; empty for other people's networks, whose cards give it.
         origin: Where its files come from.
         repository: Its repository on the Hub; empty for a folder.
         commit: The commit that the registry names, or that was fetched; None if there is none.
         training: Command, data and length of its training; empty if nothing is recorded.
-        results: What was measured on it.
+        results: What was measured.
     """
 
     name: str

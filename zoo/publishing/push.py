@@ -1,4 +1,4 @@
-"""A network to the Hugging Face Hub, with its card."""
+"""Publishing a network on the Hugging Face Hub, with its card."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ README = "README.md"
 EXAMPLE = "example.jpg"
 CURVE = "curve.png"
 LOGS = ("log.csv", "validation.csv", CURVE)
-"""Files of a training that others may want to see."""
+"""Files of a training run that others may want to see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +97,11 @@ def push(
     Args:
         network: A network, its folder, or a short name.
         repo_id: `user/name`; the repository is created if needed.
-        license: Of the weights, as the Hub names it, such as `apache-2.0` or `cc-by-nc-4.0`.
-        private: Make it private, if it is created.
+        license: License of the weights, as the Hub names it, such as `apache-2.0` or `cc-by-nc-4.0`.
+        private: Make it private if it is created.
         revision: Branch, created if it is missing; None means `main`.
         create_pr: Open a pull request instead.
-        tag: To put on the commit.
+        tag: A tag for the commit.
         dry_run: Show files and card, and change nothing.
         progress: Called with the number of files sent and the number in all.
 
@@ -144,7 +144,7 @@ def is_ours(path: str) -> bool:
 
 
 def contents(folder: Path, repo_id: str, license: str) -> dict[str, bytes]:
-    """What a repository will hold of a network's folder, by name.
+    """The files of a network's folder that a repository will hold, by name.
 
     Raises:
         ZooError: If the network is broken.

@@ -1,4 +1,4 @@
-"""`mfsynth zoo pull`: a network's files in the Hub client's cache, or in a folder of one's own."""
+"""`mfsynth zoo pull`: a network's files in the Hub client's cache, or in a folder of your choice."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """Where a network's files lie, and where they come from."""
+    """Where a network's files are, and where they come from."""
 
     folder: str
     origin: str
@@ -43,7 +43,7 @@ def pull_to(
 
     Raises:
         OptionsError: If the folder is not empty.
-        ZooError, HubError: By their subclasses, as `zoo.load` does.
+        ZooError, HubError: As one of their subclasses, as for `zoo.load`.
     """
     if folder is not None and folder.exists() and any(folder.iterdir()):
         raise OptionsError(f"{folder} is not empty", "give another folder with -o")

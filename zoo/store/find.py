@@ -23,11 +23,11 @@ _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where a network's files lie.
+    """Where a network's files are.
 
     Attributes:
         folder: The folder that holds them.
-        hashes: The SHA-256 that they must have, by name; empty where none is known.
+        hashes: The SHA-256 that they must have, by name; empty if none are known.
         origin: Where they come from, for people.
         from_hub: Whether the Hub gave hashes, which were checked.
         registered: What the registry says about a network with a short name; None for any other.
@@ -68,7 +68,7 @@ def find(name: str | os.PathLike[str], *, revision: str | None = None, origin: O
         return _in_folder(Path(name), revision, origin)
     if origin == "shipped":
         raise OptionsError(
-            f"{name} has no short name", "only networks with a short name come with the package"
+            f"{name} is not a short name", "only networks with a short name come with the package"
         )
     try:
         return _from_hub(bare, revision, {})
@@ -81,7 +81,7 @@ def _in_folder(folder: Path, revision: str | None, origin: Origin) -> Found:
         raise MissingFileError(f"{folder} is a file", f"give its folder, {folder.parent}")
     if not folder.is_dir():
         if folder.name == str(folder):
-            lookup(str(folder))  # raises, with the names that come close
+            lookup(str(folder))  # raises, naming similar names
         raise MissingFileError(
             f"there is no folder {folder}", "give a network's folder, a short name, or org/name on the Hub"
         )
@@ -110,7 +110,7 @@ def _shipped(known: RegisteredModel, required: bool) -> Found | None:
     """The files that come with the package, if all are there and intact.
 
     Raises:
-        MissingFileError, DamagedError: If they are required and are not.
+        MissingFileError, DamagedError: If they must be, and are not.
     """
     folder = known.shipped
     if folder is None:

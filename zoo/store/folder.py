@@ -68,7 +68,7 @@ def load_folder(
     Raises:
         MissingFileError: If a file is missing, or there are only pickles.
         DamagedError: If a file has another hash, or is cut short.
-        ConfigError: If the config is of a newer release, or makes no sense.
+        ConfigError: If the config is from a newer release, or makes no sense.
         WeightsError: If the weights do not fit the network in the config.
     """
     data = {name: data for name in FILES if (data := read_file(folder, name, hashes or {})) is not None}
@@ -154,7 +154,7 @@ def only_pickles(where: str, names: Sequence[str]) -> MissingFileError:
 
 
 def set_weights(model: Network, tensors: dict[str, torch.Tensor], where: str) -> None:
-    """Give a network its weights, exactly those that it has.
+    """Load weights into a network; they must be exactly the ones that it has.
 
     Raises:
         WeightsError: If names, shapes or kinds differ.

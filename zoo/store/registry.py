@@ -27,7 +27,7 @@ class RegisteredModel:
         name: The short name.
         summary: What it does, in one line.
         repository: Its repository on the Hub, `organization/name`.
-        commit: The commit that the name stands for; None if it has not been pushed yet.
+        commit: The commit behind the name; None if it has not been pushed yet.
         files: SHA-256 of each of its files, as hexadecimal text.
     """
 

@@ -51,7 +51,7 @@ class Results:
         """The results that `to_json` wrote; fields that are absent take their defaults.
 
         Raises:
-            ZooError: If it is something else, or of a newer release.
+            ZooError: If it is something else, or from a newer release.
         """
         try:
             values = msgspec.json.decode(text, type=dict[str, Any])

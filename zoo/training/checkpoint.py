@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ORDER = 2
-"""1: shuffled by a buffer; 2: every shard's samples in an order of their own."""
+"""How shards are ordered. 1: shuffled by a buffer; 2: each shard's samples in their own order."""
 KEPT = 2
 """How many checkpoints are kept: the last two."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a training needs to resume, besides tensors.
+    """What a training run needs to resume, besides tensors.
 
     Args:
         step: Number of optimizer steps done.
@@ -38,7 +38,7 @@ class State:
         seconds: Time spent so far.
         options: Fingerprint of the training's options and data.
         scaler: State of the loss scaler in fp16, otherwise empty.
-        order: In which order shards are read; `ORDER` now.
+        order: The order in which shards are read; now `ORDER`.
     """
 
     step: int

@@ -40,7 +40,7 @@ def make_crop(scene: Scene, options: TrainOptions, rng: np.random.Generator) -> 
 
 
 def rendered(scene: Scene, window: mfsynth.Window, side: int) -> Crop:
-    """A window of a scene, mirrored up to a side; without its recipe's noise, as training adds its own."""
+    """A window of a scene, extended to `side` by mirroring, without the recipe's noise."""
     frames = tuple(replace(frame, noise_sigma=0.0) for frame in scene.recipe.frames)
     sample = mfsynth.render(replace(scene, recipe=replace(scene.recipe, frames=frames)), window)
     return pad_reflect(Crop(sample.frames, sample.focus, sample.gt), side)
@@ -49,7 +49,7 @@ def rendered(scene: Scene, window: mfsynth.Window, side: int) -> Crop:
 def add_noise(
     frames: tuple[Picture, ...], noise: tuple[float, float], camera: bool, rng: np.random.Generator
 ) -> tuple[Picture, ...]:
-    """Frames with noise of one drawn standard deviation, independent in each; then what a camera adds."""
+    """Frames with noise of one random standard deviation, independent in each; then what a camera adds."""
     if noise[1] > 0:
         sigma = 255 * rng.uniform(*noise)
         frames = tuple(sensor_noise(frame, sigma, rng) for frame in frames)
@@ -59,7 +59,7 @@ def add_noise(
 def choose_window(focus: FocusMap, side: int, rng: np.random.Generator) -> mfsynth.Window:
     """A window of `side` (or of the picture, where that is smaller) that holds both values of the focus map.
 
-    Uniform among such windows in most pictures; where a few draws find none, around a random edge of the map.
+    Uniform among such windows in most pictures; if a few draws find none, around a random edge of the map.
     """
     height, width = focus.shape
     high, wide = min(side, height), min(side, width)
@@ -79,7 +79,7 @@ def choose_window(focus: FocusMap, side: int, rng: np.random.Generator) -> mfsyn
 
 
 def pad_reflect(crop: Crop, side: int) -> Crop:
-    """A crop of a picture smaller than `side`, mirrored at its border up to that."""
+    """A crop of a picture smaller than `side`, extended to that by mirroring at its border."""
     height, width = crop.focus.shape
     if (height, width) == (side, side):
         return crop
@@ -92,7 +92,7 @@ def pad_reflect(crop: Crop, side: int) -> Crop:
 
 
 def rotate_flip(crop: Crop, turns: int, flips: bool) -> Crop:
-    """A crop rotated by so many quarter turns, then mirrored if `flips`."""
+    """A crop rotated by a number of quarter turns, then mirrored if `flips`."""
 
     def turn(array: np.ndarray) -> np.ndarray:
         array = np.rot90(array, turns)
@@ -110,7 +110,7 @@ def adjust_exposure(crop: Crop, stops: float) -> Crop:
 
 
 def draws(*words: object) -> np.random.Generator:
-    """The random stream that some words name."""
+    """The random stream named by some words."""
     return np.random.Generator(philox(*words))
 
 

@@ -1,4 +1,4 @@
-"""Batches of crops, made in spawned loader workers; where each worker stands travels with its batches."""
+"""Batches of crops, made in spawned loader workers; each worker's position travels with its batches."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a reader's stream stands: samples drawn, and epoch and place in each source."""
+    """The position of a reader's stream: samples drawn, and epoch and place in each source."""
 
     drawn: int = 0
     places: list[list[int]] | None = None
@@ -34,7 +34,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Crops, uint8: frames P x 2 x 3 x S x S, focus P x S x S, gt P x 3 x S x S; and whose they are."""
+    """Crops, uint8: frames P x 2 x 3 x S x S, focus P x S x S, gt P x 3 x S x S; and their worker."""
 
     frames: Tensor
     focus: Tensor
@@ -52,8 +52,8 @@ class Batches(IterableDataset["Batch | MfsynthError"]):
         rank: This process.
         ranks: Number of processes.
         workers: Loader workers, or 1 for none.
-        begun: Batches that this process has taken before; workers take turns, and go on with them.
-        positions: Where each worker's stream stands.
+        begun: Batches that this process has taken before; workers take turns, and continue from there.
+        positions: The position of each worker's stream.
         holding: Hold out one image in twenty for validation.
     """
 
@@ -75,7 +75,7 @@ class Batches(IterableDataset["Batch | MfsynthError"]):
         self.positions = positions or [Position()] * workers
 
     def __iter__(self) -> Iterator[Batch | MfsynthError]:
-        """Batches; an error ends them, as an item: one raised in a worker would arrive as text only."""
+        """Batches; an error ends them, as an item: if raised in a worker, it would arrive only as text."""
         try:
             yield from self._batches()
         except MfsynthError as error:
@@ -100,10 +100,10 @@ class Batches(IterableDataset["Batch | MfsynthError"]):
 
 
 def loader(batches: Batches, workers: int) -> Iterator[Batch]:
-    """The batches, made ahead by spawned workers, or by this process where there are none.
+    """The batches, made ahead by spawned workers, or by this process if there are none.
 
     Raises:
-        MfsynthError: What a worker met, when its turn comes.
+        MfsynthError: An error in a worker, when its turn comes.
     """
     settings: dict[str, Any] = {}
     if workers:

@@ -1,4 +1,4 @@
-"""What a training leaves beside its weights: training.json, evaluation.json, and its fingerprint."""
+"""What a training run leaves beside its weights: training.json, evaluation.json, and its fingerprint."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _PACKAGES = ("mfsynth", "torch", "numpy", "opencv-python-headless", "accelerate"
 
 
 def described(sources: Sequence[tuple[Source, float]]) -> list[dict[str, Any]]:
-    """What identifies the data of a training: each source's fingerprint and weight."""
+    """What identifies the data of a training run: each source's fingerprint and weight."""
     return [{**source.fingerprint(), "weight": weight} for source, weight in sources]
 
 
 def fingerprint(options: TrainOptions, sources: Sequence[tuple[Source, float]]) -> str:
-    """A hash of everything that must stay the same when a training is resumed: options and data."""
+    """A hash of everything that must stay the same when a training run is resumed: options and data."""
     data = [[source.fingerprint(), weight] for source, weight in sources]
     return hashlib.sha256(json.dumps([options.to_json(), data], sort_keys=True).encode()).hexdigest()
 
@@ -88,7 +88,7 @@ def _versions() -> dict[str, str]:
     for name in _PACKAGES:
         try:
             found[name] = version(name)
-        except PackageNotFoundError:  # a training does not need all of them
+        except PackageNotFoundError:  # training does not need all of them
             continue
     return found
 

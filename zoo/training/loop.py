@@ -76,7 +76,7 @@ def _train(options: TrainOptions, run: TrainRun, accelerator: Accelerator) -> Tr
     identity = fingerprint(options, sources)
     if last and last.state.options != identity:
         raise TrainingError(
-            f"the checkpoint in {run.out} is of a training with other options or other data",
+            f"the checkpoint in {run.out} is from a training run with other options or other data",
             "use the same ones, or train into another folder",
         )
     if last and last.state.order != ORDER and any(isinstance(each, ShardSource) for each, _ in sources):
@@ -120,7 +120,7 @@ class _Training:
         self.state = State(0, 0, [], 0.0, "", {}, ORDER)
         if last:
             self._restore(last)
-        self.record = TrainingLog(run.out, self.state.step) if accelerator.is_main_process else None
+        self.log = TrainingLog(run.out, self.state.step) if accelerator.is_main_process else None
         self.scores: dict[str, ValidationScores] = {}
         self.spent = self.waited = 0.0
         self.stop = False
@@ -133,7 +133,7 @@ class _Training:
 
     @property
     def best(self) -> Network:
-        """The network to keep: the averaged one if there is one."""
+        """The network to keep: the averaged one, if any."""
         return cast("Network", self.ema.module) if self.ema else self.plain
 
     # --- steps
@@ -169,7 +169,9 @@ class _Training:
             self._keep(step)
         if self.spent and step < self.total:
             self.save()
-        if step == self.total and self.validated != step:  # killed after the last checkpoint
+        if (
+            step == self.total and self.validated != step
+        ):  # the earlier run was killed after its last checkpoint
             self.validate(step)
         return step < self.total
 
@@ -197,7 +199,7 @@ class _Training:
         return loss_now, waiting, taken
 
     def _syncing(self, last: bool) -> AbstractContextManager[None]:
-        """Processes add up their gradients only in the last minibatch of a step."""
+        """Processes sum their gradients only in the last minibatch of a step."""
         return nullcontext() if last else self.accelerator.no_sync(self.model)
 
     def _loss(self, batch: Batch) -> Tensor:
@@ -223,9 +225,9 @@ class _Training:
 
     def _log(self, step: int, losses: Sequence[float], seconds: float, waited: float) -> None:
         mean = sum(losses) / len(losses)
-        if self.record:
+        if self.log:
             pairs = len(losses) * pairs_per_step(self.options, self.accelerator.num_processes)
-            self.record.step(
+            self.log.step(
                 step,
                 loss=mean,
                 lr=self.optimizer.param_groups[0]["lr"],
@@ -259,7 +261,7 @@ class _Training:
             return [Position()] * workers
         if len(saved) != self.accelerator.num_processes or len(saved[0]) != workers:
             raise TrainingError(
-                f"the checkpoint is of {len(saved)} processes with {len(saved[0])} loader workers each",
+                f"the checkpoint is from {len(saved)} processes with {len(saved[0])} loader workers each",
                 "use the same numbers",
             )
         return saved[self.accelerator.process_index]
@@ -269,15 +271,15 @@ class _Training:
     def validate(self, step: int) -> None:
         """Score the network on the held-out pairs in the main process, while the others wait."""
         self.validated = step
-        if self.record:
+        if self.log:
             judged = self._copy()
             for kind, crops in self.crops.items():
                 self.scores[kind], rows = validate(judged, crops, self.options)
-                self.record.scores(step, kind, self.scores[kind], rows)
+                self.log.scores(step, kind, self.scores[kind], rows)
         self.accelerator.wait_for_everyone()
 
     def _copy(self) -> Network:
-        """A copy of the network to keep without what Accelerate changed: it is judged in float32."""
+        """A copy of the network to keep, without Accelerate's changes: it is scored in float32."""
         with torch.random.fork_rng():
             copy = Network(self.options.model)
         set_weights(copy, weights_of(self.best), "this training")
@@ -287,7 +289,7 @@ class _Training:
         """Write a checkpoint."""
         positions = gather_object(self.state.positions)
         scaler = self.accelerator.scaler
-        if self.record:
+        if self.log:
             scale = scaler.state_dict() if scaler is not None else {}
             state = replace(self.state, positions=positions, scaler=scale)
             checkpoints.save(
@@ -314,7 +316,7 @@ class _Training:
     def _keep(self, step: int) -> None:
         """Keep the weights of this epoch if the options ask for it."""
         every, epochs = self.options.keep_every, self.options.epochs
-        if not self.record or not every or self.options.steps:
+        if not self.log or not every or self.options.steps:
             return
         epoch, before = (done * epochs // self.total for done in (step, step - 1))
         if epoch // every == before // every:
@@ -332,9 +334,9 @@ class _Training:
 
     def finish(self, report: TrainReport, data: list[dict[str, Any]]) -> None:
         """Draw the curve; after the last step, write the network's folder and remove the checkpoints."""
-        assert self.record is not None
-        self.record.curve()
-        self.record.close()
+        assert self.log is not None
+        self.log.curve()
+        self.log.close()
         if report.stopped:
             return
         device, processes = self.accelerator.device, self.accelerator.num_processes

@@ -1,4 +1,4 @@
-"""The losses: Eq. 3 to 5, and L1 and MSE to compare with.
+"""The losses: Eq. 3 to 5, and L1 and MSE for comparison.
 
 All compute in float32, or in float64 if they are given that, and return one number for a batch. Pictures are
 N x C x H x W in [0, 1], the truth first.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ALPHA = 6.0
-"""Of NPS6; the paper also has NPS8 and NPS10."""
+"""Alpha of NPS6; the paper also has NPS8 and NPS10."""
 
 
 def cross_entropy(focus: Tensor, logit: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ def nps(truth: Tensor, predicted: Tensor, alpha: float = ALPHA) -> Tensor:
 
 
 def phi(truth: Tensor, predicted: Tensor, alpha: float = ALPHA) -> Tensor:
-    """Eq. 5: 2 / (exp(-alpha |y - y'|) + 1) - 1, for each value; a tanh neither overflows nor cancels."""
+    """Eq. 5: 2 / (exp(-alpha |y - y'|) + 1) - 1, by value; a tanh neither overflows nor cancels."""
     return ((_wide(truth) - _wide(predicted)).abs() * (alpha / 2)).tanh()
 
 

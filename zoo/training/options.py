@@ -1,4 +1,4 @@
-"""TrainOptions: every setting of a training."""
+"""TrainOptions: every setting of a training run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS: tuple[Kind, ...] = ("hf-seg", "hf-reg", "noisy-hf-reg")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainOptions:
-    """What decides the weights at the end of a training, besides the data and the number of processes.
+    """What decides the weights at the end of a training run, besides the data and the number of processes.
 
     Args:
         model: The network.
@@ -32,7 +32,7 @@ class TrainOptions:
         weight_decay: Of AdamW.
         schedule: `constant`, or `cosine` down to 0.
         warmup: Number of steps in which the learning rate rises.
-        steps: Number of optimizer steps; 0 means that `epochs` counts.
+        steps: Number of optimizer steps; 0 means that `epochs` is used.
         epochs: Number of passes over the data, if `steps` is 0.
         pairs: Number of pairs in a minibatch, per process.
         reversals: Add the reversal of each pair to the minibatch. Networks that are commutative by
@@ -42,7 +42,7 @@ class TrainOptions:
         crop: Side of the square crops, in pixels.
         mirror: Mirror crops at random.
         rotate: Rotate crops by a multiple of 90 degrees at random.
-        exposure: Largest change of exposure, in stops up or down, alike for frames and truth; 0 means none.
+        exposure: Largest change of exposure, in stops up or down, equal for frames and truth; 0 means none.
         noise: Smallest and largest standard deviation of the noise that is added to each frame, as a
             fraction of the full range, drawn for each sample; the truth stays clean. (0, 0) means none.
         capture: Add what a camera adds (`mfsynth.synthesis.capture`).
@@ -52,7 +52,7 @@ class TrainOptions:
         seed: Of the weights, the order of the data, crops and augmentation.
         validate_every: Number of steps between validations.
         checkpoint_every: Number of steps between checkpoints.
-        keep_every: Number of epochs between weights that are kept, if `epochs` counts; 0 keeps none.
+        keep_every: Number of epochs between weights that are kept, if `epochs` is used; 0 keeps none.
 
     Raises:
         ConfigError: If a value makes no sense.
@@ -129,7 +129,7 @@ class TrainOptions:
         return {**schema.to_json(self), "model": self.model.to_json()}
 
     def override(self, settings: dict[str, str]) -> TrainOptions:
-        """These options with some of them set from text, by name; the network's have the prefix `model.`.
+        """These options with some set from text, by name; the network's have the prefix `model.`.
 
         Raises:
             ConfigError: If a name is unknown or a value makes no sense.

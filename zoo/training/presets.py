@@ -60,7 +60,7 @@ def _paper(kind: Kind) -> TrainOptions:
 
 
 def _fast(kind: Kind) -> TrainOptions:
-    """AdamW at 2e-3 with warm-up and cosine, small crops, bf16, frames as a camera would store them."""
+    """AdamW at 2e-3 with warm-up and cosine decay, small crops, bf16, frames as a camera would store them."""
     if kind == "hf-seg":
         return TrainOptions(model=Config(task="seg", width=16), loss="cross-entropy")
     clean = TrainOptions(model=Config(task="reg", width=16, residual=True), loss="l1")

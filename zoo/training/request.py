@@ -1,4 +1,4 @@
-"""`mfsynth train`: a training as it is asked for, in words, and as it is carried out."""
+"""`mfsynth train`: a training run as requested, and how it is carried out."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TrainRequest:
-    """A training as it is asked for.
+    """A requested training run.
 
     Args:
         network: Which of the paper's networks.
         data: Sources to train on, as text; see `zoo.training.sources.SourceSpec`.
         out: Folder to make.
-        validation: Sources to validate on; none given, part of `data` is held out.
+        validation: Sources to validate on; if empty, part of `data` is held out.
         preset: The options that the settings change.
         settings: `NAME=VALUE` each.
         steps: Short for the setting `steps`.
@@ -49,7 +49,7 @@ class TrainRequest:
     cpu: bool = False
 
     def options(self) -> TrainOptions:
-        """The preset's options with what the settings change.
+        """The preset's options with the settings applied.
 
         Raises:
             OptionsError: If a setting is unknown, or its value makes no sense.
@@ -58,7 +58,7 @@ class TrainRequest:
         for text in self.settings:
             name, equals, value = text.partition("=")
             if not equals:
-                raise OptionsError(f"--set {text} gives no value", "write NAME=VALUE")
+                raise OptionsError(f"--set {text} has no value", "write NAME=VALUE")
             settings[name.strip()] = value.strip()
         if self.steps is not None:
             settings["steps"] = str(self.steps)
@@ -73,12 +73,12 @@ class TrainRequest:
         return min(8, max(1, usable_cores() // 2)) if self.workers is None else self.workers
 
     def to_json(self) -> dict[str, Any]:
-        """Every number of the training, as JSON's own types."""
+        """Every setting of the training, as JSON's own types."""
         sources = {"data": list(self.data), "validation": list(self.validation)}
         return self.options().to_json() | sources | {"workers": self.loaders}
 
     def command(self) -> str:
-        """The command as others would give it: without folders of this machine."""
+        """The command in a form for any machine: without this machine's folders."""
         from zoo.training.sources import SourceSpec
 
         words = [f"mfsynth train {self.network}"]
@@ -99,7 +99,7 @@ def train_as_asked(
     """Train a network; see `zoo.training.loop.train`.
 
     Args:
-        request: What is asked for.
+        request: What to train, and how.
         say: Called with a line about what takes a while.
         progress: Called with the number of steps done and to do, and the loss.
 

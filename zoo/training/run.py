@@ -1,4 +1,4 @@
-"""How a training is run, and what it did."""
+"""How a network is trained, and what came of it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEPT = "weights"
 
 @dataclass(frozen=True, slots=True)
 class TrainRun:
-    """How a training is run.
+    """How a network is trained.
 
     Args:
         data: Sources to train on.
@@ -36,9 +36,9 @@ class TrainRun:
             is held out for validation.
         workers: Loader workers of each process; 0 makes batches in the process itself.
         resume: Continue from the last checkpoint.
-        overwrite: Remove what another training left in `out`.
+        overwrite: Remove what another training run left in `out`.
         cpu: Train on the CPU even if there is an accelerator.
-        command: The command that started it, without folders of this machine; kept with the network.
+        command: The command that started it, without this machine's folders; kept with the network.
         say: Called with a line about what takes a while.
         progress: Called with the number of steps done, the number in all, and the loss.
     """
@@ -62,13 +62,13 @@ class TrainRun:
 
 @dataclass(frozen=True, slots=True)
 class TrainReport:
-    """What a training did.
+    """What a training run did.
 
     Attributes:
         steps: Number of steps done.
         total: Number of steps in all.
         seconds: Time spent, including earlier runs.
-        waiting: The share of this run's time that steps waited for data.
+        waiting: The share of this run's time that steps spent waiting for data.
         scores: The last validation, by kind.
         stopped: Whether it was asked to stop before the end.
         out: The folder with the network.
@@ -88,7 +88,7 @@ class TrainReport:
 
     def lines(self) -> list[str]:
         """As lines for people."""
-        minutes = f"{self.seconds / 60:.1f} minutes, {self.waiting:.0%} of this spent waiting for data"
+        minutes = f"{self.seconds / 60:.1f} minutes, {self.waiting:.0%} of them spent waiting for data"
         if self.stopped and not self.steps:
             return ["stopped before the first step"]
         if self.stopped:
@@ -127,7 +127,7 @@ def last_checkpoint(run: TrainRun) -> Checkpoint | None:
 
 
 def clear(out: Path) -> None:
-    """Create the folder, and remove what another training left there, by name.
+    """Create the folder, and remove what another training run left there, by name.
 
     Raises:
         OSError: If it cannot be created.

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from mfsynth.sample import Scene
 
 HELD_OUT = 20
-"""One image in so many is held out for validation, chosen by its id: the same in every run and data set."""
+"""One image in this many is held out for validation, by its id: the same ones in every run and data set."""
 EMPTY_EPOCHS = 10
-"""Epochs in which a reader may find nothing, one after the other, before it gives up."""
+"""How many epochs in a row a reader may find nothing before it gives up."""
 _WEIGHT = re.compile(r"(?P<location>.+)@(?P<weight>\d+(\.\d+)?)")
 
 
@@ -39,7 +39,7 @@ class Reader:
 
     @property
     def number(self) -> int:
-        """Which of all readers this is."""
+        """The number of this reader among all."""
         return self.rank * self.workers + self.worker
 
     @property
@@ -50,9 +50,9 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class SourceSpec:
-    """A source as the command line names it: `coco:DIR:SPLIT`, or a folder or URL of shards; `@2` weighs it.
+    """A source as the command line names it: `coco:DIR:SPLIT`, or a folder or URL of shards; `@2` weights it.
 
-    `weight` says how often each of its samples comes, against other sources' samples.
+    `weight` says how often each of its samples comes, relative to other sources' samples.
     """
 
     location: str
@@ -72,7 +72,7 @@ class SourceSpec:
         return spec
 
     def __str__(self) -> str:
-        """As the command line names it, without the folder, which another machine does not have.
+        """As on the command line, but without the folder, which another machine does not have.
 
         >>> str(SourceSpec.parse("coco:data:train2017@2"))
         'coco:DIR:train2017@2'
@@ -94,18 +94,18 @@ class Source(ABC):
     """Scenes to train with, without those held out.
 
     Args:
-        holding: Whether one image in twenty is held out; otherwise all are to train, or all to validate with.
+        holding: Whether one image in twenty is held out; otherwise all are for training, or for validation.
     """
 
     def __init__(self, holding: bool) -> None:
         self.holding = holding
 
     def trains(self, image_id: int) -> bool:
-        """Whether an image is trained with."""
+        """Whether an image is used for training."""
         return not (self.holding and held_out(image_id))
 
     def validates(self, image_id: int) -> bool:
-        """Whether an image is validated with."""
+        """Whether an image is used for validation."""
         return not self.holding or held_out(image_id)
 
     @abstractmethod
@@ -139,11 +139,11 @@ class LiveSource(Source):
         return len(self.kept)
 
     def epoch(self, epoch: int, reader: Reader, skip: int) -> Iterator[tuple[int, Scene]]:
-        """Places are those of this reader's own: every `readers`-th of the epoch's order."""
+        """Places count within this reader: every `readers`-th of the epoch's order."""
         stream = self.kept.at(epoch)
         places = range(reader.number, len(stream), reader.total)
         for number, place in enumerate(places[skip:], skip + 1):
-            for scene in stream.read(place, place + 1):  # none, if its files are unusable
+            for scene in stream.read(place, place + 1):  # there is none if its files are unusable
                 yield number, scene
 
     def validation(self) -> Iterator[Scene]:
@@ -174,7 +174,7 @@ class ShardSource(Source):
         return len(self.data)
 
     def epoch(self, epoch: int, reader: Reader, skip: int) -> Iterator[tuple[int, Scene]]:
-        """Places are those of this reader's own: its share of the epoch's order, with those held out."""
+        """Places count within this reader's share of the epoch's order, including those held out."""
         start, stop = share(len(self.data), reader.number, reader.total)
         for place, scene in self.kept.at(epoch).numbered(start + skip, stop):
             yield place - start + 1, scene
@@ -184,7 +184,7 @@ class ShardSource(Source):
         return iter(mfsynth.open(self.location).scenes().select(lambda image: self.validates(image.id)))
 
     def fingerprint(self) -> dict[str, Any]:
-        """The hash of all shards' hashes."""
+        """A hash of all shards' hashes."""
         hashes = [shard.sha256 for shard in self.data.manifest.shards]
         return {
             "source": f"shards:{self.data.manifest.split}",
@@ -215,7 +215,7 @@ class Mixture:
         sources: The sources and their weights.
         seed: Of the choices.
         reader: Who reads.
-        position: What `position` was, to go on from there.
+        position: An earlier `position`, to continue from.
     """
 
     def __init__(
@@ -229,11 +229,11 @@ class Mixture:
         self.odds = [weight * len(source) for source, weight in sources]
         self.seed, self.reader = seed, reader
         self.position = [list(each) for each in position] if position else [[0, 0] for _ in sources]
-        """Epoch and place in it of each source."""
+        """For each source, the epoch and the place in it."""
         self._streams: list[Iterator[tuple[int, Scene]] | None] = [None] * len(sources)
 
     def next(self, number: int) -> Scene:
-        """The scene with this number in the reader's stream.
+        """The scene with a number in the reader's stream.
 
         Raises:
             TrainingError: If the source has no scene for this reader.

@@ -60,7 +60,7 @@ def averaged(options: TrainOptions, model: Network) -> AveragedModel | None:
 
 
 def total_steps(options: TrainOptions, samples: int, processes: int) -> int:
-    """The number of optimizer steps in a training."""
+    """The number of optimizer steps in a training run."""
     return options.steps or math.ceil(options.epochs * samples / pairs_per_step(options, processes))
 
 

@@ -1,4 +1,4 @@
-"""The log of a training: CSV, TensorBoard events, pictures, curves."""
+"""The log of a training run: CSV, TensorBoard events, pictures, curves."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _VALIDATION_COLUMNS = ("step", "kind", *(each.name for each in fields(Validation
 
 
 class TrainingLog:
-    """The log of one training; one that goes on keeps the rows up to the step it goes on from.
+    """The log of one training run; a resumed one keeps the rows up to the step that it resumes from.
 
     Args:
         folder: The training's folder.
-        step: Steps done before.
+        step: Steps done so far.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -49,7 +49,7 @@ class TrainingLog:
         self.events = SummaryWriter(str(folder / EVENTS), purge_step=step + 1)
 
     def step(self, step: int, **values: float) -> None:
-        """Log what some steps of training gave."""
+        """Log the results of some steps of training."""
         self.steps.add(step=step, **values)
         for name, value in values.items():
             self.events.add_scalar(f"training/{name}", value, step)
@@ -57,12 +57,12 @@ class TrainingLog:
     def scores(
         self, step: int, kind: str, scores: ValidationScores, rows: Sequence[NDArray[np.uint8]]
     ) -> None:
-        """Log what a validation gave.
+        """Log the results of a validation.
 
         Args:
             step: Steps done.
-            kind: Of the held-out pairs: `clean` or `captured`.
-            scores: Means over them.
+            kind: Kind of the held-out pairs: `clean` or `captured`.
+            scores: Means over the pairs.
             rows: For each of the first pairs its pictures side by side, in the order of `HEADS`, uint8 RGB.
         """
         self.validation.add(step=step, kind=kind, **asdict(scores))
@@ -120,7 +120,7 @@ def draw_samples(rows: Sequence[NDArray[np.uint8]], title: str, note: str) -> ND
 def draw_curve(
     steps: Sequence[dict[str, Any]], validation: Sequence[dict[str, Any]], title: str = "training"
 ) -> bytes:
-    """The curves of a training as a PNG, from the rows of its two CSV files."""
+    """The curves of a training run as a PNG, from the rows of its two CSV files."""
     kinds = dict.fromkeys(row["kind"] for row in validation)
     by_kind = {f"held out, {kind}": [row for row in validation if row["kind"] == kind] for kind in kinds}
     losses = ({"training": steps} if steps else {}) | by_kind

@@ -1,4 +1,4 @@
-"""How well a network does on held-out pairs while it is trained."""
+"""How well a network does on held-out pairs during training."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ SAMPLES = 16
 SIDE = 192
 """Side of the crops, in pixels."""
 SHOWN = 4
-"""Number of crops that a sample sheet shows."""
+"""Number of crops on a sample sheet."""
 _BEST = 100.0
-"""PSNR in dB that stands for equality in a mean."""
+"""PSNR in dB that equal pictures count with in a mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class ValidationScores:
 
     Attributes:
         loss: The loss that is trained, of one pass.
-        psnr: Of the fused picture against the truth, in dB; both orders evaluated. 100 stands for equality.
+        psnr: Of the fused picture against the truth, in dB; both orders evaluated. Equal pictures count 100.
         ssim: The same, on gray pictures.
         accuracy: Share of the pixels whose frame is chosen correctly; for HF-Reg by the rule `nearest`.
         commutativity: Mean squared difference of the pictures that the two orders give, in [0, 1].
@@ -56,7 +56,7 @@ class ValidationScores:
 
 
 def validation_crops(sources: Sequence[Source], options: TrainOptions) -> dict[str, list[Crop]]:
-    """The held-out pairs, by kind: `clean`, and `captured` where training adds noise to the frames.
+    """The held-out pairs, by kind: `clean`, and `captured` if training adds noise to the frames.
 
     Raises:
         TrainingError: If no image is held out.

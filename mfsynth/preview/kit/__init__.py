@@ -1,1 +1,1 @@
-"""What every contact sheet and every page is made with; it knows neither samples nor scores."""
+"""What all contact sheets and pages are made with; it knows neither samples nor scores."""

@@ -22,10 +22,10 @@ if (page.problems) {
   by("problems").hidden = false;
   by("problems").append(first, make("ul", {}, ...rest.map((textContent) => make("li", { textContent }))));
 }
-if (page.about) {
-  by("about").hidden = false;
-  by("aboutText").textContent = page.about[0];
-  by("aboutJson").textContent = pretty(page.about[1]);
+if (page.made_from) {
+  by("made").hidden = false;
+  by("madeText").textContent = page.made_from[0];
+  by("madeJson").textContent = pretty(page.made_from[1]);
 }
 
 // --- sections ---
@@ -39,8 +39,8 @@ for (const section of page.sections) {
 }
 by("nav").hidden = page.sections.length < 2;
 
-function figureOf({ source, caption }) {
-  return make("figure", {}, make("img", { src: source, alt: caption, loading: "lazy" }), make("figcaption", { textContent: caption }));
+function figureOf({ uri, caption }) {
+  return make("figure", {}, make("img", { src: uri, alt: caption, loading: "lazy" }), make("figcaption", { textContent: caption }));
 }
 /** A table with a choice above it, where there are several in its place, and heads that sort, where it says so. */
 function tablesOf({ label, tables, sorts }) {

@@ -1,6 +1,6 @@
-"""Pages: one HTML file that needs nothing else, with tables, figures and a viewer of scenes.
+"""Pages: one HTML file that needs nothing else, with tables, figures and a viewer for scenes.
 
-Whatever comes from outside reaches the page only as JSON, and its script shows it only as text.
+External data reaches the page only as JSON, and its script shows it only as text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class View(_Part, frozen=True, omit_defaults=True):
 
     Attributes:
         name: As its button calls it.
-        press: The key that shows it; empty for none.
+        press: The key that shows it, if any.
         picture: Its number among the page's pictures.
         overlay: The number of a map to lay over it.
         error: The number of the picture that shows what is wrong with it.
@@ -43,17 +43,17 @@ class View(_Part, frozen=True, omit_defaults=True):
 
 
 class Scene(_Part, frozen=True, omit_defaults=True):
-    """What the viewer shows at a time.
+    """What the viewer shows at one time.
 
     Attributes:
-        name: Also its address in the page.
+        name: Its name, and its address in the page.
         width: In pixels.
         height: In pixels.
         views: Two or more.
         shown: The place of the view to begin with.
         facts: Rows of a table, name and value.
         notes: What is said below the picture: always, with the overlay, with the error.
-        json: What a fold shows as JSON.
+        json: Shown as JSON, folded.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Scene(_Part, frozen=True, omit_defaults=True):
 
 
 class Switch(_Part, frozen=True, omit_defaults=True):
-    """A map that can be switched on: its name, and the key that does it."""
+    """A map that can be switched on: its name and its key."""
 
     name: str
     press: str
@@ -77,7 +77,7 @@ class Cell(_Part, frozen=True, omit_defaults=True):
     """A table's cell: its text, quieter text after it, small lines below it.
 
     `style` is `best`, `far` or `quiet`; `scene` is the name of a scene that the text links to; `title` is
-    shown where one points at it.
+    shown on hover.
     """
 
     text: str
@@ -89,7 +89,7 @@ class Cell(_Part, frozen=True, omit_defaults=True):
 
 
 class Table(_Part, frozen=True, omit_defaults=True):
-    """A table. `name` is what chooses it where there are several in one place; `feet` are its last rows."""
+    """A table. `name` selects it where there are several in one place; `feet` are its last rows."""
 
     name: str
     head: tuple[Cell, ...]
@@ -99,7 +99,7 @@ class Table(_Part, frozen=True, omit_defaults=True):
 
 
 class Tables(_Part, frozen=True, omit_defaults=True):
-    """Tables in one place: the first is shown, and where there are more, a choice of them."""
+    """Tables in one place: the first is shown, the others can be selected."""
 
     label: str
     tables: tuple[Table, ...]
@@ -110,7 +110,7 @@ class Figure(_Part, frozen=True):
     """A drawing."""
 
     caption: str
-    source: str
+    uri: str
 
 
 class Section(_Part, frozen=True, omit_defaults=True):
@@ -128,16 +128,16 @@ class Page(_Part, frozen=True, omit_defaults=True):
 
     Attributes:
         kind: What made it, such as "mfsynth preview".
-        title: Of what it is.
+        title: Its title.
         subtitle: A line below it.
         command: The command line that made it.
-        problems: What went wrong, a line each, below a head.
-        about: A fold's lines, and its JSON.
+        problems: A heading, then what went wrong, one line each.
+        made_from: What it was made from, shown folded: a line, and JSON.
         sections: From the top.
         scenes: What the viewer shows.
         pictures: Data URIs.
         overlay: The map over the picture.
-        error: The map in its place.
+        error: The map shown instead of the picture.
         measures: What views have values of.
         footer: The last line.
     """
@@ -152,7 +152,7 @@ class Page(_Part, frozen=True, omit_defaults=True):
     error: Switch | None = None
     command: str = ""
     problems: tuple[str, ...] = ()
-    about: tuple[str, Any] | None = None
+    made_from: tuple[str, Any] | None = None
     measures: tuple[str, ...] = ()
     footer: str = ""
 
@@ -187,5 +187,5 @@ class Pictures:
 
 
 def data_uri(kind: str, data: bytes) -> str:
-    """A picture as an address that holds it."""
+    """A picture as a data URI."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"

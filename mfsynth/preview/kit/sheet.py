@@ -1,6 +1,6 @@
 """Contact sheets: blocks of labeled pictures in rows, drawn pixel by pixel so that nothing is blurred twice.
 
-Lengths are shares of a picture's width, so that a sheet looks alike at any resolution.
+Lengths are shares of a picture's width, so that a sheet looks the same at any resolution.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def draw_sheet(blocks: Iterable[Block], width: int) -> Picture:
     """Blocks below one another on white, H x W x 3 uint8 RGB.
 
     Args:
-        blocks: One or more, taken one by one; only one is held besides the sheet.
-        width: Of a picture, in pixels; higher ones are made as high as that.
+        blocks: One or more, taken one by one; only one at a time is in memory besides the sheet.
+        width: Of a picture, in pixels; taller ones are reduced to that height.
 
     Raises:
         MissingExtraError: If matplotlib, whose font is used, or Pillow is not installed.
@@ -85,7 +85,7 @@ def draw_sheet(blocks: Iterable[Block], width: int) -> Picture:
 
 
 def encode_sheet(sheet: Picture, dpi: float) -> bytes:
-    """A sheet as PNG that knows how large it is to be printed."""
+    """A sheet as PNG that records its size in print."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -113,7 +113,7 @@ def _draw_block(block: Block, width: int) -> Picture:
 
 
 def _fitted(block: Block, width: int) -> tuple[int, int]:
-    """The width and height that the block's pictures are drawn in."""
+    """The width and height at which the block's pictures are drawn."""
     pictures = [cell.picture for row in block.rows for cell in row if cell.picture is not None]
     rows, columns = pictures[0].shape[:2]
     scale = width / max(rows, columns)
@@ -145,7 +145,7 @@ class _Pen:
         self._put(left, top, _cut(_tidy(text), self.width, self._font.getlength), self._font, color)
 
     def write_lines(self, text: str, left: int, top: int) -> None:
-        """Lines in a column, in quiet color."""
+        """Lines in a column, in a quiet color."""
         self._put(left, top, _wrapped(_tidy(text), self.width, self._font.getlength), self._font, QUIET)
 
     def write_title(self, title: str, note: str) -> None:

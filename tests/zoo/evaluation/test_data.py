@@ -36,7 +36,7 @@ def test_any_folder_of_pairs_with_or_without_truth(tmp_path):
     (tmp_path / "readme_A.txt").write_text("no picture")
     data = open_data(f"pairs:{tmp_path}")
     assert data.names == ("b-1", "x")
-    assert data.incomplete == {"lonely": "there is no picture B of it"}
+    assert data.incomplete == {"lonely": "its picture B is missing"}
     whole, bare = map(data.load, data.names)
     assert [np.array_equal(frame, picture(k)) for k, frame in enumerate(whole.frames, 1)] == [True, True]
     assert np.array_equal(whole.truth, picture(3))
@@ -80,9 +80,9 @@ def test_a_data_set_is_opened_once_and_again_when_it_changed(small_pairs, tmp_pa
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("lytro", "names no data"),
-        ("zip:x", "names no data"),
-        ("pairs:", "names no data"),
+        ("lytro", "does not name any data"),
+        ("zip:x", "does not name any data"),
+        ("pairs:", "does not name any data"),
         ("pairs:nowhere", "there is no folder"),
     ],
 )
@@ -178,12 +178,12 @@ def test_methods_state_their_rules(kind, name, rules):
         ("hf-sag", UnknownModelError, "did you mean hf-seg"),
         ("gff+near", OptionsError, "gff has no variant"),
         ("hf-seg+near", OptionsError, "hf-seg has no rule nearest; it has weighted and select"),
-        ("gff,gff", OptionsError, "two methods gff"),
+        ("gff,gff", OptionsError, "two methods are called gff"),
         ("folder:mine", OptionsError, "write folder:NAME:DIR"),
         ("hf-reg+near+select", OptionsError, "exclude one another"),
         ("..=average", OptionsError, "is not a name"),
         ("=average", OptionsError, "is not a name"),
-        ("a=average,A=gff", OptionsError, "differ too little"),
+        ("a=average,A=gff", OptionsError, "give the same folder"),
         (" , ", OptionsError, "no methods are given"),
     ],
 )
@@ -248,7 +248,7 @@ def test_a_name_that_differs_in_case_alone_must_be_the_only_one(tmp_path):
     )
     assert np.array_equal(one.fused(pair).image, picture(1))
     assert np.array_equal(both.fused(pair).image, picture(2))
-    with pytest.raises(PictureError, match="are both of P"):
+    with pytest.raises(PictureError, match="both belong to P"):
         kinds.fused(pair)
 
 

@@ -161,7 +161,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(pairs, small_pairs, tm
     for out in (tmp_path, small_pairs):
         done = cli("evaluate", "--methods", "average", "--data", f"pairs:{pairs}", "--out", out)
         assert done.returncode == 1
-        assert "holds something else than an evaluation" in done.stderr
+        assert "holds something other than an evaluation" in done.stderr
     assert (tree(tmp_path), tree(small_pairs)) == before
 
 
@@ -253,7 +253,7 @@ def test_broken_pairs_are_named_and_left_out(pairs, tmp_path, cli):
     manifest = (out / "manifest.json").read_text()
     assert list(json.loads(manifest)["left_out"]) == ["p1", "p3"]
     assert str(folder) not in manifest
-    assert "p3: there is no picture B of it" in done.stderr
+    assert "p3: its picture B is missing" in done.stderr
 
 
 def test_when_no_pair_is_left_nothing_is_claimed(tmp_path, cli):

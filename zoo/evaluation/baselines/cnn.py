@@ -11,9 +11,9 @@ Departures:
 - The network (`zoo.networks.siamese`) is trained by us on our pairs, pixel by pixel, instead of on blurred
   ImageNet patches. It is the authors' light model, antisymmetrized: swapping two frames negates every score
   exactly.
-- Patches end at the border of the picture, whose odd sides are extended by one mirrored pixel.
+- Patches end at the border of the picture; odd sides are extended by one mirrored pixel.
 - Frames are taken in an order that their content determines, so that the order of the input does not change
-  a bit, neither in ties nor by whose small regions go first.
+  a bit, neither in ties nor in which frame's small regions go first.
 - More than two frames are compared at once, where the authors fuse one after the other: a patch's score is
   the softmax of the frames' sharpness, and the pixels of a small region go to the next best frame.
 

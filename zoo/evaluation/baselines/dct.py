@@ -1,7 +1,7 @@
 """Variance of 8 x 8 DCT blocks: M. B. A. Haghighat, A. Aghagolzadeh, H. Seyedarabi, "Multi-focus image fusion
 for visual sensor networks in DCT domain", Computers & Electrical Engineering 37 (2011) 789-797.
 
-Each block comes from the frame in which it varies most, or with consistency verification (DCT+CV) from the
+Each block comes from the frame in which it varies most, or, with consistency verification (DCT+CV), from the
 frame that most of the surrounding blocks come from.
 
 As in the authors' program, the last frame wins where blocks vary equally; the majority is taken in a 7 x 7

@@ -5,7 +5,7 @@ Each frame is split into a base (the 31 x 31 mean) and the remaining detail. A f
 smoothed absolute Laplacian is the largest, and 0 elsewhere. Guided by the frame, the weights are smoothed
 widely for the base and narrowly for the detail, and both are mixed with them.
 
-With these settings, borders and rounding the pictures of Lytro that the authors published come out, nearly
+These settings, borders and rounding reproduce the fused Lytro pictures that the authors published, nearly
 all bit for bit: the Laplacian has four neighbors, the Gaussian 11 x 11 taps of sigma 5, gray is MATLAB's
 rgb2gray in whole levels, weights are rounded to 255ths, and filters repeat the pixels of the border, where
 only the windows of the guided filter are cut off. There are no departures; pictures of 16 bits and of floats

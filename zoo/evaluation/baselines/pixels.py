@@ -1,6 +1,6 @@
 """What the methods share: frames to numbers, numbers to frames, and pictures composed of both.
 
-Integers are rounded as in MATLAB, in which most of the methods were published: halves go up.
+Integers are rounded as in MATLAB, which most of the methods were written in: halves go up.
 """
 
 from __future__ import annotations

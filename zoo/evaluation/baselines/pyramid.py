@@ -26,7 +26,7 @@ class Pyramid:
     """Laplacian pyramid fusion.
 
     Attributes:
-        levels: Number of times that the frames are halved.
+        levels: How many times the frames are halved.
     """
 
     levels: int = 4
@@ -47,7 +47,7 @@ class Pyramid:
 
 
 def _laplacian(picture: Floats, levels: int) -> list[Floats]:
-    """What each halving loses, the finest first, followed by what is left."""
+    """What each halving loses, finest first, followed by what is left."""
     pyramid = []
     for _ in range(levels):
         half = np.asarray(cv2.pyrDown(picture), np.float64)
@@ -57,7 +57,7 @@ def _laplacian(picture: Floats, levels: int) -> list[Floats]:
 
 
 def _doubled(picture: Floats, target: Floats) -> Floats:
-    """The picture, doubled to the size of the target, whose sides are odd or even."""
+    """The picture, doubled to the size of the target, whose sides may be odd or even."""
     height, width = target.shape[:2]
     return np.asarray(cv2.pyrUp(picture, dstsize=(width, height)), np.float64)
 

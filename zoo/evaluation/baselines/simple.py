@@ -1,4 +1,4 @@
-"""What every method must beat: the mean of the frames, and a frame as it is.
+"""What every method must beat: the mean of the frames, and one frame unchanged.
 
 The dummies are those of Fig. 7 in the paper: by measures of information they beat real fusion.
 """

@@ -43,7 +43,7 @@ _Place = Callable[[float], float]
 def boxes(scores: Scores, measures: Sequence[str] = (), methods: Sequence[str] = ()) -> bytes:
     """Box plots of measures over the methods, a panel for each measure; the best mean's box is orange.
 
-    Boxes reach from quartile to quartile, whiskers to the last value within 1.5 of that length; dots lie
+    Boxes reach from quartile to quartile, whiskers to the last value within 1.5 of that length; dots are
     beyond, and a diamond is the mean.
 
     Args:
@@ -105,12 +105,12 @@ def critical_differences(test: Test, title: str = "") -> bytes:
 
 
 def _draw_boxes(axes: Axes, measure: str, table: NDArray[np.float64], names: Sequence[str]) -> None:
-    about = MEASURES[measure]
-    style_panel(axes, f"{about.label}  {'↑' if about.rising else '↓'}")
+    known = MEASURES[measure]
+    style_panel(axes, f"{known.label}  {'↑' if known.rising else '↓'}")
     axes.grid(axis="y", color=GRID, linewidth=0.7)
     values = [column[np.isfinite(column)] for column in table.T]
     places = [place for place, column in enumerate(values) if column.size]
-    best = (max if about.rising else min)(places, key=lambda place: values[place].mean())
+    best = (max if known.rising else min)(places, key=lambda place: values[place].mean())
     drawn = axes.boxplot(
         [values[place] for place in places], positions=places, widths=0.62, patch_artist=True, showmeans=True,
         flierprops={"marker": ".", "markersize": 3.5, "markerfacecolor": QUIET, "markeredgecolor": "none"},
@@ -137,7 +137,7 @@ def _draw_rank_axis(axes: Axes, methods: int, at: _Place, top: float) -> None:
 
 
 def _draw_difference(axes: Axes, test: Test, at: _Place, y: float) -> None:
-    """The critical difference to scale, above the axis; at most as long as that."""
+    """The critical difference to scale, above the axis and no longer than it."""
     end = min(1 + test.difference, float(len(test.methods)))
     axes.plot([at(1), at(end)], [y, y], color=INK, linewidth=1.4)
     for x in (at(1), at(end)):
@@ -161,7 +161,7 @@ def _draw_stems(
     rows: tuple[float, float, float],
     sides: tuple[float, float],
 ) -> None:
-    """From each mean rank down and out to its name: the better half on the left, the best uppermost."""
+    """From each mean rank down and out to its name: the better half on the left, the best at the top."""
     top, first, step = rows
     order = np.argsort(test.ranks, kind="stable")
     half = math.ceil(len(order) / 2)

@@ -1,4 +1,4 @@
-"""What a fused picture does wrong, as a picture: against the truth, or against the sharper frame."""
+"""The errors of a fused picture, as a picture: against the truth, or against the sharper frame."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zoo.evaluation.scores import Exhibit
 
 TRUE_RANGE = 32
-"""The largest difference from the truth that can be told apart, in levels of 255."""
+"""The largest difference from the truth that the colors resolve, in levels of 255."""
 
 _SIGMA = 2.0  # of the window in which sharpness is measured, in pixels
 _SHARPNESS_RANGE = 12.0  # levels of 255 of the Laplacian, beyond which colors are full
@@ -33,7 +33,7 @@ def error_words(exhibit: Exhibit) -> str:
 def error_map(exhibit: Exhibit, fused: Picture) -> Picture:
     """Where a fused picture is wrong, H x W x 3 uint8 RGB; `error_words` says how to read it.
 
-    Without the truth a pixel's difference from either frame says little: a copy of one frame has none. What
+    Without the truth, a pixel's difference from either frame says little: a copy of one frame has none. What
     can be seen is whether detail of the sharper frame was lost, or detail added that neither has.
     """
     if exhibit.truth is not None:

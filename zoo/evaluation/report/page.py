@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zoo.evaluation.ranks import Ranks
     from zoo.evaluation.scores import Exhibit, Scores
 
-_LARGEST = 1024  # of a picture's sides; twenty pairs of photographs would make the page too large to open
+_LARGEST = 1024  # of a picture's longer side; twenty pairs at full size are too much for a page
 _QUALITY, _MAP_QUALITY, _LOSSLESS = 90, 75, 101
 
 _CAPTIONS = {
@@ -55,7 +55,7 @@ def write_page(
         ranks: What `rank` says of the scores.
         figures: PNGs by name.
         manifest: JSON of what the evaluation was made from; `command` and `packages` are shown first.
-        paper: What a paper prints of such pairs, to compare the same methods with.
+        paper: What a paper prints for such pairs, to compare the same methods with.
     """
     pictures = Pictures()
     scenes = tuple(_scene(scores, exhibit, pictures) for exhibit in exhibits)
@@ -78,7 +78,7 @@ def write_page(
         error=Switch("error map", "e"),
         command=manifest.get("command", ""),
         problems=tuple(_problems(manifest)),
-        about=(_packages(manifest), manifest) if manifest else None,
+        made_from=(_packages(manifest), manifest) if manifest else None,
         measures=tuple(label_of(name) for name in scores.measures),
         footer="Pictures are shown as WebP of quality 90; what was scored are the methods' own.",
     ).to_html()
@@ -87,8 +87,8 @@ def write_page(
 def _sections(
     scores: Scores, ranks: Ranks, figures: Mapping[str, bytes], paper: Printed, shown: set[str]
 ) -> Iterator[Section]:
-    note = "Mean ± sample standard deviation over the pairs; the best mean in bold."
-    note += " Below it what the paper prints." if paper else ""
+    note = "Mean ± sample standard deviation over the pairs; the best mean is bold."
+    note += " Below it is what the paper prints." if paper else ""
     yield Section("summary", "Means", note, (summary_table(scores, paper),))
     if shown:
         yield Section("pictures", "Pictures", VIEWER)
@@ -98,7 +98,7 @@ def _sections(
             Figure(_CAPTIONS.get(name, name), data_uri("png", png)) for name, png in figures.items()
         )
         yield Section("figures", "Figures", figures=drawn)
-    note = "The best of each pair is bold; a head sorts."
+    note = "The best of each pair is bold; click a heading to sort."
     yield Section("every", "Every pair", note, (pair_tables(scores, shown),))
 
 
@@ -123,7 +123,7 @@ def _scene(scores: Scores, exhibit: Exhibit, pictures: Pictures) -> Scene:
         round(height * scale),
         views,
         shown=len(views) - len(exhibit.fused),
-        notes=("shown smaller than it is" if scale < 1 else "", _DECISION, error_words(exhibit)),
+        notes=("shown at reduced size" if scale < 1 else "", _DECISION, error_words(exhibit)),
     )
 
 
@@ -153,7 +153,7 @@ def _values(scores: Scores, image: str, method: str) -> Iterator[str]:
 
 
 class _Shrunk:
-    """Adds one pair's pictures to the page's, smaller where they are large."""
+    """Adds one pair's pictures to the page, reduced if they are large."""
 
     def __init__(self, exhibit: Exhibit, pictures: Pictures) -> None:
         self.pictures = pictures

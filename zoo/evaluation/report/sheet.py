@@ -1,4 +1,4 @@
-"""The contact sheet: a block for each pair, a column for each method, below its picture what it did."""
+"""The contact sheet: a block for each pair, a column for each method, with its maps below its picture."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _QUALITY = 90
 def write_sheet(exhibits: Iterable[Exhibit]) -> bytes:
     """The sheet as WebP.
 
-    Each pair has the frames and each method's picture in a row, below these its decision map and its error
-    map; the focus map and the truth are below the frames where they are known. One exhibit is held at a
+    Each pair has the frames and each method's picture in a row; below that are its decision map and error
+    map; the focus map and the truth are below the frames if they are known. One exhibit is held at a
     time, and of the sheet some 5 MB for each pair of fourteen methods; a sheet of more than thirty pairs or
     so, longer than a WebP can be, is made smaller.
 

@@ -28,7 +28,7 @@ def written(measure: str, value: float) -> str:
 
 
 def label_of(measure: str) -> str:
-    """A measure's label, and whether more or less of it is better."""
+    """A measure's label, and whether more or less is better."""
     return f"{MEASURES[measure].label} {'↑' if MEASURES[measure].rising else '↓'}"
 
 
@@ -36,7 +36,7 @@ def label_of(measure: str) -> str:
 
 
 def summary_table(scores: Scores, paper: Printed) -> Tables:
-    """A row for each method; those that only the paper has come last."""
+    """A row for each method; the paper's other methods come last."""
     firsts = {name: best(scores, name) for name in scores.measures}
     rows = [
         (Cell(method), *(_mean_cell(scores, name, method, firsts[name], paper) for name in scores.measures))
@@ -102,7 +102,7 @@ def _rank_cell(column: np.ndarray, place: int) -> Cell:
 
 
 def _feet(tests: Sequence[Test | None]) -> Iterator[tuple[Cell, ...]]:
-    """What is below the ranks: a line for each number of the tests."""
+    """The rows below the ranks: one for each number of the tests."""
     lines = {
         "Friedman's χ²": [test and f"{test.statistic:.2f}" for test in tests],
         "p": [test and _probability(test.p_value) for test in tests],
@@ -153,7 +153,7 @@ def _probability(value: float) -> str:
 
 
 def pair_tables(scores: Scores, shown: set[str]) -> Tables:
-    """Every value: a table for each measure, pairs down, methods across; those shown are links."""
+    """Every value: a table for each measure, pairs in rows, methods in columns; shown pairs are links."""
     tables = tuple(
         Table(MEASURES[name].label, _heads("pair", scores.methods), tuple(_pair_rows(scores, name, shown)))
         for name in scores.measures

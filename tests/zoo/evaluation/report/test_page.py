@@ -178,7 +178,7 @@ def test_text_stays_text(html, data):
     )
     assert data["problems"] == ["1 pair left out:", f"four: {HOSTILE}"]
     assert data["command"] == MANIFEST["command"]
-    assert data["about"] == ["numpy 2.4", MANIFEST]
+    assert data["made_from"] == ["numpy 2.4", MANIFEST]
 
 
 def test_page_needs_nothing_but_itself(html):
@@ -199,7 +199,7 @@ def test_large_pictures_are_made_smaller(evaluation):
     data = data_of(html)
     (shown_pair,) = data["scenes"]
     assert (shown_pair["width"], shown_pair["height"]) == (1024, 512)
-    assert shown_pair["notes"][0] == "shown smaller than it is"
+    assert shown_pair["notes"][0] == "shown at reduced size"
     assert shown(data, shown_pair["views"][2]["picture"]).shape == (512, 1024, 3)
     assert shown(data, shown_pair["views"][2]["overlay"]).shape == (512, 1024, 3)
 

@@ -85,6 +85,7 @@ def test_nothing_to_draw_is_an_error():
 
 
 def test_missing_package_is_named(monkeypatch):
+    import matplotlib.backends.backend_agg  # noqa: F401 - it needs Pillow, too, and is not what is tested
 
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(MissingExtraError, match=r"pillow is not installed.*\[preview\]"):

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class FuseJob:
-    """What is fused, and where to.
+class FuseRequest:
+    """A requested fusion: what, and where to.
 
     Args:
-        frames: Of one stack, two or more; none with `batch`.
+        frames: The two or more frames of one stack; empty with `batch`.
         output: The picture to write; with `batch`, the folder to fill.
         batch: Folder of stacks.
         decision_map: A gray picture to write as well; see `fuse_files`.
@@ -52,14 +52,14 @@ class FuseJob:
 
     @property
     def pictures(self) -> list[Path]:
-        """The files to write whose names are known."""
+        """The files to write, as far as their names are known."""
         named = () if self.batch is not None else (self.output, self.decision_map)
         return [path for path in named if path is not None]
 
     def _check_outputs(self) -> None:
         if self.batch is not None and self.output.resolve() == self.batch.resolve():
             raise OptionsError(
-                f"results would lie among the frames in {self.batch}", "give another folder with -o"
+                f"results would go among the frames in {self.batch}", "give another folder with -o"
             )
         written = [path.resolve() for path in self.pictures]
         if len(set(written)) < len(written) or set(written) & {frame.resolve() for frame in self.frames}:
@@ -73,7 +73,7 @@ class FuseJob:
                 raise OptionsError(error.message, error.hint) from error
 
     def check_rule(self, network: FusionNetwork) -> None:
-        """Check that the network has the rule, and chooses frames if a map is wanted.
+        """Check that the network has the rule, and chooses frames if a map is requested.
 
         Raises:
             OptionsError: If not.
@@ -83,13 +83,13 @@ class FuseJob:
             raise OptionsError(f"this network has no rule {rule}", f"it has {' and '.join(rules)}")
         if self.decision_map is not None and (rule or rules[0]) == "direct":
             raise OptionsError(
-                "this network chooses no frames, there is no decision map", "use --rule nearest"
+                "this network chooses no frames, so there is no decision map", "use --rule nearest"
             )
 
 
 @dataclass(frozen=True, slots=True)
 class FuseReport:
-    """What was fused, and the errors by the stacks' names."""
+    """What was fused, and the errors, by the stacks' names."""
 
     fused: tuple[FusedFile, ...]
     errors: dict[str, str] = field(default_factory=dict)
@@ -103,18 +103,18 @@ class FuseReport:
         return [each.line() for each in self.fused]
 
 
-def fuse_job(
+def fuse_as_asked(
     network: FusionNetwork,
-    job: FuseJob,
+    request: FuseRequest,
     *,
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> FuseReport:
-    """Fuse what a job names. In a batch, a stack that fails does not keep the others from being fused.
+    """Fuse what a request names. In a batch, a stack that fails does not stop the others.
 
     Args:
         network: HF-Seg or HF-Reg.
-        job: What, and where to.
+        request: What to fuse, and where to.
         say: Called with a line about frames that look unaligned, and about how frames were moved.
         progress: Called with the number of stacks done and to do.
 
@@ -122,11 +122,18 @@ def fuse_job(
         OptionsError: If the network does not have the rule, or chooses no frames for the map.
         ZooError: If the frames of a single stack cannot be read, aligned or fused, or a picture not written.
     """
-    job.check_rule(network)
-    if job.batch is None:
+    request.check_rule(network)
+    if request.batch is None:
         done = fuse_files(
-            network, job.frames, job.output, job.options, decision_map=job.decision_map, say=say
+            network,
+            request.frames,
+            request.output,
+            request.options,
+            decision_map=request.decision_map,
+            say=say,
         )
         return FuseReport((done,))
-    fused, errors = fuse_folder(network, job.batch, job.output, job.options, say=say, progress=progress)
+    fused, errors = fuse_folder(
+        network, request.batch, request.output, request.options, say=say, progress=progress
+    )
     return FuseReport(tuple(fused), errors)
