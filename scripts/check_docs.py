@@ -6,8 +6,8 @@
 
 In a ```console block, lines after "$ " are commands, the others what they say. A page's blocks run in order
 in one empty folder, with a Hub of its own; ```python blocks run as scripts. What commands say must be what
-the page shows, but for what varies from run to run: times, sizes, decimals, seeds, hashes, versions. A line "…"
-stands for any lines. Comments in the page change that:
+the page shows, but for what varies from run to run: times, sizes, decimals, seeds, hashes, versions. A line
+"…" stands for any lines. Comments in the page change that:
 
     <!-- check: parse: REASON -->   do not run the next block: see parse_commands.py
     <!-- check: fails -->           the last command of the next block is meant to fail
