@@ -135,7 +135,7 @@ FORGERIES: dict[str, tuple[str, Callable[[Members], object]]] = {
     "sigma": ("its recipe is not what its seed draws", change_recipe(lambda r: r["blur"].update(sigma=2.5))),
     "extra field": ("unknown fields in recipe .*: extra", change_recipe(lambda r: r.update(extra=1))),
     "integer for real": (
-        "a form, that the format does not have",
+        "form, that the format does not have",
         change_recipe(lambda r: r["blur"].update(sigma=3)),
     ),
     "other key": (
