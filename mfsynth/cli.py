@@ -157,14 +157,33 @@ def build(
         raise click.UsageError("give --split, such as --split val2017, or --split demo", ctx)
     else:
         options = BuildOptions(
-            split, masks, seed, variants, sigma, noise, store, format, min_area, licenses,
-            Selection.read(images) if images else Selection(), limit or 0, shards,
-        )  # fmt: skip
+            split,
+            masks=masks,
+            seed=seed,
+            variants=variants,
+            sigma=sigma,
+            noise=noise,
+            store=store,
+            format=format,
+            min_area=min_area,
+            licenses=licenses,
+            images=Selection.read(images) if images else Selection(),
+            limit=limit or 0,
+            shards=shards,
+        )
     output = Output(quiet, as_json)
     with output.archive_bars() as downloading, output.bar("building", "sample") as progress:
         finding = Finding(coco, approval(yes), output.say, downloading)
         request = Request(
-            options, finding, out, manifest, workers or 0, overwrite, strict, output.say, progress
+            options,
+            finding,
+            out=out,
+            like=manifest,
+            workers=workers or 0,
+            overwrite=overwrite,
+            strict=strict,
+            say=output.say,
+            progress=progress,
         )
         report = foresee(request) if dry_run else make(request)
     output.show(report)
@@ -284,12 +303,14 @@ Examples:
     "-n", "--samples", type=click.IntRange(1, 200), help="How many samples.  [default: 6, page: 12]"
 )
 @click.option("--seed", type=int, help="Seed that chooses them at random.  [default: spread evenly]")
-def preview(out: str, picture: Path, samples: int | None, seed: int | None) -> None:
+@output_options
+def preview(
+    out: str, picture: Path, samples: int | None, seed: int | None, quiet: bool, as_json: bool
+) -> None:
     """Show samples: a contact sheet (PNG) or a self-contained page (HTML) to flip through."""
     from mfsynth.preview.samples import preview as show
 
-    show(out, picture, samples=samples, seed=seed)
-    click.echo(f"{picture}  {picture.stat().st_size / 1e6:.1f} MB")
+    Output(quiet, as_json).show(show(out, picture, samples=samples, seed=seed))
 
 
 @main.command(

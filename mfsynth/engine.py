@@ -109,6 +109,8 @@ def check_guard() -> None:
     Raises:
         BuildError: If another library's worker, such as a torch loader's, is importing the script.
     """
+    if os.name != "posix":
+        raise BuildError(f"mfsynth runs on Linux and macOS, not on {sys.platform}", "on Windows, use WSL")
     process = multiprocessing.current_process()
     if not getattr(process, "_inheriting", False):  # what multiprocessing itself checks before it starts one
         return

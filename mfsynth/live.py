@@ -63,8 +63,8 @@ def synthesize(
         OptionsError: If an option makes no sense.
     """
     options = content_options(split, seed, **content)
-    listed = read_split(Path(coco), split, options.masks, cache=storage.cache_folder(), say=log.info)
-    entries, _ = choose(listed, options)
+    folder, cache = Path(coco).expanduser(), storage.cache_folder()
+    entries, _ = choose(read_split(folder, split, options.masks, cache=cache, say=log.info), options)
     return Live(tuple(entries), options, epoch=epoch, shuffle=shuffle, window=window)
 
 

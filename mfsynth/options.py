@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_args
@@ -193,13 +194,24 @@ def content_options(split: str, seed: int = 0, **content: Unpack[ContentOptions]
     Raises:
         OptionsError: If there is no such option, or its value makes no sense.
     """
-    names = ContentOptions.__annotations__
-    for unknown in content.keys() - names:
-        raise OptionsError(f"there is no option {unknown!r}", f"the options are {', '.join(names)}")
+    check_names(content, ContentOptions)
     values: dict[str, Any] = dict(content)
     for name in values.keys() & _COERCIONS.keys():
         values[name] = _COERCIONS[name](name, values[name])
     return BuildOptions(split, seed=whole_number("seed", seed), **values)
+
+
+def check_names(given: Iterable[str], options: type) -> None:
+    """Check the names of keyword arguments against a TypedDict's.
+
+    Raises:
+        OptionsError: If one is unknown.
+    """
+    names = list(options.__annotations__)
+    for unknown in set(given) - set(names):
+        near = get_close_matches(unknown, names, n=1)
+        guess = f"did you mean {near[0]}? " if near else ""
+        raise OptionsError(f"there is no option {unknown!r}", f"{guess}The options are {', '.join(names)}")
 
 
 def _bounds(name: str, value: tuple[float, float]) -> tuple[float, float]:

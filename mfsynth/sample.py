@@ -155,7 +155,7 @@ class Recipe:
 
     def to_json(self) -> bytes:
         """The recipe as one line of JSON, the same bytes for equal recipes."""
-        return msgspec.json.encode(self)
+        return schema.encode(self)
 
     @staticmethod
     def from_json(text: bytes) -> Recipe:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -37,6 +38,14 @@ def to_json(value: Any) -> dict[str, Any]:
     """
     plain: dict[str, Any] = json.loads(json.dumps(_plain(value)))
     return plain
+
+
+def encode(value: Any) -> bytes:
+    """A dataclass as one line of JSON, without fields of later releases that are at their default."""
+    kind: type = type(value)
+    if not _has_grown(kind):
+        return msgspec.json.encode(value)  # recipes are many
+    return msgspec.json.encode(_plain(value))
 
 
 def from_json(
@@ -95,6 +104,23 @@ def defaults(kind: type) -> dict[str, Any]:
 
 def _default(each: Any) -> Any:
     return each.default if each.default_factory is MISSING else each.default_factory()
+
+
+@cache
+def _has_grown(kind: type) -> bool:
+    """Whether a dataclass, or one inside it, has fields of later releases."""
+    return any(
+        _SINCE in each.metadata for inner in _dataclasses(inspect.type_info(kind)) for each in fields(inner)
+    )
+
+
+def _dataclasses(kind: inspect.Type) -> Iterator[type]:
+    if isinstance(kind, inspect.DataclassType):
+        yield kind.cls
+        for each in kind.fields:
+            yield from _dataclasses(each.type)
+    elif isinstance(kind, inspect.VarTupleType):
+        yield from _dataclasses(kind.item_type)
 
 
 def _unknown(values: object, kind: inspect.Type, path: str = "") -> Iterator[str]:

@@ -6,8 +6,8 @@
 
 In a ```console block, lines after "$ " are commands, the others what they say. A page's blocks run in order
 in one empty folder, with a Hub of its own; ```python blocks run as scripts. What commands say must be what
-the page shows, but for what varies from run to run: times, sizes, decimals, seeds, hashes. A line "…"
-stands for any lines. Comments in the page change that:
+the page shows, but for what varies from run to run: times, sizes, decimals, seeds, hashes, versions. A line
+"…" stands for any lines. Comments in the page change that:
 
     <!-- check: parse: REASON -->   do not run the next block: see parse_commands.py
     <!-- check: fails -->           the last command of the next block is meant to fail
@@ -45,6 +45,7 @@ _COMMENT = re.compile(
 )
 _VARIES = (
     (r"--seed \d+", "--seed N"),
+    (r"\b\d+(\.\d+){2,}\b", "VERSION"),
     (r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}\b", "HASH"),
     (r"\d+(\.\d+)?e[-+]?\d+|\d+\.\d+|\d{1,3}(,\d{3})+", "N"),
     (r"\b(N|\d+) ?(?=(s|ms|seconds?|minutes?|kB|MB|GB|dB|%|samples/s)(\W|$))", "N "),
@@ -252,7 +253,13 @@ def lie(shown: Sequence[str], said: str) -> str:
 # --- running ------------------------------------------------------------------------------------------
 
 
-def check_page(path: Path, cache: Path, update: bool) -> list[str]:
+def length(page: Path) -> int:
+    """How many things a page runs: a rough measure of how long that takes."""
+    text = page.read_text("utf-8")
+    return sum(len(list(block.steps())) for block in blocks(text) if "parse" not in block.marks)
+
+
+def check_page(path: Path, cache: Path, update: bool, threads: int) -> list[str]:
     """Check one page, with a folder and a Hub of its own."""
     with serving() as hub, tempfile.TemporaryDirectory(prefix="docs-") as home:
         folder = Path(home).resolve() / "work"
@@ -265,6 +272,7 @@ def check_page(path: Path, cache: Path, update: bool) -> list[str]:
             "XDG_CACHE_HOME": str(cache), "COLUMNS": "110", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1",
             "HF_ENDPOINT": hub.url, "HF_TOKEN": token, "HF_HOME": str(folder.parent / "hf"),
             "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "OMP_NUM_THREADS": f"{threads}",
         }  # fmt: skip
         return Page(path, folder, env, update).check()
 
@@ -282,8 +290,10 @@ def main(pages: Sequence[Path], update: bool, jobs: int) -> None:
     """Run what README.md and docs/ show. Exit code 1 if a page lies."""
     pages = pages or [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     pages = [page for page in pages if any(blocks(page.read_text("utf-8")))]
+    pages = sorted(pages, key=length, reverse=True)
+    threads = max(1, (os.cpu_count() or 1) // jobs)  # more would wait for each other
     with tempfile.TemporaryDirectory() as cache, ThreadPoolExecutor(jobs) as pool:
-        results = list(pool.map(lambda page: check_page(page, Path(cache), update), pages))
+        results = list(pool.map(lambda page: check_page(page, Path(cache), update, threads), pages))
     problems = [problem for result in results for problem in result]
     for problem in problems:
         click.echo(problem + "\n", err=True)

@@ -1,6 +1,6 @@
 """Make the README's pictures, docs/pictures/pairs.png and stats.png, from the demo split.
 
-Only the demo split: its scenes are drawn by code, so that no photographer's licence comes with the pictures.
+Only the demo split: its scenes are drawn by code, so that no photographer's license comes with the pictures.
 
     python scripts/readme_pictures.py
 """
@@ -21,7 +21,7 @@ from mfsynth.preview.stats import collect
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 # A still life, a meadow and a shore, with blur that shows at the README's width.
-KEYS = ("000000000002-000", "000000000025-000", "000000000030-000")
+KEYS = ("000000000021-000", "000000000010-000", "000000000008-000")
 DPI = 180
 MOST_BYTES = 1_500_000
 

@@ -6,6 +6,8 @@ build.
 
 from __future__ import annotations
 
+import html
+import inspect
 import re
 import sys
 import tempfile
@@ -84,9 +86,10 @@ def described(command: click.Command, context: click.Context, depth: int) -> Ite
         "",
     )
     records = [record for each in command.params if (record := each.get_help_record(context))]
-    if records:
+    explained = [(one_line(names), plain(one_line(text))) for names, text in records if text]
+    if explained:
         yield from ("| option | |", "|---|---|")
-        yield from (f"| `{one_line(names)}` | {plain(one_line(text))} |" for names, text in records)
+        yield from (f"| `{names}` | {text} |" for names, text in explained)
         yield ""
     if command.epilog:
         yield from ("```text", command.epilog.replace("\b\n", "\n").strip(), "```", "")
@@ -99,12 +102,12 @@ def described(command: click.Command, context: click.Context, depth: int) -> Ite
 
 def paragraphs(text: str | None) -> str:
     """Help as Markdown."""
-    return plain((text or "").replace("\b\n", "").strip())
+    return plain(inspect.cleandoc((text or "").replace("\b\n", "")))
 
 
 def plain(text: str) -> str:
     """Text in which nothing is Markdown."""
-    return re.sub(r"([\[\]<>*_|])", r"\\\1", text)
+    return re.sub(r"([\[\]*_])", r"\\\1", html.escape(text, quote=False)).replace("|", "&#124;")
 
 
 def one_line(text: str) -> str:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,10 @@ from coco_folder import edit_annotations, save_annotations
 from conftest import Cli
 
 import mfsynth
+from mfsynth.building.make import DataSetOptions
+from mfsynth.cli import CONTENT, main
+from mfsynth.options import BuildOptions, ContentOptions
+from mfsynth.synthesis.draw import DrawOptions
 
 
 def test_version_and_help(cli: Cli) -> None:
@@ -41,7 +46,7 @@ def test_version_and_help(cli: Cli) -> None:
             "--from sets everything that decides content; omit --split",
         ),
         (["build", "--split", "s", "--images", "/nowhere"], 2, "cannot read /nowhere"),
-        (["build", "--split", "s", "--coco", "/nowhere"], 1, "/nowhere has no pictures of split 's'"),
+        (["build", "--split", "s", "--coco", "/nowhere"], 1, "/nowhere; name COCO's"),
         (["build", "--split", "nosuch"], 1, "'nosuch' is not an official split"),
         (["build", "--from", "/nowhere/manifest.json"], 1, "/nowhere/manifest.json is not there"),
         (["download", "--split", "val2018"], 2, "did you mean val2017?"),
@@ -240,3 +245,13 @@ def test_every_content_option_reaches_the_manifest(cli: Cli, small_coco: Path, t
 def test_the_help_says_which_licences_allow_derivatives(cli: Cli) -> None:
     text = " ".join(cli("build", "--help").stdout.split())
     assert "All but 3 and 6 allow derivatives" in text
+
+
+def test_an_option_of_a_build_is_everywhere() -> None:
+    """What decides content has a flag, is refused beside --from, and is a keyword of `mfsynth.build`."""
+    names = {each.name for each in fields(BuildOptions)}
+    assert set(CONTENT) == names
+    assert names <= {parameter.name for parameter in main.commands["build"].params}
+    assert {"split", "shards", *DataSetOptions.__annotations__} == names
+    assert set(ContentOptions.__annotations__) < set(DataSetOptions.__annotations__)
+    assert {each.name for each in fields(DrawOptions)} <= names

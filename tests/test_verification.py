@@ -135,7 +135,7 @@ FORGERIES: dict[str, tuple[str, Callable[[Members], object]]] = {
     "sigma": ("its recipe is not what its seed draws", change_recipe(lambda r: r["blur"].update(sigma=2.5))),
     "extra field": ("unknown fields in recipe .*: extra", change_recipe(lambda r: r.update(extra=1))),
     "integer for real": (
-        "a form, that the format does not have",
+        "form, that the format does not have",
         change_recipe(lambda r: r["blur"].update(sigma=3)),
     ),
     "other key": (
@@ -321,7 +321,7 @@ def test_a_failed_repair_has_told_what_is_wrong(out: Path, tmp_path: Path, cli: 
     run = cli("verify", out, "--repair", "--coco", tmp_path / "nowhere")
     assert run.returncode == 1
     assert "small-000001.tar is missing" in run.stderr
-    assert "nowhere has no pictures of split 'small'" in run.stderr
+    assert "nowhere; name COCO's" in run.stderr
 
 
 def test_repair_needs_the_same_data(out: Path, small_coco: Path, tmp_path: Path, cli: Cli) -> None:

@@ -230,7 +230,6 @@ def evaluate(
 @click.group()
 def zoo() -> None:
     """List, fetch, check and publish networks."""
-    need("fuse", "torch", "safetensors", "jinja2")
 
 
 REVISION = click.option("--revision", help="Branch, tag or commit on the Hub.")
@@ -255,6 +254,7 @@ def list_(pattern: str, as_json: bool) -> None:
 @json_option
 def info(name: str, revision: str | None, origin: Origin, as_json: bool) -> None:
     """Show what is known about a network: a short name, org/name on the Hub, or a folder."""
+    need("fuse", "torch", "safetensors", "jinja2")
     from zoo.publishing.info import info as known_of
 
     Output(as_json=as_json).show(known_of(name, revision=revision, origin=origin))
@@ -268,6 +268,7 @@ def info(name: str, revision: str | None, origin: Origin, as_json: bool) -> None
 @json_option
 def pull(name: str, output: Path | None, revision: str | None, origin: Origin, as_json: bool) -> None:
     """Fetch a network's files, check their hashes, and say where they are."""
+    need("fuse", "torch", "safetensors", "jinja2")
     from zoo.store.copy import pull_to
 
     Output(as_json=as_json).show(pull_to(name, output, revision=revision, origin=origin))
@@ -280,6 +281,7 @@ def pull(name: str, output: Path | None, revision: str | None, origin: Origin, a
 @json_option
 def verify(names: tuple[str, ...], revision: str | None, origin: Origin, as_json: bool) -> None:
     """Check networks: hashes of the files, strict loading, a known pair.  [default: all short names]"""
+    need("fuse", "torch", "safetensors", "jinja2")
     from zoo.publishing.example import try_all
 
     output = Output(as_json=as_json)
@@ -312,6 +314,7 @@ def push(
     as_json: bool,
 ) -> None:
     """Publish a network's folder on the Hugging Face Hub, with a card filled from its own files."""
+    need("fuse", "torch", "safetensors", "jinja2")
     from zoo.publishing.push import push as publish
 
     output = Output(quiet, as_json)

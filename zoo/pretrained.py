@@ -10,7 +10,7 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 
 from mfsynth.errors import OptionsError
-from zoo.errors import ConfigError, DeviceError, UnknownDeviceError
+from zoo.errors import ConfigError, DeviceError, FrameError, UnknownDeviceError
 from zoo.fusing.fusion import fuse
 from zoo.fusing.pictures import read_picture
 from zoo.networks import Network
@@ -56,6 +56,8 @@ class FusionModel(Network, PyTorchModelHubMixin, library_name="mfsynth", tags=["
             FrameError: If the frames cannot be fused.
             OptionsError: If an option is out of range.
         """
+        if isinstance(frames, (str, os.PathLike)):
+            raise FrameError("a single path is not a stack", "give a list of two or more")
         pictures = [
             read_picture(Path(each)).pixels if isinstance(each, (str, os.PathLike)) else each
             for each in frames

@@ -19,6 +19,7 @@ from mfsynth.errors import BuildError, OutputError, ShardError
 from mfsynth.options import BuildOptions
 from mfsynth.shards.layout import BUILD, MANIFEST, PARTS, is_ours
 from mfsynth.shards.manifest import Inputs, Manifest
+from mfsynth.version import CONTENT_RELEASE, __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -151,7 +152,7 @@ def _differences(there: BuildFile, begun: BuildFile) -> Iterable[str]:
     """Each difference between the build started in a folder and the one requested now, in words."""
     for what, old, new in (
         ("", _whole(there.options), _whole(begun.options)),
-        ("version of ", there.packages, begun.packages),
+        ("version of ", _versions(there.packages), _versions(begun.packages)),
     ):
         for name in sorted(old.keys() | new.keys()):
             if old.get(name) != new.get(name):
@@ -171,6 +172,17 @@ def _differences(there: BuildFile, begun: BuildFile) -> Iterable[str]:
         for what in ("pictures", "masks"):
             if getattr(there.inputs, what) != getattr(begun.inputs, what):
                 yield f"names and sizes of the {what}"
+
+
+def _versions(packages: dict[str, str]) -> dict[str, str]:
+    """Package versions; releases of mfsynth that make the same bytes count as one."""
+    release = packages.get("mfsynth", "")
+    same = _numbers(CONTENT_RELEASE) <= _numbers(release) <= _numbers(__version__)
+    return packages | {"mfsynth": CONTENT_RELEASE if same else release}
+
+
+def _numbers(release: str) -> tuple[int, ...]:
+    return tuple(int(word) for word in release.split(".") if word.isdecimal())
 
 
 def _whole(options: dict[str, Any]) -> dict[str, Any]:

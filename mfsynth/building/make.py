@@ -17,7 +17,14 @@ from mfsynth.coco.resolve import coco_folder, download_size
 from mfsynth.console import count
 from mfsynth.engine import check_guard
 from mfsynth.errors import OptionsError
-from mfsynth.options import BuildOptions, ContentOptions, FrameFormat, Store, content_options
+from mfsynth.options import (
+    BuildOptions,
+    ContentOptions,
+    FrameFormat,
+    Store,
+    check_names,
+    content_options,
+)
 from mfsynth.order import whole_number
 from mfsynth.shards.manifest import Manifest
 from mfsynth.verification.check import local_folder, verify
@@ -195,6 +202,7 @@ def build(
 
 
 def _options(split: str, shards: int, content: DataSetOptions) -> BuildOptions:
+    check_names(content, DataSetOptions)
     values: dict[str, Any] = dict(content)
     own = {name: values.pop(name) for name in ("variants", "store", "format") if name in values}
     if "variants" in own:
@@ -217,7 +225,7 @@ def _following(
 
 
 def _path(location: Location | None) -> Path | None:
-    return None if location is None else Path(location)
+    return None if location is None else Path(location).expanduser()
 
 
 def verify_and_repair(

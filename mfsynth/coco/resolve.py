@@ -45,8 +45,8 @@ class Fetched:
 def named_folder(given: Path | None) -> Path | None:
     """The COCO folder named by the user: by the option, else by the environment variable."""
     if given is not None:
-        return given
-    return Path(os.environ[COCO_VARIABLE]) if os.environ.get(COCO_VARIABLE) else None
+        return given.expanduser()
+    return Path(os.environ[COCO_VARIABLE]).expanduser() if os.environ.get(COCO_VARIABLE) else None
 
 
 def coco_folder(
@@ -164,6 +164,8 @@ def _writing(folder: Path) -> Iterator[None]:
 def _found(given: Path | None, split: str, masks: Masks, cache: Path) -> Path | None:
     """The folder that already has a split: the one that the user names, else the cache."""
     named = named_folder(given)
+    if named is not None and not named.is_dir():
+        raise SourceError(f"there is no folder {named}", f"name COCO's with --coco DIR or {COCO_VARIABLE}")
     if named is not None and (split != DEMO or has_split(named, split)):
         return _with_split(named, split)
     kept = cache / "coco"

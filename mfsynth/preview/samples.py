@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from mfsynth import plots, storage
+from mfsynth.console import count
 from mfsynth.errors import OptionsError, ShardError
 from mfsynth.order import permutation
 from mfsynth.shards.reader import open as open_data_set
@@ -21,7 +23,24 @@ PAGE_SAMPLES = 12
 _PAGE = (".html", ".htm")
 
 
-def preview(location: str, output: Path, *, samples: int | None = None, seed: int | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A file that shows samples: how many, and its size in bytes."""
+
+    output: Path
+    samples: int
+    size: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        return {"output": str(self.output), "samples": self.samples, "bytes": self.size}
+
+    def lines(self) -> list[str]:
+        """As a line for people."""
+        return [f"{self.output}  {count(self.samples, 'sample')}, {self.size / 1e6:.1f} MB"]
+
+
+def preview(location: str, output: Path, *, samples: int | None = None, seed: int | None = None) -> Preview:
     """Draw samples of a data set to a file: `.png` is a contact sheet, `.html` a self-contained page.
 
     Args:
@@ -47,7 +66,8 @@ def preview(location: str, output: Path, *, samples: int | None = None, seed: in
     if not len(data):
         raise ShardError(f"{location} holds no samples, there is nothing to show")
     default = SHEET_SAMPLES if kind == ".png" else PAGE_SAMPLES
-    chosen = read(data, places(len(data), default if samples is None else samples, seed))
+    shown = places(len(data), default if samples is None else samples, seed)
+    chosen = read(data, shown)
     if kind == ".png":
         from mfsynth.preview.sheet import draw_sheet
 
@@ -56,26 +76,26 @@ def preview(location: str, output: Path, *, samples: int | None = None, seed: in
         from mfsynth.preview.page import write_page
 
         storage.write(output, write_page(chosen, data.manifest))
+    return Preview(output, len(shown), output.stat().st_size)
 
 
-def places(total: int, count: int, seed: int | None = None) -> list[int]:
+def places(total: int, wanted: int, seed: int | None = None) -> list[int]:
     """Which of `total` samples to show, in ascending order.
 
     >>> places(100, 4)
     [12, 37, 62, 87]
 
     Raises:
-        OptionsError: If `count` is below 1.
+        OptionsError: If `wanted` is below 1.
     """
-    if count < 1:
-        raise OptionsError(f"cannot show {count} samples", "ask for at least one")
-    count = min(count, total)
+    if wanted < 1:
+        raise OptionsError(f"cannot show {wanted} samples", "ask for at least one")
+    wanted = min(wanted, total)
     if seed is not None:
-        return sorted(permutation(total, "preview", seed)[:count].tolist())
-    return [(2 * k + 1) * total // (2 * count) for k in range(count)]
+        return sorted(permutation(total, "preview", seed)[:wanted].tolist())
+    return [(2 * k + 1) * total // (2 * wanted) for k in range(wanted)]
 
 
 def read(data: DataSet[Sample], chosen: list[int]) -> Iterator[Sample]:
     """The samples at some places of a data set, and no others."""
-    for place in chosen:
-        yield from data.read(place, place + 1)
+    return (data[place] for place in chosen)

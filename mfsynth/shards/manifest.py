@@ -107,7 +107,9 @@ class Manifest:
         Raises:
             ShardError: If there is no manifest, or it is broken.
         """
-        _, where = data_set_at(location)
+        folder, where = data_set_at(location)
+        if not storage.is_url(folder) and Path(folder).is_file():
+            raise ShardError(f"{folder} is a file", "give a data set's folder, or its manifest")
         try:
             text = storage.read(where)
         except ShardError as error:

@@ -86,7 +86,7 @@ class Verification:
         return "\n".join(self.lines())
 
     def problem_lines(self) -> list[str]:
-        """The problems in words, one a line."""
+        """The problems in words, one per line."""
         return [f"{problem.shard} {problem.text}".strip() for problem in self.problems]
 
     def lines(self) -> list[str]:

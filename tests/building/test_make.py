@@ -64,7 +64,7 @@ def test_build_takes_what_numpy_gives_and_names_nonsense(small_coco: Path, tmp_p
     ):
         with pytest.raises(OptionsError, match=message):
             mfsynth.build("small", coco=small_coco, out=tmp_path / "none", **content)  # type: ignore[arg-type]
-    with pytest.raises(SourceError, match="nowhere has no pictures"):
+    with pytest.raises(SourceError, match="there is no folder nowhere"):
         mfsynth.build("small", coco="nowhere", out=tmp_path / "none")
     assert not (tmp_path / "none").exists()
     with pytest.raises(OptionsError, match="samples is -1"):

@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,6 +136,10 @@ class ShardData:
     folder: str
     stamp: str
     keys: tuple[str, ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without the keys: a job carries its own, and there may be a hundred thousand."""
+        return ShardData, (self.kind, self.title, self.folder, self.stamp, ())
 
     @property
     def incomplete(self) -> dict[str, str]:

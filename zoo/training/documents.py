@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zoo.training.sources import Source
 
 TRAINING_FORMAT = 1
-_PACKAGES = ("mfsynth", "torch", "numpy", "opencv-python-headless", "webdataset", "accelerate")
+_PACKAGES = ("mfsynth", "torch", "numpy", "opencv-python-headless", "accelerate")
 
 
 def described(sources: Sequence[tuple[Source, float]]) -> list[dict[str, Any]]:

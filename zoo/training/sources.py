@@ -7,6 +7,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -204,7 +205,7 @@ def open_source(spec: SourceSpec, seed: int, holding: bool = True) -> Source:
     folder, _, split = spec.location.removeprefix("coco:").rpartition(":")
     if not folder or not split:
         raise OptionsError(f"{spec.location} does not name a split", "write coco:DIR:SPLIT")
-    return LiveSource(folder, split, seed, holding)
+    return LiveSource(str(Path(folder).expanduser()), split, seed, holding)
 
 
 class Mixture:
