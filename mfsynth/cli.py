@@ -146,7 +146,7 @@ def build(
     as_json: bool,
 ) -> None:
     """Build a data set of multi-focus pairs, or finish one that was interrupted."""
-    from mfsynth.building.make import Finding, Request, content_of, foresee, make
+    from mfsynth.building.make import CocoLookup, Request, content_of, foresee, make
     from mfsynth.options import BuildOptions, Selection
 
     manifest = None
@@ -173,10 +173,10 @@ def build(
         )
     output = Output(quiet, as_json)
     with output.archive_bars() as downloading, output.bar("building", "sample") as progress:
-        finding = Finding(coco, approval(yes), output.say, downloading)
+        lookup = CocoLookup(coco, approval(yes), output.say, downloading)
         request = Request(
             options,
-            finding,
+            lookup,
             out=out,
             like=manifest,
             workers=workers or 0,
@@ -267,13 +267,13 @@ def verify(
 
     Exit code 1 if anything is wrong.
     """
-    from mfsynth.building.make import Finding, verify_and_repair
+    from mfsynth.building.make import CocoLookup, verify_and_repair
 
     output = Output(quiet, as_json)
     with output.archive_bars() as downloading, output.stage_bars("sample") as progress:
-        finding = Finding(coco, say=output.say, progress=downloading) if repair else None
+        lookup = CocoLookup(coco, say=output.say, progress=downloading) if repair else None
         result = verify_and_repair(
-            out, finding, samples=samples, seed=seed, workers=workers or 0, say=output.say, progress=progress
+            out, lookup, samples=samples, seed=seed, workers=workers or 0, say=output.say, progress=progress
         )
     output.show(result, always=not result.ok)
     sys.exit(0 if result.ok else 1)

@@ -40,7 +40,7 @@ OUT = Path("out")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CocoLookup:
     """Where COCO is, who approves a large download, and who is notified of its progress.
 
     Args:
@@ -83,14 +83,14 @@ class Request:
 
     Args:
         options: What decides its content.
-        finding: Where the COCO data is.
+        lookup: Where the COCO data is.
         out: Folder to make; None is out/SPLIT.
         like: Manifest of a data set to reproduce.
         workers, overwrite, strict, say, progress: As for `Run`.
     """
 
     options: BuildOptions
-    finding: Finding
+    lookup: CocoLookup
     out: Path | None = None
     like: Manifest | None = None
     workers: int = 0
@@ -101,7 +101,7 @@ class Request:
 
     def run(self) -> Run:
         """Inputs, output and how to build; this looks for COCO."""
-        coco = self.finding.folder(self.options.split, self.options.masks)
+        coco = self.lookup.folder(self.options.split, self.options.masks)
         out = self.out or OUT / self.options.split
         return Run(coco, out, self.workers, self.overwrite, self.strict, self.say, self.progress)
 
@@ -115,7 +115,7 @@ def make(request: Request) -> BuildReport:
 def foresee(request: Request) -> Estimate | DownloadFirst:
     """What `make` would make, or what it would download first; nothing is made or downloaded."""
     options = request.options
-    missing = request.finding.missing(options.split, options.masks)
+    missing = request.lookup.missing(options.split, options.masks)
     if missing:
         return DownloadFirst(options.split, missing)
     return estimate(options, request.run(), request.like)
@@ -189,7 +189,7 @@ def build(
     return make(
         Request(
             options,
-            Finding(_path(coco), say=say),
+            CocoLookup(_path(coco), say=say),
             _path(out),
             manifest,
             whole_number("workers", workers),
@@ -230,7 +230,7 @@ def _path(location: Location | None) -> Path | None:
 
 def verify_and_repair(
     location: Location,
-    finding: Finding | None,
+    lookup: CocoLookup | None,
     *,
     samples: int = 16,
     seed: int | None = None,
@@ -242,7 +242,7 @@ def verify_and_repair(
 
     Args:
         location: The data set's folder, or its manifest.
-        finding: Where to find the COCO data for a repair; None repairs nothing.
+        lookup: Where to find the COCO data for a repair; None repairs nothing.
         samples, seed, workers: As for `mfsynth.verify`.
         say: Called with what was wrong, and with what was made again.
         progress: Called with a stage's name, and the number of samples done and to do.
@@ -265,14 +265,14 @@ def verify_and_repair(
         )
 
     result = check("verifying")
-    if finding is None or not result.bad_shards:
+    if lookup is None or not result.bad_shards:
         return result
     for line in result.problem_lines():
         say(line)
     manifest = Manifest.read(location)
     options = BuildOptions.of(manifest)
     run = Run(
-        finding.folder(options.split, options.masks),
+        lookup.folder(options.split, options.masks),
         local_folder(location),
         workers,
         say=say,
