@@ -33,6 +33,15 @@ class Report(Protocol):
         """As lines for people."""
 
 
+def duration(seconds: float) -> str:
+    """A time span, in words.
+
+    >>> duration(8.24), duration(150)
+    ('8.2 seconds', '2.5 minutes')
+    """
+    return f"{seconds:.1f} seconds" if seconds < 60 else f"{seconds / 60:.1f} minutes"
+
+
 def count(number: int, noun: str) -> str:
     """A number of things, in words.
 

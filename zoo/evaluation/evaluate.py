@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mfsynth.console import count
+from mfsynth.console import count, duration
 from mfsynth.engine import check_guard
 from mfsynth.errors import OutputError
 from mfsynth.locks import locked
@@ -92,7 +92,7 @@ class EvaluateReport:
     def lines(self) -> list[str]:
         """As lines for people."""
         pictures = len(self.scores.images) * len(self.scores.methods)
-        scored = f"{count(pictures, 'picture')} scored in {self.seconds / 60:.1f} minutes"
+        scored = f"{count(pictures, 'picture')} scored in {duration(self.seconds)}"
         kept = f"{self.kept:,} of them kept from before"
         return [self.table, f"{scored}, {kept}; see {self.out / 'index.html'}"]
 

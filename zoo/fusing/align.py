@@ -100,7 +100,7 @@ class Similarity:
         'moved by 3.2, -1.5 pixels, scaled by 1.012, rotated by 0.10 degrees'
         """
         moved = f"moved by {self.dx:.1f}, {self.dy:.1f} pixels"
-        return f"{moved}, scaled by {self.scale:.3f}, rotated by {self.angle:.2f} degrees"
+        return f"{moved}, scaled by {self.scale:.3f}, rotated by {round(self.angle, 2) + 0.0:.2f} degrees"
 
 
 IDENTITY = Similarity(1.0, 0.0, 0.0, 0.0)

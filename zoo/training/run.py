@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from mfsynth.console import count
+from mfsynth.console import count, duration
 from mfsynth.errors import OutputError
 from zoo.errors import TrainingError
 from zoo.store.folder import EVALUATION, TRAINING, WEIGHTS
@@ -88,7 +88,7 @@ class TrainReport:
 
     def lines(self) -> list[str]:
         """As lines for people."""
-        minutes = f"{self.seconds / 60:.1f} minutes, {self.waiting:.0%} of them spent waiting for data"
+        spent = f"{duration(self.seconds)}, {self.waiting:.0%} of them spent waiting for data"
         if self.stopped and not self.steps:
             return ["stopped before the first step"]
         if self.stopped:
@@ -98,7 +98,7 @@ class TrainReport:
             f"{scores.accuracy:.2%}, commutativity {scores.commutativity:.1e}"
             for kind, scores in self.scores.items()
         ]
-        trained = f"trained {count(self.steps, 'step')} in {minutes}; the network is in {self.out}"
+        trained = f"trained {count(self.steps, 'step')} in {spent}; the network is in {self.out}"
         return [trained, *validation]
 
 
