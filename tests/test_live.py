@@ -69,7 +69,7 @@ def test_images_are_named_by_any_sequence_of_ids(small_coco: Path, images: Itera
         ({"images": []}, "images is empty; None takes all"),
         ({"images": [4]}, "names 1 id that small does not have: 4"),
         ({"licenses": 4}, "licenses is 4, it must be a sequence of ids"),
-        ({"sigmas": (1, 2)}, "there is no option 'sigmas'; the options are masks, sigma, noise"),
+        ({"sigmas": (1, 2)}, "there is no option 'sigmas'; did you mean sigma\\? The options are masks"),
         ({"variants": 2}, "there is no option 'variants'"),
         ({"window": 64}, r"64 is not a window; give \(top, left, height, width\)"),
         ({"window": (0, 0, 64)}, r"\(0, 0, 64\) is not a window"),

@@ -88,7 +88,7 @@ class TrainReport:
 
     def lines(self) -> list[str]:
         """As lines for people."""
-        spent = f"{duration(self.seconds)}, {self.waiting:.0%} of them spent waiting for data"
+        spent = f"{duration(self.seconds)}, {self.waiting:.0%} of it waiting for data"
         if self.stopped and not self.steps:
             return ["stopped before the first step"]
         if self.stopped:
