@@ -62,6 +62,19 @@ MEASURES: dict[str, Measure] = {
 """
 
 
+def brief(name: str, value: float) -> str:
+    """A measure's short label and value, for people.
+
+    >>> brief("psnr", 51.352)
+    'PSNR 51.35 dB'
+    """
+    measure = MEASURES.get(name, Measure(name))
+    label, _, unit = measure.label.rpartition(", ")
+    if unit != "dB":
+        return f"{measure.label} {measure.form.format(value)}"
+    return f"{label} {measure.form.format(value)} {unit}"
+
+
 def shown(name: str, value: float) -> tuple[str, str]:
     """A measure's full name and value, for people."""
     measure = MEASURES.get(name, Measure(name))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from errno import ENOENT
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
 from mfsynth.console import count
 from zoo.errors import DamagedError
-from zoo.metrics.measures import shown
+from zoo.metrics.measures import brief
 from zoo.networks import Config
 from zoo.publishing.cards import amount, measured, read_training
 from zoo.store.find import find
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 LICENSE = "apache-2.0"
 """License of the weights that have a short name."""
+
+_INDENT = 14 * " "
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +81,9 @@ class Info:
             data = ", ".join(f"{amount(each)} of {each['source']}" for each in self.training["data"])
             lines.append(f"  trained on  {data}; {count(self.training['steps'], 'step')}")
         for result in self.results:
-            values = (" ".join(shown(*each)) for each in measured(result))
-            lines.append(f"  measured    {count(result.samples, 'pair')}, {result.data}: {', '.join(values)}")
+            lines.append(f"  measured    {count(result.samples, 'pair')}, {result.data}")
+            values = "; ".join(brief(*each) for each in measured(result))
+            lines += wrap(values, 100, initial_indent=_INDENT, subsequent_indent=_INDENT)
         return lines if self.results else [*lines, "  measured    nothing"]
 
 
