@@ -45,7 +45,8 @@ def test_base_install_builds_without_torch_and_names_the_extra(installed, tmp_pa
     assert "mfsynth" in run(programs / "mfsynth", "--version", folder=tmp_path)
     run(programs / "mfsynth", "build", "--split", "demo", "--limit", "4", "--out", "demo", folder=tmp_path)
     run(programs / "mfsynth", "verify", "demo", folder=tmp_path)
-    told = run(programs / "mfsynth", "zoo", "list", folder=tmp_path, code=1)
+    assert "hf-seg" in run(programs / "mfsynth", "zoo", "list", folder=tmp_path)
+    told = run(programs / "mfsynth", "zoo", "verify", "hf-seg", folder=tmp_path, code=1)
     assert "mfsynth[fuse]" in told
     code = "import zoo\ntry:\n    zoo.load('hf-seg')\nexcept ImportError as error:\n    print(error)"
     assert "mfsynth[fuse]" in run(programs / "python", "-c", code, folder=tmp_path)
@@ -55,8 +56,9 @@ def test_zoo_install_loads_its_shipped_networks(installed, tmp_path):
     programs = installed("[fuse]")
     code = "import zoo\nprint([type(zoo.load(name)).__name__ for name in zoo.names()], zoo.__file__)"
     told = run(programs / "python", "-c", code, folder=tmp_path)
-    assert "'Network'" in told
+    assert "'FusionModel'" in told
     assert str(tmp_path) in told
     assert "known pair" in run(programs / "mfsynth", "zoo", "verify", "hf-seg", folder=tmp_path)
-    told = run(programs / "mfsynth", "zoo", "push", "hf-seg", "--repo", "a/b", "--dry-run", folder=tmp_path)
+    words = ["--repo", "a/b", "--license", "apache-2.0", "--dry-run"]
+    told = run(programs / "mfsynth", "zoo", "push", "hf-seg", *words, folder=tmp_path)
     assert "# HF-Seg" in told
