@@ -242,7 +242,7 @@ def test_every_content_option_reaches_the_manifest(cli: Cli, small_coco: Path, t
     assert all(0.01 <= frame.noise_sigma <= 0.02 for recipe in recipes for frame in recipe.frames)
 
 
-def test_the_help_says_which_licences_allow_derivatives(cli: Cli) -> None:
+def test_the_help_says_which_licenses_allow_derivatives(cli: Cli) -> None:
     text = " ".join(cli("build", "--help").stdout.split())
     assert "All but 3 and 6 allow derivatives" in text
 

@@ -296,7 +296,7 @@ def test_pictures_that_are_not_jpeg_are_stored_as_png(tmp_path: Path) -> None:
     assert np.array_equal(second.gt, cv2.imread(str(tmp_path / "s" / "000000000002.jpg"))[..., ::-1])
 
 
-def test_licences_are_counted(small_coco: Path, built: Path) -> None:
+def test_licenses_are_counted(small_coco: Path, built: Path) -> None:
     (count,) = Manifest.read(built).licenses
     assert (count.id, count.name, count.samples) == (4, "Attribution License", 18)
 

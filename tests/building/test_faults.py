@@ -191,7 +191,7 @@ def test_a_finished_set_without_some_image_is_no_strict_one(coco: Path, tmp_path
         build(BuildOptions("s"), replace(run, strict=True))
 
 
-def test_a_strict_set_may_be_without_other_licences(coco: Path, tmp_path: Path) -> None:
+def test_a_strict_set_may_be_without_other_licenses(coco: Path, tmp_path: Path) -> None:
     content = edit_annotations(coco, "s")
     content["images"][1]["license"] = 3
     save_annotations(coco, "s", content)
