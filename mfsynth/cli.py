@@ -157,34 +157,17 @@ def build(
         raise click.UsageError("give --split, such as --split val2017, or --split demo", ctx)
     else:
         options = BuildOptions(
-            split,
-            masks=masks,
-            seed=seed,
-            variants=variants,
-            sigma=sigma,
-            noise=noise,
-            store=store,
-            format=format,
-            min_area=min_area,
-            licenses=licenses,
+            split, masks=masks, seed=seed, variants=variants, sigma=sigma, noise=noise, store=store,
+            format=format, min_area=min_area, licenses=licenses, limit=limit or 0, shards=shards,
             images=Selection.read(images) if images else Selection(),
-            limit=limit or 0,
-            shards=shards,
-        )
+        )  # fmt: skip
     output = Output(quiet, as_json)
     with output.archive_bars() as downloading, output.bar("building", "sample") as progress:
         lookup = CocoLookup(coco, approval(yes), output.say, downloading)
         request = Request(
-            options,
-            lookup,
-            out=out,
-            like=manifest,
-            workers=workers or 0,
-            overwrite=overwrite,
-            strict=strict,
-            say=output.say,
-            progress=progress,
-        )
+            options, lookup, out=out, like=manifest, workers=workers or 0, overwrite=overwrite,
+            strict=strict, say=output.say, progress=progress,
+        )  # fmt: skip
         report = foresee(request) if dry_run else make(request)
     output.show(report)
 
