@@ -269,7 +269,7 @@ def info(name: str, revision: str | None, origin: Origin, as_json: bool) -> None
 def pull(name: str, output: Path | None, revision: str | None, origin: Origin, as_json: bool) -> None:
     """Fetch a network's files, check their hashes, and say where they are."""
     need("fuse", "torch", "safetensors", "jinja2")
-    from zoo.store.copy import pull_to
+    from zoo.store.find import pull_to
 
     Output(as_json=as_json).show(pull_to(name, output, revision=revision, origin=origin))
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mfsynth.errors import HubLoginError, HubMissingError, HubNetworkError, OptionsError
 from mfsynth.storage import digest
 from zoo.errors import DamagedError, MissingFileError, NotPublishedError
+from zoo.store.folder import copy_folder
 from zoo.store.pull import pull
 from zoo.store.registry import RegisteredModel, lookup, models
 
@@ -74,6 +75,43 @@ def find(name: str | os.PathLike[str], *, revision: str | None = None, origin: O
         return _from_hub(bare, revision, {})
     except (HubMissingError, HubLoginError, HubNetworkError) as error:
         raise type(error)(f"{error.message}; nor is there a folder {name}", error.hint) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """Where a network's files are, and where they come from."""
+
+    folder: str
+    origin: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """As lines for people."""
+        return [f"{self.folder} ({self.origin})"]
+
+
+def pull_to(
+    name: str, folder: Path | None = None, *, revision: str | None = None, origin: Origin = "auto"
+) -> Pulled:
+    """Fetch a network's files, and check their hashes.
+
+    Args:
+        name: A short name, a Hub repository, or a folder, as for `zoo.load`.
+        folder: Where to copy them; None leaves them where they are.
+        revision, origin: As for `zoo.load`.
+
+    Raises:
+        OptionsError: If the folder is not empty.
+        ZooError, HubError: As one of their subclasses, as for `zoo.load`.
+    """
+    if folder is not None and folder.exists() and any(folder.iterdir()):
+        raise OptionsError(f"{folder} is not empty", "give another folder with -o")
+    found = find(name, revision=revision, origin=origin)
+    place = copy_folder(found.folder, folder, found.hashes) if folder is not None else found.folder
+    return Pulled(str(place), found.origin)
 
 
 def _in_folder(folder: Path, revision: str | None, origin: Origin) -> Found:
