@@ -65,8 +65,8 @@ def run_jobs(
     workers: int,
     say: Callable[[str], None],
     progress: Callable[[int], None],
-) -> Iterator[tuple[T, R]]:
-    """Run jobs in worker processes and yield results as they come.
+) -> list[tuple[T, R]]:
+    """Run jobs in worker processes.
 
     Args:
         work: A module's function; called with a job and a function to report its progress to.
@@ -75,6 +75,10 @@ def run_jobs(
         say: Called with a line when a worker dies.
         progress: Called with the progress of all jobs together, several times a second.
 
+    Returns:
+        Each job with its result, in the order in which they ended. (Not one by one: whatever ends the caller
+        in between, such as a signal, would leave the workers at work.)
+
     Raises:
         BuildError: If a worker cannot be started, or a job's worker died twice.
         Exception: Whatever `work` raised.
@@ -82,6 +86,7 @@ def run_jobs(
     check_guard()
     waiting = iter(jobs)
     crew: list[_Worker[T, R]] = []
+    done: list[tuple[T, R]] = []
     finished = 0
     try:
         with _interrupts_put_off():
@@ -94,11 +99,12 @@ def run_jobs(
                     worker.revive(say)
                 elif isinstance(reply, _Done):
                     finished += worker.advanced
-                    yield worker.finish(), reply.result
+                    done.append((worker.finish(), reply.result))
             progress(finished + sum(worker.advanced for worker in crew))
     finally:
         for worker in crew:
             worker.stop()
+    return done
 
 
 def check_guard() -> None:
