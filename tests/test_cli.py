@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pty
@@ -106,6 +107,18 @@ def test_other_platforms_are_refused_in_one_line_by_commands_alone() -> None:
     assert run.stderr == "mfsynth: mfsynth runs on Linux and macOS, not on win32; on Windows, use WSL\n"
 
 
+def opened_by(process: subprocess.Popen[str], pipe: Path) -> int:
+    """A named pipe's writing end, once a process reads from the other; a process that ends is a failure."""
+    while True:
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # no reader yet
+                raise
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize(
     "command", ["info {}", "stats {}", "verify {}", "build --split demo --images {}", "zoo info {}"]
 )
@@ -119,7 +132,7 @@ def test_an_interrupt_is_one_line_and_130(command: str, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "mfsynth", *words], stderr=subprocess.PIPE, text=True, process_group=0
     )
-    writer = os.open(waiting, os.O_WRONLY)  # returns once the command has opened it for reading
+    writer = opened_by(process, waiting)
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     os.close(writer)
