@@ -169,8 +169,9 @@ Blur = dataclasses.make_dataclass(
     "Blur",
     [*((f.name, f.type) for f in dataclasses.fields(sample.Blur)),
      ("blades", int, dataclasses.field(default=0, metadata=schema.since("9.0.0")))],
-    frozen=True, slots=True, namespace={"__module__": "mfsynth.sample"},
+    frozen=True, slots=True,
 )
+Blur.__module__ = "mfsynth.sample"  # where its annotations' names are
 sample.Blur = Blur  # what its annotation names, before the first recipe is read
 text = sys.stdin.buffer.read()
 recipe = Recipe.from_json(text)
