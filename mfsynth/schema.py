@@ -26,6 +26,29 @@ T = TypeVar("T")
 _SINCE = "since"
 
 
+def decode(text: bytes, kind: type[T], what: str, *, error: type[MfsynthError], hint: str = "") -> T:
+    """JSON as a dataclass, a struct or plain values, whatever is wrong with the text.
+
+    Args:
+        text: UTF-8.
+        kind: What to make of it, such as a dataclass or `dict[str, Any]`.
+        what: Which document, for errors.
+        error: What is raised.
+        hint: What to do about a broken document.
+
+    Raises:
+        MfsynthError: Of the kind `error`: the text is not JSON, is nested too deeply, or is not of that kind.
+    """
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.ValidationError as broken:
+        raise error(f"{what} is malformed: {broken}", hint) from broken
+    except (msgspec.DecodeError, UnicodeDecodeError) as broken:
+        raise error(f"{what} is not JSON: {broken}", hint) from broken
+    except RecursionError as broken:
+        raise error(f"{what} is nested too deeply", hint) from broken
+
+
 def since(release: str) -> dict[str, str]:
     """A dataclass field's metadata: the release that added it."""
     return {_SINCE: release}

@@ -29,6 +29,27 @@ def is_url(location: str | os.PathLike[str]) -> bool:
     return "://" in os.fspath(location)
 
 
+def shown(location: str | os.PathLike[str]) -> str:
+    """A location fit to be shown, recorded or published: URLs without user, password, query and fragment.
+
+    Signed URLs have their key in the query. Whatever names a location outside this process uses this.
+
+    >>> shown("https://ann:secret@example.org/set?X-Signature=abc")
+    'https://example.org/set'
+    >>> shown("sets/val2017")
+    'sets/val2017'
+    """
+    return "::".join(map(_without_secrets, os.fspath(location).split("::")))
+
+
+def _without_secrets(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    host, slash, path = rest.partition("?")[0].partition("#")[0].partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
 def join(folder: str | os.PathLike[str], name: str) -> str:
     """The location of a file in a folder, as a local path or URL."""
     folder = os.fspath(folder)

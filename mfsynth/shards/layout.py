@@ -12,7 +12,7 @@ PARTS = ".parts"
 BUILD = "build.json"
 
 _SHARD = re.compile(r"(?P<split>[\w.-]+)-(?P<index>\d{6,})\.tar")
-_MEMBER = re.compile(r"(?P<key>\d{12}-\d{3,})\.(?P<field>[a-z0-9]+(\.[a-z0-9]+)?)")
+_MEMBER = re.compile(r"(?P<key>\d{12,19}-\d{3,})\.(?P<field>[a-z0-9]+(\.[a-z0-9]+)?)")
 
 RECIPE = "json"
 SEGMENTS = "segments.png"

@@ -1,0 +1,18 @@
+"""Bytes to arrays and back: JPEG, PNG, and whatever else OpenCV reads.
+
+Arrays are RGB (or one channel); OpenCV's BGR does not leave this room.
+"""
+
+from mfsynth.codecs.error import CodecError as CodecError
+from mfsynth.codecs.exif import ExifDirectory as ExifDirectory
+from mfsynth.codecs.exif import exif_directory as exif_directory
+from mfsynth.codecs.jpeg import JpegHeader as JpegHeader
+from mfsynth.codecs.jpeg import encode_jpeg as encode_jpeg
+from mfsynth.codecs.jpeg import is_jpeg as is_jpeg
+from mfsynth.codecs.jpeg import jpeg_header as jpeg_header
+from mfsynth.codecs.jpeg import upright_jpeg as upright_jpeg
+from mfsynth.codecs.picture import decode_picture as decode_picture
+from mfsynth.codecs.png import decode_ids as decode_ids
+from mfsynth.codecs.png import decode_png as decode_png
+from mfsynth.codecs.png import encode_png as encode_png
+from mfsynth.codecs.png import png_chunk as png_chunk

@@ -1,0 +1,15 @@
+"""What mfsynth accepts at most, checked against declared sizes before anything is decoded or allocated.
+
+Everything here is far above what honest data needs; it bounds what a hostile file can cost.
+"""
+
+PICTURE_PIXELS = 1 << 28
+"""Pixels of a picture, a mask or a member of a shard: 16,384 x 16,384."""
+FRAMES = 255
+"""Frames of a sample: a focus map is a byte per pixel."""
+ANNOTATION_BYTES = 8 << 30
+"""Size of an annotation file. COCO's largest is 0.5 GB; Objects365's is 6 GB."""
+DOCUMENT_BYTES = 256 << 20
+"""Size of a manifest, a config, a side file or a card: of every other document that is read whole."""
+RECIPE_BYTES = 4 << 20
+"""Size of a recipe; one of 1,000 segments takes 0.1 MB."""
