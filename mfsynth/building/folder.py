@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +70,7 @@ def open_folder(out: Path, begun: BuildFile, *, overwrite: bool) -> Manifest | N
     """
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file", "choose another --out")
+    check_parts(out)
     if overwrite:
         if not _is_unfinished(out, begun):
             clear(out)
@@ -126,15 +127,13 @@ def _read_manifest(out: Path) -> Manifest | None:
 
 def _read_build_file(out: Path) -> BuildFile | None:
     """The folder's `.parts/build.json`, if there is one."""
+    path = out / PARTS / BUILD
     try:
-        return msgspec.json.decode((out / PARTS / BUILD).read_bytes(), type=BuildFile)
-    except (FileNotFoundError, NotADirectoryError):
+        text = path.read_bytes()
+    except FileNotFoundError:
         return None
-    except msgspec.DecodeError as error:
-        raise OutputError(
-            f"{out / PARTS / BUILD} is damaged: {error}",
-            "choose another --out, or replace it with --overwrite",
-        ) from error
+    hint = "choose another --out, or replace it with --overwrite"
+    return schema.decode(text, BuildFile, str(path), error=OutputError, hint=hint)
 
 
 def _check_empty(out: Path) -> None:
@@ -215,6 +214,42 @@ def clear(out: Path) -> None:
         for path in parts.iterdir():
             if path.suffix == ".json" or path.name.startswith("tmp-"):
                 path.unlink()
+
+
+def check_parts(out: Path) -> None:
+    """Raise if `.parts` is not a folder of its own: what a link points to is not the build's to remove.
+
+    Raises:
+        OutputError: If it is a symbolic link or a file.
+    """
+    parts = out / PARTS
+    if parts.is_symlink() or (parts.exists() and not parts.is_dir()):
+        raise OutputError(
+            f"{parts} is {'a symbolic link' if parts.is_symlink() else 'not a folder'}",
+            "move it away, or choose another --out",
+        )
+
+
+@contextmanager
+def parts_folder(out: Path) -> Iterator[None]:
+    """`.parts` for a repair; a folder that was not there before is removed at the end.
+
+    Raises:
+        OutputError: If it is a symbolic link or a file.
+    """
+    check_parts(out)
+    parts = out / PARTS
+    new = not parts.exists()
+    parts.mkdir(exist_ok=True)
+    try:
+        yield
+    finally:
+        remove_scratch(out)
+        if new:
+            for path in parts.glob("*.json"):
+                path.unlink()
+            with suppress(OSError):  # someone else put something there
+                parts.rmdir()
 
 
 def remove_scratch(out: Path) -> None:

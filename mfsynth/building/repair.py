@@ -5,22 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mfsynth import storage
-from mfsynth.building.folder import disk_errors
+from mfsynth.building.folder import disk_errors, parts_folder
+from mfsynth.building.parts import part_path
 from mfsynth.building.plan import make_plan
 from mfsynth.building.run import check_inputs, packages
-from mfsynth.building.work import Job, make_shard, part_path
+from mfsynth.building.work import Job, make_shard
 from mfsynth.coco.split import read_split
 from mfsynth.console import count
 from mfsynth.engine import check_guard, run_jobs, usable_cores
 from mfsynth.errors import BuildError
 from mfsynth.locks import locked
 from mfsynth.options import BuildOptions
-from mfsynth.shards.layout import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from mfsynth.building.plan import Plan
     from mfsynth.building.run import Run
+    from mfsynth.coco.split import Entry
     from mfsynth.shards.manifest import Manifest
 
 
@@ -45,13 +47,12 @@ def repair(manifest: Manifest, bad: Collection[str], run: Run) -> int:
     split = read_split(run.coco, options.split, options.masks, cache=storage.cache_folder(), say=run.say)
     plan = make_plan(split, options)
     check_inputs(plan.inputs, manifest.inputs)
-    with locked(run.out, "build"), disk_errors(run.out):
-        (run.out / PARTS).mkdir(exist_ok=True)
+    with locked(run.out, "build"), disk_errors(run.out), parts_folder(run.out):
         for name in bad:
             part_path(run.out, name).unlink(missing_ok=True)
         jobs = [
             job
-            for index, entries in enumerate(plan.shards)
+            for index, entries in enumerate(_contents(plan, manifest))
             if (job := Job(plan.options, plan.layout, index, entries, run.out)).name in bad
         ]
         total = sum(len(job.entries) for job in jobs) * options.variants
@@ -64,6 +65,14 @@ def repair(manifest: Manifest, bad: Collection[str], run: Run) -> int:
         )
         _check(manifest, {part.shard.name: part.shard for _, (part, _) in results}, packages(options))
     return len(jobs)
+
+
+def _contents(plan: Plan, manifest: Manifest) -> list[tuple[Entry, ...]]:
+    """The images of each shard in the manifest; a build closes up where none of a shard's can be used."""
+    if len(plan.shards) == len(manifest.shards):
+        return list(plan.shards)
+    left_out = {id for ids in manifest.left_out.values() for id in ids}
+    return [entries for entries in plan.shards if any(each.image.id not in left_out for each in entries)]
 
 
 def _check(manifest: Manifest, made: dict[str, object], versions: dict[str, str]) -> None:

@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,9 @@ import cv2
 
 from mfsynth import storage
 from mfsynth.building.folder import BuildFile, disk_errors, open_folder, remove_scratch
+from mfsynth.building.parts import Exclusion, Part
 from mfsynth.building.plan import make_plan
-from mfsynth.building.work import Exclusion, Job, Part, file_hash, make_shard
+from mfsynth.building.work import Job, file_hash, make_shard
 from mfsynth.coco import exclusions
 from mfsynth.coco.split import read_split
 from mfsynth.console import count
@@ -24,8 +25,8 @@ from mfsynth.engine import check_guard, run_jobs, usable_cores
 from mfsynth.errors import BuildError, OutputError, SourceError
 from mfsynth.locks import locked
 from mfsynth.options import BuildOptions
-from mfsynth.shards.layout import MANIFEST, PARTS
-from mfsynth.shards.manifest import MANIFEST_FORMAT, Inputs, LicenseCount, Manifest
+from mfsynth.shards.layout import MANIFEST, PARTS, shard_name
+from mfsynth.shards.manifest import MANIFEST_FORMAT, Inputs, LicenseCount, Manifest, Shard
 from mfsynth.version import __version__
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class BuildReport:
         bytes: Size of all shards.
         seconds: How long the build took.
         left_out: Ids of the images left out, by reason.
-        empty_shards: Names of shards without samples.
+        closed: Shards that were asked for and not made, since none of their images can be used.
         finished: Whether the data set was already there, so that there was nothing to do.
     """
 
@@ -85,17 +86,13 @@ class BuildReport:
     bytes: int
     seconds: float
     left_out: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    empty_shards: tuple[str, ...] = ()
+    closed: int = 0
     finished: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
         left_out = {reason: list(ids) for reason, ids in self.left_out.items()}
-        return asdict(self) | {
-            "out": os.fspath(self.out),
-            "left_out": left_out,
-            "empty_shards": list(self.empty_shards),
-        }
+        return asdict(self) | {"out": os.fspath(self.out), "left_out": left_out}
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -114,10 +111,9 @@ class BuildReport:
             f"left out {len(ids)}: {reason} ({exclusions.MEANING[reason]}): {_some(ids)}"
             for reason, ids in self.left_out.items()
         ]
-        if self.empty_shards:
-            empty = len(self.empty_shards)
-            hold = "holds" if empty == 1 else "hold"
-            lines.append(f"{count(empty, 'shard')} {hold} no samples: {', '.join(self.empty_shards)}")
+        if self.closed:
+            asked = count(self.shards + self.closed, "shard")
+            lines.append(f"{asked} asked for, {self.shards:,} made: no image of the others can be used")
         return lines
 
 
@@ -199,8 +195,9 @@ def seal(out: Path, plan: Plan, split: Split, parts: list[Part]) -> Manifest:
             f"none of the images of {split.name} can be used; the first: {faults[0].detail}",
             "no data set was made",
         )
-    for part in parts:  # last: by now the kernel has written most of it
-        storage.sync(out / part.shard.name)
+    shards = _close_up(out, split.name, [part.shard for part in parts if part.shard.samples])
+    for shard in shards:  # last: by now the kernel has written most of it
+        storage.sync(out / shard.name)
     manifest = Manifest(
         format=MANIFEST_FORMAT,
         split=split.name,
@@ -210,13 +207,27 @@ def seal(out: Path, plan: Plan, split: Split, parts: list[Part]) -> Manifest:
         inputs=plan.inputs,
         packages=packages(plan.options),
         layout=plan.layout,
-        shards=tuple(part.shard for part in parts),
+        shards=shards,
         licenses=_license_counts(split, parts),
         left_out=_by_reason(plan.left_out, faults),
         left_out_files={name: digest for fault in faults for name, digest in fault.files.items()},
     )
     storage.put(out / MANIFEST, manifest.to_json(), out / PARTS)
     return manifest
+
+
+def _close_up(out: Path, split: str, shards: list[Shard]) -> tuple[Shard, ...]:
+    """The shards, numbered without gaps: other readers name them by a range of numbers.
+
+    If this is interrupted, the next build makes the shards again that are not where their side files say.
+    """
+    closed = []
+    for number, shard in enumerate(shards):
+        name = shard_name(split, number)
+        if name != shard.name:
+            (out / shard.name).replace(out / name)
+        closed.append(replace(shard, name=name))
+    return tuple(closed)
 
 
 def _license_counts(split: Split, parts: Iterable[Part]) -> tuple[LicenseCount, ...]:
@@ -321,6 +332,6 @@ def _report(
         bytes=sum(shard.size for shard in manifest.shards),
         seconds=time.monotonic() - started,
         left_out=manifest.left_out,
-        empty_shards=tuple(shard.name for shard in manifest.shards if not shard.samples),
+        closed=manifest.options["shards"] - len(manifest.shards),
         finished=finished,
     )

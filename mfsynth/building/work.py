@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
-import msgspec
 
 from mfsynth import codecs, storage
 from mfsynth.building.folder import disk_errors
+from mfsynth.building.parts import Exclusion, Part, whole_part, write_part
 from mfsynth.coco import exclusions
 from mfsynth.coco.image import gt_member, read_image
 from mfsynth.errors import BuildError, SourceError, UnusableImage
@@ -51,30 +51,10 @@ class Job:
         return shard_name(self.options.split, self.index)
 
 
-@dataclass(frozen=True, slots=True)
-class Exclusion:
-    """An image that turned out unusable; `files` gives each file's SHA-256, "missing" or "unreadable"."""
-
-    image_id: int
-    reason: str
-    detail: str
-    files: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The side file of a finished shard: number of samples by license id, and the images left out.
-
-    A build reads it only if `.parts/build.json` names this release of mfsynth, so its fields are known.
-    """
-
-    shard: Shard
-    licenses: dict[int, int]
-    left_out: tuple[Exclusion, ...]
-
-
 def make_shard(job: Job, advance: Advance) -> tuple[Part, bool]:
     """Make a shard and its side file, each completely or not at all; a complete shard is kept.
+
+    A shard none of whose images can be used is not written, since other readers refuse an empty one.
 
     Args:
         job: What to make.
@@ -88,7 +68,7 @@ def make_shard(job: Job, advance: Advance) -> tuple[Part, bool]:
         BuildError: If the disk is full, or an image is unusable and the job is strict.
     """
     with disk_errors(job.out, job.name):
-        kept = whole_part(job.out, job.name)
+        kept = whole_part(job.out, job.name, job.entries, job.options.variants)
         if kept is not None and not (job.strict and kept.left_out):
             advance(len(job.entries) * job.options.variants)
             return kept, False
@@ -99,8 +79,7 @@ def _make_shard(job: Job, advance: Advance) -> Part:
     cv2.setNumThreads(1)
     licenses: Counter[int] = Counter()
     excluded = []
-    parts = job.out / PARTS
-    with storage.scratch_file(parts) as file:
+    with storage.scratch_file(job.out / PARTS) as file:
         writer = ShardWriter(file)
         for entry in job.entries:
             try:
@@ -114,10 +93,8 @@ def _make_shard(job: Job, advance: Advance) -> Part:
                 advance(job.options.variants)
             else:
                 licenses[entry.image.license] += written
-        shard = writer.publish(job.out / job.name)
-    part = Part(shard, dict(sorted(licenses.items())), tuple(excluded))
-    storage.put(part_path(job.out, job.name), msgspec.json.encode(part), parts)
-    return part
+        shard = writer.publish(job.out / job.name) if licenses else Shard(job.name, 0, "", 0)
+    return write_part(job.out, Part(shard, dict(sorted(licenses.items())), tuple(excluded)))
 
 
 def _write_image(writer: ShardWriter, entry: Entry, job: Job, advance: Advance) -> int:
@@ -144,22 +121,6 @@ def encode_image(
     for recipe in recipes:
         scene = Scene(image.picture, image.segments, recipe)
         yield recipe.key, encode_scene(scene, gt, segments, layout)
-
-
-def part_path(out: Path, shard: str) -> Path:
-    """The path of a shard's side file."""
-    return out / PARTS / f"{shard.removesuffix('.tar')}.json"
-
-
-def whole_part(out: Path, shard: str) -> Part | None:
-    """The content of a shard's side file if the shard has the size and hash given there, else None."""
-    try:
-        part = msgspec.json.decode(part_path(out, shard).read_bytes(), type=Part)
-        path = out / shard
-        whole = part.shard.name == shard and path.stat().st_size == part.shard.size
-        return part if whole and storage.digest(path) == part.shard.sha256 else None
-    except (FileNotFoundError, msgspec.DecodeError):
-        return None
 
 
 def encode_scene(scene: Scene, gt: bytes, segments: bytes, layout: Layout) -> list[tuple[str, bytes]]:

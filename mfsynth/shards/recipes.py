@@ -27,7 +27,7 @@ def recipes(folder: str | os.PathLike[str], manifest: Manifest) -> Iterator[Reci
         count = 0
         with storage.open_file(storage.join(folder, shard.name)) as file:
             for key, text in tar.members(file, shard.name, RECIPE):
-                yield _recipe(shard, key, text)
+                yield recipe_of(shard, key, text)
                 count += 1
         check_count(shard, count)
 
@@ -44,7 +44,12 @@ def check_count(shard: Shard, found: int) -> None:
         )
 
 
-def _recipe(shard: Shard, key: str, text: bytes | None) -> Recipe:
+def recipe_of(shard: Shard, key: str, text: bytes | None) -> Recipe:
+    """A sample's recipe, from its member.
+
+    Raises:
+        ShardError: If there is none, or it is not one.
+    """
     if text is None:
         raise ShardError(f"{shard.name}: sample {key} has no recipe", "run `mfsynth verify`")
     try:

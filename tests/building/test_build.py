@@ -340,5 +340,5 @@ def test_dry_run_heeds_strict_and_the_manifest(
 
 def test_val2017_is_accounted_for(shared_coco: Path, tmp_path: Path) -> None:
     report = build(BuildOptions("val2017", shards=64), Run(shared_coco, tmp_path / "out"))
-    assert (report.samples, report.shards, report.empty_shards) == (101, 64, ())
+    assert (report.samples, report.shards, report.closed) == (101, 64, 0)
     assert report.left_out == {"min-area": (205289,)}

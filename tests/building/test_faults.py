@@ -200,17 +200,6 @@ def test_a_strict_set_may_be_without_other_licenses(coco: Path, tmp_path: Path) 
     assert build(BuildOptions("s", licenses=(4,)), run).made == 0
 
 
-def test_a_shard_whose_images_all_prove_unusable_is_a_valid_empty_tar(coco: Path, tmp_path: Path) -> None:
-    import tarfile
-
-    picture(coco).unlink()
-    report = build(BuildOptions("s", shards=3), Run(coco, tmp_path / "out"))
-    assert report.empty_shards == ("s-000001.tar",)
-    assert report.lines()[-1] == "1 shard holds no samples: s-000001.tar"
-    with tarfile.open(tmp_path / "out" / "s-000001.tar") as archive:
-        assert archive.getnames() == []
-
-
 def test_no_usable_image_at_all_makes_no_data_set(coco: Path, tmp_path: Path) -> None:
     for path in (coco / "s").iterdir():
         path.write_bytes(b"")

@@ -1,0 +1,111 @@
+"""Side files: what each finished shard holds. A stopped build continues from them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mfsynth import schema, storage
+from mfsynth.errors import MfsynthError, ShardError
+from mfsynth.schema import since
+from mfsynth.shards import tar
+from mfsynth.shards.layout import PARTS, RECIPE
+from mfsynth.shards.manifest import Shard, fingerprint
+from mfsynth.shards.recipes import recipe_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from mfsynth.coco.split import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """An image that turned out unusable; `files` gives each file's SHA-256, "missing" or "unreadable"."""
+
+    image_id: int
+    reason: str
+    detail: str
+    files: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The side file of a finished shard: number of samples by license id, and the images left out.
+
+    A shard without samples is not written: only its side file is there. `digest` is the SHA-256 of all else.
+    """
+
+    shard: Shard
+    licenses: dict[int, int]
+    left_out: tuple[Exclusion, ...]
+    digest: str = field(default="", metadata=since("0.2.0"))
+
+
+def part_path(out: Path, shard: str) -> Path:
+    """The path of a shard's side file."""
+    return out / PARTS / f"{shard.removesuffix('.tar')}.json"
+
+
+def write_part(out: Path, part: Part) -> Part:
+    """Write a side file; return its content, with the digest."""
+    part = replace(part, digest=_digest(part))
+    storage.put(part_path(out, part.shard.name), msgspec.json.encode(part), out / PARTS)
+    return part
+
+
+def whole_part(out: Path, shard: str, entries: Sequence[Entry], variants: int) -> Part | None:
+    """The content of a shard's side file if it is whole, and the shard is what it says; else None.
+
+    Args:
+        out: The data set's folder.
+        shard: The shard's name.
+        entries: The images that the shard should hold.
+        variants: Samples of each image.
+
+    Raises:
+        OSError: If a file is there and cannot be read.
+    """
+    try:
+        text = part_path(out, shard).read_bytes()
+        part = schema.decode(text, Part, f"the side file of {shard}", error=ShardError)
+        if part.digest not in ("", _digest(part)) or part.shard.name != shard:  # 0.1.0 wrote none
+            return None
+        found = _counted(out / shard, part.shard) if part.shard.samples else _Counted(0, Counter(), set())
+    except (FileNotFoundError, MfsynthError):
+        return None
+    return part if found is not None and _agrees(part, found, entries, variants) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What a shard's recipes say: number of samples, samples by license, and ids of images."""
+
+    samples: int
+    licenses: Counter[int]
+    images: set[int]
+
+
+def _counted(path: Path, shard: Shard) -> _Counted | None:
+    if path.stat().st_size != shard.size or storage.digest(path) != shard.sha256:
+        return None
+    with path.open("rb") as file:
+        images = [recipe_of(shard, *each).image for each in tar.members(file, shard.name, RECIPE)]
+    return _Counted(len(images), Counter(image.license for image in images), {image.id for image in images})
+
+
+def _agrees(part: Part, found: _Counted, entries: Sequence[Entry], variants: int) -> bool:
+    missing = [entry.image.id for entry in entries if entry.image.id not in found.images]
+    return (
+        part.shard.samples == found.samples == variants * len(found.images)
+        and part.licenses == found.licenses
+        and [each.image_id for each in part.left_out] == missing
+    )
+
+
+def _digest(part: Part) -> str:
+    return fingerprint(schema.to_json(replace(part, digest="")))
