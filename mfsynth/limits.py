@@ -13,3 +13,7 @@ DOCUMENT_BYTES = 256 << 20
 """Size of a manifest, a config, a side file or a card: of every other document that is read whole."""
 RECIPE_BYTES = 4 << 20
 """Size of a recipe; one of 1,000 segments takes 0.1 MB."""
+OUTLINE_PIXELS = 1 << 22
+"""Length of a polygon of an instance's outline."""
+SEGMENTS = 30_000
+"""Segments of an image; its recipe stays below `RECIPE_BYTES`."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
 
-    from mfsynth.coco.split import Entry
+    from mfsynth.coco.annotations import Entry
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +64,10 @@ def synthesize(
     """
     options = content_options(split, seed, **content)
     folder, cache = Path(coco).expanduser(), storage.cache_folder()
-    entries, _ = choose(read_split(folder, split, options.masks, cache=cache, say=log.info), options)
-    return Live(tuple(entries), options, epoch=epoch, shuffle=shuffle, window=window)
+    choice = choose(read_split(folder, split, options.masks, cache=cache, say=log.info), options)
+    for fault in choice.faults:
+        log.warning("%s", fault)
+    return Live(choice.entries, options, epoch=epoch, shuffle=shuffle, window=window)
 
 
 class Live(Stream[Item]):

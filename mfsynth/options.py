@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from operator import index
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_args
 
 from mfsynth import schema
 from mfsynth.coco import exclusions
+from mfsynth.coco.records import MAX_ID
 from mfsynth.coco.split import Masks
 from mfsynth.console import count
 from mfsynth.errors import OptionsError, ShardError, SourceError
@@ -20,7 +21,8 @@ from mfsynth.shards.manifest import fingerprint
 from mfsynth.synthesis.draw import DrawOptions
 
 if TYPE_CHECKING:
-    from mfsynth.coco.split import Entry, Split
+    from mfsynth.coco.annotations import Entry, Fault
+    from mfsynth.coco.split import Split
     from mfsynth.shards.manifest import Manifest
 
 Store = Literal["pairs", "recipe"]
@@ -28,7 +30,7 @@ FrameFormat = Literal["png", "jpeg"]
 
 MAX_VARIANTS = 1000
 MAX_MIN_AREA = 1 / 3
-_ID_DIGITS = 12
+_ID_DIGITS = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Selection:
             if not word:
                 continue
             digits = word.removeprefix("!").strip()
-            if not digits.isdecimal() or len(digits) > _ID_DIGITS:
+            if not digits.isdecimal() or len(digits) > _ID_DIGITS or int(digits) > MAX_ID:
                 shown = word if len(word) <= 40 else f"{word[:40]}…"
                 raise OptionsError(
                     f"{where}, line {number}: {shown!r} is not an image id", "write 139 or !139"
@@ -256,8 +258,25 @@ def _plain(text: str) -> bool:
     return text.isascii() and text.replace("_", "").replace("-", "").replace(".", "").isalnum()
 
 
-def choose(split: Split, options: BuildOptions) -> tuple[list[Entry], dict[str, tuple[int, ...]]]:
-    """The images to use, by ascending id, and the ids excluded because of their annotations, by reason.
+@dataclass(frozen=True)
+class Choice:
+    """The images of a split that options choose.
+
+    Attributes:
+        entries: The images to use, in the order of their samples' keys.
+        left_out: Ids of images that are excluded because of their annotations, by reason.
+        skipped: Number of records that are skipped without excluding an image, by reason.
+        faults: What is wrong with records of the annotations, in sentences.
+    """
+
+    entries: tuple[Entry, ...]
+    left_out: dict[str, tuple[int, ...]]
+    skipped: dict[str, int]
+    faults: tuple[str, ...]
+
+
+def choose(split: Split, options: BuildOptions) -> Choice:
+    """The images to use, and what is left out because of the annotations.
 
     Raises:
         SourceError: If no image is left.
@@ -267,7 +286,7 @@ def choose(split: Split, options: BuildOptions) -> tuple[list[Entry], dict[str, 
         raise SourceError(f"{split.annotations} lists no images")
     _check_selection(split, options)
     chosen: list[Entry] = []
-    excluded: dict[str, list[int]] = defaultdict(list)
+    excluded: dict[str, list[Entry]] = defaultdict(list)
     is_taken = options.images.rule()
     for entry in split.entries:
         if not is_taken(entry.image.id):
@@ -275,16 +294,40 @@ def choose(split: Split, options: BuildOptions) -> tuple[list[Entry], dict[str, 
         if options.limit and len(chosen) == options.limit:
             break
         reason = listed_fault(entry, options)
-        if reason is None:
-            chosen.append(entry)
-        else:
-            excluded[reason].append(entry.image.id)
+        (chosen if reason is None else excluded[reason]).append(entry)
+    strays = () if options.images.take else split.strays
+    skipped = [*strays, *(fault for entry in chosen for fault in entry.skipped)]
+    choice = Choice(
+        tuple(chosen),
+        {reason: tuple(e.image.id for e in excluded[reason]) for reason in sorted(excluded)},
+        dict(sorted(Counter(fault.reason for fault in skipped).items())),
+        tuple(_faults(excluded, strays, chosen)),
+    )
     if not chosen:
-        counts = (
-            ", ".join(f"{len(ids)} {reason}" for reason, ids in excluded.items()) or "all are filtered out"
-        )
-        raise SourceError(f"none of the images of {split.name} can be used ({counts})")
-    return chosen, {reason: tuple(ids) for reason, ids in sorted(excluded.items())}
+        raise _none_left(split, choice)
+    return choice
+
+
+def _faults(
+    excluded: dict[str, list[Entry]], strays: Iterable[Fault], chosen: Iterable[Entry]
+) -> Iterator[str]:
+    for reason, entries in excluded.items():
+        for entry in entries:
+            if entry.fault and entry.fault.reason == reason:
+                yield f"image {entry.image.id} cannot be used: {entry.fault.detail}"
+    for fault in strays:
+        yield f"{fault.detail}: this record is skipped"
+    for entry in chosen:
+        for fault in entry.skipped:
+            yield f"image {entry.image.id} is used in part: {fault.detail}"
+
+
+def _none_left(split: Split, choice: Choice) -> SourceError:
+    counts = ", ".join(f"{len(ids)} {reason}" for reason, ids in choice.left_out.items())
+    first = f"; {choice.faults[0]}" if choice.faults else ""
+    return SourceError(
+        f"none of the images of {split.name} can be used ({counts or 'all are filtered out'}){first}"
+    )
 
 
 def listed_fault(entry: Entry, options: BuildOptions) -> str | None:
@@ -295,6 +338,8 @@ def listed_fault(entry: Entry, options: BuildOptions) -> str | None:
     """
     if options.licenses and entry.image.license not in options.licenses:
         return exclusions.LICENSE
+    if entry.fault:
+        return entry.fault.reason
     if entry.segments is None and entry.instances is None:
         return exclusions.NO_ANNOTATION
     pixels = entry.image.width * entry.image.height

@@ -15,8 +15,9 @@ from mfsynth.shards.manifest import Inputs, fingerprint
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mfsynth.coco.split import Entry, Split
-    from mfsynth.options import BuildOptions
+    from mfsynth.coco.annotations import Entry
+    from mfsynth.coco.split import Split
+    from mfsynth.options import BuildOptions, Choice
 
 _SAMPLES_PER_SHARD = 1000
 _JPEG_NAMES = (".jpg", ".jpeg")
@@ -31,6 +32,8 @@ class Plan:
         layout: The samples' members.
         shards: The images of each shard, by ascending id.
         left_out: Ids of images that were left out before planning, by reason.
+        skipped: Number of records that were skipped without leaving out an image, by reason.
+        faults: What is wrong with the annotations, image by image.
         files: Size of every picture and mask used, by name; -1 if it is missing.
         inputs: Fingerprints of the annotations and of `files`.
     """
@@ -39,6 +42,8 @@ class Plan:
     layout: Layout
     shards: tuple[tuple[Entry, ...], ...]
     left_out: dict[str, tuple[int, ...]]
+    skipped: dict[str, int]
+    faults: tuple[str, ...]
     files: dict[str, int]
     inputs: Inputs
 
@@ -56,11 +61,10 @@ def make_plan(split: Split, options: BuildOptions, *, strict: bool = False) -> P
         OptionsError: If a requested image is not in the split, or there are more shards than images.
         BuildError: If the build is strict and an image is unusable.
     """
-    chosen, excluded = choose(split, options)
-    unusable = {reason: ids for reason, ids in excluded.items() if reason != exclusions.LICENSE}
-    if strict and unusable:
-        reason, ids = next(iter(unusable.items()))
-        raise BuildError(f"image {ids[0]} cannot be used: {exclusions.MEANING[reason]}", "--strict is on")
+    choice = choose(split, options)
+    chosen = choice.entries
+    if strict:
+        _check_strict(choice)
     count = options.shards or -(-len(chosen) * options.variants // _SAMPLES_PER_SHARD)
     if count > len(chosen):
         raise OptionsError(
@@ -72,10 +76,20 @@ def make_plan(split: Split, options: BuildOptions, *, strict: bool = False) -> P
         options=replace(options, shards=count),
         layout=Layout(options.store, _gt_kind(chosen), "jpg" if options.format == "jpeg" else "png"),
         shards=share_out(chosen, count),
-        left_out=excluded,
+        left_out=choice.left_out,
+        skipped=choice.skipped,
+        faults=choice.faults,
         files=files,
         inputs=_inputs(split, files),
     )
+
+
+def _check_strict(choice: Choice) -> None:
+    if choice.faults:
+        raise BuildError(choice.faults[0], "--strict is on")
+    for reason, ids in choice.left_out.items():
+        if reason != exclusions.LICENSE:
+            raise BuildError(f"image {ids[0]} cannot be used: {exclusions.MEANING[reason]}", "--strict is on")
 
 
 def share_out(entries: Sequence[Entry], count: int) -> tuple[tuple[Entry, ...], ...]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mfsynth.coco.files import FileRef
 
     Advance = Callable[[int], None]
-    from mfsynth.coco.split import Entry
+    from mfsynth.coco.annotations import Entry
     from mfsynth.options import BuildOptions
     from mfsynth.shards.layout import Layout
 

@@ -1,6 +1,7 @@
-"""Why an image can be left out: the codes that builds, manifests and errors use, and what they mean."""
+"""Why an image is left out, or a record skipped: the codes that builds, manifests and errors use."""
 
 LICENSE = "license"
+BAD_RECORD = "bad-record"
 NO_ANNOTATION = "no-annotation"
 MIN_AREA = "min-area"
 PICTURE_MISSING = "picture-missing"
@@ -15,9 +16,12 @@ MASK_BROKEN = "mask-broken"
 UNKNOWN_SEGMENT = "unknown-segment"
 MISSING_SEGMENT = "missing-segment"
 BAD_INSTANCE = "bad-instance"
+NO_OUTLINE = "no-outline"
+STRAY = "stray-record"
 
 MEANING = {
     LICENSE: "its license is not among --licenses",
+    BAD_RECORD: "its records in the annotations are malformed or contradict each other",
     NO_ANNOTATION: "the annotations list no mask for it",
     MIN_AREA: "its segments cannot be divided so that both frames keep --min-area in focus",
     PICTURE_MISSING: "the picture is missing",
@@ -32,4 +36,6 @@ MEANING = {
     UNKNOWN_SEGMENT: "the mask has segment ids that the annotations do not list",
     MISSING_SEGMENT: "the annotations list segment ids that the mask does not have",
     BAD_INSTANCE: "an instance's polygons or RLE cannot be read",
+    NO_OUTLINE: "instances without an outline, with at most a box",
+    STRAY: "records in the annotations that belong to no image",
 }

@@ -11,8 +11,8 @@ from mfsynth.coco.segments import instance_segments, panoptic_segments
 from mfsynth.errors import SourceError, UnusableImage
 
 if TYPE_CHECKING:
+    from mfsynth.coco.annotations import Entry
     from mfsynth.coco.files import FileRef
-    from mfsynth.coco.split import Entry
     from mfsynth.sample import Picture, SegmentInfo, SegmentMap
 
 

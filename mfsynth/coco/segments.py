@@ -6,13 +6,15 @@ Segments with at least one pixel are numbered by ascending COCO id, void (id 0) 
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import cv2
 import msgspec
 import numpy as np
 
-from mfsynth.coco import exclusions
+from mfsynth.coco import exclusions, rle
+from mfsynth.coco.outlines import outline_runs
+from mfsynth.coco.words import OddRecord
 from mfsynth.codecs import decode_ids
 from mfsynth.errors import MfsynthError, UnusableImage
 from mfsynth.sample import SegmentInfo
@@ -22,32 +24,36 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from mfsynth.coco.rle import Runs
     from mfsynth.sample import SegmentMap
 
 _ID_COUNT = 1 << 24
 
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""What JSON of a recipe can hold."""
+
 
 class ListedSegment(msgspec.Struct, frozen=True, order=True, gc=False):
-    """A segment as the annotations list it."""
+    """A segment as the annotations list it; those without a category have 0."""
 
     id: int
-    category_id: int
-    iscrowd: int | bool = 0
+    category_id: Whole = 0
+    iscrowd: Whole | bool = 0
     area: float | None = None
 
 
-VOID = ListedSegment(0, 0)
+VOID = ListedSegment(0)
 
 
 class Instance(msgspec.Struct, frozen=True, gc=False):
-    """An instance as COCO lists it; `segmentation` holds polygons or RLE, still as JSON text."""
+    """An instance as COCO lists it; `segmentation` is polygons or RLE, still as JSON, empty if missing."""
 
-    id: int
     image_id: int
-    category_id: int
-    segmentation: msgspec.Raw
+    id: int = 0
+    category_id: Whole = 0
+    segmentation: msgspec.Raw = msgspec.Raw()
     area: float | None = None
-    iscrowd: int | bool = 0
+    iscrowd: Whole | bool = 0
 
 
 def panoptic_segments(
@@ -150,50 +156,29 @@ def instance_segments(
         size: Height and width of the picture.
 
     Raises:
-        UnusableImage: If an instance's shape cannot be read, or its size is not that of the picture.
+        UnusableImage: If an instance's outline cannot be read, or its size is not that of the picture.
     """
     ordered = sorted(instances, key=lambda instance: instance.id)
-    masks = [_instance_mask(instance, size) for instance in ordered]
+    runs = [_instance_runs(instance, size) for instance in ordered]
     painted = sorted(
-        range(len(ordered)),
-        key=lambda k: (-ordered[k].iscrowd, -cv2.countNonZero(masks[k]), ordered[k].id),
+        range(len(ordered)), key=lambda k: (-ordered[k].iscrowd, -rle.area(runs[k]), ordered[k].id)
     )
-    layers = np.zeros(size, np.uint16)
+    columns = np.zeros(size[0] * size[1], np.uint16)
     for k in painted:
-        layers[masks[k] != 0] = k + 1
-    counts = np.bincount(layers.ravel(), minlength=len(ordered) + 1)
+        rle.paint(runs[k], k + 1, columns)
+    counts = np.bincount(columns, minlength=len(ordered) + 1)
     present = np.flatnonzero(counts)
     numbers = np.zeros(len(counts), np.uint16)
     numbers[present] = np.arange(len(present))
+    layers = np.ascontiguousarray(numbers[columns].reshape(size[1], size[0]).T)
     listed = [VOID, *(ListedSegment(i.id, i.category_id, i.iscrowd) for i in ordered)]
-    return _narrow(numbers[layers], len(present)), _infos(
-        [listed[k] for k in present], counts[present].tolist()
-    )
+    return _narrow(layers, len(present)), _infos([listed[k] for k in present], counts[present].tolist())
 
 
-def _instance_mask(instance: Instance, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """The mask of one instance, H x W, 0 or 1."""
-    from pycocotools import mask
-
-    height, width = size
+def _instance_runs(instance: Instance, size: tuple[int, int]) -> Runs:
     try:
-        shape = msgspec.json.decode(instance.segmentation)
-        if isinstance(shape, list):
-            rle = mask.merge(mask.frPyObjects(shape, height, width))
-        elif isinstance(shape["counts"], list):
-            rle = mask.frPyObjects(shape, height, width)
-        else:
-            rle = {"size": shape["size"], "counts": shape["counts"].encode("ascii")}
-        if list(rle["size"]) != [height, width]:
-            raise UnusableImage(
-                exclusions.SIZE,
-                f"instance {instance.id} has size {rle['size']}, the picture {[height, width]}",
-            )
-        decoded: NDArray[np.uint8] = np.ascontiguousarray(mask.decode(rle))
-    except UnusableImage:
-        raise
-    except Exception as error:  # pycocotools raises errors of many kinds
-        raise UnusableImage(
-            exclusions.BAD_INSTANCE, f"instance {instance.id} has no readable shape: {error}"
-        ) from error
-    return decoded
+        return outline_runs(instance.segmentation, *size)
+    except rle.OtherSize as error:
+        raise UnusableImage(exclusions.SIZE, f"instance {instance.id}: {error}") from error
+    except OddRecord as error:
+        raise UnusableImage(exclusions.BAD_INSTANCE, f"instance {instance.id}: {error}") from error

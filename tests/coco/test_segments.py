@@ -62,7 +62,7 @@ def test_ids_missing_on_one_side_are_named() -> None:
 
 
 def instance(id: int, segmentation: object, iscrowd: int = 0) -> Instance:
-    return Instance(id, 1, id, msgspec.Raw(json.dumps(segmentation).encode()), 1, iscrowd)
+    return Instance(1, id, id, msgspec.Raw(json.dumps(segmentation).encode()), 1, iscrowd)
 
 
 def box(left: int, top: int, right: int, bottom: int) -> list[list[int]]:

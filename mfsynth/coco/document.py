@@ -1,0 +1,93 @@
+"""The text of an annotation file as UTF-8 JSON: other encodings and NaN are read, other kinds named."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from mfsynth import limits
+from mfsynth.errors import SourceError
+
+if TYPE_CHECKING:
+    from mfsynth.coco.files import FileRef
+
+_OTHER_KINDS = {
+    b"\x1f\x8b": ("compressed by gzip", "unpack it: gunzip"),
+    b"BZh": ("compressed by bzip2", "unpack it: bunzip2"),
+    b"\xfd7zXZ": ("compressed by xz", "unpack it: unxz"),
+    b"\x28\xb5\x2f\xfd": ("compressed by Zstandard", "unpack it: unzstd"),
+    b"PK\x03\x04": ("a zip", "unpack it"),
+    b"version https://git-lfs": ("a pointer to a file in Git LFS", "fetch the file: git lfs pull"),
+    b"<": ("HTML or XML", "download it again, from where it is without a login"),
+}
+
+
+def read_text(file: FileRef) -> bytes:
+    """The file's bytes.
+
+    Raises:
+        SourceError: If it cannot be read, is larger than `limits.ANNOTATION_BYTES`, or is of another kind.
+    """
+    if file.size > limits.ANNOTATION_BYTES:
+        limit = limits.ANNOTATION_BYTES / 1e9
+        raise SourceError(f"{file} has {file.size / 1e9:.1f} GB, the limit is {limit:.1f} GB", "split it")
+    text = file.read()
+    for start, (kind, remedy) in _OTHER_KINDS.items():
+        if text.startswith(start):
+            raise SourceError(f"{file} is {kind}, not JSON", remedy)
+    if not text.strip(b" \t\r\n\0"):
+        raise SourceError(f"{file} is empty", "download or write it again")
+    return text
+
+
+def plain_json(text: bytes, where: str, error: Exception) -> bytes:
+    """The same document in JSON that msgspec decodes, if there is an unambiguous one.
+
+    It may begin with a byte order mark, be in UTF-16 or UTF-32, and hold NaN and Infinity, which become text.
+    What is not UTF-8 becomes U+FFFD, so that it matters only where it is used.
+
+    Args:
+        text: What msgspec does not decode.
+        where: The file, for errors.
+        error: Why it does not.
+
+    Raises:
+        SourceError: If it is not one JSON document.
+    """
+    decoded = text.decode(json.detect_encoding(text), "replace")
+    try:
+        document = json.loads(decoded, parse_constant=str)
+    except RecursionError as broken:
+        raise SourceError(f"{where} is nested too deeply") from broken
+    except json.JSONDecodeError as broken:
+        raise _not_json(decoded, where, broken) from error
+    except ValueError as broken:  # a number of more than 4,300 digits
+        raise SourceError(f"{where} is not COCO JSON: {broken}") from broken
+    return json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _not_json(text: str, where: str, error: json.JSONDecodeError) -> SourceError:
+    if error.msg != "Extra data":
+        place = f"line {error.lineno}, column {error.colno}"
+        return SourceError(
+            f"{where} is not COCO JSON: {error.msg} at {place}",
+            "it may be cut short: download or write it again",
+        )
+    rest = text[error.pos :].lstrip()
+    if not _begins_document(rest):
+        return SourceError(f"{where} has more after its JSON document: {rest[:20]!r}…", "write it again")
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) > 1 and all(map(_begins_document, lines[:2])) and error.lineno > 1:
+        return SourceError(f"{where} holds a JSON document in each line", _ONE_DOCUMENT)
+    return SourceError(f"{where} holds several JSON documents, one after the other", _ONE_DOCUMENT)
+
+
+_ONE_DOCUMENT = "COCO's format is a single document with the lists images and annotations"
+
+
+def _begins_document(text: str) -> bool:
+    try:
+        found: tuple[Any, int] = json.JSONDecoder().raw_decode(text.lstrip())
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found[0], dict | list)

@@ -1,0 +1,102 @@
+"""COCO's run-length encoding: a mask as the lengths of runs down its columns, background first.
+
+Everything is checked here: pycocotools trusts run lengths, and returns unset memory where they end early.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mfsynth.coco.words import OddRecord, quoted, whole
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Runs = NDArray[np.int64]
+    """Lengths of runs down the columns, background and foreground in turn; the rest is background."""
+
+_FIRST, _LAST = ord("0"), ord("0") + 63
+_MAX_LETTERS = 7  # of a number; seven of five bits each hold every length that pycocotools writes
+
+
+def read_runs(shape: dict[str, Any], height: int, width: int) -> Runs:
+    """The runs of an RLE as COCO writes it: `{"size": [height, width], "counts": [...] or "..."}`.
+
+    Raises:
+        OddRecord: If it is of another size, or its counts are not run lengths or cover more than the picture.
+    """
+    size = shape.get("size")
+    sides = [whole(side) for side in size] if isinstance(size, list) else []
+    if len(sides) != 2 or None in sides:
+        raise OddRecord(f"its RLE has the size {quoted(size)}, not [height, width]")
+    if sides != [height, width]:
+        raise OtherSize(f"its RLE has the size {quoted(size)}, the picture [{height}, {width}]")
+    counts = shape.get("counts")
+    if isinstance(counts, list):
+        runs = _listed(counts, height * width)
+    elif isinstance(counts, str):
+        runs = _compressed(counts)
+    else:
+        raise OddRecord(f"its RLE has the counts {quoted(counts)}, neither a list nor text")
+    if runs.size and runs.min() < 0:
+        raise OddRecord(f"its RLE counts hold the negative run {runs.min()}")
+    if runs.sum() > height * width:
+        raise OddRecord(f"its RLE counts run over: {runs.sum():,} pixels, the picture has {height * width:,}")
+    return runs
+
+
+class OtherSize(OddRecord):
+    """An RLE of another size than the picture's."""
+
+
+def area(runs: Runs) -> int:
+    """Number of foreground pixels."""
+    return int(runs[1::2].sum())
+
+
+def paint(runs: Runs, value: int, columns: NDArray[np.uint16]) -> None:
+    """Set the foreground to a value.
+
+    Args:
+        runs: Lengths that fit the picture.
+        value: What to set.
+        columns: The picture's pixels, column by column; changed in place.
+    """
+    inner = runs[1 : len(runs) // 2 * 2]  # from the first foreground run to the last
+    start, length = int(runs[:1].sum()), int(inner.sum())
+    inside = np.repeat(np.arange(len(inner)) % 2 == 0, inner)
+    columns[start : start + length][inside] = value
+
+
+def _listed(counts: list[Any], pixels: int) -> Runs:
+    runs = [whole(count) if isinstance(count, int | float) else None for count in counts]
+    if None in runs:
+        raise OddRecord(f"its RLE counts hold {quoted(counts[runs.index(None)])}, not a length")
+    if any(run is not None and abs(run) > pixels for run in runs):
+        largest = max(counts, key=abs)
+        raise OddRecord(
+            f"its RLE counts run over: one is {quoted(largest)}, the picture has {pixels:,} pixels"
+        )
+    return np.array(runs, np.int64)
+
+
+def _compressed(text: str) -> Runs:
+    """The runs in COCO's compressed text: five bits a letter, and from the fourth run on differences."""
+    letters = np.frombuffer(text.encode("utf-32-le"), "<u4").astype(np.int64)
+    if letters.size == 0:
+        return letters
+    if letters.min() < _FIRST or letters.max() > _LAST:
+        raise OddRecord("its RLE counts are not compressed run lengths: they hold a letter of no RLE")
+    bits = letters - _FIRST
+    ends = np.flatnonzero(bits < 32)  # the sixth bit says that the number goes on
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    if not ends.size or ends[-1] != len(bits) - 1 or (ends - starts).max() >= _MAX_LETTERS:
+        raise OddRecord("its RLE counts are not compressed run lengths: a number is cut short or too long")
+    place = np.arange(len(bits)) - np.repeat(starts, ends - starts + 1)
+    numbers = np.add.reduceat((bits & 31) << 5 * place, starts)
+    numbers -= np.where(bits[ends] & 16, np.int64(1) << 5 * (ends - starts + 1), 0)  # the fifth bit is a sign
+    numbers[1::2] = numbers[1::2].cumsum()
+    numbers[2::2] = numbers[2::2].cumsum()
+    return numbers
