@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from mfsynth import storage
-from mfsynth.building.plan import make_plan
+from mfsynth.building.plan import make_plan, say_faults
 from mfsynth.building.run import check_inputs
 from mfsynth.building.work import encode_image
 from mfsynth.coco.split import read_split
@@ -91,6 +91,7 @@ def estimate(options: BuildOptions, run: Run, like: Manifest | None = None) -> E
     """
     split = read_split(run.coco, options.split, options.masks, cache=storage.cache_folder(), say=run.say)
     plan = make_plan(split, options, strict=run.strict)
+    say_faults(plan, run.say)
     if like is not None:
         check_inputs(plan.inputs, like.inputs)
     return Estimate(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from mfsynth.coco.split import Entry
+    from mfsynth.coco.annotations import Entry
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,14 @@ from mfsynth.shards.layout import Layout
 from mfsynth.shards.manifest import Inputs, fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mfsynth.coco.annotations import Entry
     from mfsynth.coco.split import Split
     from mfsynth.options import BuildOptions, Choice
 
 _SAMPLES_PER_SHARD = 1000
+_SHOWN = 5
 _JPEG_NAMES = (".jpg", ".jpeg")
 
 
@@ -82,6 +83,14 @@ def make_plan(split: Split, options: BuildOptions, *, strict: bool = False) -> P
         files=files,
         inputs=_inputs(split, files),
     )
+
+
+def say_faults(plan: Plan, say: Callable[[str], None]) -> None:
+    """Name the first records that are at fault."""
+    for fault in plan.faults[:_SHOWN]:
+        say(fault)
+    if len(plan.faults) > _SHOWN:
+        say(f"{len(plan.faults) - _SHOWN:,} more records are at fault; --strict stops at the first")
 
 
 def _check_strict(choice: Choice) -> None:

@@ -16,7 +16,7 @@ import cv2
 from mfsynth import storage
 from mfsynth.building.folder import BuildFile, disk_errors, open_folder, remove_scratch
 from mfsynth.building.parts import Exclusion, Part
-from mfsynth.building.plan import make_plan
+from mfsynth.building.plan import make_plan, say_faults
 from mfsynth.building.work import Job, file_hash, make_shard
 from mfsynth.coco import exclusions
 from mfsynth.coco.split import read_split
@@ -74,6 +74,7 @@ class BuildReport:
         bytes: Size of all shards.
         seconds: How long the build took.
         left_out: Ids of the images left out, by reason.
+        skipped: Number of records in the annotations that were skipped, by reason; no image is lost by it.
         closed: Shards that were asked for and not made, since none of their images can be used.
         finished: Whether the data set was already there, so that there was nothing to do.
     """
@@ -86,6 +87,7 @@ class BuildReport:
     bytes: int
     seconds: float
     left_out: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    skipped: dict[str, int] = field(default_factory=dict)
     closed: int = 0
     finished: bool = False
 
@@ -110,6 +112,10 @@ class BuildReport:
         lines += [
             f"left out {len(ids)}: {reason} ({exclusions.MEANING[reason]}): {_some(ids)}"
             for reason, ids in self.left_out.items()
+        ]
+        lines += [
+            f"skipped {count(number, 'record')} of the annotations: {reason} ({exclusions.MEANING[reason]})"
+            for reason, number in self.skipped.items()
         ]
         if self.closed:
             asked = count(self.shards + self.closed, "shard")
@@ -140,6 +146,7 @@ def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Buil
     started = time.monotonic()
     split = read_split(run.coco, options.split, options.masks, cache=storage.cache_folder(), say=run.say)
     plan = make_plan(split, options, strict=run.strict)
+    say_faults(plan, run.say)
     if like is not None:
         check_inputs(plan.inputs, like.inputs)
     begun = BuildFile(plan.options.to_json(), plan.inputs, packages(plan.options), plan.files)
@@ -210,6 +217,7 @@ def seal(out: Path, plan: Plan, split: Split, parts: list[Part]) -> Manifest:
         shards=shards,
         licenses=_license_counts(split, parts),
         left_out=_by_reason(plan.left_out, faults),
+        skipped=plan.skipped,
         left_out_files={name: digest for fault in faults for name, digest in fault.files.items()},
     )
     storage.put(out / MANIFEST, manifest.to_json(), out / PARTS)
@@ -332,6 +340,7 @@ def _report(
         bytes=sum(shard.size for shard in manifest.shards),
         seconds=time.monotonic() - started,
         left_out=manifest.left_out,
+        skipped=manifest.skipped,
         closed=manifest.options["shards"] - len(manifest.shards),
         finished=finished,
     )

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from mfsynth import limits
 from mfsynth.errors import SourceError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mfsynth.coco.files import FileRef
 
+_CONSTANT = re.compile(rb"(?<=[\s:,\[])(-?(?:NaN|Infinity))(?=[\s,\]}])")
 _OTHER_KINDS = {
     b"\x1f\x8b": ("compressed by gzip", "unpack it: gunzip"),
     b"BZh": ("compressed by bzip2", "unpack it: bunzip2"),
@@ -40,30 +44,29 @@ def read_text(file: FileRef) -> bytes:
     return text
 
 
-def plain_json(text: bytes, where: str, error: Exception) -> bytes:
-    """The same document in JSON that msgspec decodes, if there is an unambiguous one.
+def readings(text: bytes, where: str) -> Iterator[bytes]:
+    """The document as it is, then rewritten, each time at more cost, into JSON that msgspec decodes.
 
     It may begin with a byte order mark, be in UTF-16 or UTF-32, and hold NaN and Infinity, which become text.
     What is not UTF-8 becomes U+FFFD, so that it matters only where it is used.
 
-    Args:
-        text: What msgspec does not decode.
-        where: The file, for errors.
-        error: Why it does not.
-
     Raises:
-        SourceError: If it is not one JSON document.
+        SourceError: After the last reading, if it is not one JSON document.
     """
+    yield text
     decoded = text.decode(json.detect_encoding(text), "replace")
+    text = decoded.encode()
+    yield text
+    yield _CONSTANT.sub(rb'"\1"', text)  # inside of a text, the quotes make it no JSON
     try:
         document = json.loads(decoded, parse_constant=str)
-    except RecursionError as broken:
-        raise SourceError(f"{where} is nested too deeply") from broken
-    except json.JSONDecodeError as broken:
-        raise _not_json(decoded, where, broken) from error
-    except ValueError as broken:  # a number of more than 4,300 digits
-        raise SourceError(f"{where} is not COCO JSON: {broken}") from broken
-    return json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
+    except RecursionError as error:
+        raise SourceError(f"{where} is nested too deeply") from error
+    except json.JSONDecodeError as error:
+        raise _not_json(decoded, where, error) from error
+    except ValueError as error:  # a number of more than 4,300 digits
+        raise SourceError(f"{where} is not COCO JSON: {error}") from error
+    yield json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _not_json(text: str, where: str, error: json.JSONDecodeError) -> SourceError:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 import msgspec
 
 from mfsynth import limits
-from mfsynth.coco.document import plain_json
+from mfsynth.coco.document import readings
 from mfsynth.coco.segments import Instance, ListedSegment
 from mfsynth.coco.words import OddRecord, quoted, whole
 from mfsynth.errors import SourceError
@@ -99,11 +99,12 @@ def read_records(text: bytes, kind: type[Annotation], where: str) -> Records[Ann
         SourceError: If the text is not one JSON document, or has no list of images or annotations.
     """
     try:
-        return _read(text, kind, where)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return _read(plain_json(text, where, error), kind, where)
+        for reading in readings(text, where):
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):
+                return _read(reading, kind, where)
     except RecursionError as error:
         raise SourceError(f"{where} is nested too deeply") from error
+    raise SourceError(f"{where} is not COCO JSON")
 
 
 def _read(text: bytes, kind: type[Annotation], where: str) -> Records[Annotation]:
@@ -293,5 +294,4 @@ def _text(record: dict[str, Any], name: str) -> str | None:
 
 
 def _said(record: dict[str, Any], name: str, rule: str) -> str:
-    said = f"{name} is {quoted(record[name])}" if name in record else f"it has no {name}"
-    return f"{said}; it must be {rule}"
+    return f"{name} is {quoted(record[name])}; it must be {rule}" if name in record else f"it has no {name}"
