@@ -35,15 +35,13 @@ def read_runs(shape: dict[str, Any], height: int, width: int) -> Runs:
         raise OtherSize(f"its RLE has the size {quoted(size)}, the picture [{height}, {width}]")
     counts = shape.get("counts")
     if isinstance(counts, list):
-        runs = _listed(counts, height * width)
-    elif isinstance(counts, str):
-        runs = _compressed(counts)
-    else:
+        lengths = _listed(counts)
+        _check(min(lengths, default=0), sum(lengths), height * width)
+        return np.array(lengths, np.int64)
+    if not isinstance(counts, str):
         raise OddRecord(f"its RLE has the counts {quoted(counts)}, neither a list nor text")
-    if runs.size and runs.min() < 0:
-        raise OddRecord(f"its RLE counts hold the negative run {runs.min()}")
-    if runs.sum() > height * width:
-        raise OddRecord(f"its RLE counts run over: {runs.sum():,} pixels, the picture has {height * width:,}")
+    runs = _compressed(counts)
+    _check(int(runs.min(initial=0)), int(runs.sum()), height * width)
     return runs
 
 
@@ -70,16 +68,21 @@ def paint(runs: Runs, value: int, columns: NDArray[np.uint16]) -> None:
     columns[start : start + length][inside] = value
 
 
-def _listed(counts: list[Any], pixels: int) -> Runs:
-    runs = [whole(count) if isinstance(count, int | float) else None for count in counts]
-    if None in runs:
-        raise OddRecord(f"its RLE counts hold {quoted(counts[runs.index(None)])}, not a length")
-    if any(run is not None and abs(run) > pixels for run in runs):
-        largest = max(counts, key=abs)
-        raise OddRecord(
-            f"its RLE counts run over: one is {quoted(largest)}, the picture has {pixels:,} pixels"
-        )
-    return np.array(runs, np.int64)
+def _check(least: int, total: int, pixels: int) -> None:
+    if least < 0:
+        raise OddRecord(f"its RLE counts hold the negative length {quoted(least)}")
+    if total > pixels:
+        raise OddRecord(f"its RLE counts run over: {quoted(total)} pixels, the picture has {pixels}")
+
+
+def _listed(counts: list[Any]) -> list[int]:
+    lengths = []
+    for count in counts:
+        length = None if isinstance(count, str) else whole(count)
+        if length is None:
+            raise OddRecord(f"its RLE counts hold {quoted(count)}, not a length")
+        lengths.append(length)
+    return lengths
 
 
 def _compressed(text: str) -> Runs:

@@ -89,6 +89,18 @@ def list_another_size(coco: Path) -> None:
     save_annotations(coco, "s", content)
 
 
+def list_values(coco: Path, place: str, **values: object) -> None:
+    content = edit_annotations(coco, "s")
+    content[place][1].update(values)
+    save_annotations(coco, "s", content)
+
+
+def list_another_record(coco: Path) -> None:
+    content = edit_annotations(coco, "s")
+    content["images"].append(content["images"][1] | {"license": 3})
+    save_annotations(coco, "s", content)
+
+
 def one_segment_in_truth(coco: Path) -> None:
     """The annotations give honest-looking areas, the mask has a single id."""
     write_mask(coco, np.full((BROKEN.height, BROKEN.width), 1001, np.uint32))
@@ -113,6 +125,9 @@ FAULTS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "mask of another size": ("size-mismatch", lambda coco: write_mask(coco, np.ones((9, 9), np.uint32))),
     "unknown id": ("unknown-segment", lambda coco: write_mask(coco, BROKEN.segment_ids() + 1)),
     "listed id without pixels": ("missing-segment", list_another_segment),
+    "width of 0": ("bad-record", lambda coco: list_values(coco, "images", width=0)),
+    "listed twice": ("bad-record", list_another_record),
+    "no segments": ("bad-record", lambda coco: list_values(coco, "annotations", segments_info=None)),
     "a single segment": ("min-area", one_segment_in_truth),
 }
 

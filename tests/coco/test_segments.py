@@ -88,19 +88,77 @@ def test_small_instances_lie_on_large_ones_and_crowds_below_all() -> None:
     assert [info.area for info in infos] == [int((ids == info.id).sum()) for info in infos]
 
 
-@pytest.mark.parametrize(
-    "shape", [[[1, 2, 3]], {"counts": "x"}, 7, {"size": [20, 30], "counts": [5, None]}, [["a"] * 6]]
-)
-def test_unreadable_shapes_are_refused(shape: object) -> None:
-    with pytest.raises(UnusableImage, match="instance 3 has no readable shape") as caught:
+BOX = box(5, 5, 12, 9)
+UNREADABLE: list[tuple[object, str]] = [
+    (7, "its outline is 7, neither polygons nor RLE"),
+    ("PYN3", 'its outline is "PYN3", neither polygons nor RLE'),
+    ([[1, 2, 3]], "its outline holds an odd number of coordinates, 3"),
+    ([*BOX, [1] * 7], "its outline holds an odd number of coordinates, 7"),
+    ([["a"] * 6], r'its outline holds \["a",.*not the x and y of points'),
+    ([*BOX, None], "its outline holds null, not the x and y of points"),
+    ([[[[0, 0], [9, 0], [9, 9]]]], "its outline holds .*, not the x and y of points"),
+    ([[0, 0, 1e8, 0, 9, 9]], "its outline leads to 100000000.0, far outside of any picture"),
+    ([[0, 0, 1e300, 0, 9, 9]], r"its outline leads to 1e\+300, far outside of any picture"),
+    ([[0, 0, 1e7, 0, 9, 9]], "its outline is longer than 4,194,304 pixels"),
+    ({}, r"its RLE has the size null, not \[height, width\]"),
+    ({"size": [20, 30]}, "its RLE has the counts null, neither a list nor text"),
+    ({"size": [20, 30], "counts": [5, None]}, "its RLE counts hold null, not a length"),
+    ({"size": [20, 30], "counts": [5, 1.5]}, "its RLE counts hold 1.5, not a length"),
+    ({"size": [20, 30], "counts": [5, "9"]}, 'its RLE counts hold "9", not a length'),
+    ({"size": [20, 30], "counts": [9, -4, 9]}, "its RLE counts hold the negative length -4"),
+    ({"size": [20, 30], "counts": [500, 101]}, "its RLE counts run over: 601 pixels, the picture has 600"),
+    ({"size": [20, 30], "counts": [0, 10**30]}, "its RLE counts run over: 10+ pixels, the picture has 600"),
+    ({"size": [20, 30], "counts": "b'PY1'"}, "its RLE counts are not compressed .* a letter of no RLE"),
+    ({"size": [20, 30], "counts": "oo"}, "its RLE counts are not compressed .* cut short or too long"),
+    ({"size": [20, 30], "counts": "o" * 9 + "0"}, "its RLE counts are not compressed .* too long"),
+    ({"size": [20, 30], "counts": "5jd0"}, "its RLE counts run over"),
+]
+
+
+@pytest.mark.parametrize(("shape", "text"), UNREADABLE, ids=str)
+def test_what_is_wrong_with_an_outline_is_said_in_the_words_of_the_data(shape: object, text: str) -> None:
+    with pytest.raises(UnusableImage, match=f"^instance 3: {text}") as caught:
         instance_segments([instance(3, shape)], (20, 30))
     assert caught.value.reason == "bad-instance"
 
 
 def test_a_shape_of_another_size_is_refused() -> None:
-    with pytest.raises(UnusableImage, match="instance 3 has size") as caught:
-        instance_segments([instance(3, {"size": [9, 9], "counts": [0, 81]})], (20, 30))
-    assert caught.value.reason == "size-mismatch"
+    for size in ([9, 9], [30, 20]):
+        with pytest.raises(
+            UnusableImage, match=r"instance 3: its RLE has the size .*, the picture"
+        ) as caught:
+            instance_segments([instance(3, {"size": size, "counts": [0, 81]})], (20, 30))
+        assert caught.value.reason == "size-mismatch"
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        [5, 5, 12, 5, 12, 9, 5, 9],
+        [[5, 5], [12, 5], [12, 9], [5, 9]],
+        [[[5, 5], [12, 5], [12, 9], [5, 9]]],
+        [*BOX, [], [1, 2, 3, 4]],
+        [[1, 2, 3, 4], *BOX],
+    ],
+    ids=str,
+)
+def test_an_outline_may_be_flat_or_in_pairs_or_have_lines_beside_it(shape: object) -> None:
+    expected, _ = instance_segments([instance(3, BOX)], (20, 30))
+    segments, infos = instance_segments([instance(3, shape)], (20, 30))
+    assert np.array_equal(segments, expected)
+    assert [(info.id, info.area) for info in infos] == [(0, 572), (3, 28)]
+
+
+def test_crowds_may_have_polygons_and_tools_may_write_true() -> None:
+    segments, infos = instance_segments(
+        [instance(1, box(0, 0, 9, 9), iscrowd=True), instance(2, box(5, 5, 20, 20))], (20, 30)
+    )
+    assert segments[7, 7] == 2  # larger, but no crowd
+    assert [(info.id, info.iscrowd, type(info.iscrowd)) for info in infos] == [
+        (0, 0, int),
+        (1, 1, int),
+        (2, 0, int),
+    ]
 
 
 def test_real_instances_are_painted_as_pycocotools_paints_them(shared_coco: Path, tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from coco_folder import Picture, annotations_path, edit_annotations, save_annota
 from conftest import Cli
 from unprivileged import mode, obey_permissions
 
-from mfsynth.coco.image import read_image
 from mfsynth.coco.resolve import coco_folder, download_size
 from mfsynth.coco.split import Masks, Split, read_split
 from mfsynth.errors import SourceError
@@ -92,73 +91,12 @@ def test_a_missing_place_is_named_with_a_remedy(coco: Path, tmp_path: Path, plac
         read_split(coco, "s", cache=tmp_path)
 
 
-def twice(content: dict) -> None:
-    content["images"].append(content["images"][0])
-
-
-def segment_twice(content: dict) -> None:
-    content["annotations"][0]["segments_info"] *= 2
-
-
-def segment_id(id: int) -> Callable[[dict], object]:
-    return lambda content: content["annotations"][0]["segments_info"][0].update(id=id)
-
-
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
-        (twice, "image 30 is listed more than once"),
-        (segment_twice, "image 30 lists a segment id twice"),
-        (segment_id(0), r"image 30 has a segment id outside 1 to 2\^24 - 1"),
-        (segment_id(1 << 24), r"image 30 has a segment id outside"),
-        (
-            lambda c: c["images"][0].update(width="wide"),
-            r"Expected `int`, got `str` - at `\$.images\[0\].width`",
-        ),
-        (lambda c: c["images"][0].update(height=0), "image 30 of 56 x 0 makes no sense"),
-        (lambda c: c.pop("images"), "missing required field `images`"),
-        (lambda c: c["annotations"][0].update(file_name="../x.png"), "leads outside its folder"),
-    ],
-)
-def test_annotations_that_make_no_sense_are_refused(
-    coco: Path, tmp_path: Path, change: Callable[[dict], object], text: str
-) -> None:
+def test_names_that_lead_outside_are_refused(coco: Path, tmp_path: Path) -> None:
     content = edit_annotations(coco, "s")
-    change(content)
+    content["annotations"][0]["file_name"] = "../x.png"
     save_annotations(coco, "s", content)
-    with pytest.raises(SourceError, match=text):
+    with pytest.raises(SourceError, match="leads outside its folder"):
         read_split(coco, "s", cache=tmp_path)
-
-
-def test_null_licenses_and_addresses_are_taken_as_unknown(coco: Path, tmp_path: Path) -> None:
-    content = edit_annotations(coco, "s")
-    content["images"][0] |= {"license": None, "coco_url": None, "flickr_url": "x"}
-    save_annotations(coco, "s", content)
-    image = read_split(coco, "s", cache=tmp_path).entries[-1].image
-    assert (image.license, image.coco_url, image.flickr_url) == (0, "", "x")
-
-
-def test_null_and_true_are_accepted_where_tools_write_them(coco: Path, tmp_path: Path) -> None:
-    content = edit_annotations(coco, "s")
-    content["licenses"][0]["url"] = None
-    content["annotations"][0]["segments_info"][0]["iscrowd"] = True
-    save_annotations(coco, "s", content)
-    split = read_split(coco, "s", cache=tmp_path)
-    assert (split.licenses[0].name, split.licenses[0].url) == ("Attribution License", "")
-    source = read_image(split.entries[-1])
-    assert [type(info.iscrowd) for info in source.infos] == [int] * len(source.infos)
-    assert sum(info.iscrowd for info in source.infos) == 1
-
-
-def test_only_broken_json_is_said_to_be_cut_short(coco: Path, tmp_path: Path) -> None:
-    text = annotations_path(coco, "s").read_text()
-    annotations_path(coco, "s").write_text(text[:-9])
-    with pytest.raises(SourceError, match=r"is not COCO JSON.*it may be cut short: download"):
-        read_split(coco, "s", cache=tmp_path)
-    annotations_path(coco, "s").write_text(text.replace('"width"', '"breadth"'))
-    with pytest.raises(SourceError, match="missing required field `width`") as caught:
-        read_split(coco, "s", cache=tmp_path)
-    assert "cut short" not in str(caught.value)
 
 
 def test_annotations_that_take_a_while_are_announced(coco: Path, tmp_path: Path) -> None:
