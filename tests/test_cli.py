@@ -213,14 +213,17 @@ def test_info_counts_the_images_left_out_by_reason(cli: Cli, small_coco: Path, t
     content = edit_annotations(tmp_path / "coco", "small")
     for image in content["images"][:2]:
         image["license"] = 3
+    content["images"].append({"id": -1})
     save_annotations(tmp_path / "coco", "small", content)
     out = tmp_path / "out"
     given = ["build", "--split", "small", "--coco", tmp_path / "coco", "--out", out, "--licenses", "4"]
     assert cli(*given, "--seed", 7).returncode == 0
-    assert json.loads(cli("info", out, "--json").stdout)["left_out"] == {"license": 2}
+    told = json.loads(cli("info", out, "--json").stdout)
+    assert (told["left_out"], told["skipped"]) == ({"license": 2}, {"stray-record": 1})
     text = cli("info", out).stdout
     assert "  options     seed 7, licenses 4\n" in text
     assert "  left out          2  license (" in text
+    assert "  skipped           1  stray-record (" in text
 
 
 def test_every_content_option_reaches_the_manifest(cli: Cli, small_coco: Path, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ class DataSetInfo:
         packages: Versions of the packages that affect pixels and bytes, by name.
         licenses: Licenses of the pictures, and the number of samples under each.
         left_out: Images left out, by reason.
+        skipped: Records of the annotations that were skipped without leaving out an image, by reason.
     """
 
     location: str
@@ -47,6 +48,7 @@ class DataSetInfo:
     packages: dict[str, str]
     licenses: tuple[LicenseCount, ...]
     left_out: dict[str, int]
+    skipped: dict[str, int]
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
@@ -61,7 +63,7 @@ class DataSetInfo:
         amount = f"{count(self.samples, 'sample')} in {count(self.shards, 'shard')}"
         options = ", ".join(f"{name} {_plain(value)}" for name, value in self.options.items())
         packages = ", ".join(f"{name} {version}" for name, version in self.packages.items())
-        return [
+        lines = [
             f"{self.location}: {self.split}",
             f"  size        {amount}, {self.bytes / 1e6:.1f} MB",
             f"  store       {self.store}: {count(self.frames, 'frame')} a sample, {stored}",
@@ -70,6 +72,8 @@ class DataSetInfo:
             *_column("licenses", [f"{each.samples:>7,}  {_name(each)}" for each in self.licenses]),
             *_column("left out", [f"{number:>7,}  {_meaning(why)}" for why, number in self.left_out.items()]),
         ]
+        skipped = [f"{number:>7,}  {_meaning(why)}" for why, number in self.skipped.items()]
+        return lines + (_column("skipped", skipped) if skipped else [])
 
 
 def info(location: str | os.PathLike[str]) -> DataSetInfo:
@@ -96,6 +100,7 @@ def info(location: str | os.PathLike[str]) -> DataSetInfo:
         packages=manifest.packages,
         licenses=manifest.licenses,
         left_out={reason: len(ids) for reason, ids in manifest.left_out.items()},
+        skipped=manifest.skipped,
     )
 
 
