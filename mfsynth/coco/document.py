@@ -64,8 +64,8 @@ def readings(text: bytes, where: str) -> Iterator[bytes]:
         raise SourceError(f"{where} is nested too deeply") from error
     except json.JSONDecodeError as error:
         raise _not_json(decoded, where, error) from error
-    except ValueError as error:  # a number of more than 4,300 digits
-        raise SourceError(f"{where} is not COCO JSON: {error}") from error
+    except ValueError as error:
+        raise SourceError(f"{where} is not COCO JSON: it holds a number of thousands of digits") from error
     yield json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
 
 

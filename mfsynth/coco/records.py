@@ -124,7 +124,7 @@ def _read_singly(text: bytes, kind: type[Annotation], where: str) -> Records[Ann
         lists = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError as error:
         raise SourceError(
-            f"{where} does not list a split as COCO does: it holds {quoted(_plain(text))}",
+            f"{where} does not list a split as COCO does: it holds {_begin(text)}",
             "COCO's format is one object with the lists images and annotations",
         ) from error
     records: Records[Annotation] = Records([], [], [])
@@ -136,9 +136,7 @@ def _read_singly(text: bytes, kind: type[Annotation], where: str) -> Records[Ann
     try:
         records.licenses.extend(_LICENSES.decode(lists.get("licenses", _NULL)) or ())
     except (msgspec.DecodeError, UnicodeDecodeError):
-        records.strays.append(
-            f"licenses is {quoted(_plain(lists['licenses']))}; it must be a table of licenses"
-        )
+        records.strays.append(f"licenses is {_begin(lists['licenses'])}; it must be a table of licenses")
     return records
 
 
@@ -147,7 +145,7 @@ def _list(lists: dict[str, msgspec.Raw], name: str, where: str) -> Iterator[tupl
     try:
         found = msgspec.json.decode(lists.get(name, _NULL), type=list[msgspec.Raw])
     except msgspec.ValidationError as error:
-        what = f"its {name} are {quoted(_plain(lists[name]))}" if name in lists else f"it has no {name}"
+        what = f"its {name} are {_begin(lists[name])}" if name in lists else f"it has no {name}"
         raise SourceError(
             f"{where} does not list a split as COCO does: {what}", f"{name} must be a list"
         ) from error
@@ -200,11 +198,21 @@ def _object(raw: msgspec.Raw) -> dict[str, Any]:
     return record
 
 
-def _plain(raw: msgspec.Raw | bytes) -> Any:
+def _plain(raw: msgspec.Raw) -> Any:
     try:
-        return json.loads(bytes(raw).decode("utf-8", "replace"), parse_constant=str)
-    except (ValueError, RecursionError) as error:
-        raise OddRecord("it holds a number of thousands of digits, or thousands of brackets") from error
+        return json.loads(bytes(raw).decode("utf-8", "replace"), parse_constant=str, parse_int=_integer)
+    except RecursionError as error:
+        raise OddRecord("it is nested too deeply") from error
+
+
+def _integer(digits: str) -> int | str:
+    """A number; as text if Python would refuse it, since it has thousands of digits."""
+    return int(digits) if len(digits) < 1000 else digits
+
+
+def _begin(raw: msgspec.Raw | bytes) -> str:
+    text = bytes(memoryview(raw)[:40]).decode("utf-8", "replace")
+    return text if len(memoryview(raw)) <= 40 else f"{text}…"
 
 
 def _image(record: dict[str, Any], id: int) -> ImageRecord:

@@ -243,7 +243,9 @@ def test_a_card_agrees_with_the_manifest(manifest: Manifest) -> None:
     )
     assert "| 2 | 2 | mine / (script) # all (id 11) | unknown | unknown |" in text
     assert "| 2 | its segments cannot be divided" in text
-    assert "\n\n| records of the annotations skipped | reason |\n|---|---|\n| 1,234 | instances without" in text
+    assert (
+        "\n\n| records of the annotations skipped | reason |\n|---|---|\n| 1,234 | instances without" in text
+    )
     assert "mfsynth build --from hf://datasets/ann/pairs/manifest.json --coco COCO --out again" in text
     assert "standard deviation from 0.0 to 0.1 of full range" in text
     assert "CC BY 4.0" in text
