@@ -18,6 +18,7 @@ from mfsynth.console import (
     Output,
     coco_option,
     json_option,
+    log_printable,
     output_options,
     quiet_option,
     stop_on_terminate,
@@ -73,6 +74,7 @@ def main() -> None:
     if sys.platform not in PLATFORMS:
         raise OptionsError(f"mfsynth runs on Linux and macOS, not on {sys.platform}", "on Windows, use WSL")
     stop_on_terminate()
+    log_printable()
 
 
 # --- build --------------------------------------------------------------------------------------------

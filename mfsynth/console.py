@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import signal
 import sys
 from contextlib import contextmanager
@@ -13,14 +15,33 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import click
 
 from mfsynth.errors import MfsynthError, OptionsError
+from mfsynth.locations import is_url, local_path, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
     Command = TypeVar("Command", bound=Callable[..., object])
 
-FOLDER = click.Path(file_okay=False, path_type=Path)
-FILE = click.Path(dir_okay=False, path_type=Path)
+_BIDI = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_CONTROLS = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *_BIDI)
+_ESCAPED = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _CONTROLS}
+_ESCAPED |= {0xDC00 + code: f"\\x{code:02x}" for code in range(0x80, 0xA0)}
+"""What could drive a terminal, or turn the direction of a line; and the bytes of a path that could."""
+
+
+class LocalPath(click.Path):
+    """A path on this machine, also as a `file://` URL; any other URL is refused."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check the path."""
+        path = local_path(value)
+        if path is None:
+            self.fail(f"{shown(value)} is a URL; only a local path will do here.", param, ctx)
+        return super().convert(path if is_url(value) else value, param, ctx)
+
+
+FOLDER = LocalPath(file_okay=False, path_type=Path)
+FILE = LocalPath(dir_okay=False, path_type=Path)
 
 
 class Report(Protocol):
@@ -31,6 +52,15 @@ class Report(Protocol):
 
     def lines(self) -> list[str]:
         """As lines for people."""
+
+
+def printable(text: str) -> str:
+    r"""A line without control characters: file names, documents and servers can hold any text.
+
+    >>> printable("\x1b[2Jcat.jpg")
+    '\\x1b[2Jcat.jpg'
+    """
+    return text.translate(_ESCAPED)
 
 
 def duration(seconds: float) -> str:
@@ -58,6 +88,10 @@ class Output:
     quiet: bool = False
     as_json: bool = False
 
+    def __post_init__(self) -> None:
+        if self.silent:  # the Hub's client draws bars of its own, in worker processes, too
+            os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+
     @property
     def silent(self) -> bool:
         """Whether nothing is printed besides the report."""
@@ -66,20 +100,20 @@ class Output:
     def say(self, text: str) -> None:
         """Print a line to standard error, unless silent."""
         if not self.silent:
-            click.echo(f"mfsynth: {text}", err=True)
+            _print(f"mfsynth: {text}", err=True)
 
     def show(self, report: Report, *, always: bool = False) -> None:
         """Print a report; a quiet command prints its lines only if they must be seen."""
         if self.as_json:
             click.echo(json.dumps(report.to_json(), indent=1))
         elif always or not self.quiet:
-            text = "\n".join(report.lines())
-            click.echo(text.encode(errors="surrogateescape"))  # a path need not be UTF-8
+            for line in report.lines():
+                _print(line)
 
     def fail(self, errors: Mapping[str, str]) -> None:
         """Print what failed, by name, and exit with code 1; return if nothing did."""
         for name, text in errors.items():
-            click.echo(f"mfsynth: {name}: {text}", err=True)
+            _print(f"mfsynth: {name}: {text}", err=True)
         if errors:
             sys.exit(1)
 
@@ -125,7 +159,8 @@ def _bars(silent: bool, **style: Any) -> Iterator[Callable[[str, int, int], None
 
     def progress(name: str, done: int, total: int) -> None:
         if name not in bars:
-            bars[name] = tqdm(desc=name, total=total, initial=done, disable=silent or None, **style)
+            told = printable(name)
+            bars[name] = tqdm(desc=told, total=total, initial=done, disable=silent or None, **style)
         bars[name].total = total
         bars[name].update(done - bars[name].n)
 
@@ -134,6 +169,25 @@ def _bars(silent: bool, **style: Any) -> Iterator[Callable[[str, int, int], None
     finally:
         for line in bars.values():
             line.close()
+
+
+def _print(line: str, *, err: bool = False) -> None:
+    """Print a line that may hold anything; a path in it need not be UTF-8."""
+    click.echo(printable(line).encode(errors="surrogateescape"), err=err)
+
+
+class _Printable(logging.Formatter):
+    """Formats what is logged without control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message."""
+        return printable(super().format(record)).encode(errors="backslashreplace").decode()
+
+
+def log_printable() -> None:
+    """Let warnings, where nothing else is set up for them, be printed without control characters."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_Printable())
 
 
 def stop_on_terminate() -> None:
@@ -174,6 +228,9 @@ class Commands(click.Group):
         """Run a command."""
         try:
             return super().invoke(ctx)
+        except click.ClickException as error:
+            error.message = printable(error.message)  # type: ignore[misc]
+            raise
         except OptionsError as error:
             fail(error, 2)
         except MfsynthError as error:
@@ -191,8 +248,11 @@ class Commands(click.Group):
 
 
 def fail(error: Exception, code: int) -> None:
-    """Print an error and exit."""
-    click.echo(f"mfsynth: {error}".encode(errors="surrogateescape"), err=True)
+    """Print an error and exit. Its further lines are indented: none can pass for a message of its own."""
+    first, *rest = str(error).split("\n")
+    _print(f"mfsynth: {first}", err=True)
+    for line in rest:
+        _print(f"  {line.strip()}", err=True)
     sys.exit(code)
 
 

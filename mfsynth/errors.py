@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mfsynth.locations import scrubbed
+
 CHECKOUT = Path(__file__).parents[1]
 """The folder that holds the package; a checkout if it has a pyproject.toml."""
 
@@ -11,15 +13,17 @@ CHECKOUT = Path(__file__).parents[1]
 class MfsynthError(Exception):
     """Base of all errors below.
 
+    Whatever the texts quote, such as another library's error, no password and no key in them is kept.
+
     Args:
         message: What happened, and where (file, image id).
         hint: What to do about it.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message, hint)
-        self.message = message
-        self.hint = hint
+        self.message, self.hint = scrubbed(message), scrubbed(hint)
+        super().__init__(self.message, self.hint)
+        self.args = (self.message, self.hint)  # of an error that is an OSError, too, they are set already
 
     def __str__(self) -> str:
         return f"{self.message}; {self.hint}" if self.hint else self.message
@@ -48,7 +52,7 @@ class UnusableImage(SourceError):  # noqa: N818 - a fact about an image rather t
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
-        self.args = (reason, message)
+        self.args = (reason, self.message)
 
 
 class DownloadError(MfsynthError, RuntimeError):

@@ -9,6 +9,8 @@ FRAMES = 255
 """Frames of a sample: a focus map is a byte per pixel."""
 ANNOTATION_BYTES = 8 << 30
 """Size of an annotation file. COCO's largest is 0.5 GB; Objects365's is 6 GB."""
+OFFICIAL_ANNOTATION_BYTES = 1 << 30
+"""Size of an annotation file in COCO's own archives; their largest is 0.5 GB."""
 DOCUMENT_BYTES = 256 << 20
 """Size of a manifest, a config, a side file or a card: of every other document that is read whole."""
 RECIPE_BYTES = 4 << 20

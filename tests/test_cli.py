@@ -6,6 +6,7 @@ import os
 import pty
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -119,9 +120,23 @@ def opened_by(process: subprocess.Popen[str], pipe: Path) -> int:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize(
-    "command", ["info {}", "stats {}", "verify {}", "build --split demo --images {}", "zoo info {}"]
-)
+@pytest.mark.parametrize("command", ["info", "stats"])
+def test_an_interrupt_while_a_server_is_waited_for(command: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mfsynth", command, f"http://127.0.0.1:{silent.getsockname()[1]}/set"],
+            stderr=subprocess.PIPE, text=True, process_group=0,
+        )  # fmt: skip
+        with silent.accept()[0] as asked:
+            assert asked.recv(4) == b"GET "
+            os.killpg(process.pid, signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.strip() == "mfsynth: interrupted"
+
+
+@pytest.mark.parametrize("command", ["build --split demo --images {}", "zoo info {}"])
 def test_an_interrupt_is_one_line_and_130(command: str, tmp_path: Path) -> None:
     """A pipe that nobody writes to keeps the command waiting, until Ctrl-C."""
     waiting = tmp_path / ("manifest.json" if "zoo" not in command else "config.json")

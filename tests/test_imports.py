@@ -15,7 +15,7 @@ MFSYNTH = (
     ("verification",), ("options",), ("shards", "coco"), ("stream",), ("torch_stream", "synthesis"),
     ("codecs",), ("sample", "cards"), ("hub",),
     ("engine", "locks", "console", "plots", "schema", "storage", "hub_errors"), ("order",), ("errors",),
-    ("version", "limits"),
+    ("version", "limits", "locations"),
 )  # fmt: skip
 """mfsynth's rooms, from the top; the rooms of a line do not import each other."""
 
@@ -27,7 +27,7 @@ ZOO = (
 SHARED_GROUND = {
     "mfsynth", "mfsynth.errors", "mfsynth.engine", "mfsynth.locks", "mfsynth.console", "mfsynth.hub",
     "mfsynth.codecs", "mfsynth.storage", "mfsynth.plots", "mfsynth.cards", "mfsynth.order", "mfsynth.schema",
-    "mfsynth.limits",
+    "mfsynth.limits", "mfsynth.locations",
     "mfsynth.sample", "mfsynth.synthesis", "mfsynth.preview.kit", "mfsynth.preview.colors",
     "mfsynth.coco.demo",
 }  # fmt: skip

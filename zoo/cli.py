@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mfsynth.console import FILE, FOLDER, Output, json_option, output_options, workers_option
+from mfsynth.console import FILE, FOLDER, LocalPath, Output, json_option, output_options, workers_option
 from mfsynth.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from zoo.training.options import Kind
     from zoo.training.presets import Preset
 
-PRESENT_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-PRESENT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+PRESENT_FOLDER = LocalPath(exists=True, file_okay=False, path_type=Path)
+PRESENT_FILE = LocalPath(exists=True, dir_okay=False, path_type=Path)
 
 
 def need(extra: str, *packages: str) -> None:
@@ -46,7 +46,7 @@ Examples:
   mfsynth fuse --batch stacks -o fused""",
 )
 @click.argument("frames", nargs=-1, type=FILE)
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True,
+@click.option("-o", "--output", type=LocalPath(path_type=Path), required=True,
               help="Picture to write (.png, .tif, .jpg, .webp); with --batch, folder to fill.")  # fmt: skip
 @click.option("--model", default="hf-seg", show_default=True, help="A network's name, or its folder.")
 @click.option("--batch", type=PRESENT_FOLDER, help="Fuse every stack in this folder.")

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import difflib
 import logging
+import lzma
 import os
 import re
 import shutil
+import struct
 import zipfile
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx2
 import msgspec
 
-from mfsynth.coco.transfer import MIRROR_HINT, PATIENCE, Patience, Progress, Transfer, disk_errors
+from mfsynth import limits, schema, storage
+from mfsynth.coco.transfer import MIRROR_HINT, Progress, Transfer, disk_errors
 from mfsynth.errors import DownloadError, OptionsError
 from mfsynth.locks import locked
+from mfsynth.storage import PATIENCE, Patience
+from mfsynth.storage.web import new_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +37,11 @@ _ANNOTATIONS = {
     "panoptic": "panoptic_annotations_trainval2017.zip",
     "instances": "annotations_trainval2017.zip",
 }
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError)
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, struct.error, ValueError, OverflowError,
+    RuntimeError,
+)  # fmt: skip
+"""What zipfile raises for damaged archives; the last one also for unknown methods and encrypted members."""
 
 log = logging.getLogger(__name__)
 
@@ -131,10 +139,9 @@ def _transfers(
 ) -> Iterator[list[Transfer]]:
     """The transfers of the archives that are not there."""
     finals = {path: root / Path(path).name for path in wanted}
-    headers = {"Accept-Encoding": "identity", "User-Agent": "mfsynth"}  # a compressed response has no ranges
-    with httpx2.Client(follow_redirects=True, timeout=patience.timeout, headers=headers) as client:
+    with new_client(patience.timeout) as client:
         yield [
-            Transfer(client, f"{_server(base)}/{path}", final, patience, progress)
+            Transfer(client, storage.join(_server(base), path), final, patience, progress)
             for path, final in finals.items()
             if not _is_there(final)
         ]
@@ -144,10 +151,10 @@ def _server(base: str | None) -> str:
     base = base or base_url()
     if not re.match(r"https?://[^/]", base):
         raise OptionsError(
-            f"{base!r} is not a server's address",
+            f"{storage.shown(base)!r} is not a server's address",
             "give one that starts with http:// or https:// (it may come from MFSYNTH_COCO_URL)",
         )
-    return base.rstrip("/")
+    return base
 
 
 def _is_there(path: Path) -> bool:
@@ -196,20 +203,26 @@ def _check_members(transfer: Transfer) -> None:
     log.info("checking %s", part.path)
     tell = transfer.progress or (lambda _name, _done, _total: None)
     try:
-        with zipfile.ZipFile(part.path) as archive:
-            total = sum(info.compress_size for info in archive.infolist())
-            for info in archive.infolist():
-                tell(f"checking {part.final.name}", done, total)
-                if not _is_whole(archive, info):
-                    raise zipfile.BadZipFile(f"{info.filename} has a wrong checksum or cannot be unpacked")
-                done += info.compress_size
+        archive = zipfile.ZipFile(part.path)
+    except _DAMAGE as error:
+        raise _removed(transfer, str(error)) from error
+    with archive:
+        total = sum(info.compress_size for info in archive.infolist())
+        for info in archive.infolist():
             tell(f"checking {part.final.name}", done, total)
-    except zipfile.BadZipFile as error:
-        part.discard()
-        raise DownloadError(
-            f"what {transfer.url} sent is damaged: {error}",
-            f"it was removed; download it again. If that does not help, use another server: {MIRROR_HINT}",
-        ) from error
+            if not _is_whole(archive, info):
+                raise _removed(transfer, f"{info.filename} has a wrong checksum or cannot be unpacked")
+            done += info.compress_size
+        tell(f"checking {part.final.name}", done, total)
+
+
+def _removed(transfer: Transfer, fault: str) -> DownloadError:
+    """Remove what arrived, and the error that says so."""
+    transfer.part.discard()
+    return DownloadError(
+        f"what {transfer.shown} sent is damaged: {fault}",
+        f"it was removed; download it again. If that does not help, use another server: {MIRROR_HINT}",
+    )
 
 
 def _is_whole(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bool:
@@ -217,7 +230,7 @@ def _is_whole(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bool:
         with archive.open(info) as member:
             while member.read(1 << 20):
                 pass
-    except (*_DAMAGE, RuntimeError):  # the last one: encrypted, or packed by an unknown method
+    except _DAMAGE:
         return False
     return True
 
@@ -234,12 +247,23 @@ def _check_annotations(path: Path, split: str, masks: Masks) -> None:
 def _check_pictures(path: Path, annotations: Path, split: str, masks: Masks) -> None:
     """Raise unless the archive has the pictures that the annotations list."""
     with _opened(annotations) as archive:
-        text = archive.read(f"annotations/{masks}_{split}.json")
-        images = msgspec.json.decode(text, type=_Listing).images
+        images = _listed(archive, annotations, f"annotations/{masks}_{split}.json")
     with _opened(path) as archive:
         names = archive.namelist()
     there = {name for name in names if name.startswith(f"{split}/") and name.endswith(".jpg")}
     _compare(path, {f"{split}/{image.file_name}" for image in images}, there)
+
+
+def _listed(archive: zipfile.ZipFile, path: Path, name: str) -> list[_Image]:
+    """The images of an annotation file, whose size is looked at before it is unpacked."""
+    size = archive.getinfo(name).file_size
+    if size > limits.OFFICIAL_ANNOTATION_BYTES:
+        raise _unofficial(path, f"{name} is said to have {size:,} bytes, far more than COCO's")
+    text = archive.read(name)
+    try:
+        return schema.decode(text, _Listing, name, error=DownloadError).images
+    except DownloadError as error:
+        raise _unofficial(path, f"its content cannot be read: {error.message}") from error
 
 
 def _compare(path: Path, expected: set[str], there: set[str]) -> None:
@@ -269,7 +293,9 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with disk_errors(path), zipfile.ZipFile(path) as archive:
             yield archive
-    except (*_DAMAGE, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except DownloadError:
+        raise
+    except _DAMAGE as error:
         raise _unofficial(path, f"its content cannot be read: {error}") from error
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -16,13 +15,14 @@ import httpx2
 
 from mfsynth import storage
 from mfsynth.errors import DownloadError
+from mfsynth.storage.patience import Patience, Setback, patiently
+from mfsynth.storage.web import Refused, Remote, answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 MIRROR_HINT = "to use a mirror with the same layout, set MFSYNTH_COCO_URL=https://…"
-_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _Answer = TypeVar("_Answer")
 
 log = logging.getLogger(__name__)
@@ -33,40 +33,6 @@ class Progress(Protocol):
 
     def __call__(self, archive_name: str, done_bytes: int, total_bytes: int, /) -> None:
         """Called at the start of each archive, and with every piece that arrives."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """When to give up on a server: requests in a row without progress, and times in seconds."""
-
-    tries: int = 8
-    pause: float = 1.0  # before the second try, then doubled
-    longest: float = 60.0  # of all pauses
-    timeout: float = 30.0  # without a byte
-
-
-PATIENCE = Patience()
-
-
-@dataclass(frozen=True, slots=True)
-class Remote:
-    """Which file the server has: its size, and its strong ETag, or its date, or nothing."""
-
-    size: int
-    version: str
-
-    @classmethod
-    def of(cls, response: httpx2.Response, unknown: int = 0) -> Remote:
-        """The file that an answer is about; its size is `unknown` if the answer does not give it."""
-        headers = response.headers
-        size = headers.get("Content-Range", "").rpartition("/")[2] or headers.get("Content-Length", "")
-        etag, date = headers.get("ETag", ""), headers.get("Last-Modified", "")
-        return cls(int(size) if size.isdecimal() else unknown, etag if etag.startswith('"') else date)
-
-    def same(self, other: Remote) -> bool:
-        """Whether both are the same file, as far as one can know; a 206 may omit the date."""
-        versions = {self.version, other.version} - {""}
-        return self.size == other.size and len(versions) < 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +65,6 @@ class PartialFile:
         self.discard()
 
 
-class _Setback(Exception):  # noqa: N818 - not an error yet: the request is tried again
-    """A request made no progress, for a reason that may pass; `pause` is what the server asks for."""
-
-    def __init__(self, reason: str, pause: float = 0.0) -> None:
-        super().__init__(reason)
-        self.pause = pause
-
-
 class Transfer:
     """A file being fetched from `url` to `final`; the server is asked at once which file it has.
 
@@ -118,8 +76,8 @@ class Transfer:
         self, client: httpx2.Client, url: str, final: Path, patience: Patience, progress: Progress | None
     ) -> None:
         self.client, self.url, self.patience, self.progress = client, url, patience, progress
-        tries = min(patience.tries, 3)  # a wrong address should fail soon, not after minutes
-        self.part = PartialFile(final, self._patiently(self._ask, tries))
+        self.shown = storage.shown(url)
+        self.part = PartialFile(final, self._patiently(self._ask, patience.brief))
         self.done = self.farthest = self.part.size
 
     @property
@@ -136,7 +94,7 @@ class Transfer:
         with disk_errors(self.part.path):
             self._tell()
             while self.missing > 0:
-                self._patiently(self._advance, self.patience.tries)
+                self._patiently(self._advance, self.patience)
 
     def _ask(self) -> Remote:
         """Which file the server has; by GET, without reading it, where HEAD is refused or gives no size."""
@@ -145,12 +103,12 @@ class Transfer:
                 remote = Remote.of(response)
                 if response.is_success and remote.size:
                     return remote
-        raise DownloadError(f"{self.url} is empty, or the server does not give its size", MIRROR_HINT)
+        raise DownloadError(f"{self.shown} is empty, or the server does not give its size", MIRROR_HINT)
 
     def _advance(self) -> None:
         """Make one request and keep what it brings; a setback unless it gets further than any before."""
         headers = {"Range": f"bytes={self.done}-", "If-Range": self.part.remote.version} if self.done else {}
-        setback = _Setback("the server sent nothing new")
+        setback = Setback("the server sent nothing new")
         try:
             with self._request("GET", (200, 206, 416), {k: v for k, v in headers.items() if v}) as response:
                 self._agree(response)
@@ -159,12 +117,12 @@ class Transfer:
                         file.write(chunk)
                         self.done += len(chunk)
                         self._tell()
-        except _Setback as broken:
+        except Setback as broken:
             setback = broken
         if self.missing > 0:
             if self.done <= self.farthest:
-                raise _Setback(f"no further than byte {self.farthest}: {setback}", setback.pause)
-            log.warning("%s was interrupted after %d bytes: %s", self.url, self.done, setback)
+                raise Setback(f"no further than byte {self.farthest}: {setback}", setback.pause)
+            log.warning("%s was interrupted after %d bytes: %s", self.shown, self.done, setback)
         self.farthest = max(self.farthest, self.done)
 
     def _agree(self, response: httpx2.Response) -> None:
@@ -174,11 +132,11 @@ class Transfer:
         at = "bytes 0-" if whole else response.headers.get("Content-Range", "")
         if at.startswith(f"bytes {self.done}-") and remote.same(self.part.remote):
             return
-        log.warning("%s: starting over at byte 0 instead of %d", self.url, self.done)
+        log.warning("%s: starting over at byte 0 instead of %d", self.shown, self.done)
         self.part.discard()
         self.done = 0
         if not whole:
-            raise _Setback("the server does not continue the file that it began")
+            raise Setback("the server does not continue the file that it began")
         self.part = PartialFile(self.part.final, remote)
         self._tell()
 
@@ -192,47 +150,26 @@ class Transfer:
     ) -> Iterator[httpx2.Response]:
         """A response with a good status; a setback where another try may help."""
         try:
-            with self.client.stream(method, self.url, headers=headers) as response:
-                self._check(response, good)
-                yield response
-        except httpx2.TransportError as error:
-            raise _Setback(str(error) or type(error).__name__) from error
-        except (httpx2.TooManyRedirects, httpx2.InvalidURL) as error:
-            raise DownloadError(f"cannot fetch {self.url}: {error}", MIRROR_HINT) from error
-
-    def _check(self, response: httpx2.Response, good: tuple[int, ...]) -> None:
-        status, headers = response.status_code, response.headers
-        if status in _BUSY:
-            asked = headers.get("Retry-After", "")
-            raise _Setback(f"the server answers {status}", float(asked) if asked.isdecimal() else 0.0)
-        if status not in good:
-            raise DownloadError(
-                f"cannot fetch {self.url}: the server answers {status} ({response.reason_phrase.lower()})",
-                f"check that the address leads to zips/ and annotations/; {MIRROR_HINT}",
-            )
-        if headers.get("Content-Type", "").startswith("text/html") and response.is_success:
-            raise DownloadError(
-                f"{self.url} is text/html instead of a zip",
-                f"open the address in a browser: a login page may be in between; {MIRROR_HINT}",
-            )
-
-    def _patiently(self, call: Callable[[], _Answer], tries: int) -> _Answer:
-        """Call until it succeeds, with growing pauses."""
-        pause, tried = self.patience.pause, 0
-        while True:
-            try:
-                return call()
-            except _Setback as setback:
-                tried += 1
-                if tried >= tries:
+            with answer(self.client, method, self.url, good, headers or {}) as response:
+                if response.headers.get("Content-Type", "").startswith("text/html") and response.is_success:
                     raise DownloadError(
-                        f"cannot fetch {self.url}: {setback} ({tries} tries in a row)",
-                        f"check the network, then download again: what arrived is kept; {MIRROR_HINT}",
-                    ) from setback
-                seconds = min(max(pause, setback.pause), self.patience.longest)
-                log.warning("%s: %s; trying again in %.1f s", self.url, setback, seconds)
-                time.sleep(seconds)
-                pause *= 2
+                        f"{self.shown} is text/html instead of a zip",
+                        f"open the address in a browser: a login page may be in between; {MIRROR_HINT}",
+                    )
+                yield response
+        except Refused as error:
+            layout = "check that the address leads to zips/ and annotations/; " if error.status else ""
+            raise DownloadError(f"cannot fetch {self.shown}: {error}", layout + MIRROR_HINT) from error
+
+    def _patiently(self, call: Callable[[], _Answer], patience: Patience) -> _Answer:
+        """Call until it succeeds, with growing pauses."""
+        try:
+            return patiently(call, self.shown, patience)
+        except Setback as setback:
+            raise DownloadError(
+                f"cannot fetch {self.shown}: {setback} ({setback.tried})",
+                f"check the network, then download again: what arrived is kept; {MIRROR_HINT}",
+            ) from setback
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mfsynth.coco import exclusions
 from mfsynth.console import count
+from mfsynth.locations import shown
 from mfsynth.options import BuildOptions
 from mfsynth.shards.manifest import Manifest, data_set_at
 
@@ -88,7 +89,7 @@ def info(location: str | os.PathLike[str]) -> DataSetInfo:
     manifest = Manifest.read(location)
     layout = manifest.layout
     return DataSetInfo(
-        location=data_set_at(location)[0],
+        location=shown(data_set_at(location)[0]),
         split=manifest.split,
         samples=manifest.samples,
         shards=len(manifest.shards),

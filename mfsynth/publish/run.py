@@ -116,7 +116,7 @@ class PublishReport:
         usage = f'open it with mfsynth.open("{self.location}")'
         if self.commit is None:
             refused = [f"would be refused: {self.refused}"] if self.refused else []
-            return [f"would publish at {self.url}:", *self._what(), *refused, "", self.card]
+            return [f"would publish at {self.url}:", *self._what(), *refused, "", *self.card.split("\n")]
         if not self.changed:
             return [f"{self.url} has it already, at commit {self.commit}; all hashes are equal", usage]
         where = self.pull_request or f"{self.url}, commit {self.commit}"

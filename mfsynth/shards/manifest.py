@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from mfsynth import schema, storage
@@ -110,12 +109,12 @@ class Manifest:
             ShardError: If there is no manifest, or it is broken.
         """
         folder, where = data_set_at(location)
-        if not storage.is_url(folder) and Path(folder).is_file():
+        if not storage.is_url(folder) and storage.is_file(folder):
             raise ShardError(f"{folder} is a file", "give a data set's folder, or its manifest")
         try:
             text = storage.read(where)
         except ShardError as error:
-            if storage.is_url(where) or Path(where).exists():
+            if storage.is_url(where) or storage.is_there(where):
                 raise
             raise ShardError(
                 f"{error.message}: this is not a finished data set",
@@ -133,7 +132,7 @@ def data_set_at(location: str | os.PathLike[str]) -> tuple[str, str]:
     ('sets/val2017', 'sets/val2017/other.json')
     """
     given = os.fspath(location)
-    if not given.endswith(".json") or Path(given).is_dir():
+    if not storage.shown(given).endswith(".json") or storage.is_folder(given):
         return given, storage.join(given, MANIFEST)
     return storage.parent(given), given
 

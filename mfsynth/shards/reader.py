@@ -81,7 +81,7 @@ class DataSet(Stream[Item]):
 
     def __repr__(self) -> str:
         layout = self.manifest.layout
-        return f"<mfsynth data set {self.folder}: {len(self)} samples, {layout.store} store>"
+        return f"<mfsynth data set {storage.shown(self.folder)}: {len(self)} samples, {layout.store} store>"
 
     def __getitem__(self, which: int | str) -> Item:
         """One sample: by its place in the manifest's order, from the end if negative, or by its key.

@@ -35,6 +35,8 @@ class Served:
     """Answers to HEAD send the client there."""
     statuses: list[int] = field(default_factory=list)
     """The next answers to GET are these, without a body."""
+    retry_after: str = "1"
+    """What an answer 503 asks for."""
     drops: list[int] = field(default_factory=list)
     """The next answers to GET break off after so many bytes."""
     ends_at: int | None = None
@@ -111,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
         if file is None or file.statuses:
             status = file.statuses.pop(0) if file else 404
             self._note(status, 0)
-            self._start(status, 0, None, {"Retry-After": "1"} if status == 503 else {})
+            self._start(status, 0, None, {"Retry-After": file.retry_after} if file and status == 503 else {})
             return
         start = self._wanted_start(file)
         total = len(file.data)
@@ -163,6 +165,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(length))
         if file is not None:
             self.send_header("Content-Type", file.content_type)
+            if file.ranges:
+                self.send_header("Accept-Ranges", "bytes")
             for name, value in (("ETag", file.tag()), ("Last-Modified", file.modified)):
                 if value:
                     self.send_header(name, value)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsynth.errors import OptionsError
+from mfsynth.locations import local_path, shown
 from mfsynth.storage import digest
 from zoo.errors import PictureError
 
@@ -90,10 +91,15 @@ def open_data(text: str) -> Data:
     """
     kind, _, place = text.partition(":")
     if kind not in ("lytro", "pairs", "shards") or not place:
-        raise OptionsError(f"{text!r} does not name any data", "write lytro:DIR, pairs:DIR or shards:DIR")
+        raise OptionsError(
+            f"{shown(text)!r} does not name any data", "write lytro:DIR, pairs:DIR or shards:DIR"
+        )
     if kind == "shards":
         return _open_shards(place)
-    return _open_folder(kind, Path(place))
+    folder = local_path(place)
+    if folder is None:
+        raise OptionsError(f"{shown(place)} is a URL", f"give a local folder after {kind}:")
+    return _open_folder(kind, folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,10 +238,12 @@ def _open_shards(place: str) -> ShardData:
     keys = []
     for recipe in data.recipes():
         if len(recipe.frames) != 2:
-            raise OptionsError(f"{recipe.key} in {place} has {len(recipe.frames)} frames", "evaluate pairs")
+            raise OptionsError(
+                f"{recipe.key} in {shown(place)} has {len(recipe.frames)} frames", "evaluate pairs"
+            )
         keys.append(recipe.key)
     if not keys:
-        raise OptionsError(f"{place} holds no samples", "build a data set with some")
+        raise OptionsError(f"{shown(place)} holds no samples", "build a data set with some")
     return ShardData("shards", data.manifest.split, place, digest(data.manifest.to_json()), tuple(keys))
 
 

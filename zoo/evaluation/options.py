@@ -6,6 +6,8 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from mfsynth.locations import shown
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluateOptions:
@@ -40,7 +42,7 @@ def evaluate_command(options: EvaluateOptions, out: Path) -> str:
     """The shortest `mfsynth evaluate` that gives these results, without folders of this machine."""
     kind, _, place = options.data.partition(":")
     words = ["mfsynth", "evaluate", "--methods", ",".join(map(without_folders, options.methods))]
-    words += ["--data", f"{kind}:{Path(place).name}"]
+    words += ["--data", f"{kind}:{Path(shown(place)).name}"]
     words += ["--limit", str(options.limit)] if options.limit else []
     words += [] if options.swap else ["--no-swap"]
     words += ["--times"] if options.times else []

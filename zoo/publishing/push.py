@@ -70,9 +70,9 @@ class PushReport:
         """As lines for people."""
         files = [f"  {self.sizes[name]:>10,}  {name}" for name in self.files]
         if self.commit is None:
-            return [f"would publish at {self.url}:", *files, "", self.card]
+            return [f"would publish at {self.url}:", *files, "", *self.card.split("\n")]
         where = self.pull_request or f"{self.url}, commit {self.commit}"
-        registry = ["", "for zoo/store/registry.toml:", "", self.entry] if self.entry else []
+        registry = ["", "for zoo/store/registry.toml:", "", *self.entry.split("\n")] if self.entry else []
         done = [f"published at {where}:", *files] if self.changed else [f"{where} already has it"]
         return [*done, *registry]
 

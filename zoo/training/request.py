@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mfsynth.engine import usable_cores
 from mfsynth.errors import OptionsError
+from mfsynth.locations import shown
 from zoo.errors import ConfigError
 from zoo.training.presets import preset
 
@@ -73,8 +74,8 @@ class TrainRequest:
         return min(8, max(1, usable_cores() // 2)) if self.workers is None else self.workers
 
     def to_json(self) -> dict[str, Any]:
-        """Every setting of the training, as JSON's own types."""
-        sources = {"data": list(self.data), "validation": list(self.validation)}
+        """Every setting of the training, as JSON's own types; to be shown, so without passwords."""
+        sources = {"data": [*map(shown, self.data)], "validation": [*map(shown, self.validation)]}
         return self.options().to_json() | sources | {"workers": self.loaders}
 
     def command(self) -> str:

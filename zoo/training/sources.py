@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import mfsynth
 from mfsynth.errors import OptionsError
+from mfsynth.locations import shown
 from mfsynth.order import share
 from zoo.errors import TrainingError
 
@@ -68,11 +69,11 @@ class SourceSpec:
         match = _WEIGHT.fullmatch(text)
         spec = SourceSpec(match["location"], float(match["weight"])) if match else SourceSpec(text)
         if spec.weight <= 0:
-            raise OptionsError(f"the weight of {spec.location} is {spec.weight}", "give one above 0")
+            raise OptionsError(f"the weight of {shown(spec.location)} is {spec.weight}", "give one above 0")
         return spec
 
     def __str__(self) -> str:
-        """As on the command line, but without the folder, which another machine does not have.
+        """As on the command line, but without the folder, which another machine does not have, or a password.
 
         >>> str(SourceSpec.parse("coco:data:train2017@2"))
         'coco:DIR:train2017@2'
@@ -81,7 +82,7 @@ class SourceSpec:
         if kind == "coco" and colon:
             name = f"coco:DIR:{rest.rpartition(':')[2]}"
         else:
-            name = self.location.rstrip("/").rpartition("/")[2]
+            name = shown(self.location).rstrip("/").rpartition("/")[2]
         return name if self.weight == 1 else f"{name}@{self.weight:g}"
 
 

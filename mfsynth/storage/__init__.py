@@ -1,0 +1,27 @@
+"""Local files and URLs: read alike, a connection that breaks included; local files are written atomically.
+
+The only room that uses fsspec, and that reads from the web.
+"""
+
+from mfsynth.locations import is_url as is_url
+from mfsynth.locations import join as join
+from mfsynth.locations import local_path as local_path
+from mfsynth.locations import parent as parent
+from mfsynth.locations import scrubbed as scrubbed
+from mfsynth.locations import shown as shown
+from mfsynth.storage.local import cache_folder as cache_folder
+from mfsynth.storage.local import digest as digest
+from mfsynth.storage.local import is_file as is_file
+from mfsynth.storage.local import is_folder as is_folder
+from mfsynth.storage.local import is_there as is_there
+from mfsynth.storage.local import open_regular as open_regular
+from mfsynth.storage.local import publish as publish
+from mfsynth.storage.local import put as put
+from mfsynth.storage.local import scratch_file as scratch_file
+from mfsynth.storage.local import sync as sync
+from mfsynth.storage.local import write as write
+from mfsynth.storage.patience import PATIENCE as PATIENCE
+from mfsynth.storage.patience import Patience as Patience
+from mfsynth.storage.reading import local_copy as local_copy
+from mfsynth.storage.reading import open_file as open_file
+from mfsynth.storage.reading import read as read

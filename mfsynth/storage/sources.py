@@ -1,0 +1,178 @@
+"""Remote files of either kind: on a web server, or wherever a file system of fsspec's leads."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from mfsynth.errors import MissingExtraError, ShardError
+from mfsynth.locations import shown
+from mfsynth.storage.patience import Setback
+from mfsynth.storage.remote import READ_AHEAD
+from mfsynth.storage.web import BUSY, Remote, answer, client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PIECE = 1 << 20
+_MARKS = frozenset(
+    {"size", "etag", "ETag", "LastModified", "last_modified", "mtime", "generation", "md5Hash"}
+)
+"""What file systems say of a file that changes with it."""
+_FINAL = (
+    FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, ImportError, TypeError,
+    ValueError, LookupError, AttributeError, NotImplementedError,
+)  # fmt: skip
+"""Errors of file systems that another try does not change."""
+
+
+class WebSource:
+    """A file on a web server. Where the server has no ranges, it is read from its start, and compared."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self.location, self.timeout = url, timeout
+        self._remote: Remote | None = None
+        self._ranges = True
+        self._seen = _Seen()
+
+    @property
+    def size(self) -> int | None:
+        """As for `Source`."""
+        return self._remote.size if self._remote and self._remote.size else None
+
+    def pieces(self, start: int) -> Iterator[bytes]:
+        """As for `Source`."""
+        if start and self.size is not None and start >= self.size:
+            return
+        with answer(client(self.timeout), "GET", self.location, (200, 206), self._asking(start)) as response:
+            whole = self._checked(response, start)
+            pieces: Iterator[bytes] = response.iter_bytes()
+            for piece in self._after(start, pieces) if whole and start else pieces:
+                self._seen.add(piece, start)
+                start += len(piece)
+                if piece:
+                    yield piece
+
+    def _asking(self, start: int) -> dict[str, str]:
+        """The headers of a request for what follows from a byte on."""
+        if not start or not self._ranges:
+            return {}
+        version = self._remote.version if self._remote else ""
+        return {"Range": f"bytes={start}-"} | ({"If-Range": version} if version else {})
+
+    def _checked(self, response: Any, start: int) -> bool:
+        """Whether an answer holds the whole file, after checking that it is the one that was opened."""
+        remote = Remote.of(response)
+        if "Content-Encoding" in response.headers:  # lengths and ranges are those of the encoded bytes
+            remote, self._ranges = Remote(0, remote.version), False
+        if self._remote is None:
+            self._remote = remote
+            self._seen.counts = response.headers.get("Accept-Ranges") != "bytes"
+        whole = bool(response.status_code == 200)
+        continues = response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+        if not remote.same(self._remote) or not (whole or continues):
+            raise _changed(self.location)
+        return whole
+
+    def _after(self, start: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """What follows from a byte on in a whole file, if that begins with what was read before."""
+        again, missing, tail = hashlib.sha256(), start, b""
+        for piece in pieces:
+            head, tail = piece[:missing], piece[missing:]
+            again.update(head)
+            missing -= len(head)
+            if not missing:
+                break
+        known = self._seen.is_until(start, again.digest())
+        if missing or not (known if known is not None else self._remote and self._remote.version):
+            raise _changed(self.location)
+        return chain([tail], pieces)
+
+
+class _Seen:
+    """A hash of what was read from a file's start on, without a gap; `counts` says whether it is kept."""
+
+    def __init__(self) -> None:
+        self.counts = True
+        self.size, self.state = 0, hashlib.sha256()
+
+    def add(self, piece: bytes, start: int) -> None:
+        """Note what was read at a byte."""
+        if self.counts and start == self.size:
+            self.state.update(piece)
+            self.size += len(piece)
+
+    def is_until(self, size: int, digest: bytes) -> bool | None:
+        """Whether the first bytes have this hash; None if they were not all read, or more than them."""
+        return self.state.digest() == digest if self.counts and self.size == size else None
+
+
+class SystemSource:
+    """A file of one of fsspec's file systems, opened again for each try."""
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        self.system, self._path = _file_system(location)
+        self._marks: dict[str, Any] | None = None
+        self.size: int | None = None
+
+    def pieces(self, start: int) -> Iterator[bytes]:
+        """As for `Source`."""
+        with _passing():
+            if self._marks is not None:
+                self.system.invalidate_cache()
+            with self.system.open(self._path, "rb", block_size=READ_AHEAD) as file:
+                self._check(file)
+                if start:
+                    file.seek(start)
+                while piece := file.read(_PIECE):
+                    yield piece
+
+    def _check(self, file: Any) -> None:
+        """Check that a file is the one that was opened before, by what its system says of it."""
+        self.size = getattr(file, "size", None)
+        details = getattr(file, "details", None)
+        marks = {name: details[name] for name in _MARKS & details.keys()} if isinstance(details, dict) else {}
+        if self._marks is None:
+            self._marks = marks
+        if any(marks[name] != self._marks[name] for name in marks.keys() & self._marks.keys()):
+            raise _changed(self.location)
+
+    def copy_to(self, target: str) -> None:
+        """Copy the whole file, in the way that suits its system."""
+        with _passing():
+            self.system.get_file(self._path, target)
+
+
+def _file_system(location: str) -> tuple[Any, str]:
+    from fsspec.core import url_to_fs
+
+    try:
+        system, path = url_to_fs(location)
+    except ImportError as error:
+        if "aiohttp" in str(error):
+            raise MissingExtraError("aiohttp", "http") from error
+        raise ShardError(
+            f"cannot open {shown(location)}: {error}", "install the package that the message names"
+        ) from error
+    return system, path
+
+
+@contextmanager
+def _passing() -> Iterator[None]:
+    """Turn the errors of a file system that may pass into setbacks; what they are is anybody's guess."""
+    try:
+        yield
+    except _FINAL:
+        raise
+    except Exception as error:
+        status = getattr(error, "status", None)
+        if isinstance(status, int) and 400 <= status < 500 and status not in BUSY:
+            raise
+        raise Setback(" ".join(str(error).split()) or type(error).__name__) from error
+
+
+def _changed(location: str) -> ShardError:
+    return ShardError(f"{shown(location)} changed while it was read", "read it again from its start")
