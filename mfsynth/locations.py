@@ -125,7 +125,7 @@ def _without_secrets(url: str) -> str:
         if "@" in rest:
             host, path = _divided(rest.rpartition("@")[2])
         elif is_web(url) and not host.startswith("["):  # a host was forgotten
-            host = "…"
+            host, path = "…", ""
     return f"{scheme}://{host}{path if scheme.lower() in _LOCAL else _cut_query(path)[0]}"
 
 

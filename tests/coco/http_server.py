@@ -79,6 +79,7 @@ def serving() -> Iterator[Server]:
     server = Server()
     handler = type("Handler", (_Handler,), {"ours": server})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
+        http.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients may hang up
         server.url = f"http://127.0.0.1:{http.server_address[1]}"
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()

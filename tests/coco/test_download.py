@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import os
 import shutil
 import socket
@@ -470,6 +471,51 @@ def test_annotations_of_something_else(server: Server, root: Path, made: dict[st
 def test_annotations_that_are_not_json(server: Server, root: Path) -> None:
     server.files[PANOPTIC] = Served(panoptic_zip(b'{"images": [{"file_'))
     refused(root, "panoptic_annotations_trainval2017.zip", "its content cannot be read")
+
+
+def test_an_annotation_file_far_larger_than_cocos_is_not_unpacked(server: Server, root: Path) -> None:
+    archive = io.BytesIO(panoptic_zip())
+    with zipfile.ZipFile(archive, "a") as members:
+        members.comment = b"so that it is written again"
+        members.getinfo("annotations/panoptic_val2017.json").file_size = 3 << 30
+    server.files[PANOPTIC] = Served(archive.getvalue())
+    refused(root, "panoptic_val2017.json is said to have 3,221,225,472 bytes, far more than COCO's")
+
+
+def test_annotations_nested_too_deeply(server: Server, root: Path) -> None:
+    server.files[PANOPTIC] = Served(panoptic_zip(b'{"images": [], "a": ' + b"[" * 100_000))
+    refused(root, "nested too deeply")
+
+
+@given(st.integers(0, 400), st.integers(0, 255))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_damage_is_an_error_of_ours(
+    server: Server, root: Path, made: dict[str, bytes], at: int, byte: int
+) -> None:
+    """Also in the archive's directory, where zipfile raises errors of many kinds."""
+    data = bytearray(made[PANOPTIC])
+    data[-1 - at] = byte
+    server.files[PANOPTIC] = Served(bytes(data))
+    with contextlib.suppress(DownloadError):
+        download("val2017", root, patience=QUICK)
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def test_no_key_of_a_mirror_is_shown(server: Server, root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    mirror = server.url.replace("//", "//ann:SECRET@") + "?X-Amz-Signature=SECRET"
+    server.files = {f"{path}?X-Amz-Signature=SECRET": file for path, file in server.files.items()}
+    pictures = server.files[f"{PICTURES}?X-Amz-Signature=SECRET"]
+    pictures.drops = [9000]
+    caplog.set_level(logging.INFO)
+    download("val2017", root, base_url=mirror, patience=QUICK)
+    assert "val2017.zip was interrupted" in caplog.text
+    (root / "val2017.zip").unlink()
+    for status in (403, 503):
+        pictures.head = status
+        with pytest.raises(DownloadError, match=f"{PICTURES}: the server answers {status}") as caught:
+            download("val2017", root, base_url=mirror, patience=QUICK)
+        assert "SECRET" not in f"{caught.value!r} {caught.value}"
+    assert "SECRET" not in caplog.text
 
 
 def test_a_page_instead_of_a_zip(server: Server, root: Path) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,24 @@ def stored(hub: HubServer, repo_id: str = "ann/pairs", revision: str = "main") -
     """Hashes of a repository's files."""
     files = hub.repo(repo_id, "datasets").files(revision)
     return {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
+
+
+def test_a_quiet_command_draws_no_bars_on_a_terminal(
+    hub: HubServer, hub_env: HubEnv, demo: Path, tmp_path: Path
+) -> None:
+    """Neither ours nor the client's own."""
+    screen, terminal = pty.openpty()
+    environment = {key: value for key, value in hub_env().items() if key != "HF_HUB_DISABLE_PROGRESS_BARS"}
+    line = [sys.executable, "-m", "mfsynth", "publish", str(demo), "--repo", "ann/pairs", "--quiet"]
+    process = subprocess.Popen(line, env=environment, cwd=tmp_path, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    drawn = b""
+    with suppress(OSError):  # Linux ends a terminal so
+        while part := os.read(screen, 1 << 16):
+            drawn += part
+    os.close(screen)
+    assert (process.wait(), drawn) == (0, b"")
+    assert hub.repo("ann/pairs", "datasets").files("main")
 
 
 def test_a_data_set_arrives_whole_once_and_is_read_from_there(hub: HubServer, ask: Any, demo: Path) -> None:

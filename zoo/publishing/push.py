@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from mfsynth.errors import HubDamagedError, OptionsError
 from mfsynth.hub import Repository, Upload, fetch
 from mfsynth.hub import push as push_files
-from mfsynth.storage import digest
+from mfsynth.storage import digest, scrubbed
+from zoo.errors import ZooError
 from zoo.networks import Network
 from zoo.publishing.cards import model_card
 from zoo.publishing.example import check, fuse_example
 from zoo.store.find import find
-from zoo.store.folder import FILES, load_folder, save_folder
+from zoo.store.folder import EVALUATION, FILES, TRAINING, load_folder, save_folder
 from zoo.store.registry import models
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _LICENSE = re.compile(r"[a-z0-9][a-z0-9.-]*")
 README = "README.md"
 EXAMPLE = "example.jpg"
 CURVE = "curve.png"
+DOCUMENTS = (TRAINING, EVALUATION)
 LOGS = ("log.csv", "validation.csv", CURVE)
 """Files of a training run that others may want to see."""
 
@@ -147,7 +149,7 @@ def contents(folder: Path, repo_id: str, license: str) -> dict[str, bytes]:
     """The files of a network's folder that a repository will hold, by name.
 
     Raises:
-        ZooError: If the network is broken.
+        ZooError: If the network is broken, or a document of it holds a password.
     """
     model = load_folder(folder)
     example = fuse_example(model)
@@ -156,7 +158,17 @@ def contents(folder: Path, repo_id: str, license: str) -> dict[str, bytes]:
     curve = CURVE if CURVE in logs else ""
     card = model_card(model, license=license, repository=repo_id, picture=EXAMPLE, curve=curve)
     kept = {name: (folder / name).read_bytes() for name in FILES if (folder / name).is_file()}
+    for name in DOCUMENTS:
+        _check_shareable(name, kept.get(name, b"").decode(errors="replace"))
     return {README: str(card).encode(), **kept, EXAMPLE: example.picture(), **logs}
+
+
+def _check_shareable(name: str, text: str) -> None:
+    """Check that a document gives nobody access to anything; those of earlier releases may."""
+    if scrubbed(text) != text:
+        raise ZooError(
+            f"{name} holds a URL with a password or a query, or an access token", f"remove it from {name}"
+        )
 
 
 def check_arrived(repository: Repository, hashes: Mapping[str, str]) -> None:
