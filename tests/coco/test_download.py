@@ -23,10 +23,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mfsynth.coco import download as module
-from mfsynth.coco.download import Patience, archives, base_url, download, missing_bytes
-from mfsynth.coco.transfer import PartialFile, Remote
+from mfsynth.coco.download import archives, base_url, download, missing_bytes
+from mfsynth.coco.transfer import PartialFile
 from mfsynth.errors import DownloadError, OptionsError, OutputError
 from mfsynth.locks import lock_path, locked
+from mfsynth.storage import Patience
+from mfsynth.storage.web import Remote
 from tests.coco.http_server import Served, Server, serving
 
 if TYPE_CHECKING:
