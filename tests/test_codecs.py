@@ -104,11 +104,74 @@ def test_a_jpegs_header_tells_channels_and_depth(mode: str, components: int, pro
     assert (header.components, header.precision) == (components, 8)
 
 
-@pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.99])
-def test_a_cut_jpeg_is_noticed(share: float) -> None:
-    data = saved(Image.fromarray(photo(200, 300)), "jpeg")
-    with pytest.raises(CodecError):
-        codecs.decode_picture(data[: int(share * len(data))])
+def opencv(data: bytes) -> np.ndarray:
+    """A JPEG's pixels by another decoder."""
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 1), (16, 16), (37, 52), (65, 130)])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"quality": 5, "optimize": True},
+        {"quality": 100, "subsampling": "4:4:4"},
+        {"subsampling": "4:2:2", "restart_marker_blocks": 3},
+        {"subsampling": "4:2:0", "restart_marker_rows": 1},
+        {"subsampling": "4:1:1"},
+        {"progressive": True, "quality": 90},
+        {"keep_rgb": True},
+    ],
+)
+def test_a_jpegs_pixels_are_those_of_other_decoders(size: tuple[int, int], mode: str, options: dict) -> None:
+    image = Image.fromarray(photo(*size)).convert(mode)
+    data = saved(image, "jpeg", **options)
+    assert np.array_equal(codecs.decode_picture(data), opencv(data))
+    with Image.open(io.BytesIO(data)) as other:
+        assert np.array_equal(codecs.decode_picture(data), np.asarray(other.convert("RGB")))
+
+
+@pytest.mark.parametrize("restart", [0, 20])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_cut_anywhere_is_noticed(progressive: bool, restart: int) -> None:
+    options = {"progressive": progressive, "restart_marker_blocks": restart}
+    data = saved(Image.fromarray(photo(48, 64)), "jpeg", **options)
+    for length in range(len(data)):
+        with pytest.raises(CodecError):
+            codecs.decode_picture(data[:length])
+        with pytest.raises(CodecError):
+            codecs.decode_picture(data[:length] + bytes(len(data) - length))
+
+
+NOISE = np.random.Generator(np.random.Philox(key=3)).bytes(60)
+DAMAGE = {
+    "a lost block": lambda data, at: data[:at] + data[at + 400 :],
+    "a hole": lambda data, at: data[:at] + bytes(400) + data[at + 400 :],
+    "wrong bytes": lambda data, at: data[:at] + NOISE.replace(b"\xff", b"\0") + data[at + 60 :],
+    "a lost restart interval": lambda data, at: data[:at] + data[data.index(b"\xff\xd5", at) :],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_whatever_the_jpeg_decoder_warns_of_is_damage(damage: str) -> None:
+    data = saved(Image.fromarray(photo(240, 320)), "jpeg", quality=92, restart_marker_blocks=40)
+    at = data.index(b"\xff\xd3")
+    with pytest.raises(CodecError, match="the JPEG is damaged: "):
+        codecs.decode_picture(DAMAGE[damage](data, at))
+
+
+def test_what_follows_a_jpegs_end_is_no_damage() -> None:
+    data = saved(Image.fromarray(photo()), "jpeg")
+    assert np.array_equal(codecs.decode_picture(data + b"a trailer" + bytes(4096)), opencv(data))
+
+
+def test_a_jpeg_of_endlessly_many_scans_is_refused() -> None:
+    data = saved(Image.fromarray(photo()), "jpeg", progressive=True)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    assert np.array_equal(codecs.decode_picture(data), opencv(data))
+    with pytest.raises(CodecError, match="more than 500 scans"):
+        codecs.decode_picture(data[:-2] + 500 * last + data[-2:])
 
 
 def test_jpeg_frames_are_quality_95_without_subsampling() -> None:

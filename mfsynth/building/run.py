@@ -169,7 +169,9 @@ def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Buil
 
 def packages(options: BuildOptions) -> dict[str, str]:
     """Versions of the packages that decide pixels and bytes."""
-    names = ["numpy", "isal", "pyspng"] + (["pycocotools"] if options.masks == "instances" else [])
+    names = ["numpy", "isal", "pyspng", "simplejpeg"] + (
+        ["pycocotools"] if options.masks == "instances" else []
+    )
     return {"mfsynth": __version__, "opencv": cv2.__version__} | {name: version(name) for name in names}
 
 

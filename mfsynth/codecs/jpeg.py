@@ -1,4 +1,4 @@
-"""JPEG: its header, its orientation, and pixels to bytes."""
+"""JPEG: its header and orientation, bytes to pixels and back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
+import simplejpeg
 
+from mfsynth import limits
 from mfsynth.codecs.error import CodecError
 from mfsynth.codecs.exif import exif_directory
 
@@ -15,11 +17,12 @@ if TYPE_CHECKING:
     from mfsynth.sample import Picture
 
 _QUALITY = 95
+_SCAN = b"\xff\xda"
 
 
 @dataclass(frozen=True, slots=True)
 class JpegHeader:
-    """What the markers before a JPEG's first scan say.
+    """What the markers before a JPEG's first scan say; `scans` is whether more scans may follow.
 
     `orientation_at` is the offset of the EXIF orientation's value in the file (0 without one),
     `orientation_order` its byte order as `struct` spells it.
@@ -27,6 +30,7 @@ class JpegHeader:
 
     precision: int = 0
     components: int = 0
+    scans: bool = False
     orientation: int = 1
     orientation_at: int = 0
     orientation_order: str = ">"
@@ -49,10 +53,12 @@ def jpeg_header(data: bytes) -> JpegHeader:
         while True:
             marker, at = _next_marker(data, at)
             if marker == 0xDA:  # start of scan
+                found["scans"] = found.get("scans", 0) or data[at + 2] < int(found.get("components", 0))
                 break
             (length,) = struct.unpack_from(">H", data, at)
             if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # start of frame
                 found |= {"precision": data[at + 2], "components": data[at + 7]}
+                found["scans"] = marker & 3 == 2
             elif marker == 0xE1 and data[at + 2 : at + 8] == b"Exif\0\0" and "orientation" not in found:
                 found |= _exif_orientation(data, at + 8, at + length)
             at += length
@@ -88,6 +94,30 @@ def upright_jpeg(data: bytes, header: JpegHeader) -> bytes:
         return data
     at = header.orientation_at
     return data[:at] + struct.pack(header.orientation_order + "H", 1) + data[at + 2 :]
+
+
+def decode_jpeg(data: bytes) -> Picture:
+    """Decode a JPEG to H x W x 3, RGB, uint8, as libjpeg-turbo does it by default, orientation tags ignored.
+
+    Whatever the decoder warns of counts as damage, even where it would go on with a guess.
+
+    Raises:
+        CodecError: If the bytes are damaged or cut short.
+    """
+    if jpeg_header(data).scans and data.count(_SCAN) > limits.JPEG_SCANS:
+        raise CodecError(f"the JPEG has more than {limits.JPEG_SCANS} scans")
+    try:
+        picture: Picture = simplejpeg.decode_jpeg(data, strict=True)
+    except ValueError as error:
+        raise CodecError(_damage(str(error))) from error
+    return picture
+
+
+def _damage(warning: str) -> str:
+    """What is wrong with a JPEG that has a header, by libjpeg-turbo's first warning."""
+    if "subsampling level" in warning:
+        return "the JPEG's size or color sampling is one that libjpeg-turbo does not take: save it as 4:4:4"
+    return f"the JPEG is damaged: {warning.removeprefix('Corrupt JPEG data: ')}"
 
 
 def encode_jpeg(picture: Picture) -> bytes:

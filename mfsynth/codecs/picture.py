@@ -1,4 +1,4 @@
-"""Any picture that OpenCV reads, as an array."""
+"""Any picture of a kind that is read, as an array."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from mfsynth.codecs.error import CodecError
+from mfsynth.codecs.jpeg import decode_jpeg, is_jpeg
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,12 +22,12 @@ def decode_picture(data: bytes) -> Picture:
     """Decode any picture that OpenCV reads to H x W x 3, RGB, uint8, orientation tags ignored.
 
     Gray becomes three equal channels, 16 bits become their upper 8, palettes become colors, and alpha is
-    dropped. A JPEG is decoded as libjpeg-turbo does it by default.
+    dropped. A JPEG is decoded as libjpeg-turbo does it by default, and its warnings are errors.
 
     Raises:
         CodecError: If the bytes are broken, cut short or of an unknown kind.
     """
-    return opencv_decode(data, _IMREAD_PICTURE)
+    return decode_jpeg(data) if is_jpeg(data) else opencv_decode(data, _IMREAD_PICTURE)
 
 
 def opencv_decode(data: bytes, flags: int) -> NDArray[np.uint8]:

@@ -53,6 +53,12 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
 
 
+def drop(path: Path) -> None:
+    """Drop some bytes from the middle."""
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + data[len(data) // 2 + 40 :])
+
+
 def flip(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0x55
@@ -114,6 +120,7 @@ FAULTS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "missing picture": ("picture-missing", lambda coco: picture(coco).unlink()),
     "empty picture": ("picture-broken", lambda coco: picture(coco).write_bytes(b"")),
     "cut picture": ("picture-broken", lambda coco: cut(picture(coco))),
+    "damaged picture": ("picture-broken", lambda coco: drop(picture(coco))),
     "no picture at all": ("picture-broken", lambda coco: picture(coco).write_bytes(b"<html>" * 99)),
     "CMYK": ("cmyk-jpeg", write_cmyk),
     "12 bits": ("12-bit-jpeg", write_12_bit),
