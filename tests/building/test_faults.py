@@ -121,7 +121,7 @@ FAULTS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "empty picture": ("picture-broken", lambda coco: picture(coco).write_bytes(b"")),
     "cut picture": ("picture-broken", lambda coco: cut(picture(coco))),
     "damaged picture": ("picture-broken", lambda coco: drop(picture(coco))),
-    "no picture at all": ("picture-broken", lambda coco: picture(coco).write_bytes(b"<html>" * 99)),
+    "no picture at all": ("picture-kind", lambda coco: picture(coco).write_bytes(b"<html>" * 99)),
     "CMYK": ("cmyk-jpeg", write_cmyk),
     "12 bits": ("12-bit-jpeg", write_12_bit),
     "PNG named jpg": ("picture-kind", write_png_named_jpg),
