@@ -63,13 +63,13 @@ def read_image(entry: Entry, orientation: Orientation = "auto", gt: str = "jpg")
             their path in the split: it goes into side files, which are the same wherever the data is.
     """
     name = entry.image.file_name
-    data = _bytes(entry.picture, exclusions.PICTURE_MISSING, exclusions.PICTURE_BROKEN, name)
+    file = _bytes(entry.picture, exclusions.PICTURE_MISSING, exclusions.PICTURE_BROKEN, name)
     try:
-        _check_kind(data, name, gt)
-        tag = codecs.orientation_of(data)
-        turn = turn_of(entry.image, codecs.picture_size(data), tag, orientation)
-        noted = tuple(_notes(data, tag, turn))
-        data, picture = _decoded(data, turn, gt)
+        _check_kind(file, name, gt)
+        tag = codecs.orientation_of(file)
+        turn = turn_of(entry.image, codecs.picture_size(file), tag, orientation)
+        data, picture = _decoded(file, turn, gt)
+        noted = tuple(_notes(file, tag, turn))
     except codecs.CodecError as error:
         raise UnusableImage(exclusions.PICTURE_BROKEN, f"{name}: {error}") from error
     size = (entry.image.height, entry.image.width)
@@ -89,7 +89,7 @@ def _check_kind(data: bytes, name: str, gt: str) -> None:
     if kind in kinds.NOTHING:
         raise UnusableImage(exclusions.PICTURE_BROKEN, f"{name} is {kind}")
     if kind not in kinds.PICTURES:
-        told = f"{name} is {kind}; mfsynth reads JPEG, PNG, WebP, TIFF and BMP: {kinds.remedy(kind)}"
+        told = f"{name} is {kind}; mfsynth reads JPEG, PNG, WebP and BMP: {kinds.remedy(kind)}"
         raise UnusableImage(exclusions.PICTURE_KIND, told)
     if kind == kinds.JPEG:
         header = codecs.jpeg_header(data)

@@ -49,34 +49,29 @@ def _directory(exif: bytes, order: str) -> ExifDirectory | None:
     except struct.error:
         return None
     directory = ExifDirectory(order, start + 2, start + 2 + _ENTRY * count)
-    shorts = tuple(at + 8 for at, kind in _entries(exif, directory, _TAG) if kind == _SHORT)
+    shorts = tuple(at + 8 for at, kind in _entries(exif, directory) if kind == _SHORT)
     return replace(directory, orientations=shorts)
 
 
-def _entries(exif: bytes, directory: ExifDirectory, tag: int) -> Iterator[tuple[int, int]]:
-    """Offset and kind of each entry of a directory that has a tag."""
+def _entries(exif: bytes, directory: ExifDirectory) -> Iterator[tuple[int, int]]:
+    """Offset and kind of each entry of a directory that is an orientation."""
     for at in range(directory.start, min(directory.end, len(exif) - _LEAST + 1), _ENTRY):
-        found, kind = struct.unpack_from(directory.order + "HH", exif, at)
-        if found == tag:
+        tag, kind = struct.unpack_from(directory.order + "HH", exif, at)
+        if tag == _TAG:
             yield at, kind
-
-
-def exif_number(exif: bytes, tag: int) -> int | None:
-    """The first whole number that a tag of the first directory holds; None without one."""
-    directory = exif_directory(exif)
-    if directory is None:
-        return None
-    for at, kind in _entries(exif, directory, tag):
-        if kind in _WHOLE_NUMBERS:
-            value = exif[at + 8 : at + _ENTRY].ljust(4, b"\0")
-            return int(struct.unpack_from(directory.order + _WHOLE_NUMBERS[kind], value)[0])
-    return None
 
 
 def exif_orientation(exif: bytes) -> int:
     """The orientation, 1 to 8; 0 if there is none, or one that means nothing."""
-    value = exif_number(exif, _TAG) or 0
-    return value if 1 <= value <= 8 else 0
+    directory = exif_directory(exif)
+    if directory is None:
+        return 0
+    for at, kind in _entries(exif, directory):
+        if kind in _WHOLE_NUMBERS:
+            text = exif[at + 8 : at + _ENTRY].ljust(4, b"\0")
+            (value,) = struct.unpack_from(directory.order + _WHOLE_NUMBERS[kind], text)
+            return int(value) if 1 <= value <= 8 else 0
+    return 0
 
 
 def neutral_exif(exif: bytes) -> bytes:
@@ -84,7 +79,7 @@ def neutral_exif(exif: bytes) -> bytes:
     changed = bytearray(exif)
     for order in "<>":  # some readers guess it where the mark is damaged
         directory = _directory(exif, order)
-        for at, _ in _entries(exif, directory, _TAG) if directory else ():
+        for at, _ in _entries(exif, directory) if directory else ():
             entry = struct.pack(order + "HHIHH", _TAG, _SHORT, 1, 1, 0)
             changed[at : at + _ENTRY] = entry[: len(changed) - at]
     return bytes(changed)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from mfsynth.codecs.jpeg import is_jpeg
 
-JPEG, PNG, WEBP, TIFF, BMP = "a JPEG", "a PNG", "a WebP", "a TIFF", "a BMP"
-PICTURES = (JPEG, PNG, WEBP, TIFF, BMP)
-"""The kinds of picture that are read."""
+JPEG, PNG, WEBP, BMP = "a JPEG", "a PNG", "a WebP", "a BMP"
+PICTURES = (JPEG, PNG, WEBP, BMP)
+"""The kinds of picture that are read. No TIFF: OpenCV swallows its errors and turns it."""
 
 EMPTY, ZEROS, UNKNOWN = "empty", "nothing but zeros", "of an unknown kind"
 NOTHING = (EMPTY, ZEROS, UNKNOWN)
@@ -17,8 +17,8 @@ _SVG, _HTML, _LFS, _ZIP = "an SVG drawing", "an HTML page", "a pointer of Git LF
 
 _BEGINNINGS = {
     b"\x89PNG\r\n\x1a\n": PNG,
-    b"II*\0": TIFF,
-    b"MM\0*": TIFF,
+    b"II*\0": "a TIFF",
+    b"MM\0*": "a TIFF",
     b"II+\0": "a BigTIFF",
     b"MM\0+": "a BigTIFF",
     b"GIF8": "a GIF",

@@ -30,8 +30,6 @@ def orientation_of(data: bytes) -> int:
     kind = kinds.kind_of(data)
     if kind == kinds.JPEG:
         return jpeg_orientation(data)
-    if kind == kinds.TIFF:
-        return exif_orientation(data) or 1
     chunks = {kinds.PNG: _png_chunks, kinds.WEBP: _webp_chunks}.get(kind)
     if chunks is None:
         return 1

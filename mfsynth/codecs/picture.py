@@ -10,7 +10,6 @@ import numpy as np
 from mfsynth import limits
 from mfsynth.codecs import kinds
 from mfsynth.codecs.error import CodecError
-from mfsynth.codecs.exif import exif_number, neutral_exif
 from mfsynth.codecs.jpeg import decode_jpeg, is_jpeg
 from mfsynth.codecs.sizes import picture_size
 
@@ -20,11 +19,10 @@ if TYPE_CHECKING:
     from mfsynth.sample import Picture
 
 _IMREAD_PICTURE = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-_TIFF_EXTRA_SAMPLES = 338
 
 
 def decode_picture(data: bytes) -> Picture:
-    """Decode a JPEG, PNG, WebP, TIFF or BMP to H x W x 3, RGB, uint8, orientation tags ignored.
+    """Decode a JPEG, PNG, WebP or BMP to H x W x 3, RGB, uint8, orientation tags ignored.
 
     Gray becomes three equal channels, 16 bits become their upper 8, palettes become colors, and alpha is
     dropped. A JPEG is decoded as libjpeg-turbo does it by default, and its warnings are errors.
@@ -36,29 +34,7 @@ def decode_picture(data: bytes) -> Picture:
     height, width = picture_size(data)
     if height * width > limits.PICTURE_PIXELS:
         raise CodecError(f"it is {width} x {height}, more than {limits.PICTURE_PIXELS:,} pixels")
-    if is_jpeg(data):
-        return decode_jpeg(data)
-    if kinds.kind_of(data) == kinds.TIFF:
-        return _decode_tiff(data)
-    return opencv_decode(data, _IMREAD_PICTURE)
-
-
-def _decode_tiff(data: bytes) -> Picture:
-    """A TIFF's pixels as they are stored: OpenCV would turn them, and multiply them by alpha."""
-    data = neutral_exif(data)
-    if not _tiff_has_alpha(data):
-        return opencv_decode(data, _IMREAD_PICTURE)
-    array = opencv_decode(data, cv2.IMREAD_UNCHANGED)
-    if array.ndim != 3 or array.shape[2] != 4 or array.dtype not in (np.uint8, np.uint16):
-        raise CodecError(
-            "it is a TIFF whose channels are not red, green, blue and alpha: save it without alpha"
-        )
-    bytes_only = (array >> 8 * (array.itemsize - 1)).astype(np.uint8)
-    return cast("Picture", cv2.cvtColor(bytes_only, cv2.COLOR_BGRA2RGB))
-
-
-def _tiff_has_alpha(data: bytes) -> bool:
-    return exif_number(data, _TIFF_EXTRA_SAMPLES) is not None
+    return decode_jpeg(data) if is_jpeg(data) else opencv_decode(data, _IMREAD_PICTURE)
 
 
 def is_transparent(data: bytes) -> bool:
@@ -79,7 +55,7 @@ def _may_have_alpha(data: bytes) -> bool:
     kind = kinds.kind_of(data)
     if kind == kinds.PNG:
         return bool(data[25] & 4) or b"tRNS" in data[: data.find(b"IDAT")]
-    return kind == kinds.WEBP or (kind == kinds.TIFF and _tiff_has_alpha(data))
+    return kind == kinds.WEBP
 
 
 def opencv_decode(data: bytes, flags: int) -> NDArray[np.uint8]:

@@ -6,10 +6,7 @@ import struct
 
 from mfsynth.codecs import kinds
 from mfsynth.codecs.error import CodecError
-from mfsynth.codecs.exif import exif_number
 from mfsynth.codecs.jpeg import jpeg_header
-
-_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
 
 
 def picture_size(data: bytes) -> tuple[int, int]:
@@ -54,14 +51,10 @@ def _webp(data: bytes) -> tuple[int, int]:
     return height, width
 
 
-def _tiff(data: bytes) -> tuple[int, int]:
-    return exif_number(data, _TIFF_HEIGHT) or 0, exif_number(data, _TIFF_WIDTH) or 0
-
-
 def _bmp(data: bytes) -> tuple[int, int]:
     form = "<HH" if data[14] == 12 else "<ii"
     width, height = struct.unpack_from(form, data, 18)
     return abs(height), width
 
 
-_SIZES = {kinds.JPEG: _jpeg, kinds.PNG: _png, kinds.WEBP: _webp, kinds.TIFF: _tiff, kinds.BMP: _bmp}
+_SIZES = {kinds.JPEG: _jpeg, kinds.PNG: _png, kinds.WEBP: _webp, kinds.BMP: _bmp}

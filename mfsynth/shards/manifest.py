@@ -61,8 +61,8 @@ class Manifest:
 
     `left_out_files` gives the SHA-256 of each file that made an image unusable ("missing" for a missing one),
     so that a later build can detect that it has changed. `skipped` counts the records of the annotations that
-    were skipped without leaving out an image, by reason. `noted` gives the ids of images that are used, but not
-    quite as they are, by a code from `mfsynth.coco.notes`.
+    were skipped without leaving out an image, by reason. `noted` gives the ids of images that are used, but
+    not quite as they are, by a code from `mfsynth.coco.notes`.
     """
 
     format: int
