@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from mfsynth.coco import exclusions
+from mfsynth.coco import exclusions, notes
 from mfsynth.console import count
 from mfsynth.options import BuildOptions
 from mfsynth.shards.manifest import Manifest, data_set_at
@@ -34,6 +34,7 @@ class DataSetInfo:
         licenses: Licenses of the pictures, and the number of samples under each.
         left_out: Images left out, by reason.
         skipped: Records of the annotations that were skipped without leaving out an image, by reason.
+        noted: Images that are used, but not quite as they are, by code.
     """
 
     location: str
@@ -49,6 +50,7 @@ class DataSetInfo:
     licenses: tuple[LicenseCount, ...]
     left_out: dict[str, int]
     skipped: dict[str, int]
+    noted: dict[str, int]
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
@@ -73,7 +75,9 @@ class DataSetInfo:
             *_column("left out", [f"{number:>7,}  {_meaning(why)}" for why, number in self.left_out.items()]),
         ]
         skipped = [f"{number:>7,}  {_meaning(why)}" for why, number in self.skipped.items()]
-        return lines + (_column("skipped", skipped) if skipped else [])
+        noted = [f"{number:>7,}  {_meaning(code)}" for code, number in self.noted.items()]
+        lines += _column("skipped", skipped) if skipped else []
+        return lines + (_column("noted", noted) if noted else [])
 
 
 def info(location: str | os.PathLike[str]) -> DataSetInfo:
@@ -101,6 +105,7 @@ def info(location: str | os.PathLike[str]) -> DataSetInfo:
         licenses=manifest.licenses,
         left_out={reason: len(ids) for reason, ids in manifest.left_out.items()},
         skipped=manifest.skipped,
+        noted={code: len(ids) for code, ids in manifest.noted.items()},
     )
 
 
@@ -132,4 +137,5 @@ def _name(license: LicenseCount) -> str:
 
 
 def _meaning(reason: str) -> str:
-    return f"{reason} ({exclusions.MEANING[reason]})" if reason in exclusions.MEANING else reason
+    meaning = exclusions.MEANING | notes.MEANING
+    return f"{reason} ({meaning[reason]})" if reason in meaning else reason
