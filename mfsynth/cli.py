@@ -30,6 +30,7 @@ from mfsynth.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mfsynth.coco.orientation import Orientation
     from mfsynth.coco.split import Masks
     from mfsynth.options import FrameFormat, Store
 
@@ -109,6 +110,9 @@ Examples:
 @click.option("--licenses", type=Numbers(), default=(), help=LICENSES_HELP)
 @click.option("--images", type=FILE, help="File of image ids to take, one per line; !ID leaves ID out.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N images by id, after the filters.")
+@click.option("--orientation", type=click.Choice(["auto", "raw", "upright"]), default="auto",
+              show_default=True, help="Pictures with an EXIF orientation: raw uses them as stored, upright "
+              "turns them, auto does what fits the annotations.")  # fmt: skip
 @click.option("--from", "like", metavar="MANIFEST",
               help="Rebuild this manifest's data set; it sets everything that decides content.")  # fmt: skip
 @workers_option()
@@ -138,6 +142,7 @@ def build(
     licenses: tuple[int, ...],
     images: Path | None,
     limit: int | None,
+    orientation: Orientation,
     like: str | None,
     workers: int | None,
     overwrite: bool,
@@ -161,7 +166,7 @@ def build(
         options = BuildOptions(
             split, masks=masks, seed=seed, variants=variants, sigma=sigma, noise=noise, store=store,
             format=format, min_area=min_area, licenses=licenses, limit=limit or 0, shards=shards,
-            images=Selection.read(images) if images else Selection(),
+            images=Selection.read(images) if images else Selection(), orientation=orientation,
         )  # fmt: skip
     output = Output(quiet, as_json)
     with output.archive_bars() as downloading, output.bar("building", "sample") as progress:
@@ -176,7 +181,7 @@ def build(
 
 CONTENT = (
     "split", "masks", "seed", "variants", "sigma", "noise", "store", "format", "min_area", "licenses",
-    "images", "limit", "shards",
+    "images", "limit", "shards", "orientation",
 )  # fmt: skip
 """Options of `build` that decide content."""
 

@@ -19,3 +19,5 @@ OUTLINE_PIXELS = 1 << 22
 """Length of a polygon of an instance's outline."""
 SEGMENTS = 30_000
 """Segments of an image; its recipe stays below `RECIPE_BYTES`."""
+JPEG_SCANS = 500
+"""Scans of a progressive JPEG, each of which goes over all pixels. Honest ones have about ten."""

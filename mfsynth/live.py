@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from mfsynth import storage
-from mfsynth.coco.image import read_image
+from mfsynth.coco import notes
+from mfsynth.coco.image import gt_kind, read_image
 from mfsynth.coco.split import read_split
 from mfsynth.errors import UnusableImage
 from mfsynth.options import BuildOptions, ContentOptions, choose, content_options
@@ -54,6 +55,7 @@ def synthesize(
         licenses: COCO license ids to keep; empty keeps all.
         images: Ids of the images to take; None takes all.
         limit: Take only this many images, the first by id; 0 takes all.
+        orientation: Whether pictures with an orientation tag are turned upright: `auto`, `raw` or `upright`.
 
     Returns:
         Samples; its `.scenes()` yields the scenes behind them, not rendered.
@@ -67,19 +69,22 @@ def synthesize(
     choice = choose(read_split(folder, split, options.masks, cache=cache, say=log.info), options)
     for fault in choice.faults:
         log.warning("%s", fault)
-    return Live(choice.entries, options, epoch=epoch, shuffle=shuffle, window=window)
+    gt = gt_kind(choice.entries)
+    return Live(choice.entries, options, gt, epoch=epoch, shuffle=shuffle, window=window)
 
 
 class Live(Stream[Item]):
     """Samples made as they are asked for; see `mfsynth.synthesize`.
 
     An image whose files turn out to be unusable is skipped, with a warning in the log of `mfsynth.live`.
+    What a build would report of images that it uses, such as that they were turned, is in that log as well.
     """
 
     def __init__(
         self,
         entries: tuple[Entry, ...],
         options: BuildOptions,
+        gt: str = "jpg",
         *,
         epoch: int = 0,
         shuffle: int | None = None,
@@ -88,6 +93,7 @@ class Live(Stream[Item]):
         super().__init__(epoch=epoch, shuffle=shuffle, window=window)
         self.entries = entries
         self.options = options
+        self.gt = gt
 
     def __len__(self) -> int:
         """Number of images that their annotations do not rule out."""
@@ -129,6 +135,8 @@ class Live(Stream[Item]):
         Raises:
             UnusableImage: If its files are missing or broken.
         """
-        image = read_image(entry)
+        image = read_image(entry, self.options.orientation, self.gt)
+        for code in image.notes:
+            log.info("image %d: %s", entry.image.id, notes.MEANING[code])
         recipe = draw(entry.image, image.infos, self.options.draw, self.epoch)
         return Scene(image.picture, image.segments, recipe)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_args
 
 from mfsynth import schema
 from mfsynth.coco import exclusions
+from mfsynth.coco.orientation import Orientation
 from mfsynth.coco.records import MAX_ID
 from mfsynth.coco.split import Masks
 from mfsynth.console import count
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 Store = Literal["pairs", "recipe"]
 FrameFormat = Literal["png", "jpeg"]
+
+_CHOICES = {"masks": Masks, "store": Store, "format": FrameFormat, "orientation": Orientation}
 
 MAX_VARIANTS = 1000
 MAX_MIN_AREA = 1 / 3
@@ -103,6 +106,9 @@ class BuildOptions:
         images: Image ids to take or leave out.
         limit: Take only this many images, the first by id after all filters; 0 takes all.
         shards: Number of shards; 0 makes one for every 1,000 samples.
+        orientation: What becomes of a picture with an orientation tag (EXIF or XMP): `raw` uses it as stored,
+            `upright` turns it; `auto` turns it only where its annotations have the upright size and not the
+            stored one.
 
     Raises:
         OptionsError: If a value makes no sense.
@@ -121,9 +127,10 @@ class BuildOptions:
     images: Selection = field(default_factory=Selection)
     limit: int = 0
     shards: int = 0
+    orientation: Orientation = field(default="auto", metadata=schema.since("0.2.0"))
 
     def __post_init__(self) -> None:
-        for name, choices in (("masks", Masks), ("store", Store), ("format", FrameFormat)):
+        for name, choices in _CHOICES.items():
             _require(getattr(self, name) in get_args(choices), self, name, f"one of {get_args(choices)}")
         _require(0 < len(self.split) <= 60 and _plain(self.split), self, "split", "letters, digits, . _ -")
         _require(0 <= self.seed < 1 << 63, self, "seed", "from 0 to 2^63 - 1")
@@ -188,6 +195,7 @@ class ContentOptions(TypedDict, total=False):
     licenses: Iterable[int]
     images: Iterable[int] | Selection | None
     limit: int
+    orientation: Orientation
 
 
 def content_options(split: str, seed: int = 0, **content: Unpack[ContentOptions]) -> BuildOptions:

@@ -27,6 +27,7 @@ import click
 import cv2
 import numpy as np
 import pyspng
+import simplejpeg
 from isal import isal_zlib
 
 import mfsynth
@@ -91,7 +92,6 @@ def prepare(plan: Plan, scenes: int) -> list[Item]:
 
 # --- the floor: each step separately ------------------------------------------------------------------
 
-READ = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 TABLE = np.full(1 << 24, 255, np.uint8)
 
 
@@ -160,7 +160,7 @@ def floor_hash(members: list[bytes]) -> None:
 def steps(scratch: io.BufferedWriter) -> dict[str, list[Step]]:
     """Every step of a build of pairs, of a build of recipes, and of reading recipes."""
     decode = [
-        Step("JPEG decode", "image", lambda i: cv2.imdecode(np.frombuffer(i.jpeg, np.uint8), READ),
+        Step("JPEG decode", "image", lambda i: simplejpeg.decode_jpeg(i.jpeg),
              lambda i: decode_picture(i.jpeg)),
         Step("panoptic PNG decode", "image", lambda i: pyspng.load(i.mask, format="RGBA"),
              lambda i: decode_ids(i.mask)),

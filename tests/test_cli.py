@@ -248,7 +248,8 @@ def test_every_content_option_reaches_the_manifest(cli: Cli, small_coco: Path, t
         "build", "--split", "small", "--coco", small_coco, "--out", tmp_path / "out", "--shards", 2,
         "--seed", 9,
         "--variants", 2, "--sigma", 2, 3, "--noise", 0.01, 0.02, "--store", "recipe", "--format", "jpeg",
-        "--min-area", 0.1, "--licenses", "5,4", "--images", ids, "--limit", 2, "--quiet",
+        "--min-area", 0.1, "--licenses", "5,4", "--images", ids, "--limit", 2,
+        "--orientation", "upright", "--quiet",
     )  # fmt: skip
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
     data = mfsynth.open(tmp_path / "out").scenes()
@@ -266,6 +267,7 @@ def test_every_content_option_reaches_the_manifest(cli: Cli, small_coco: Path, t
         "images": {"take": [3, 13, 23, 33], "leave": [13]},
         "limit": 2,
         "shards": 2,
+        "orientation": "upright",
     }
     recipes = [scene.recipe for scene in data]
     assert [recipe.key for recipe in recipes] == [f"{id:012d}-{v:03d}" for id in (3, 23) for v in (0, 1)]

@@ -81,7 +81,7 @@ def test_a_sample_that_cannot_be_decoded_is_named(small_pairs: Path) -> None:
     broken = {
         "has no member 'segments.png'": {k: v for k, v in sample.items() if k != "segments.png"},
         "not a recipe": sample | {"json": b"{"},
-        "broken, cut short or not a picture": sample | {"gt.jpg": sample["gt.jpg"][:300]},
+        "the JPEG ends before its first scan": sample | {"gt.jpg": sample["gt.jpg"][:300]},
         "has no member '__key__'": {"json": b"{}"},
     }
     for text, members in broken.items():

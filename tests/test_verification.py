@@ -120,6 +120,16 @@ def change_recipe(change: Callable[[dict], object]) -> Callable[[Members], None]
     return rewrite
 
 
+def drop_bytes(field: str, count: int) -> Callable[[Members], object]:
+    """Drop bytes from the middle of a member."""
+
+    def rewrite(members: Members) -> None:
+        data = members[f"{KEY}.{field}"]
+        members[f"{KEY}.{field}"] = data[: len(data) // 2] + data[len(data) // 2 + count :]
+
+    return rewrite
+
+
 FORGERIES: dict[str, tuple[str, Callable[[Members], object]]] = {
     "frame pixels": (
         "rendered again, 5 of .* values differ, by up to 3 gray",
@@ -148,9 +158,10 @@ FORGERIES: dict[str, tuple[str, Callable[[Members], object]]] = {
     ),
     "no recipe": ("not a recipe", lambda m: m.update({f"{KEY}.json": b"{"})),
     "broken picture": (
-        "broken, cut short or not a picture",
+        "the JPEG ends before its first scan",
         lambda m: m.update({f"{KEY}.gt.jpg": b"\xff\xd8\xff\xd9"}),
     ),
+    "damaged picture": ("the JPEG is damaged: ", drop_bytes("gt.jpg", 300)),
     "broken frame": (
         "decompress|checksum|cut short",
         lambda m: m.update({f"{KEY}.frame0.png": b"\x89PNG" + bytes(60)}),

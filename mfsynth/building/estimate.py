@@ -9,6 +9,7 @@ from mfsynth import storage
 from mfsynth.building.plan import make_plan, say_faults
 from mfsynth.building.run import check_inputs
 from mfsynth.building.work import encode_image
+from mfsynth.coco.image import read_image
 from mfsynth.coco.split import read_split
 from mfsynth.console import count
 from mfsynth.errors import UnusableImage
@@ -113,7 +114,8 @@ def _bytes(plan: Plan) -> int:
     tried = encoded = 0
     for entry in entries[:: max(1, len(entries) // _TRIED)][:_TRIED]:
         try:
-            _, members = next(encode_image(entry, plan.options, plan.layout))
+            image = read_image(entry, plan.options.orientation, plan.layout.gt)
+            _, members = next(encode_image(image, entry, plan.options, plan.layout))
         except UnusableImage:
             continue
         encoded += sum(512 + len(data) + -len(data) % 512 for _, data in members)

@@ -171,7 +171,7 @@ def build(
         say: Called with a line about what takes a while.
         progress: Called with the number of samples done and to do.
         content: What else decides content: `masks`, `seed`, `variants`, `sigma`, `noise`, `store`, `format`,
-            `min_area`, `licenses`, `images` and `limit`, as for `mfsynth.options.BuildOptions`.
+            `min_area`, `licenses`, `images`, `limit`, `orientation`, as for `mfsynth.options.BuildOptions`.
 
     Returns:
         What was made; `print` shows it as lines.

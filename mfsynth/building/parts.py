@@ -6,8 +6,6 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from mfsynth import schema, storage
 from mfsynth.errors import MfsynthError, ShardError
 from mfsynth.schema import since
@@ -35,7 +33,7 @@ class Exclusion:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The side file of a finished shard: number of samples by license id, and the images left out.
+    """The side file of a finished shard: samples by license id, images left out, notes on the others.
 
     A shard without samples is not written: only its side file is there. `digest` is the SHA-256 of all else.
     """
@@ -44,6 +42,7 @@ class Part:
     licenses: dict[int, int]
     left_out: tuple[Exclusion, ...]
     digest: str = field(default="", metadata=since("0.2.0"))
+    noted: dict[str, tuple[int, ...]] = field(default_factory=dict, metadata=since("0.2.0"))
 
 
 def part_path(out: Path, shard: str) -> Path:
@@ -54,7 +53,7 @@ def part_path(out: Path, shard: str) -> Path:
 def write_part(out: Path, part: Part) -> Part:
     """Write a side file; return its content, with the digest."""
     part = replace(part, digest=_digest(part))
-    storage.put(part_path(out, part.shard.name), msgspec.json.encode(part), out / PARTS)
+    storage.put(part_path(out, part.shard.name), schema.encode(part), out / PARTS)
     return part
 
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from mfsynth.coco import exclusions
+from mfsynth.coco.image import gt_kind
 from mfsynth.errors import BuildError, OptionsError
 from mfsynth.options import choose
 from mfsynth.shards.layout import Layout
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 _SAMPLES_PER_SHARD = 1000
 _SHOWN = 5
-_JPEG_NAMES = (".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def make_plan(split: Split, options: BuildOptions, *, strict: bool = False) -> P
     files = _files(split, chosen)
     return Plan(
         options=replace(options, shards=count),
-        layout=Layout(options.store, _gt_kind(chosen), "jpg" if options.format == "jpeg" else "png"),
+        layout=Layout(options.store, gt_kind(chosen), "jpg" if options.format == "jpeg" else "png"),
         shards=share_out(chosen, count),
         left_out=choice.left_out,
         skipped=choice.skipped,
@@ -105,11 +105,6 @@ def share_out(entries: Sequence[Entry], count: int) -> tuple[tuple[Entry, ...], 
     """Image k of N goes to shard k·S/N, rounded down: contiguous runs whose lengths differ by at most one."""
     bounds = [-(-number * len(entries) // count) for number in range(count + 1)]
     return tuple(tuple(entries[low:high]) for low, high in pairwise(bounds))
-
-
-def _gt_kind(entries: Sequence[Entry]) -> str:
-    names = (entry.image.file_name.lower() for entry in entries)
-    return "jpg" if all(name.endswith(_JPEG_NAMES) for name in names) else "png"
 
 
 def _files(split: Split, entries: Sequence[Entry]) -> dict[str, int]:

@@ -18,7 +18,7 @@ from mfsynth.building.folder import BuildFile, disk_errors, open_folder, remove_
 from mfsynth.building.parts import Exclusion, Part
 from mfsynth.building.plan import make_plan, say_faults
 from mfsynth.building.work import Job, file_hash, make_shard
-from mfsynth.coco import exclusions
+from mfsynth.coco import exclusions, notes
 from mfsynth.coco.split import read_split
 from mfsynth.console import count
 from mfsynth.engine import check_guard, run_jobs, usable_cores
@@ -77,6 +77,7 @@ class BuildReport:
         skipped: Number of records in the annotations that were skipped, by reason; no image is lost by it.
         closed: Shards that were asked for and not made, since none of their images can be used.
         finished: Whether the data set was already there, so that there was nothing to do.
+        noted: Ids of images that are used, but not quite as they are, by a code from `mfsynth.coco.notes`.
     """
 
     out: Path | str
@@ -90,11 +91,13 @@ class BuildReport:
     skipped: dict[str, int] = field(default_factory=dict)
     closed: int = 0
     finished: bool = False
+    noted: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
         left_out = {reason: list(ids) for reason, ids in self.left_out.items()}
-        return asdict(self) | {"out": os.fspath(self.out), "left_out": left_out}
+        noted = {code: list(ids) for code, ids in self.noted.items()}
+        return asdict(self) | {"out": os.fspath(self.out), "left_out": left_out, "noted": noted}
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -117,6 +120,7 @@ class BuildReport:
             f"skipped {count(number, 'record')} of the annotations: {reason} ({exclusions.MEANING[reason]})"
             for reason, number in self.skipped.items()
         ]
+        lines += notes.lines(self.noted)
         if self.closed:
             asked = count(self.shards + self.closed, "shard")
             lines.append(f"{asked} asked for, {self.shards:,} made: no image of the others can be used")
@@ -169,7 +173,9 @@ def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Buil
 
 def packages(options: BuildOptions) -> dict[str, str]:
     """Versions of the packages that decide pixels and bytes."""
-    names = ["numpy", "isal", "pyspng"] + (["pycocotools"] if options.masks == "instances" else [])
+    names = ["numpy", "isal", "pyspng", "simplejpeg"] + (
+        ["pycocotools"] if options.masks == "instances" else []
+    )
     return {"mfsynth": __version__, "opencv": cv2.__version__} | {name: version(name) for name in names}
 
 
@@ -219,9 +225,19 @@ def seal(out: Path, plan: Plan, split: Split, parts: list[Part]) -> Manifest:
         left_out=_by_reason(plan.left_out, faults),
         skipped=plan.skipped,
         left_out_files={name: digest for fault in faults for name, digest in fault.files.items()},
+        noted=_noted(parts),
     )
     storage.put(out / MANIFEST, manifest.to_json(), out / PARTS)
     return manifest
+
+
+def _noted(parts: Iterable[Part]) -> dict[str, tuple[int, ...]]:
+    """Ids of the images of which something was noted, by code."""
+    ids: dict[str, list[int]] = defaultdict(list)
+    for part in parts:
+        for code, some in part.noted.items():
+            ids[code] += some
+    return {code: tuple(ids[code]) for code in sorted(ids)}
 
 
 def _close_up(out: Path, split: str, shards: list[Shard]) -> tuple[Shard, ...]:
@@ -341,6 +357,7 @@ def _report(
         seconds=time.monotonic() - started,
         left_out=manifest.left_out,
         skipped=manifest.skipped,
+        noted=manifest.noted,
         closed=manifest.options["shards"] - len(manifest.shards),
         finished=finished,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mfsynth.coco.files import FileRef
+    from mfsynth.coco.image import DecodedImage
 
     Advance = Callable[[int], None]
     from mfsynth.coco.annotations import Entry
@@ -79,11 +80,12 @@ def _make_shard(job: Job, advance: Advance) -> Part:
     cv2.setNumThreads(1)
     licenses: Counter[int] = Counter()
     excluded = []
+    noted: dict[str, list[int]] = defaultdict(list)
     with storage.scratch_file(job.out / PARTS) as file:
         writer = ShardWriter(file)
         for entry in job.entries:
             try:
-                written = _write_image(writer, entry, job, advance)
+                image = _write_image(writer, entry, job, advance)
             except UnusableImage as error:
                 if job.strict:
                     raise BuildError(
@@ -92,29 +94,31 @@ def _make_shard(job: Job, advance: Advance) -> Part:
                 excluded.append(_exclusion(entry, error, job.options.split))
                 advance(job.options.variants)
             else:
-                licenses[entry.image.license] += written
+                licenses[entry.image.license] += job.options.variants
+                for code in image.notes:
+                    noted[code].append(entry.image.id)
         shard = writer.publish(job.out / job.name) if licenses else Shard(job.name, 0, "", 0)
-    return write_part(job.out, Part(shard, dict(sorted(licenses.items())), tuple(excluded)))
+    notes = {code: tuple(ids) for code, ids in sorted(noted.items())}
+    return write_part(job.out, Part(shard, dict(sorted(licenses.items())), tuple(excluded), noted=notes))
 
 
-def _write_image(writer: ShardWriter, entry: Entry, job: Job, advance: Advance) -> int:
+def _write_image(writer: ShardWriter, entry: Entry, job: Job, advance: Advance) -> DecodedImage:
     """Write all variants of an image, or none: whatever can fail fails before the first is yielded."""
-    written = 0
-    for written, (key, members) in enumerate(encode_image(entry, job.options, job.layout), 1):  # noqa: B007
+    image = read_image(entry, job.options.orientation, job.layout.gt)
+    for key, members in encode_image(image, entry, job.options, job.layout):
         writer.add(key, members)
         advance(1)
-    return written
+    return image
 
 
 def encode_image(
-    entry: Entry, options: BuildOptions, layout: Layout
+    image: DecodedImage, entry: Entry, options: BuildOptions, layout: Layout
 ) -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
     """Key and members of each sample of an image, one for each variant.
 
     Raises:
-        UnusableImage: Before the first sample, if the image or one of its variants cannot be used.
+        UnusableImage: Before the first sample, if one of its variants cannot be used.
     """
-    image = read_image(entry)
     gt = gt_member(image, layout.gt)
     segments = codecs.encode_png(image.segments)
     recipes = [draw(entry.image, image.infos, options.draw, variant) for variant in range(options.variants)]

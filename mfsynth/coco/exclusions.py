@@ -26,7 +26,7 @@ MEANING = {
     MIN_AREA: "its segments cannot be divided so that both frames keep --min-area in focus",
     PICTURE_MISSING: "the picture is missing",
     PICTURE_BROKEN: "the picture is empty, cut short or damaged",
-    PICTURE_KIND: "the picture's content does not match its file name extension",
+    PICTURE_KIND: "the picture is of another kind than its name says, or of a kind that is not read",
     CMYK: "the JPEG has four channels (CMYK)",
     DEPTH: "the JPEG has more than 8 bits per channel",
     UNREADABLE: "its picture or mask exists, but the system refuses to read it",

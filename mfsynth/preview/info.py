@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from mfsynth.coco import exclusions
+from mfsynth.coco import exclusions, notes
 from mfsynth.console import count
 from mfsynth.locations import shown
 from mfsynth.options import BuildOptions
@@ -35,6 +35,7 @@ class DataSetInfo:
         licenses: Licenses of the pictures, and the number of samples under each.
         left_out: Images left out, by reason.
         skipped: Records of the annotations that were skipped without leaving out an image, by reason.
+        noted: Images that are used, but not quite as they are, by code.
     """
 
     location: str
@@ -50,6 +51,7 @@ class DataSetInfo:
     licenses: tuple[LicenseCount, ...]
     left_out: dict[str, int]
     skipped: dict[str, int]
+    noted: dict[str, int]
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
@@ -74,7 +76,9 @@ class DataSetInfo:
             *_column("left out", [f"{number:>7,}  {_meaning(why)}" for why, number in self.left_out.items()]),
         ]
         skipped = [f"{number:>7,}  {_meaning(why)}" for why, number in self.skipped.items()]
-        return lines + (_column("skipped", skipped) if skipped else [])
+        noted = [f"{number:>7,}  {_meaning(code)}" for code, number in self.noted.items()]
+        lines += _column("skipped", skipped) if skipped else []
+        return lines + (_column("noted", noted) if noted else [])
 
 
 def info(location: str | os.PathLike[str]) -> DataSetInfo:
@@ -102,6 +106,7 @@ def info(location: str | os.PathLike[str]) -> DataSetInfo:
         licenses=manifest.licenses,
         left_out={reason: len(ids) for reason, ids in manifest.left_out.items()},
         skipped=manifest.skipped,
+        noted={code: len(ids) for code, ids in manifest.noted.items()},
     )
 
 
@@ -133,4 +138,5 @@ def _name(license: LicenseCount) -> str:
 
 
 def _meaning(reason: str) -> str:
-    return f"{reason} ({exclusions.MEANING[reason]})" if reason in exclusions.MEANING else reason
+    meaning = exclusions.MEANING | notes.MEANING
+    return f"{reason} ({meaning[reason]})" if reason in meaning else reason

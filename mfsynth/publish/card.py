@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mfsynth.cards import template
+from mfsynth.coco import notes
 from mfsynth.coco.exclusions import MEANING
 from mfsynth.options import BuildOptions, Selection
 from mfsynth.publish.attribution import ATTRIBUTION
@@ -51,7 +52,7 @@ def dataset_card(
         members=members(manifest.layout),
         licenses=[(each, plain(each.name)) for each in licenses_of(manifest)],
         excluded={reason: len(ids) for reason, ids in manifest.left_out.items()},
-        meaning=MEANING,
+        meaning=MEANING | notes.MEANING,
         command=build_command(options),
         selection=SELECTION if options.images != Selection() else "",
         attribution=ATTRIBUTION,

@@ -25,7 +25,7 @@ class Layout:
 
     Args:
         store: `pairs` (rendered frames) or `recipe` (frames are rendered on reading).
-        gt: Kind of the ground truth's member: `jpg` (the picture file's own bytes) or `png`.
+        gt: Kind of the ground truth's member: `jpg` (the picture file's own bytes, unless turned) or `png`.
         frame: Kind of the frames' members: `png` or `jpg`.
         frames: Number of frames of a sample.
     """

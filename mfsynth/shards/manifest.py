@@ -60,7 +60,8 @@ class Manifest:
 
     `left_out_files` gives the SHA-256 of each file that made an image unusable ("missing" for a missing one),
     so that a later build can detect that it has changed. `skipped` counts the records of the annotations that
-    were skipped without leaving out an image, by reason.
+    were skipped without leaving out an image, by reason. `noted` gives the ids of images that are used, but
+    not quite as they are, by a code from `mfsynth.coco.notes`.
     """
 
     format: int
@@ -76,6 +77,7 @@ class Manifest:
     left_out: dict[str, tuple[int, ...]] = field(default_factory=dict)
     left_out_files: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, int] = field(default_factory=dict, metadata=schema.since("0.2.0"))
+    noted: dict[str, tuple[int, ...]] = field(default_factory=dict, metadata=schema.since("0.2.0"))
 
     def to_json(self) -> bytes:
         """The manifest as indented JSON, the same bytes for equal manifests."""

@@ -257,7 +257,7 @@ class _Checks:
             raise ShardError("its recipe is that of another sample")
         if (recipe.image.height, recipe.image.width) != scene.size:
             raise ShardError("its picture does not have the size that the recipe gives")
-        if layout.gt == "jpg" and codecs.jpeg_header(packed.members[layout.gt_field]).orientation != 1:
+        if layout.gt == "jpg" and codecs.orientation_of(packed.members[layout.gt_field]) != 1:
             raise ShardError("its ground truth has an orientation tag")
         _check_segments(scene)
         if _drawn_again(recipe, self.job.draw) != recipe:

@@ -53,6 +53,12 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
 
 
+def drop(path: Path) -> None:
+    """Drop some bytes from the middle."""
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + data[len(data) // 2 + 40 :])
+
+
 def flip(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0x55
@@ -114,7 +120,8 @@ FAULTS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "missing picture": ("picture-missing", lambda coco: picture(coco).unlink()),
     "empty picture": ("picture-broken", lambda coco: picture(coco).write_bytes(b"")),
     "cut picture": ("picture-broken", lambda coco: cut(picture(coco))),
-    "no picture at all": ("picture-broken", lambda coco: picture(coco).write_bytes(b"<html>" * 99)),
+    "damaged picture": ("picture-broken", lambda coco: drop(picture(coco))),
+    "no picture at all": ("picture-kind", lambda coco: picture(coco).write_bytes(b"<html>" * 99)),
     "CMYK": ("cmyk-jpeg", write_cmyk),
     "12 bits": ("12-bit-jpeg", write_12_bit),
     "PNG named jpg": ("picture-kind", write_png_named_jpg),
@@ -218,7 +225,7 @@ def test_a_strict_set_may_be_without_other_licenses(coco: Path, tmp_path: Path) 
 def test_no_usable_image_at_all_makes_no_data_set(coco: Path, tmp_path: Path) -> None:
     for path in (coco / "s").iterdir():
         path.write_bytes(b"")
-    with pytest.raises(SourceError, match=r"none of the images of s can be used; the first: .*it is empty"):
+    with pytest.raises(SourceError, match=r"none of the images of s can be used; the first: .* is empty"):
         build(BuildOptions("s"), Run(coco, tmp_path / "out"))
     assert not (tmp_path / "out" / "manifest.json").exists()
 

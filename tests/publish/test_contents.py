@@ -231,8 +231,15 @@ def test_a_card_agrees_with_the_manifest(manifest: Manifest) -> None:
     counts = (LicenseCount(3, "Attribution-NonCommercial-NoDerivs License", "", 4), evil)
     options = manifest.options | {"noise": [0.0, 0.1], "format": "jpeg", "licenses": [3, 11]}
     left_out, skipped = {"min-area": (3, 4)}, {"no-outline": 1234}
+    noted = {"transparency": (5, 6, 7)}
     other = replace(
-        manifest, licenses=counts, options=options, left_out=left_out, skipped=skipped, split="val2017"
+        manifest,
+        licenses=counts,
+        options=options,
+        left_out=left_out,
+        skipped=skipped,
+        noted=noted,
+        split="val2017",
     )
     text = dataset_card(other, PAIRS, {3: 4, 11: 2})
     for shard in manifest.shards:
@@ -245,6 +252,10 @@ def test_a_card_agrees_with_the_manifest(manifest: Manifest) -> None:
     assert "| 2 | its segments cannot be divided" in text
     assert (
         "\n\n| records of the annotations skipped | reason |\n|---|---|\n| 1,234 | instances without" in text
+    )
+    assert (
+        "\n\n| images used, but not quite as they are | what was done |\n|---|---|\n| 3 | its transparency"
+        in text
     )
     assert "mfsynth build --from hf://datasets/ann/pairs/manifest.json --coco COCO --out again" in text
     assert "standard deviation from 0.0 to 0.1 of full range" in text
