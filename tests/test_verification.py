@@ -130,6 +130,20 @@ def drop_bytes(field: str, count: int) -> Callable[[Members], object]:
     return rewrite
 
 
+XMP = b'http://ns.adobe.com/xap/1.0/\0<rdf:Description tiff:Orientation="6"/>'
+XMP = b"\xff\xe1" + (len(XMP) + 2).to_bytes(2, "big") + XMP
+
+
+def insert(field: str, at: int, data: bytes) -> Callable[[Members], object]:
+    """Insert bytes into a member."""
+
+    def rewrite(members: Members) -> None:
+        member = members[f"{KEY}.{field}"]
+        members[f"{KEY}.{field}"] = member[:at] + data + member[at:]
+
+    return rewrite
+
+
 FORGERIES: dict[str, tuple[str, Callable[[Members], object]]] = {
     "frame pixels": (
         "rendered again, 5 of .* values differ, by up to 3 gray",
@@ -161,6 +175,7 @@ FORGERIES: dict[str, tuple[str, Callable[[Members], object]]] = {
         "the JPEG ends before its first scan",
         lambda m: m.update({f"{KEY}.gt.jpg": b"\xff\xd8\xff\xd9"}),
     ),
+    "orientation": ("its ground truth has an orientation tag", insert("gt.jpg", 2, XMP)),
     "damaged picture": ("the JPEG is damaged: ", drop_bytes("gt.jpg", 300)),
     "broken frame": (
         "decompress|checksum|cut short",
