@@ -63,3 +63,7 @@ class AlignmentError(ZooError, RuntimeError):
 
 class TrainingError(ZooError, RuntimeError):
     """A training run could not start or continue."""
+
+
+class LoaderError(TrainingError):
+    """A training run's data gave out: a batch could not be made, or a loader worker died."""

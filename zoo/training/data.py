@@ -1,27 +1,30 @@
-"""Batches of crops, made in spawned loader workers; each worker's position travels with its batches."""
+"""Batches of crops, made in loader workers; each worker's position travels with its batches."""
 
 from __future__ import annotations
 
-import signal
-from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from mfsynth.engine import Feed
 from mfsynth.errors import MfsynthError
+from zoo.errors import LoaderError
 from zoo.training.crops import Crop, draws, make_crop
 from zoo.training.sources import Mixture, Reader, SourceSpec, open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from zoo.training.options import TrainOptions
+
+_POLL_SECONDS = 0.5
+"""How often a training that waits for a batch looks whether it is to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,23 @@ class Batch:
     worker: int
     position: Position
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As arrays: tensors would be fetched from the worker later, which may no longer answer."""
+        arrays = (self.frames.numpy(), self.focus.numpy(), self.gt.numpy())
+        return _of_arrays, (*arrays, self.worker, self.position)
 
-class Batches(IterableDataset["Batch | MfsynthError"]):
+
+def _of_arrays(
+    frames: NDArray[np.uint8],
+    focus: NDArray[np.uint8],
+    gt: NDArray[np.uint8],
+    worker: int,
+    position: Position,
+) -> Batch:
+    return Batch(torch.from_numpy(frames), torch.from_numpy(focus), torch.from_numpy(gt), worker, position)
+
+
+class Batches:
     """One process's endless batches; each loader worker makes its share.
 
     Args:
@@ -74,17 +92,14 @@ class Batches(IterableDataset["Batch | MfsynthError"]):
         self.begun, self.holding = begun, holding
         self.positions = positions or [Position()] * workers
 
-    def __iter__(self) -> Iterator[Batch | MfsynthError]:
-        """Batches; an error ends them, as an item: if raised in a worker, it would arrive only as text."""
-        try:
-            yield from self._batches()
-        except MfsynthError as error:
-            yield error
+    def ahead(self, turn: int) -> Iterator[Batch]:
+        """In a worker process: the batches of the worker whose turn it is now, or `turn` later."""
+        torch.set_num_threads(1)
+        return self.of((turn + self.begun) % self.workers)
 
-    def _batches(self) -> Iterator[Batch]:
+    def of(self, worker: int) -> Iterator[Batch]:
+        """One worker's batches, without end."""
         cv2.setNumThreads(1)
-        info = get_worker_info()
-        worker = ((info.id if info else 0) + self.begun) % self.workers
         reader = Reader(self.rank, self.ranks, worker, self.workers)
         sources = [(open_source(spec, self.options.seed, self.holding), spec.weight) for spec in self.specs]
         position = self.positions[worker]
@@ -99,36 +114,47 @@ class Batches(IterableDataset["Batch | MfsynthError"]):
             yield batch_of(crops, worker, Position(drawn, [list(each) for each in mixture.position]))
 
 
-def loader(batches: Batches, workers: int) -> Iterator[Batch]:
-    """The batches, made ahead by spawned workers, or by this process if there are none.
+class Loader:
+    """The batches, made ahead by workers, or by this process if there are none. Use it in a `with`.
 
-    Raises:
-        MfsynthError: An error in a worker, when its turn comes.
+    Args:
+        batches: What to load.
+        workers: Number of worker processes.
+        say: Called with a line when a worker reports nothing for a minute.
     """
-    settings: dict[str, Any] = {}
-    if workers:
-        settings = {"multiprocessing_context": "spawn", "prefetch_factor": 4}
-    with _signals_put_off():
-        items = iter(DataLoader(batches, batch_size=None, num_workers=workers, **settings))
-    return map(_batch_or_error, items)
 
+    def __init__(self, batches: Batches, workers: int, say: Callable[[str], None] = lambda _: None) -> None:
+        self._feed = Feed(batches.ahead, workers, say=say) if workers else None
+        self._own = batches.of(0)
 
-def _batch_or_error(item: Batch | MfsynthError) -> Batch:
-    if isinstance(item, MfsynthError):
-        raise item
-    return item
+    def next(self, stopped: Callable[[], bool] = lambda: False) -> Batch | None:
+        """The next batch; None if `stopped` while it was awaited.
 
+        Raises:
+            LoaderError: If it cannot be made, or its worker has died.
+        """
+        try:
+            if self._feed is None:
+                return next(self._own)
+            while (batch := self._feed.next(_POLL_SECONDS)) is None and not stopped():
+                pass
+        except MfsynthError as error:
+            raise LoaderError(error.message, error.hint) from error
+        except Exception as error:
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            raise LoaderError(f"a batch could not be made: {text}") from error
+        return batch
 
-@contextmanager
-def _signals_put_off() -> Iterator[None]:
-    """Workers started inside never see SIGINT and SIGTERM, which the training handles: it saves first."""
-    resource_tracker.ensure_running()  # starting it later would lift the block
-    signals = {signal.SIGINT, signal.SIGTERM}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    def __iter__(self) -> Iterator[Batch]:
+        while batch := self.next():
+            yield batch
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._feed is not None:
+            self._feed.close()
 
 
 def batch_of(crops: Sequence[Crop], worker: int = 0, position: Position = Position()) -> Batch:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import shutil
-import signal
 import time
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,22 +16,23 @@ from accelerate.utils import gather_object
 from safetensors import SafetensorError
 
 from mfsynth.errors import MfsynthError, OutputError
-from zoo.errors import TrainingError
+from zoo.errors import LoaderError, TrainingError
 from zoo.networks import Network
 from zoo.store.folder import EVALUATION, TRAINING, save_folder, set_weights, to_json, weights_of
 from zoo.training import checkpoint as checkpoints
 from zoo.training.checkpoint import ORDER, Checkpoint, State
-from zoo.training.data import Batches, Position, loader
+from zoo.training.data import Batches, Loader, Position
 from zoo.training.documents import described, evaluation_document, fingerprint, training_document
 from zoo.training.losses import REGRESSION, cross_entropy
 from zoo.training.run import CHECKPOINTS, KEPT, TrainReport, TrainRun, clear, last_checkpoint
+from zoo.training.signals import Signals
 from zoo.training.sources import ShardSource, open_source
 from zoo.training.steps import averaged, learning_rate, make_optimizer, pairs_per_step, to_device, total_steps
 from zoo.training.training_log import TrainingLog
 from zoo.training.validation import ValidationScores, validate, validation_crops
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 LOG_EVERY = 10
 """Number of steps between lines of the log."""
+PATIENCE = 10.0
+"""For how many seconds one of several processes still waits for its data after it was asked to stop."""
 _MIXED = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
@@ -87,7 +89,7 @@ def _train(options: TrainOptions, run: TrainRun, accelerator: Accelerator) -> Tr
     accelerator.wait_for_everyone()
     total = total_steps(options, sum(len(source) for source, _ in sources), accelerator.num_processes)
     training = _Training(options, run, accelerator, last, crops, total)
-    with training.stopping():
+    with training.signals.awaited():
         stopped = training.steps(identity)
     report = training.report(stopped)
     if accelerator.is_main_process:
@@ -123,7 +125,7 @@ class _Training:
         self.log = TrainingLog(run.out, self.state.step) if accelerator.is_main_process else None
         self.scores: dict[str, ValidationScores] = {}
         self.spent = self.waited = 0.0
-        self.stop = False
+        self.signals = Signals(run.say)
         self.validated = -1
 
     @property
@@ -141,15 +143,32 @@ class _Training:
     def steps(self, identity: str) -> bool:
         """Train until the end or a signal; return whether it was a signal."""
         positions = dict(enumerate(self._positions()))
+        with self._loader(list(positions.values())) as batches:
+            try:
+                self._steps(batches, positions, identity)
+            except LoaderError as error:
+                raise self._given_up(error) from error
+        step = self.state.step
+        if self.spent and step < self.total:
+            self.save()
+        if (
+            step == self.total and self.validated != step
+        ):  # the earlier run was killed after its last checkpoint
+            self.validate(step)
+        return step < self.total
+
+    def _steps(self, batches: Loader, positions: dict[int, Position], identity: str) -> None:
         begun, step = self.state.begun, self.state.step
-        batches = self._batches(list(positions.values()), begun)
         started, seconds = time.perf_counter(), self.state.seconds
         losses: list[float] = []
         since, waited = started, 0.0
         while step < self.total and not self._asked_to_stop():
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate(self.options, step, self.total)
-            loss, waiting, taken = self._step(batches, step + 1)
+            done = self._step(batches, step + 1)
+            if done is None:
+                return
+            loss, waiting, taken = done
             positions |= taken
             begun += self.options.accumulate
             step, waited = step + 1, waited + waiting
@@ -167,22 +186,20 @@ class _Training:
             if step % self.options.checkpoint_every == 0:
                 self.save()
             self._keep(step)
-        if self.spent and step < self.total:
-            self.save()
-        if (
-            step == self.total and self.validated != step
-        ):  # the earlier run was killed after its last checkpoint
-            self.validate(step)
-        return step < self.total
 
-    def _step(self, batches: Iterator[Batch], step: int) -> tuple[float, float, dict[int, Position]]:
-        """One optimizer step: its loss, the seconds it waited for data, and the positions of the workers."""
+    def _step(self, batches: Loader, step: int) -> tuple[float, float, dict[int, Position]] | None:
+        """One optimizer step: its loss, the seconds it waited for data, and the positions of the workers.
+
+        None if the training was asked to stop while the step waited for data.
+        """
         total = torch.zeros((), device=self.accelerator.device)
         waiting, taken = 0.0, {}
         count = self.options.accumulate
         for number in range(count):
             before = time.perf_counter()
-            batch = next(batches)
+            batch = batches.next(self._waits_no_longer)
+            if batch is None:
+                return None
             waiting += time.perf_counter() - before
             taken[batch.worker] = batch.position
             with self._syncing(last=number + 1 == count):
@@ -237,21 +254,26 @@ class _Training:
             )
         self.run.progress(step, self.total, mean)
 
-    def _batches(self, positions: list[Position], begun: int) -> Iterator[Batch]:
-        workers = max(self.run.workers, 1)
-        return loader(
-            Batches(
-                self.run.data,
-                self.options,
-                rank=self.accelerator.process_index,
-                ranks=self.accelerator.num_processes,
-                workers=workers,
-                begun=begun,
-                positions=positions,
-                holding=self.run.holding,
-            ),
-            self.run.workers,
+    def _loader(self, positions: list[Position]) -> Loader:
+        batches = Batches(
+            self.run.data,
+            self.options,
+            rank=self.accelerator.process_index,
+            ranks=self.accelerator.num_processes,
+            workers=max(self.run.workers, 1),
+            begun=self.state.begun,
+            positions=positions,
+            holding=self.run.holding,
         )
+        return Loader(batches, self.run.workers, self.run.say)
+
+    def _given_up(self, error: LoaderError) -> LoaderError:
+        """What to tell when the data gave out; a training of one process saves what it has done first."""
+        if self.spent and self.accelerator.num_processes == 1:
+            self.save()
+        saved = checkpoints.found(self.run.out / CHECKPOINTS)
+        hints = (error.hint, "then continue with --resume" if error.hint else "continue with --resume")
+        return LoaderError(error.message, ", ".join(filter(None, hints)) if saved else error.hint)
 
     def _positions(self) -> list[Position]:
         """The positions of this process's workers."""
@@ -348,25 +370,17 @@ class _Training:
 
     # --- signals
 
-    @contextmanager
-    def stopping(self) -> Iterator[None]:
-        """Let SIGINT and SIGTERM end the training after the current step."""
-        signals = (signal.SIGINT, signal.SIGTERM)
-        before = [signal.signal(number, self._on_signal) for number in signals]
-        try:
-            yield
-        finally:
-            for number, handler in zip(signals, before, strict=True):
-                signal.signal(number, handler)
-
-    def _on_signal(self, *_: object) -> None:
-        self.stop = True
-        self.run.say("stopping after this step; press Ctrl-C again to stop at once")
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    def _waits_no_longer(self) -> bool:
+        """Whether a step that waits for data is to be given up, since this process was asked to stop."""
+        if self.accelerator.num_processes == 1 or not self.signals.came:
+            return self.signals.came
+        if self.signals.seconds > PATIENCE:  # the others wait for this step, or ended
+            raise LoaderError("asked to stop, and the data for the current step does not come")
+        return False
 
     def _asked_to_stop(self) -> bool:
         """Whether any process was asked to stop."""
         if self.accelerator.num_processes == 1:
-            return self.stop
-        flag = torch.tensor(float(self.stop), device=self.accelerator.device)
+            return self.signals.came
+        flag = torch.tensor(float(self.signals.came), device=self.accelerator.device)
         return bool(self.accelerator.reduce(flag, "sum").item() > 0)

@@ -18,7 +18,7 @@ from mfsynth.coco.demo import draw_demo
 from mfsynth.errors import OptionsError
 from mfsynth.options import BuildOptions
 from zoo.errors import TrainingError
-from zoo.training.data import Batches, Position, loader
+from zoo.training.data import Batches, Loader, Position
 from zoo.training.presets import preset
 from zoo.training.sources import (
     LiveSource,
@@ -153,13 +153,18 @@ def test_mixture_goes_on_from_its_position(demo, sources):
     assert [second.next(number).key for number in range(77, 120)] == keys[77:]
 
 
+def first_batches(count, batches):
+    with Loader(batches, batches.workers) as loader:
+        return list(islice(loader, count))
+
+
 def test_batches_of_workers_go_on_from_where_they_were(demo):
     options = preset("hf-seg", "fast").override({"pairs": "2", "crop": "48"})
     specs = [SourceSpec(f"coco:{demo}:demo")]
-    whole = list(islice(loader(Batches(specs, options, workers=2), 2), 9))
+    whole = first_batches(9, Batches(specs, options, workers=2))
     assert [batch.worker for batch in whole] == [0, 1] * 4 + [0]
     positions = [next(b.position for b in reversed(whole[:5]) if b.worker == worker) for worker in (0, 1)]
-    rest = list(islice(loader(Batches(specs, options, workers=2, begun=5, positions=positions), 2), 4))
+    rest = first_batches(4, Batches(specs, options, workers=2, begun=5, positions=positions))
     for before, after in zip(whole[5:], rest, strict=True):
         assert before.worker == after.worker
         assert before.position == after.position
@@ -169,7 +174,7 @@ def test_batches_of_workers_go_on_from_where_they_were(demo):
 def test_ranks_get_different_batches(demo):
     options = preset("hf-seg", "fast").override({"pairs": "4", "crop": "48"})
     specs = [SourceSpec(f"coco:{demo}:demo")]
-    one, other = (next(iter(Batches(specs, options, rank=rank, ranks=2))) for rank in range(2))
+    one, other = (next(Batches(specs, options, rank=rank, ranks=2).of(0)) for rank in range(2))
     assert not (one.gt == other.gt).all()
     assert one.frames.shape == (4, 2, 3, 48, 48)
     assert one.position == Position(4, [[0, 4]])
