@@ -18,10 +18,10 @@ from mfsynth.console import (
     Output,
     coco_option,
     json_option,
+    listen_to_signals,
     log_printable,
     output_options,
     quiet_option,
-    stop_on_terminate,
     workers_option,
 )
 from mfsynth.errors import LicenseError, OptionsError
@@ -74,7 +74,7 @@ def main() -> None:
     """Multi-focus image pairs with perfect ground truth, from COCO's panoptic masks."""
     if sys.platform not in PLATFORMS:
         raise OptionsError(f"mfsynth runs on Linux and macOS, not on {sys.platform}", "on Windows, use WSL")
-    stop_on_terminate()
+    listen_to_signals()
     log_printable()
 
 

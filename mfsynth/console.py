@@ -190,9 +190,19 @@ def log_printable() -> None:
         logging.lastResort.setFormatter(_Printable())
 
 
-def stop_on_terminate() -> None:
-    """Let SIGTERM clean up as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+class Terminated(SystemExit):
+    """SIGTERM has come."""
+
+
+def listen_to_signals() -> None:
+    """From here on Ctrl-C and SIGTERM raise exceptions, so that a command cleans up."""
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminate)
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated(143)
 
 
 # --- the group of all commands ------------------------------------------------------------------------
@@ -239,12 +249,12 @@ class Commands(click.Group):
             raise  # click handles it: the reader of our output has closed the pipe
         except OSError as error:  # not handled elsewhere, such as a path that is too long
             fail(error, 1)
-        except (KeyboardInterrupt, click.Abort):
-            again = (
-                "; run the same command again to continue" if ctx.invoked_subcommand in self.resumed else ""
-            )
-            click.echo(f"\nmfsynth: interrupted{again}", err=True)
-            sys.exit(130)
+        except (KeyboardInterrupt, click.Abort, Terminated) as error:
+            what, code = ("terminated", 143) if isinstance(error, Terminated) else ("interrupted", 130)
+            resumed = ctx.invoked_subcommand in self.resumed
+            again = "; run the same command again to continue" if resumed else ""
+            click.echo(f"\nmfsynth: {what}{again}", err=True)
+            sys.exit(code)
 
 
 def fail(error: Exception, code: int) -> None:

@@ -96,13 +96,15 @@ class _Line:
     def __init__(self, worker: Worker, ahead: int) -> None:
         self.worker = worker
         self._items: SimpleQueue[Any] = SimpleQueue()
-        self._room = threading.Semaphore(ahead)
+        self._room, self._closed = threading.Semaphore(ahead), False
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
     def _read(self) -> None:
         while True:
             self._room.acquire()
+            if self._closed:
+                return
             message = self.worker.receive()
             if isinstance(message, Ready):
                 self._room.release()
@@ -121,7 +123,8 @@ class _Line:
         return message
 
     def close(self) -> None:
-        """Let the thread see that the process has ended, and close the pipe."""
+        """End the thread, now that its process has ended, and close the pipe."""
+        self._closed = True
         self._room.release()
         self._thread.join(1)
         if not self._thread.is_alive():  # else the process could not be ended

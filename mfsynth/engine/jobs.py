@@ -84,9 +84,13 @@ def run_jobs(
             for worker in busy:
                 worker.watch(say)
             progress(finished + sum(worker.advanced for worker in crew))
+    except BaseException:
+        for worker in crew:
+            worker.process.kill()
+        raise
     finally:
         for worker in crew:
-            worker.stop()
+            worker.process.pipe.close()  # one that waits for a job ends by itself
         end([worker.process for worker in crew], say)
     return done
 
@@ -174,12 +178,6 @@ class _Worker(Generic[T, R]):
         silence = self.process.silence() if self.has_job else None
         if silence:
             say(f"worker {self._number + 1} {silence}; it works on {self._doing}")
-
-    def stop(self) -> None:
-        """Let the process end: at once if it has a job, else by closing its pipe."""
-        self.process.pipe.close()
-        if self.has_job:
-            self.process.kill()
 
 
 # --- in the worker ------------------------------------------------------------------------------------

@@ -98,6 +98,11 @@ def _train(options: TrainOptions, run: TrainRun, accelerator: Accelerator) -> Tr
     return report
 
 
+def _lost(error: RuntimeError) -> bool:
+    """Whether an error says that a process of the training does not answer any more."""
+    return isinstance(error, torch.distributed.DistError) or "third_party/gloo" in str(error)
+
+
 class _Training:
     """The objects of a running training."""
 
@@ -148,6 +153,13 @@ class _Training:
                 self._steps(batches, positions, identity)
             except LoaderError as error:
                 raise self._given_up(error) from error
+            except RuntimeError as error:
+                if not _lost(error):
+                    raise
+                raise TrainingError(
+                    "another process of this training has ended, for the reason that it gave",
+                    "continue with --resume",
+                ) from error
         step = self.state.step
         if self.spent and step < self.total:
             self.save()
