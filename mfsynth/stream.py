@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from copy import copy
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
-from mfsynth.order import whole_number
+from mfsynth.order import Uneven, whole_number
 from mfsynth.sample import ImageInfo, Sample, Scene, Window
 
 if TYPE_CHECKING:
@@ -41,6 +41,11 @@ class Stream(ABC, Generic[Item]):
     @abstractmethod
     def __len__(self) -> int:
         """Number of places in an epoch; skipped samples keep their places."""
+
+    @property
+    def selects(self) -> bool:
+        """Whether a selection leaves out places that `len` counts."""
+        return False
 
     @abstractmethod
     def numbered(self, start: int, stop: int) -> Iterator[tuple[int, Item]]:
@@ -77,8 +82,13 @@ class Stream(ABC, Generic[Item]):
         other.epoch = whole_number("epoch", epoch)
         return other
 
-    def torch(self, *, batch: int | None = None, window: WindowRule | None = None) -> TorchStream:
+    def torch(
+        self, *, batch: int | None = None, window: WindowRule | None = None, uneven: Uneven = "repeat"
+    ) -> TorchStream:
         """A torch IterableDataset over this stream: dictionaries of tensors, shared among workers and ranks.
+
+        Every rank makes equally many steps in every epoch, or a distributed training would wait forever for
+        the rank that has fewer. With one rank, nothing is repeated or dropped.
 
         Give DataLoader `batch_size=None` with it, with or without `batch`; or omit `batch` and give
         DataLoader `batch_size=N` and `collate_fn=mfsynth.torch_stream.collate`.
@@ -86,16 +96,22 @@ class Stream(ABC, Generic[Item]):
         Args:
             batch: Samples per batch, which must have equal windows; None yields single samples.
             window: Overrides the stream's own window.
+            uneven: Where samples cannot be shared out evenly among the ranks of torch.distributed: `repeat`
+                lets ranks with one sample fewer read one of their own again, `drop` leaves out the last
+                sample of the others, and `keep` gives every sample once, in unequally many steps. With
+                `repeat` and `drop`, a rank reads samples again in place of live ones that are skipped.
 
         Raises:
             MissingExtraError: If torch is not installed.
-            OptionsError: If the batch is not positive, or the window is not one.
+            OptionsError: If the batch is not positive, or the window or `uneven` is not one. Later, before
+                the first step: if there are more ranks than samples, or several ranks share a selection of a
+                data set, whose number of samples is not known, unless `uneven` is `keep`.
         """
         from mfsynth.torch_stream import torch_stream
 
         other = copy(self)
         other.window = check_rule(window) or self.window
-        return torch_stream(other, batch)
+        return torch_stream(other, batch, uneven)
 
     def window_of(self, scene: Scene) -> Window | None:
         """The window that this stream's rule gives for a scene."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol, Self, get_args
 
 import cv2
 import numpy as np
 
 from mfsynth.engine import check_guard
-from mfsynth.errors import MissingExtraError, OptionsError
-from mfsynth.order import share, whole_number
+from mfsynth.errors import MissingExtraError, OptionsError, SourceError
+from mfsynth.order import Uneven, even, share, whole_number
 from mfsynth.sample import Sample, Scene
 
 try:
@@ -29,6 +30,10 @@ class Readable(Protocol):
 
     epoch: int
 
+    @property
+    def selects(self) -> bool:
+        """Whether a selection leaves out places that `len` counts."""
+
     def __len__(self) -> int:
         """Number of places in an epoch."""
 
@@ -42,6 +47,8 @@ class Readable(Protocol):
 class TorchStream(IterableDataset[dict[str, Any]]):
     """Dictionaries of tensors from a stream; over all workers and ranks, each sample comes once per epoch.
 
+    Where ranks would make unequally many steps, `uneven` repeats or drops a few samples; see `Stream.torch`.
+
     A sample has `key`, `recipe`, `window`, and as uint8 tensors `frames` (n x 3 x H x W), `focus` (H x W)
     and `gt` (3 x H x W); `segments` (H x W) is int32. A batch has the same with one more dimension in
     front, and lists for the rest.
@@ -52,9 +59,10 @@ class TorchStream(IterableDataset[dict[str, Any]]):
     The rank is that of torch.distributed in the process that iterates the loader; initialize it before.
     """
 
-    def __init__(self, stream: Readable, batch: int | None) -> None:
+    def __init__(self, stream: Readable, batch: int | None, uneven: Uneven) -> None:
         self.stream = stream
         self.batch = batch
+        self.uneven = uneven
         self._rank: tuple[int, int] | None = None
         _one_opencv_thread()  # before a loader forks: a forked child hangs on its parent's threads
         self._epoch = torch.tensor(stream.epoch).share_memory_()  # type: ignore[no-untyped-call]  # persistent workers see it change
@@ -63,40 +71,56 @@ class TorchStream(IterableDataset[dict[str, Any]]):
         """Choose the epoch that the next iteration gives.
 
         Raises:
-            OptionsError: If it is negative.
+            OptionsError: If it is negative, or the ranks cannot make equally many steps.
             BuildError: If a worker process imports a script that calls this without the guard.
         """
         check_guard()  # training loops call this; a loader's worker that imports the script must not run one
+        self._check(_rank())
         self._epoch.fill_(whole_number("epoch", epoch))
 
     def __getstate__(self) -> dict[str, Any]:
         """The state for a spawned worker: with the rank, as torch.distributed is not initialized there."""
-        return self.__dict__ | {"_rank": _rank()}
+        rank = _rank()
+        self._check(rank)
+        return self.__dict__ | {"_rank": rank}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        start, stop = share(len(self.stream), *self._reader())
         _one_opencv_thread()
-        items = (as_tensors(item) for item in self.stream.at(int(self._epoch)).read(start, stop))
+        items = (as_tensors(item) for item in self._items())
         return items if self.batch is None else _batches(items, self.batch)
 
-    def _reader(self) -> tuple[int, int]:
-        """Which reader this is, and how many there are: loader workers times ranks."""
+    def _items(self) -> Iterator[Sample | Scene]:
         worker = get_worker_info()
-        if worker is None:
-            return _rank() or (0, 1)
-        rank, ranks = _rank() or self._rank or (0, 1)
-        return rank * worker.num_workers + worker.id, ranks * worker.num_workers
+        rank = _rank() or (self._rank if worker else None) or (0, 1)
+        self._check(rank)
+        stream = self.stream.at(int(self._epoch))
+        return shared(stream, self.uneven, rank, (worker.id, worker.num_workers) if worker else (0, 1))
+
+    def _check(self, rank: tuple[int, int] | None) -> None:
+        """Raise if the ranks cannot make equally many steps."""
+        _, ranks = rank or (0, 1)
+        if even(len(self.stream), ranks, self.uneven) is None:
+            return
+        if self.stream.selects:
+            raise OptionsError(
+                "how many samples a selection keeps is not known, so ranks could make unequally many steps",
+                'build a data set of what is selected, or give .torch(uneven="keep") and let the ranks join',
+            )
+        if len(self.stream) < ranks:
+            raise OptionsError(f"{len(self.stream)} samples are too few for {ranks} ranks", "use fewer")
 
 
-def torch_stream(stream: Readable, batch: int | None) -> TorchStream:
+def torch_stream(stream: Readable, batch: int | None, uneven: Uneven = "repeat") -> TorchStream:
     """Wrap a stream.
 
     Raises:
-        OptionsError: If the batch is not positive.
+        OptionsError: If the batch is not positive, or `uneven` is not known.
     """
     if batch is not None and batch < 1:
         raise OptionsError(f"batch is {batch}, it must be positive")
-    return TorchStream(stream, batch)
+    if uneven not in get_args(Uneven):
+        raise OptionsError(f"uneven is {uneven!r}, it must be one of {', '.join(get_args(Uneven))}")
+    return TorchStream(stream, batch, uneven)
 
 
 def as_tensors(item: Sample | Scene) -> dict[str, Any]:
@@ -152,6 +176,46 @@ def _batches(items: Iterator[dict[str, Any]], size: int) -> Iterator[dict[str, A
             waiting = []
     if waiting:
         yield collate(waiting)
+
+
+def shared(
+    stream: Readable, uneven: Uneven, rank: tuple[int, int], worker: tuple[int, int]
+) -> Iterator[Sample | Scene]:
+    """What one reader reads of a stream's epoch: a worker's part of its rank's share.
+
+    Args:
+        stream: What all readers share.
+        uneven: What to do where the ranks' shares are uneven.
+        rank: The rank, and the number of ranks.
+        worker: The worker of this rank, and the number of its workers.
+
+    Raises:
+        SourceError: If no sample can be read at all.
+    """
+    start, stop = share(len(stream), *rank)
+    wanted = even(len(stream), rank[1], uneven)
+    # the same for all ranks, so that workers of one number make equally many batches
+    low, high = share(stop - start if wanted is None else wanted, *worker)
+    places = start + low, min(start + high, stop)
+    missing = high - low
+    for item in stream.read(*places):
+        missing -= 1
+        yield item
+    if wanted is not None:
+        yield from _again(stream, missing, places, (start, stop), (0, len(stream)))
+
+
+def _again(stream: Readable, count: int, *places: tuple[int, int]) -> Iterator[Sample | Scene]:
+    """A number of items from the first of these places, over and over; from the next if there are none."""
+    for start, stop in places:
+        found = True
+        while count and found:
+            found = False
+            for item in islice(stream.read(start, stop), count):
+                count, found = count - 1, True
+                yield item
+    if count:
+        raise SourceError("none of the samples of this epoch can be used")
 
 
 def _one_opencv_thread() -> None:

@@ -119,6 +119,11 @@ class DataSet(Stream[Item]):
         other.keeps = (*self.keeps, keep)
         return other
 
+    @property
+    def selects(self) -> bool:
+        """Whether a selection leaves out places that `len` counts."""
+        return bool(self.keeps)
+
     def recipes(self) -> Iterator[Recipe]:
         """Every recipe, in the manifest's order; no picture is read.
 
