@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from multiprocessing.context import get_spawning_popen
 from typing import TYPE_CHECKING, Any, Protocol, Self, get_args
 
 import cv2
 import numpy as np
 
-from mfsynth.engine import check_guard
+from mfsynth.engine import check_importing, check_script
 from mfsynth.errors import MissingExtraError, OptionsError, SourceError
 from mfsynth.order import Uneven, even, share, whole_number
 from mfsynth.sample import Sample, Scene
@@ -74,12 +75,14 @@ class TorchStream(IterableDataset[dict[str, Any]]):
             OptionsError: If it is negative, or the ranks cannot make equally many steps.
             BuildError: If a worker process imports a script that calls this without the guard.
         """
-        check_guard()  # training loops call this; a loader's worker that imports the script must not run one
+        check_importing()  # training loops call this; a worker that imports the script must not run one
         self._check(_rank())
         self._epoch.fill_(whole_number("epoch", epoch))
 
     def __getstate__(self) -> dict[str, Any]:
         """The state for a spawned worker: with the rank, as torch.distributed is not initialized there."""
+        if get_spawning_popen():  # for a worker; one that is forked is not sent anything
+            check_script()
         rank = _rank()
         self._check(rank)
         return self.__dict__ | {"_rank": rank}

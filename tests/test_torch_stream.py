@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
@@ -210,6 +210,7 @@ def batches(parts: list[list[int]], size: int) -> list[int]:
     return [each[turn] for turn in range(turns) for each in sizes if turn < len(each)]
 
 
+@settings(deadline=None)
 @given(
     total=st.integers(1, 60),
     ranks=st.integers(1, 6),
@@ -240,6 +241,7 @@ def test_every_rank_makes_equally_many_steps(
     assert kept == Counter(range(total))
 
 
+@settings(deadline=None)
 @given(data=st.data(), ranks=st.integers(2, 4), workers=st.integers(1, 4), total=st.integers(4, 40))
 def test_what_is_skipped_is_made_up_for(data: st.DataObject, ranks: int, workers: int, total: int) -> None:
     skipped = data.draw(st.frozensets(st.integers(0, total - 1), max_size=total - 1))

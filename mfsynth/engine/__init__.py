@@ -12,6 +12,8 @@ there; the worker then exits with a code of its own, and its parent explains wha
 from mfsynth.engine.feed import Feed as Feed
 from mfsynth.engine.guard import GUARD as GUARD
 from mfsynth.engine.guard import check_guard as check_guard
+from mfsynth.engine.guard import check_importing as check_importing
+from mfsynth.engine.guard import check_script as check_script
 from mfsynth.engine.jobs import Job as Job
 from mfsynth.engine.jobs import run_jobs as run_jobs
 from mfsynth.engine.jobs import usable_cores as usable_cores

@@ -107,6 +107,18 @@ def test_a_script_without_the_guard_is_told_to_put_it(small_coco: Path, tmp_path
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.count("Traceback") == 1  # the script's own, none of its workers'
+    message = f"worker processes would import this script and reach this call again; {GUARD}"
+    assert done.stderr.splitlines()[-1] == f"mfsynth.errors.BuildError: {message}"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_guard_that_does_not_guard_is_found_by_the_workers(small_coco: Path, tmp_path: Path) -> None:
+    text = (
+        f"import mfsynth\nif '__main__':\n    mfsynth.build('small', coco={str(small_coco)!r}, out='out')\n"
+    )
+    done = script(tmp_path, text)
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1  # the script's own, none of its workers'
     assert done.stderr.splitlines()[-1].startswith(
         "mfsynth.errors.BuildError: a worker process imported this"
     )
@@ -146,7 +158,7 @@ def test_a_script_whose_import_fails_in_a_worker_is_not_called_short_of_memory(
     text = f"""
 from pathlib import Path
 import mfsynth
-Path("work").mkdir()  # the second import of this finds it there
+Path("work").mkdir()  # a worker's import of this finds it there, whatever __main__ is
 mfsynth.build("small", coco={str(small_coco)!r}, out="out")
 """
     done = script(tmp_path, text)
@@ -172,7 +184,9 @@ for batch in loader:
 """
     done = script(tmp_path, text)
     assert done.returncode == 1
-    assert any(line.startswith("mfsynth.errors.") and GUARD in line for line in done.stderr.splitlines())
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("mfsynth.errors.BuildError: worker processes would import this script")
+    assert GUARD in last
 
 
 def test_repair_finds_coco_by_itself(cli: Cli, small_coco: Path, small_pairs: Path, tmp_path: Path) -> None:
