@@ -40,7 +40,7 @@ def encode_png(array: Array) -> bytes:
         (
             _PNG_SIGNATURE,
             *png_chunk(b"IHDR", header),
-            *png_chunk(b"IDAT", isal_zlib.compress(rows, _DEFLATE_LEVEL)),
+            *png_chunk(b"IDAT", _deflated(rows.data.cast("B"))),
             *png_chunk(b"IEND", b""),
         )
     )
@@ -53,6 +53,27 @@ def _filtered_rows(array: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:
     rows[0, 1:] = flat[0]
     np.subtract(flat[1:], flat[:-1], out=rows[1:, 1:])
     return rows
+
+
+def _deflated(rows: memoryview) -> bytes:
+    """A zlib stream: its first byte as it is, the rest compressed with that byte as history.
+
+    Where a stream starts without history, ISA-L's levels 1 and 2 on x86 hash a register that they never set
+    (`.write_first_byte` in igzip_icf_body_h1_gr_bt.asm): the same rows give other bytes in some processes. A
+    stream that starts with a dictionary never gets there. Here the dictionary is the byte before, which
+    a decoder has, too; the rest of ISA-L's state is set before it is read.
+    """
+    compressor = isal_zlib.compressobj(_DEFLATE_LEVEL, wbits=-isal_zlib.MAX_WBITS, zdict=rows[:1])
+    return b"".join(
+        (
+            b"\x78\x01",  # zlib, a window of 32 KiB
+            b"\x00\x01\x00\xfe\xff",  # a stored block of one byte
+            rows[:1],
+            compressor.compress(rows[1:]),
+            compressor.flush(),
+            struct.pack(">I", isal_zlib.adler32(rows)),
+        )
+    )
 
 
 def png_chunk(name: bytes, data: bytes) -> tuple[bytes, ...]:
