@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
@@ -16,14 +15,6 @@ from mfsynth import codecs
 from mfsynth.codecs import CodecError
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")  # of EXIF that is odd
-
-SIDES = st.integers(1, 60)
-GRAY = st.tuples(SIDES, SIDES)
-IMAGES = st.one_of(
-    arrays.arrays(np.uint8, GRAY),
-    arrays.arrays(np.uint16, GRAY),
-    arrays.arrays(np.uint8, st.tuples(SIDES, SIDES, st.just(3))),
-)
 
 
 def photo(height: int = 37, width: int = 52) -> np.ndarray:
@@ -42,48 +33,6 @@ def opencv(data: bytes) -> np.ndarray:
     """A JPEG's pixels by another decoder."""
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-
-
-@settings(deadline=None)
-@given(IMAGES)
-def test_a_png_comes_back_as_it_was_here_and_in_other_decoders(array: np.ndarray) -> None:
-    data = codecs.encode_png(array)
-    assert np.array_equal(codecs.decode_png(data), array)
-    assert codecs.encode_png(array.copy()) == data
-    with Image.open(io.BytesIO(data)) as image:
-        assert np.array_equal(np.asarray(image), array)
-    other = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    assert np.array_equal(other[..., ::-1] if other.ndim == 3 else other, array)
-
-
-def test_pngs_of_others_are_read() -> None:
-    picture = photo()
-    assert np.array_equal(codecs.decode_png(saved(Image.fromarray(picture), "png")), picture)
-    gray = picture[..., 0]
-    assert np.array_equal(codecs.decode_png(saved(Image.fromarray(gray), "png")), gray)
-
-
-@settings(deadline=None)
-@given(st.data())
-def test_a_damaged_or_cut_png_is_noticed(data: st.DataObject) -> None:
-    png = codecs.encode_png(photo())
-    with pytest.raises(CodecError):
-        codecs.decode_png(png[: data.draw(st.integers(0, len(png) - 1))])
-    at = data.draw(st.integers(12, len(png) - 17))
-    flipped = bytearray(png)
-    flipped[at] ^= data.draw(st.integers(1, 255))
-    with pytest.raises(CodecError):
-        codecs.decode_png(bytes(flipped))
-
-
-def test_panoptic_ids_are_red_green_and_blue_from_the_lowest_byte() -> None:
-    ids = np.random.Generator(np.random.Philox(key=2)).integers(0, 1 << 24, (30, 40))
-    rgb = np.stack([ids & 255, ids >> 8 & 255, ids >> 16], axis=-1).astype(np.uint8)
-    png = saved(Image.fromarray(rgb), "png")
-    assert np.array_equal(codecs.decode_ids(png), ids)
-    for broken in (b"", png[:-1], png[: len(png) // 2], b"GIF89a" + png[6:]):
-        with pytest.raises(CodecError):
-            codecs.decode_ids(broken)
 
 
 def upright(image: Image.Image) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,16 +11,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import tree
 
 import mfsynth
 from mfsynth.building.folder import BuildFile
+from mfsynth.building.repair import repair
 from mfsynth.building.run import Run, build, packages
-from mfsynth.errors import ShardError
+from mfsynth.errors import BuildError, OutputError, ShardError
 from mfsynth.options import BuildOptions
 from mfsynth.sample import Sample
 from mfsynth.shards.layout import BUILD, MANIFEST, PARTS
 from mfsynth.shards.manifest import Manifest, fingerprint
 from mfsynth.verification.check import verify
+from mfsynth.version import CONTENT_RELEASE, __version__
 
 FORMAT_1 = Path(__file__).parent / "formats" / "1"
 STORES = pytest.mark.parametrize("store", ["pairs", "recipe"])
@@ -57,9 +61,12 @@ def edit(path: Path, **changes: object) -> None:
     path.write_text(json.dumps(content))
 
 
-def versions(options: BuildOptions) -> dict[str, str]:
-    """Today's versions of other packages, which decide bytes too, beside the release that made the files."""
-    return packages(options) | {"mfsynth": "0.1.0"}
+def begun_by(release: str, folder: Path, **changes: object) -> None:
+    """Let a set say that a release made it, with today's versions of other packages."""
+    options = BuildOptions.from_json(Manifest.read(folder).options)
+    now = packages(options) | {"mfsynth": release}
+    edit(folder / MANIFEST, packages=now)
+    edit(folder / PARTS / BUILD, packages=now, **changes)
 
 
 def set_options(folder: Path, options: dict[str, object]) -> None:
@@ -95,16 +102,21 @@ def test_a_data_set_is_rebuilt_from_its_manifest(store: str, tmp_path: Path) -> 
     assert again.inputs == manifest.inputs
 
 
+def lose_a_shard(folder: Path) -> tuple[Path, Path]:
+    """Leave a set as if its build had been killed: paths of the shard that is there, and of the other one."""
+    kept, lost = (folder / shard.name for shard in Manifest.read(folder).shards)
+    (folder / MANIFEST).unlink()
+    lost.unlink()
+    return kept, lost
+
+
 @STORES
 def test_an_unfinished_build_goes_on(store: str, copy: Path) -> None:
     """A build that lost its manifest and a shard is finished: what is whole is kept, the rest is made."""
-    manifest = Manifest.read(copy)
-    options = BuildOptions.of(manifest)
-    kept, lost = (copy / shard.name for shard in manifest.shards)
+    options = BuildOptions.of(Manifest.read(copy))
+    begun_by(CONTENT_RELEASE, copy)
+    kept, _ = lose_a_shard(copy)
     before = kept.read_bytes()
-    (copy / MANIFEST).unlink()
-    lost.unlink()
-    edit(copy / PARTS / BUILD, packages=versions(options))
     report = build(options, Run(FORMAT_1 / "coco", copy, workers=1))
     assert (report.made, report.kept) == (1, 1)
     assert kept.read_bytes() == before
@@ -113,10 +125,62 @@ def test_an_unfinished_build_goes_on(store: str, copy: Path) -> None:
 
 @STORES
 def test_a_finished_build_is_left_alone(store: str, copy: Path) -> None:
+    begun_by(CONTENT_RELEASE, copy)
     options = BuildOptions.from_json(Manifest.read(copy).options)
-    edit(copy / MANIFEST, packages=versions(options))
-    edit(copy / PARTS / BUILD, packages=versions(options))
     assert build(options, Run(FORMAT_1 / "coco", copy, workers=1)).finished
+
+
+@STORES
+def test_what_another_release_made_or_began_is_not_mixed_with_other_bytes(store: str, copy: Path) -> None:
+    """0.1.0 stores the same pixels in other bytes: its sets are whole or its own to finish, and say so."""
+    options = BuildOptions.of(Manifest.read(copy))
+    begun_by("0.1.0", copy)
+    before = tree(copy)
+    words = (
+        rf"with other versions, whose bytes may differ: mfsynth {re.escape(__version__)} \(was 0\.1\.0\); "
+    )
+    with pytest.raises(OutputError, match=f"holds this data set, made {words}use it as it is"):
+        build(options, Run(FORMAT_1 / "coco", copy, workers=1))
+    assert tree(copy) == before
+    lose_a_shard(copy)
+    before = tree(copy)
+    with pytest.raises(OutputError, match=f"holds this data set, begun {words}finish it with those"):
+        build(options, Run(FORMAT_1 / "coco", copy, workers=1))
+    assert tree(copy) == before
+    assert build(options, Run(FORMAT_1 / "coco", copy, workers=1, overwrite=True)).made == 2
+    assert_equal(samples(copy), samples(FORMAT_1 / store))
+
+
+@STORES
+def test_what_another_release_made_is_made_again_in_other_bytes_and_said_so(
+    store: str, tmp_path: Path
+) -> None:
+    manifest = Manifest.read(FORMAT_1 / store)
+    said: list[str] = []
+    words = rf"same pixels in other bytes: .*mfsynth {re.escape(__version__)} \(was 0\.1\.0\)"
+    with pytest.raises(BuildError, match=rf"2 of 2 shards differ from those in the manifest.*{words}"):
+        build(
+            BuildOptions.of(manifest),
+            Run(FORMAT_1 / "coco", tmp_path / "again", workers=1, say=said.append),
+            manifest,
+        )
+    assert re.search(words, said[-1])
+    assert_equal(samples(tmp_path / "again"), samples(FORMAT_1 / store))
+    assert not verify(tmp_path / "again", samples=12, workers=1).problems
+
+
+@STORES
+def test_what_another_release_made_is_not_repaired_with_other_bytes(store: str, copy: Path) -> None:
+    manifest = Manifest.read(copy)
+    bad = copy / manifest.shards[0].name
+    bad.write_bytes(bad.read_bytes()[:-1] + b"x")
+    before = tree(copy)
+    assert [problem.shard for problem in verify(copy, samples=0, workers=1).problems] == [bad.name]
+    with pytest.raises(
+        BuildError, match=r"was made by mfsynth 0\.1\.0; .*repair it with mfsynth 0\.1\.0, or build"
+    ):
+        repair(manifest, [bad.name], Run(FORMAT_1 / "coco", copy, workers=1))
+    assert tree(copy) == before
 
 
 @STORES
@@ -127,9 +191,7 @@ def test_options_that_a_set_lacks_take_their_defaults(store: str, copy: Path) ->
     set_options(copy, shorter)
     assert not verify(copy, samples=2, workers=1).problems
     assert BuildOptions.from_json(shorter) == BuildOptions.from_json(options)
-    now = versions(BuildOptions.from_json(options))
-    edit(copy / MANIFEST, packages=now)
-    edit(copy / PARTS / BUILD, options=shorter, packages=now)
+    begun_by(CONTENT_RELEASE, copy, options=shorter)
     assert build(BuildOptions.from_json(options), Run(FORMAT_1 / "coco", copy, workers=1)).finished
 
 

@@ -178,7 +178,7 @@ FORGERIES: dict[str, tuple[str, Callable[[Members], object]]] = {
     "orientation": ("its ground truth has an orientation tag", insert("gt.jpg", 2, XMP)),
     "damaged picture": ("the JPEG is damaged: ", drop_bytes("gt.jpg", 300)),
     "broken frame": (
-        "decompress|checksum|cut short",
+        "it is not a PNG",
         lambda m: m.update({f"{KEY}.frame0.png": b"\x89PNG" + bytes(60)}),
     ),
 }

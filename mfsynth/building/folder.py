@@ -19,7 +19,7 @@ from mfsynth.errors import BuildError, OutputError, ShardError
 from mfsynth.options import BuildOptions
 from mfsynth.shards.layout import BUILD, MANIFEST, PARTS, is_ours
 from mfsynth.shards.manifest import Inputs, Manifest
-from mfsynth.version import CONTENT_RELEASE, __version__
+from mfsynth.version import CONTENT_RELEASE, same_content
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -90,7 +90,12 @@ def _is_unfinished(out: Path, begun: BuildFile) -> bool:
     """Whether the folder holds an unfinished build of the same data set."""
     try:
         there = _read_build_file(out)
-        return there is not None and not (out / MANIFEST).exists() and not list(_differences(there, begun))
+        return (
+            there is not None
+            and not (out / MANIFEST).exists()
+            and not list(_differences(there, begun))
+            and not version_changes(there.packages, begun.packages)
+        )
     except OutputError:  # damaged: which build was started is unknown
         return False
 
@@ -109,6 +114,14 @@ def _compare(out: Path, begun: BuildFile) -> Manifest | None:
         raise OutputError(
             f"{out} holds another data set; it differs in\n  " + "\n  ".join(differences),
             "choose another --out, or replace it with --overwrite",
+        )
+    changes = version_changes(there.packages, begun.packages)
+    if changes:
+        stage, remedy = ("made", "use it as it is") if sealed else ("begun", "finish it with those")
+        raise OutputError(
+            f"{out} holds this data set, {stage} with other versions, whose bytes may differ: "
+            + ", ".join(changes),
+            f"{remedy}, choose another --out, or make it anew with --overwrite",
         )
     return sealed
 
@@ -149,13 +162,10 @@ def _check_empty(out: Path) -> None:
 
 def _differences(there: BuildFile, begun: BuildFile) -> Iterable[str]:
     """Each difference between the build started in a folder and the one requested now, in words."""
-    for what, old, new in (
-        ("", _whole(there.options), _whole(begun.options)),
-        ("version of ", _versions(there.packages), _versions(begun.packages)),
-    ):
-        for name in sorted(old.keys() | new.keys()):
-            if old.get(name) != new.get(name):
-                yield f"{what}{name}: {_plain(old.get(name))} there, {_plain(new.get(name))} requested"
+    old, new = _whole(there.options), _whole(begun.options)
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            yield f"{name}: {_plain(old.get(name))} there, {_plain(new.get(name))} requested"
     if there.inputs.annotations_sha256 != begun.inputs.annotations_sha256:
         yield f"content of {begun.inputs.annotations}"
     changed = sorted(
@@ -173,15 +183,26 @@ def _differences(there: BuildFile, begun: BuildFile) -> Iterable[str]:
                 yield f"names and sizes of the {what}"
 
 
+def version_changes(then: dict[str, str], now: dict[str, str]) -> list[str]:
+    """Packages whose versions may make other bytes, such as "numpy 2.4.6 (was 2.3.0)"."""
+    old, new = _versions(then), _versions(now)
+    return [
+        f"{name} {now.get(name, 'none')} (was {then.get(name, 'none')})"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+
+
+def other_bytes(then: dict[str, str], now: dict[str, str]) -> str:
+    """What to say about package versions that differ; empty if none do."""
+    changes = version_changes(then, now)
+    return f"other versions may store the same pixels in other bytes: {', '.join(changes)}" if changes else ""
+
+
 def _versions(packages: dict[str, str]) -> dict[str, str]:
     """Package versions; releases of mfsynth that make the same bytes count as one."""
     release = packages.get("mfsynth", "")
-    same = _numbers(CONTENT_RELEASE) <= _numbers(release) <= _numbers(__version__)
-    return packages | {"mfsynth": CONTENT_RELEASE if same else release}
-
-
-def _numbers(release: str) -> tuple[int, ...]:
-    return tuple(int(word) for word in release.split(".") if word.isdecimal())
+    return packages | {"mfsynth": CONTENT_RELEASE if same_content(release) else release}
 
 
 def _whole(options: dict[str, Any]) -> dict[str, Any]:

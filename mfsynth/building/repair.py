@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mfsynth import storage
-from mfsynth.building.folder import disk_errors, parts_folder
+from mfsynth.building.folder import disk_errors, other_bytes, parts_folder
 from mfsynth.building.parts import part_path
 from mfsynth.building.plan import make_plan
 from mfsynth.building.run import check_inputs, packages
@@ -16,6 +16,7 @@ from mfsynth.engine import check_guard, run_jobs, usable_cores
 from mfsynth.errors import BuildError
 from mfsynth.locks import locked
 from mfsynth.options import BuildOptions
+from mfsynth.version import __version__, same_content
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -40,10 +41,12 @@ def repair(manifest: Manifest, bad: Collection[str], run: Run) -> int:
     Raises:
         SourceError: If the COCO data is not what the data set was made from.
         OutputError: If the folder cannot be written, or another build works on it.
-        BuildError: If a shard comes out different from what the manifest says, or the disk is full.
+        BuildError: If another release made the data set, a shard comes out different from what the manifest
+            says, or the disk is full.
     """
     check_guard()
     options = BuildOptions.of(manifest)
+    _check_release(manifest)
     split = read_split(run.coco, options.split, options.masks, cache=storage.cache_folder(), say=run.say)
     plan = make_plan(split, options)
     check_inputs(plan.inputs, manifest.inputs)
@@ -78,8 +81,17 @@ def _contents(plan: Plan, manifest: Manifest) -> list[tuple[Entry, ...]]:
 def _check(manifest: Manifest, made: dict[str, object], versions: dict[str, str]) -> None:
     wrong = [shard.name for shard in manifest.shards if made.get(shard.name, shard) != shard]
     if wrong:
-        others = [name for name, old in manifest.packages.items() if versions.get(name) != old]
         raise BuildError(
             f"{count(len(wrong), 'repaired shard')} not as the manifest says; the first is {wrong[0]}",
-            f"versions of {', '.join(others)} differ" if others else "a picture or mask has changed",
+            other_bytes(manifest.packages, versions) or "a picture or mask has changed",
+        )
+
+
+def _check_release(manifest: Manifest) -> None:
+    """Raise, before anything is touched, if another release made the data set, and would make other bytes."""
+    release = manifest.packages.get("mfsynth", "")
+    if not same_content(release):
+        raise BuildError(
+            f"the data set was made by mfsynth {release}; {__version__} stores the same in other bytes",
+            f"repair it with mfsynth {release}, or build it again",
         )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 
 from mfsynth import storage
-from mfsynth.building.folder import BuildFile, disk_errors, open_folder, remove_scratch
+from mfsynth.building.folder import BuildFile, disk_errors, open_folder, other_bytes, remove_scratch
 from mfsynth.building.parts import Exclusion, Part
 from mfsynth.building.plan import make_plan, say_faults
 from mfsynth.building.work import Job, file_hash, make_shard
@@ -151,9 +151,11 @@ def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Buil
     split = read_split(run.coco, options.split, options.masks, cache=storage.cache_folder(), say=run.say)
     plan = make_plan(split, options, strict=run.strict)
     say_faults(plan, run.say)
+    begun = BuildFile(plan.options.to_json(), plan.inputs, packages(plan.options), plan.files)
     if like is not None:
         check_inputs(plan.inputs, like.inputs)
-    begun = BuildFile(plan.options.to_json(), plan.inputs, packages(plan.options), plan.files)
+        if others := other_bytes(like.packages, begun.packages):
+            run.say(others)  # before the hours that the build takes
     with locked(run.out, "build"), disk_errors(run.out):
         sealed = open_folder(run.out, begun, overwrite=run.overwrite)
         if sealed is not None:
@@ -330,17 +332,10 @@ def _check_same(made: Manifest, like: Manifest) -> None:
     differing = [new.name for new, old in zip(made.shards, like.shards, strict=True) if new != old]
     if not differing:
         return
-    others = [
-        f"{name} {made.packages.get(name)} (was {old})"
-        for name, old in like.packages.items()
-        if made.packages.get(name) != old
-    ]
     raise BuildError(
         f"{len(differing):,} of {count(len(made.shards), 'shard')} differ from those in the manifest; "
         f"the first is {differing[0]}",
-        f"package versions differ: {', '.join(others)}"
-        if others
-        else "the content of a picture or mask changed",
+        other_bytes(like.packages, made.packages) or "the content of a picture or mask changed",
     )
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from mfsynth.coco import exclusions, rle
 from mfsynth.coco.outlines import outline_runs
 from mfsynth.coco.words import OddRecord
-from mfsynth.codecs import decode_ids
-from mfsynth.errors import MfsynthError, UnusableImage
+from mfsynth.codecs import CodecError, decode_ids, png_header
+from mfsynth.errors import UnusableImage
 from mfsynth.sample import SegmentInfo
 
 if TYPE_CHECKING:
@@ -70,14 +70,14 @@ def panoptic_segments(
         UnusableImage: If the mask is broken or of another size, or its ids are not those of the annotations.
     """
     try:
-        ids = decode_ids(png)
-    except MfsynthError as error:
+        height, width = png_header(png).size
+        if (height, width) != size:  # before anything of that size is decoded
+            raise UnusableImage(
+                exclusions.SIZE, f"the mask is {width} x {height}, the annotations say {size[1]} x {size[0]}"
+            )
+        ids = decode_ids(png, size, [segment.id for segment in listed])
+    except CodecError as error:
         raise UnusableImage(exclusions.MASK_BROKEN, str(error)) from error
-    if ids.shape != size:
-        raise UnusableImage(
-            exclusions.SIZE,
-            f"the mask is {ids.shape[1]} x {ids.shape[0]}, the annotations say {size[1]} x {size[0]}",
-        )
     ordered = sorted(listed)
     indices = _look_up(ids, ordered)
     counts = _pixel_counts(indices, len(ordered) + 1)

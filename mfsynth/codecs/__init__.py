@@ -6,6 +6,7 @@ Arrays are RGB (or one channel); OpenCV's BGR does not leave this room.
 from mfsynth.codecs.error import CodecError as CodecError
 from mfsynth.codecs.exif import ExifDirectory as ExifDirectory
 from mfsynth.codecs.exif import exif_directory as exif_directory
+from mfsynth.codecs.ids import decode_ids as decode_ids
 from mfsynth.codecs.jpeg import JpegHeader as JpegHeader
 from mfsynth.codecs.jpeg import decode_jpeg as decode_jpeg
 from mfsynth.codecs.jpeg import encode_jpeg as encode_jpeg
@@ -18,8 +19,9 @@ from mfsynth.codecs.orientation import orientation_of as orientation_of
 from mfsynth.codecs.orientation import turned as turned
 from mfsynth.codecs.picture import decode_picture as decode_picture
 from mfsynth.codecs.picture import is_transparent as is_transparent
-from mfsynth.codecs.png import decode_ids as decode_ids
+from mfsynth.codecs.png import PngHeader as PngHeader
 from mfsynth.codecs.png import decode_png as decode_png
 from mfsynth.codecs.png import encode_png as encode_png
 from mfsynth.codecs.png import png_chunk as png_chunk
+from mfsynth.codecs.png import png_header as png_header
 from mfsynth.codecs.sizes import picture_size as picture_size

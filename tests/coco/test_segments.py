@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -59,6 +61,26 @@ def test_ids_missing_on_one_side_are_named() -> None:
     ) as missing:
         panoptic_segments(png(ids), [ListedSegment(id, 1) for id in (7, 8, 9)], (4, 4))
     assert (unknown.value.reason, missing.value.reason) == ("unknown-segment", "missing-segment")
+
+
+def test_a_mask_of_another_size_is_named_before_it_is_decoded() -> None:
+    header = struct.pack(">IIBBBBB", 25_000, 24_000, 8, 2, 0, 0, 0)
+    checksum = struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    bomb = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + header + checksum  # and nothing to decode
+    with pytest.raises(UnusableImage, match="is 25000 x 24000, the annotations say 6 x 4") as caught:
+        panoptic_segments(bomb, [ListedSegment(7, 1)], (4, 6))
+    assert caught.value.reason == "size-mismatch"
+
+
+def test_a_gray_mask_is_read_if_its_values_are_the_ids() -> None:
+    values = np.uint16([[0, 300], [300, 9]])
+    gray = cv2.imencode(".png", values)[1].tobytes()
+    segments, infos = panoptic_segments(gray, [ListedSegment(9, 1), ListedSegment(300, 1)], (2, 2))
+    assert segments.tolist() == [[0, 2], [2, 1]]
+    assert [info.id for info in infos] == [0, 9, 300]
+    with pytest.raises(UnusableImage, match="it is a 16-bit gray PNG, and its values are not the") as caught:
+        panoptic_segments(gray, [ListedSegment(9, 1), ListedSegment(301, 1)], (2, 2))
+    assert caught.value.reason == "mask-broken"
 
 
 def instance(id: int, segmentation: object, iscrowd: int = 0) -> Instance:
