@@ -41,6 +41,14 @@ class SourceError(MfsynthError, ValueError):
     """The pictures, masks or annotations to build from are missing or broken."""
 
 
+class UnreadableError(SourceError):
+    """A file of the data is there, but not fit to be read: refused, too large, or not a regular file."""
+
+
+class ChangedError(SourceError):
+    """A file of the data was replaced, changed or removed while it was in use."""
+
+
 class UnusableImage(SourceError):  # noqa: N818 - a fact about an image rather than a failure of the build
     """One image cannot be used; a build leaves it out unless it is strict.
 

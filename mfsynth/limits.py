@@ -21,3 +21,11 @@ SEGMENTS = 30_000
 """Segments of an image; its recipe stays below `RECIPE_BYTES`."""
 JPEG_SCANS = 500
 """Scans of a progressive JPEG, each of which goes over all pixels. Honest ones have about ten."""
+FILE_BYTES = 1 << 30
+"""Size of a picture or mask file. A picture of `PICTURE_PIXELS` is smaller in any format but raw."""
+INNER_ZIP_BYTES = 64 << 30
+"""Size of a deflated zip inside a zip, which is unpacked to the cache."""
+ZIP_DIRECTORY_BYTES = 256 << 20
+"""Size of a zip's directory, which is read whole; that of COCO's largest split takes 14 MB."""
+ZIP_MEMBERS = 2_000_000
+"""Members of a zip."""

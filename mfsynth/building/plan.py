@@ -109,7 +109,7 @@ def share_out(entries: Sequence[Entry], count: int) -> tuple[tuple[Entry, ...], 
 
 def _files(split: Split, entries: Sequence[Entry]) -> dict[str, int]:
     files = {name: file for entry in entries for name, file in entry.files(split.name).items()}
-    return {name: file.size if file else -1 for name, file in sorted(files.items())}
+    return {name: file.size for name, file in sorted(files.items())}
 
 
 def _inputs(split: Split, files: dict[str, int]) -> Inputs:

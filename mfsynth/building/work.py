@@ -14,8 +14,9 @@ from mfsynth import codecs, storage
 from mfsynth.building.folder import disk_errors
 from mfsynth.building.parts import Exclusion, Part, whole_part, write_part
 from mfsynth.coco import exclusions
+from mfsynth.coco.files import FileRef
 from mfsynth.coco.image import gt_member, read_image
-from mfsynth.errors import BuildError, SourceError, UnusableImage
+from mfsynth.errors import BuildError, ChangedError, SourceError, UnusableImage
 from mfsynth.sample import Scene
 from mfsynth.shards.layout import FOCUS, PARTS, RECIPE, SEGMENTS, shard_name
 from mfsynth.shards.manifest import Shard
@@ -26,7 +27,7 @@ from mfsynth.synthesis.render import render
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mfsynth.coco.files import FileRef
+    from mfsynth.coco.files import Missing
     from mfsynth.coco.image import DecodedImage
 
     Advance = Callable[[int], None]
@@ -65,6 +66,7 @@ def make_shard(job: Job, advance: Advance) -> tuple[Part, bool]:
         The content of the side file, and whether the shard was made now.
 
     Raises:
+        ChangedError: If a picture or mask is no longer the one that the build was planned with.
         OutputError: If the folder cannot be written.
         BuildError: If the disk is full, or an image is unusable and the job is strict.
     """
@@ -152,11 +154,17 @@ def _exclusion(entry: Entry, error: UnusableImage, split: str) -> Exclusion:
     )
 
 
-def file_hash(file: FileRef | None) -> str:
-    """SHA-256 of a picture or mask file; else "missing" or "unreadable"."""
-    if file is None:
+def file_hash(file: FileRef | Missing | None) -> str:
+    """SHA-256 of a picture or mask file; else "missing" or "unreadable".
+
+    Raises:
+        ChangedError: If it is no longer the file that was found.
+    """
+    if not isinstance(file, FileRef):
         return "missing"
     try:
         return hashlib.sha256(file.read()).hexdigest()
+    except ChangedError:
+        raise
     except SourceError:
         return "unreadable"

@@ -14,6 +14,7 @@ import msgspec
 
 from mfsynth import limits
 from mfsynth.coco import exclusions
+from mfsynth.coco.files import Missing
 from mfsynth.coco.outlines import has_outline
 from mfsynth.coco.records import MAX_ID, MAX_SEGMENT_ID, MaskRecord, read_records
 from mfsynth.coco.segments import Instance
@@ -24,9 +25,10 @@ from mfsynth.sample import ImageInfo, sample_key
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from mfsynth.coco.files import FileRef, FileTree
+    from mfsynth.coco.files import FileRef
     from mfsynth.coco.records import ImageRecord, Records
     from mfsynth.coco.segments import ListedSegment
+    from mfsynth.coco.trees import FileTree
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +43,25 @@ class Fault:
 class Entry:
     """One image of a split, with everything that a worker needs to read it.
 
-    `picture` and `mask` are None where the file is missing; `mask_name` is empty if none is listed, as with
-    instances. `segments` or `instances` is what the annotations list; both are None where they list nothing.
+    `picture` and `mask` are Missing where they are not found; `mask` is None and `mask_name` empty if none is
+    listed, as with instances. `segments` or `instances` is what the annotations list; both are None where they list nothing.
     An entry with a `fault` cannot be used, and only its image's id is sure. `skipped` tells of instances that
     are not among `instances`.
     """
 
     image: ImageInfo
-    picture: FileRef | None
-    mask: FileRef | None = None
+    picture: FileRef | Missing
+    mask: FileRef | Missing | None = None
     mask_name: str = ""
     segments: tuple[ListedSegment, ...] | None = None
     instances: tuple[Instance, ...] | None = None
     fault: Fault | None = None
     skipped: tuple[Fault, ...] = ()
 
-    def files(self, split: str) -> dict[str, FileRef | None]:
-        """Its files by path inside the COCO folder; None for one that is missing."""
+    def files(self, split: str) -> dict[str, FileRef | Missing]:
+        """Its files by folder and name, as listed."""
         files = {f"{split}/{self.image.file_name}": self.picture}
-        if self.mask_name:
+        if self.mask is not None:
             files[f"panoptic_{split}/{self.mask_name}"] = self.mask
         return files
 
@@ -167,7 +169,8 @@ def _listing(
     for id in sorted(images, key=lambda id: sample_key(id, 0)):
         image, fault = images[id], records.faults.get(id) or _size_fault(images[id])
         if fault:
-            entries.append(Entry(_info(image), None, fault=Fault(exclusions.BAD_RECORD, fault)))
+            unsought = Missing(image.file_name, "is not looked for")
+            entries.append(Entry(_info(image), unsought, fault=Fault(exclusions.BAD_RECORD, fault)))
         else:
             entries.append(completed(Entry(_info(image), pictures.find(image.file_name))))
     return Listing(

@@ -35,7 +35,7 @@ def read_text(file: FileRef) -> bytes:
     if file.size > limits.ANNOTATION_BYTES:
         limit = limits.ANNOTATION_BYTES / 1e9
         raise SourceError(f"{file} has {file.size / 1e9:.1f} GB, the limit is {limit:.1f} GB", "split it")
-    text = file.read()
+    text = file.read(limits.ANNOTATION_BYTES)
     for start, (kind, remedy) in _OTHER_KINDS.items():
         if text.startswith(start):
             raise SourceError(f"{file} is {kind}, not JSON", remedy)

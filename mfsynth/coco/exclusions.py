@@ -29,7 +29,7 @@ MEANING = {
     PICTURE_KIND: "the picture is of another kind than its name says, or of a kind that is not read",
     CMYK: "the JPEG has four channels (CMYK)",
     DEPTH: "the JPEG has more than 8 bits per channel",
-    UNREADABLE: "its picture or mask exists, but the system refuses to read it",
+    UNREADABLE: "its picture or mask is there, but cannot be read",
     SIZE: "picture, mask and annotation differ in size",
     MASK_MISSING: "the mask is missing",
     MASK_BROKEN: "the mask is empty, cut short, damaged, or not an 8-bit PNG",

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from mfsynth import codecs
 from mfsynth.coco import exclusions, notes
+from mfsynth.coco.files import Missing
 from mfsynth.coco.orientation import Orientation, turn_of
 from mfsynth.coco.segments import instance_segments, panoptic_segments
 from mfsynth.codecs import kinds
-from mfsynth.errors import SourceError, UnusableImage
+from mfsynth.errors import ChangedError, SourceError, UnreadableError, UnusableImage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -61,9 +62,10 @@ def read_image(entry: Entry, orientation: Orientation = "auto", gt: str = "jpg")
     Raises:
         UnusableImage: If a file is missing or broken, or they do not fit together. The message names files by
             their path in the split: it goes into side files, which are the same wherever the data is.
+        ChangedError: If a file is no longer the one that was found.
     """
     name = entry.image.file_name
-    file = _bytes(entry.picture, exclusions.PICTURE_MISSING, exclusions.PICTURE_BROKEN, name)
+    file = _bytes(entry.picture, exclusions.PICTURE_MISSING, exclusions.PICTURE_BROKEN)
     try:
         _check_kind(file, name, gt)
         tag = codecs.orientation_of(file)
@@ -124,21 +126,23 @@ def _decoded(data: bytes, turn: int, gt: str) -> tuple[bytes, Picture]:
     return data, codecs.decode_jpeg(data)  # the frames are made of what the ground truth shows
 
 
-def _bytes(file: FileRef | None, missing: str, broken: str, name: str) -> bytes:
-    if file is None:
-        raise UnusableImage(missing, f"{name} is not there")
+def _bytes(file: FileRef | Missing, missing: str, broken: str) -> bytes:
+    if isinstance(file, Missing):
+        raise UnusableImage(missing, str(file))
     try:
         return file.read()
+    except ChangedError:  # no fact about the image: what was planned is not what is there
+        raise
     except SourceError as error:
-        reason = exclusions.UNREADABLE if isinstance(error.__cause__, OSError) else broken
+        reason = exclusions.UNREADABLE if isinstance(error, UnreadableError) else broken
         raise UnusableImage(reason, str(error).replace(str(file), file.name)) from error
 
 
 def _segments(entry: Entry, size: tuple[int, int]) -> tuple[SegmentMap, tuple[SegmentInfo, ...]]:
     if entry.instances is not None:
         return instance_segments(entry.instances, size)
-    name = f"the mask of image {entry.image.id}"
-    mask = _bytes(entry.mask, exclusions.MASK_MISSING, exclusions.MASK_BROKEN, name)
+    listed = entry.mask or Missing(entry.mask_name, "is not listed")
+    mask = _bytes(listed, exclusions.MASK_MISSING, exclusions.MASK_BROKEN)
     kind = codecs.kind_of(mask)
     if kind != kinds.PNG and kind not in kinds.NOTHING:
         told = f"mask {entry.mask_name} is {kind}; masks are PNGs, which keep every segment's id"

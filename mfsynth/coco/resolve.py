@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mfsynth import storage
 from mfsynth.coco.files import remove_stale_scratch
-from mfsynth.coco.split import has_annotations, has_split
+from mfsynth.coco.places import has_annotations, has_split, no_pictures
 from mfsynth.errors import SourceError
 
 if TYPE_CHECKING:
@@ -169,16 +169,13 @@ def _found(given: Path | None, split: str, masks: Masks, cache: Path) -> Path | 
     if named is not None and (split != DEMO or has_split(named, split)):
         return _with_split(named, split)
     kept = cache / "coco"
-    whole = split != DEMO and has_split(kept, split) and has_annotations(kept, split, masks)
+    whole = split != DEMO and has_split(kept, split) and has_annotations(kept, f"{masks}_{split}.json")
     return kept if whole else None  # a stopped download leaves only some of the archives
 
 
 def _with_split(folder: Path, split: str) -> Path:
     if not has_split(folder, split):
-        raise SourceError(
-            f"{folder} has no pictures of split {split!r}: neither {split}/ nor {split}.zip is there",
-            f"an official split is fetched by: mfsynth download --split {split} --coco {folder}",
-        )
+        raise no_pictures(folder, split)
     return folder
 
 

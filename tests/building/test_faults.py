@@ -269,11 +269,15 @@ def test_a_member_damaged_inside_its_zip_is_left_out(coco: Path, tmp_path: Path)
 
 @pytest.mark.parametrize("name", ["../../secret.jpg", "/etc/passwd", "..\\x.jpg", "C:/x.jpg"])
 def test_file_names_cannot_lead_outside(coco: Path, tmp_path: Path, name: str) -> None:
+    shutil.copy(picture(coco), tmp_path / "secret.jpg")
+    shutil.copy(picture(coco), coco / "x.jpg")
     content = edit_annotations(coco, "s")
     content["images"][1]["file_name"] = name
     save_annotations(coco, "s", content)
-    with pytest.raises(SourceError, match="leads outside its folder"):
-        build(BuildOptions("s"), Run(coco, tmp_path / "out"))
+    report = build(BuildOptions("s"), Run(coco, tmp_path / "out", workers=1))
+    assert report.left_out == {"picture-missing": (2,)}
+    with pytest.raises(BuildError, match=r"image 2 .*panoptic_s.json: '.*' leads outside its folder"):
+        build(BuildOptions("s"), Run(coco, tmp_path / "strict", workers=1, strict=True))
 
 
 def test_an_unwritable_folder_is_named(coco: Path, tmp_path: Path) -> None:

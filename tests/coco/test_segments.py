@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pycocotools import mask as rle
 from pycocotools.coco import COCO
 
+from mfsynth.coco.files import FileRef
 from mfsynth.coco.segments import Instance, ListedSegment, instance_segments, panoptic_segments
 from mfsynth.coco.split import read_split
 from mfsynth.errors import UnusableImage
@@ -199,7 +200,7 @@ def test_real_instances_are_painted_as_pycocotools_paints_them(shared_coco: Path
 
 def test_real_panoptic_areas_are_those_of_the_annotations(shared_coco: Path, tmp_path: Path) -> None:
     for entry in read_split(shared_coco, "val2017", cache=tmp_path).entries:
-        assert entry.mask is not None
+        assert isinstance(entry.mask, FileRef)
         _, infos = panoptic_segments(
             entry.mask.read(), entry.segments or (), (entry.image.height, entry.image.width)
         )

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from coco_folder import Picture, annotations_path, edit_annotations, save_annotations, write_coco
+from coco_folder import Picture, annotations_path, write_coco
 from conftest import Cli
 from unprivileged import mode, obey_permissions
 
+from mfsynth.coco.files import FileRef
 from mfsynth.coco.resolve import coco_folder, download_size
 from mfsynth.coco.split import Masks, Split, read_split
 from mfsynth.errors import SourceError
@@ -60,7 +61,11 @@ LAYOUTS: dict[str, Callable[[Path], object]] = {
 
 
 def contents(split: Split) -> list[tuple[int, bytes, bytes]]:
-    return [(e.image.id, e.picture.read(), e.mask.read()) for e in split.entries if e.picture and e.mask]
+    return [
+        (e.image.id, e.picture.read(), e.mask.read())
+        for e in split.entries
+        if isinstance(e.picture, FileRef) and isinstance(e.mask, FileRef)
+    ]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -80,7 +85,7 @@ def test_every_layout_gives_the_same_bytes(coco: Path, tmp_path: Path, layout: s
 @pytest.mark.parametrize(
     ("place", "text"),
     [
-        ("s", r"no pictures of split 's': neither s/ nor s.zip is there; .*mfsynth download --split s"),
+        ("s", r"no pictures of split 's': there is no s/, s.zip, images/s/ or images/s.zip; .*--split s"),
         ("panoptic_s", r"no masks of split 's': .*--masks instances"),
         ("annotations", r"no annotations/panoptic_s.json, .*mfsynth download"),
     ],
@@ -88,14 +93,6 @@ def test_every_layout_gives_the_same_bytes(coco: Path, tmp_path: Path, layout: s
 def test_a_missing_place_is_named_with_a_remedy(coco: Path, tmp_path: Path, place: str, text: str) -> None:
     shutil.rmtree(coco / place)
     with pytest.raises(SourceError, match=text):
-        read_split(coco, "s", cache=tmp_path)
-
-
-def test_names_that_lead_outside_are_refused(coco: Path, tmp_path: Path) -> None:
-    content = edit_annotations(coco, "s")
-    content["annotations"][0]["file_name"] = "../x.png"
-    save_annotations(coco, "s", content)
-    with pytest.raises(SourceError, match="leads outside its folder"):
         read_split(coco, "s", cache=tmp_path)
 
 
@@ -118,7 +115,7 @@ def test_an_inner_zip_that_cannot_be_unpacked_is_named(coco: Path, tmp_path: Pat
     else:
         data[entry + 10] = 99
     path.write_bytes(data)
-    with pytest.raises(SourceError, match=r"panoptic_s.zip in .* is encrypted or uses compression"):
+    with pytest.raises(SourceError, match=rf"panoptic_s.zip in .*: it (is {spoil}|uses compression {spoil})"):
         read_split(coco, "s", cache=tmp_path / "cache")
 
 

@@ -1,0 +1,132 @@
+"""Where the three places of a split are in a COCO folder: its pictures, its masks, its annotations.
+
+Each may be extracted, or still be in a zip. Pictures may also be under `images/`, as Datumaro writes them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mfsynth.coco.files import FileRef, read_errors
+from mfsynth.coco.names import Spelling
+from mfsynth.coco.trees import FileTree, Folder, ZipFolder
+from mfsynth.coco.zips import nested_archive, read_archive
+from mfsynth.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def has_split(coco: Path, name: str) -> bool:
+    """Whether a COCO folder has the pictures of a split, extracted or as a zip.
+
+    Raises:
+        SourceError: If the folder cannot be searched.
+    """
+    with read_errors(coco):
+        return any(_is_there(place) for place in _picture_places(coco, name))
+
+
+def has_annotations(coco: Path, file_name: str) -> bool:
+    """Whether a COCO folder has an annotation file, extracted or in a zip.
+
+    Raises:
+        SourceError: If the folder cannot be searched, or a zip of annotations is damaged.
+    """
+    with read_errors(coco):
+        return _find_annotations(coco, file_name) is not None
+
+
+def no_pictures(coco: Path, name: str) -> SourceError:
+    """The error for a COCO folder without the pictures of a split."""
+    return SourceError(
+        f"{coco} has no pictures of split {name!r}: there is no {name}/, {name}.zip, images/{name}/ or "
+        f"images/{name}.zip",
+        f"an official split is fetched by: mfsynth download --split {name} --coco {coco}",
+    )
+
+
+def picture_files(coco: Path, name: str, listed_in: str) -> FileTree:
+    """The pictures of a split.
+
+    Raises:
+        SourceError: If there are none, or their zip is damaged.
+    """
+    spelling = Spelling((f"{name}/", f"images/{name}/"), listed_in=listed_in)
+    for place in _picture_places(coco, name):
+        if _is_there(place):
+            return _tree(place, spelling)
+    raise no_pictures(coco, name)
+
+
+def mask_files(coco: Path, name: str, listed_in: str, cache: Path, say: Callable[[str], None]) -> FileTree:
+    """The masks of a split; a zip of them that is deflated inside another is unpacked to the cache.
+
+    Raises:
+        SourceError: If there are none, or their zip is damaged.
+    """
+    folder = f"panoptic_{name}"
+    spelling = Spelling((f"{folder}/", f"annotations/{folder}/"), png=True, listed_in=listed_in)
+    for place in (coco / folder, coco / "annotations" / folder):
+        if _is_there(place):
+            return _tree(place, spelling)
+    for path in _annotation_archives(coco):
+        inner = nested_archive(read_archive(path), f"annotations/{folder}.zip", cache, say)
+        if inner is not None:
+            return ZipFolder(inner, folder, spelling)
+    raise SourceError(
+        f"{coco} has no masks of split {name!r}: neither {folder}/, annotations/{folder}/ nor a zip of them",
+        "put them there, or build from --masks instances",
+    )
+
+
+def annotation_file(coco: Path, file_name: str) -> FileRef:
+    """An annotation file.
+
+    Raises:
+        SourceError: If there is none, or its zip is damaged.
+    """
+    found = _find_annotations(coco, file_name)
+    if found is None:
+        raise SourceError(
+            f"{coco} has no annotations/{file_name}, neither extracted nor in a zip named *annotations*.zip",
+            "put it there; those of official splits come with: mfsynth download",
+        )
+    return found
+
+
+def _find_annotations(coco: Path, file_name: str) -> FileRef | None:
+    found = Folder(coco / "annotations").find(file_name)
+    if isinstance(found, FileRef):
+        return found
+    for path in _annotation_archives(coco):
+        member = read_archive(path).file(f"annotations/{file_name}")
+        if member is not None:
+            return member
+    return None
+
+
+def _annotation_archives(coco: Path) -> list[Path]:
+    return sorted([*coco.glob("*annotations*.zip"), *coco.glob("annotations/*annotations*.zip")])
+
+
+def _picture_places(coco: Path, name: str) -> tuple[Path, ...]:
+    return coco / name, coco / "images" / name
+
+
+def _is_there(place: Path) -> bool:
+    """Whether there is a folder, or a zip of it. Whether the zip is a file at all is found out on reading."""
+    return place.is_dir() or _zipped(place).exists()
+
+
+def _tree(place: Path, spelling: Spelling) -> FileTree:
+    return (
+        Folder(place, spelling)
+        if place.is_dir()
+        else ZipFolder(read_archive(_zipped(place)), place.name, spelling)
+    )
+
+
+def _zipped(place: Path) -> Path:
+    return place.with_name(f"{place.name}.zip")

@@ -1,0 +1,317 @@
+"""A zip's directory, read so that a fault in one member costs that member only.
+
+The standard library's reader gives up on the whole archive when one member needs another version of the
+format, is not named in UTF-8, or lies about its size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING
+
+from mfsynth import limits
+from mfsynth.coco.files import (
+    DEFLATED,
+    STORED,
+    FileRef,
+    Stamp,
+    data_start,
+    open_regular,
+    remove_stale_scratch,
+)
+from mfsynth.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_ENTRY = struct.Struct("<4s6H3L5H2L")
+_END = struct.Struct("<4s4H2LH")
+_END64 = struct.Struct("<4sQ2H2L4Q")
+_LOCATOR64 = struct.Struct("<4sLQL")
+_LOCAL_HEADER_BYTES = 30
+_LONGEST_COMMENT = 0xFFFF
+_IN_ZIP64 = 0xFFFFFFFF
+_ENCRYPTED = 1 | 1 << 6 | 1 << 13
+_UTF8 = 1 << 11
+_BACKSLASHES = (0, 10, 11)
+"""Systems (MS-DOS, NTFS) whose tools may write `\\` between folders."""
+_NEWEST = 63
+_METHODS = {
+    1: "Shrink", 6: "Implode", 9: "Deflate64", 12: "bzip2", 14: "LZMA", 20: "Zstandard",
+    93: "Zstandard", 95: "XZ", 96: "JPEG", 97: "WavPack", 98: "PPMd", 99: "AES",
+}  # fmt: skip
+_RATIO = 1100
+"""Deflate makes nothing smaller than a 1,032nd."""
+_PACK_AGAIN = "pack it again with plain deflate, or extract it"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in a zip; `start` is where its local header is, in the file on disk.
+
+    `fault` says why it cannot be read; empty if nothing in the directory speaks against it.
+    """
+
+    name: str
+    size: int
+    start: int
+    stored: int
+    method: int
+    crc: int
+    fault: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Archive:
+    """A zip on disk, or a zip stored inside one, with its members by name."""
+
+    path: Path
+    stamp: Stamp
+    members: dict[str, Member]
+
+    def file(self, member: str, name: str = "") -> FileRef | None:
+        """A member; None if there is none. Errors call it `name`, else as the archive does."""
+        it = self.members.get(member)
+        if it is None:
+            return None
+        return FileRef(
+            str(self.path),
+            name or member,
+            it.size,
+            self.stamp,
+            it.start,
+            it.stored,
+            it.method,
+            it.crc,
+            it.fault,
+        )
+
+
+def read_archive(path: Path, offset: int = 0, length: int | None = None) -> Archive:
+    """The directory of a zip, or of a zip that is stored in a file at an offset.
+
+    Raises:
+        SourceError: If it is not a zip, is cut short, or has more members than is sensible.
+    """
+    try:
+        with open_regular(path) as file:
+            stamp = Stamp.of(os.fstat(file.fileno()))
+            end = stamp.size if length is None else min(stamp.size, offset + length)
+            directory, base, limit = _directory(file, offset, end, path)
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error}") from error
+    return Archive(path, stamp, _usable(_members(directory, base, limit, path)))
+
+
+def _directory(file: IO[bytes], begin: int, end: int, path: Path) -> tuple[bytes, int, int]:
+    """The directory's bytes, what its offsets are relative to, and where it begins."""
+    tail_at = max(begin, end - _END.size - _LONGEST_COMMENT)
+    file.seek(tail_at)
+    tail = file.read(max(0, end - tail_at))
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or len(tail) - at < _END.size:
+        raise _not_whole(path, "it has no directory")
+    _, _, _, _, count, size, offset, _ = _END.unpack_from(tail, at)
+    where = tail_at + at
+    if found := _end64(file, where):
+        where, count, size, offset = found
+    if count > limits.ZIP_MEMBERS or size > limits.ZIP_DIRECTORY_BYTES:
+        raise _too_many(path)
+    base = where - size - offset
+    if base < begin:
+        raise _not_whole(path, "its directory is not where it says")
+    file.seek(base + offset)
+    return file.read(size), base, base + offset
+
+
+def _end64(file: IO[bytes], end: int) -> tuple[int, int, int, int] | None:
+    """Place, number of members, size and offset that a zip64 archive's second end record gives, if any."""
+    at = end - _LOCATOR64.size - _END64.size
+    if at < 0:
+        return None
+    file.seek(at)
+    record, locator = file.read(_END64.size), file.read(_LOCATOR64.size)
+    if not record.startswith(b"PK\x06\x06") or not locator.startswith(b"PK\x06\x07"):
+        return None
+    *_, count, size, offset = _END64.unpack(record)
+    return at, count, size, offset
+
+
+def _members(directory: bytes, base: int, limit: int, path: Path) -> Iterator[Member]:
+    at = count = 0
+    while at < len(directory):
+        if len(directory) - at < _ENTRY.size or directory[at : at + 4] != b"PK\x01\x02":
+            raise _not_whole(path, f"its directory is damaged after {count:,} members")
+        fields = _ENTRY.unpack_from(directory, at)
+        name_length, extra_length, comment_length = fields[10:13]
+        name_end = at + _ENTRY.size + name_length
+        raw = directory[at + _ENTRY.size : name_end]
+        extra = directory[name_end : name_end + extra_length]
+        if not raw.endswith(b"/"):
+            yield _member(fields, raw, extra, base, limit)
+        at = name_end + extra_length + comment_length
+        count += 1
+        if count > limits.ZIP_MEMBERS:
+            raise _too_many(path)
+
+
+def _member(fields: tuple[int, ...], raw: bytes, extra: bytes, base: int, limit: int) -> Member:
+    _, made_by, needed, flags, method, _, _, crc, stored, size, _, _, _, _, _, _, offset = fields
+    fault = _fault(needed & 0xFF, flags, method)
+    if _IN_ZIP64 in (size, stored, offset):
+        try:
+            size, stored, offset = _long_fields(extra, size, stored, offset)
+        except struct.error:
+            fault = fault or "its zip64 fields are damaged"
+    start = base + offset
+    if start + _LOCAL_HEADER_BYTES + stored > limit:
+        fault = fault or "it reaches beyond the end of the archive's data"
+    elif method == STORED and stored != size:
+        fault = fault or "its sizes contradict each other"
+    elif size > stored * _RATIO + _RATIO:
+        fault = fault or f"it cannot have {size:,} bytes, as {stored:,} are stored"
+    return Member(_decoded(raw, flags, made_by), size, start, stored, method, crc, fault)
+
+
+def _fault(needed: int, flags: int, method: int) -> str:
+    if flags & _ENCRYPTED:
+        return f"it is encrypted; {_PACK_AGAIN}"
+    if method not in (STORED, DEFLATED):
+        called = f" ({_METHODS[method]})" if method in _METHODS else ""
+        return f"it uses compression method {method}{called}; {_PACK_AGAIN}"
+    if needed > _NEWEST:
+        return f"it needs version {needed / 10} of the zip format; {_PACK_AGAIN}"
+    return ""
+
+
+def _long_fields(extra: bytes, *short: int) -> list[int]:
+    """Size, stored size and offset, those that do not fit taken from the zip64 field among the extra ones.
+
+    Raises:
+        struct.error: If it is missing, or too short.
+    """
+    at = 0
+    while True:
+        kind, length = struct.unpack_from("<HH", extra, at)
+        if kind == 1:
+            break
+        at += 4 + length
+    field = extra[at + 4 : at + 4 + length]
+    missing = sum(value == _IN_ZIP64 for value in short)
+    long = iter(struct.unpack_from(f"<{missing}Q", field))
+    return [next(long) if value == _IN_ZIP64 else value for value in short]
+
+
+def _decoded(raw: bytes, flags: int, made_by: int) -> str:
+    """A member's name. Many tools write UTF-8 without saying so; the format's default is code page 437."""
+    try:
+        name = raw.decode()
+    except UnicodeDecodeError:
+        name = raw.decode(errors="surrogateescape") if flags & _UTF8 else raw.decode("cp437")
+    return name.replace("\\", "/") if made_by >> 8 in _BACKSLASHES else name
+
+
+def _usable(members: Iterator[Member]) -> dict[str, Member]:
+    """Members by name; those that share a name, or bytes, have a fault."""
+    by_name: dict[str, Member] = {}
+    twice = set()
+    for member in members:
+        if member.name in by_name:
+            twice.add(member.name)
+        by_name[member.name] = member
+    faults = dict.fromkeys(_overlapping(by_name), "it overlaps another member")
+    faults |= dict.fromkeys(twice, "the archive has it twice")
+    for name, fault in faults.items():
+        by_name[name] = replace(by_name[name], fault=by_name[name].fault or fault)
+    return by_name
+
+
+def _overlapping(members: dict[str, Member]) -> set[str]:
+    """The members whose bytes are others', too: such an archive unpacks to far more than it has."""
+    overlapping = set()
+    last, end = "", -1
+    for member in sorted(members.values(), key=lambda member: member.start):
+        if member.start < end:
+            overlapping |= {last, member.name}
+        its_end = member.start + _LOCAL_HEADER_BYTES + member.stored
+        if its_end > end:
+            last, end = member.name, its_end
+    return overlapping
+
+
+def _not_whole(path: Path, why: str) -> SourceError:
+    return SourceError(f"{path} is not a whole zip: {why}", "download it again")
+
+
+def _too_many(path: Path) -> SourceError:
+    return SourceError(
+        f"{path} has more members than the {limits.ZIP_MEMBERS:,} that are read, or a directory beyond "
+        f"{limits.ZIP_DIRECTORY_BYTES:,} bytes",
+        "extract it",
+    )
+
+
+# --- a zip inside a zip -------------------------------------------------------------------------------
+
+
+def nested_archive(outer: Archive, member: str, cache: Path, say: Callable[[str], None]) -> Archive | None:
+    """A zip inside a zip, read in place if it is stored, else unpacked to the cache; None if there is none.
+
+    Raises:
+        SourceError: If it is encrypted, damaged, or cannot be unpacked to the cache.
+    """
+    inner = outer.file(member)
+    if inner is None:
+        return None
+    if inner.fault:
+        raise SourceError(f"cannot read {inner}: {inner.fault}")
+    if inner.method == STORED:
+        try:
+            with open_regular(outer.path) as file:
+                start = data_start(file, inner.start, str(inner))
+        except OSError as error:
+            raise SourceError(f"cannot read {outer.path}: {error}") from error
+        return read_archive(outer.path, start, inner.size)
+    return read_archive(_unpack(inner, cache, say))
+
+
+def _unpack(inner: FileRef, cache: Path, say: Callable[[str], None]) -> Path:
+    """Unpack a deflated member to the cache, once, under a hash of the archive, the member and its CRC."""
+    identity = f"{Path(inner.path).resolve()} {inner.name} {inner.crc} {inner.size}"
+    key = hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:16]
+    target = cache / f"{key}-{PurePosixPath(inner.name).name}"
+    if inner.size > limits.INNER_ZIP_BYTES:
+        raise SourceError(
+            f"{inner} has {inner.size:,} bytes, {limits.INNER_ZIP_BYTES:,} is the most", "extract it"
+        )
+    try:
+        if target.exists() and target.stat().st_size == inner.size:
+            return target
+        say(f"unpacking {inner.name} from {inner.path} to {target}, once")
+        cache.mkdir(parents=True, exist_ok=True)
+        remove_stale_scratch(cache)
+        _extract(inner, target)
+    except OSError as error:
+        raise SourceError(
+            f"cannot unpack {inner.name} from {inner.path} to {cache}: {error}",
+            "make sure that the cache is writable, or set XDG_CACHE_HOME to a folder that is",
+        ) from error
+    return target
+
+
+def _extract(inner: FileRef, target: Path) -> None:
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix="tmp-")
+    try:
+        with os.fdopen(handle, "wb") as out:
+            for chunk in inner.chunks():
+                out.write(chunk)
+        # whoever unpacks it at the same time makes the same file, which is then not taken for another
+        os.utime(temporary, ns=(inner.stamp.mtime_ns, inner.stamp.mtime_ns))
+        Path(temporary).replace(target)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
