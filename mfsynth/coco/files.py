@@ -84,7 +84,7 @@ class FileRef:
             SourceError: If it is damaged inside its archive.
         """
         size = max(self.size, self.stored)
-        if size > limit:
+        if size > limit and not self.fault:
             raise UnreadableError(f"cannot read {self}: it has {size:,} bytes, {limit:,} is the most")
         return b"".join(self.chunks())
 

@@ -18,6 +18,8 @@ from mfsynth.errors import SourceError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_PLAIN = re.compile(r"[\w-][\w.-]{0,99}", re.ASCII)
+"""Names as nearly all are, for which there is nothing to think about; there may be 100,000."""
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _NAME_BYTES, _PATH_BYTES = 255, 4095
 _SHOWN = 200
@@ -29,6 +31,8 @@ def fault(name: str) -> str:
 
     Colons and backslashes are letters like others, unless they lead outside for whoever wrote them.
     """
+    if _PLAIN.fullmatch(name):
+        return ""
     try:
         encoded = name.encode()
     except UnicodeEncodeError:
@@ -87,6 +91,9 @@ class Spelling:
 
     def of(self, name: str) -> Iterator[str]:
         """The paths at which a listed file is looked for, relative to the folder, the best first."""
+        if _PLAIN.fullmatch(name):
+            yield from self._suffixes(name)
+            return
         for written in dict.fromkeys((name, name.replace("\\", "/"))):
             plain = str(PurePosixPath(written))
             yield from self._suffixes(plain)
@@ -95,9 +102,9 @@ class Spelling:
                     yield from self._suffixes(plain.removeprefix(front))
 
     def _suffixes(self, name: str) -> tuple[str, ...]:
-        stem, suffix = splitext(name)
-        if not self.png or suffix.lower() == ".png":
+        if not self.png or name[-4:].lower() == ".png":
             return (name,)
+        stem, suffix = splitext(name)
         return (stem + ".png", name) if suffix.lower() in (".jpg", ".jpeg") else (name, name + ".png")
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from mfsynth.coco.files import FileRef, read_errors
 from mfsynth.coco.names import Spelling
+from mfsynth.coco.nested import nested_archive
 from mfsynth.coco.trees import FileTree, Folder, ZipFolder
-from mfsynth.coco.zips import nested_archive, read_archive
+from mfsynth.coco.zips import read_archive
 from mfsynth.errors import SourceError
 
 if TYPE_CHECKING:

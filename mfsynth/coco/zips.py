@@ -6,34 +6,25 @@ format, is not named in UTF-8, or lies about its size.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import struct
-import tempfile
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from itertools import pairwise
 from typing import IO, TYPE_CHECKING
 
 from mfsynth import limits
-from mfsynth.coco.files import (
-    DEFLATED,
-    STORED,
-    FileRef,
-    Stamp,
-    data_start,
-    open_regular,
-    remove_stale_scratch,
-)
+from mfsynth.coco.files import DEFLATED, LOCAL_HEADER, STORED, FileRef, Stamp, open_regular
 from mfsynth.errors import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 _ENTRY = struct.Struct("<4s6H3L5H2L")
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR64 = struct.Struct("<4sLQL")
-_LOCAL_HEADER_BYTES = 30
+_SIGNATURE = b"PK\x05\x06"
 _LONGEST_COMMENT = 0xFFFF
 _IN_ZIP64 = 0xFFFFFFFF
 _ENCRYPTED = 1 | 1 << 6 | 1 << 13
@@ -64,6 +55,11 @@ class Member:
     method: int
     crc: int
     fault: str = ""
+
+    @property
+    def end(self) -> int:
+        """Where it ends at the earliest: its local header may be longer."""
+        return self.start + LOCAL_HEADER.size + self.stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,10 +98,10 @@ def read_archive(path: Path, offset: int = 0, length: int | None = None) -> Arch
         with open_regular(path) as file:
             stamp = Stamp.of(os.fstat(file.fileno()))
             end = stamp.size if length is None else min(stamp.size, offset + length)
-            directory, base, limit = _directory(file, offset, end, path)
+            members = _usable(_members(*_directory(file, offset, end, path), path), file)
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error}") from error
-    return Archive(path, stamp, _usable(_members(directory, base, limit, path)))
+    return Archive(path, stamp, members)
 
 
 def _directory(file: IO[bytes], begin: int, end: int, path: Path) -> tuple[bytes, int, int]:
@@ -113,8 +109,8 @@ def _directory(file: IO[bytes], begin: int, end: int, path: Path) -> tuple[bytes
     tail_at = max(begin, end - _END.size - _LONGEST_COMMENT)
     file.seek(tail_at)
     tail = file.read(max(0, end - tail_at))
-    at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or len(tail) - at < _END.size:
+    at = _end(tail)
+    if at < 0:
         raise _not_whole(path, "it has no directory")
     _, _, _, _, count, size, offset, _ = _END.unpack_from(tail, at)
     where = tail_at + at
@@ -127,6 +123,14 @@ def _directory(file: IO[bytes], begin: int, end: int, path: Path) -> tuple[bytes
         raise _not_whole(path, "its directory is not where it says")
     file.seek(base + offset)
     return file.read(size), base, base + offset
+
+
+def _end(tail: bytes) -> int:
+    """Where the end record is: that whose comment ends with the file, else the last; -1 if there is none."""
+    at = last = tail.rfind(_SIGNATURE, 0, max(0, len(tail) - _END.size + len(_SIGNATURE)))
+    while at >= 0 and at + _END.size + int.from_bytes(tail[at + 20 : at + 22], "little") != len(tail):
+        at = tail.rfind(_SIGNATURE, 0, at + len(_SIGNATURE) - 1)
+    return last if at < 0 else at
 
 
 def _end64(file: IO[bytes], end: int) -> tuple[int, int, int, int] | None:
@@ -169,7 +173,7 @@ def _member(fields: tuple[int, ...], raw: bytes, extra: bytes, base: int, limit:
         except struct.error:
             fault = fault or "its zip64 fields are damaged"
     start = base + offset
-    if start + _LOCAL_HEADER_BYTES + stored > limit:
+    if start + LOCAL_HEADER.size + stored > limit:
         fault = fault or "it reaches beyond the end of the archive's data"
     elif method == STORED and stored != size:
         fault = fault or "its sizes contradict each other"
@@ -216,32 +220,43 @@ def _decoded(raw: bytes, flags: int, made_by: int) -> str:
     return name.replace("\\", "/") if made_by >> 8 in _BACKSLASHES else name
 
 
-def _usable(members: Iterator[Member]) -> dict[str, Member]:
-    """Members by name; those that share a name, or bytes, have a fault."""
+def _usable(members: Iterator[Member], file: IO[bytes]) -> dict[str, Member]:
+    """Members by name, with the faults that only show when they are compared with each other."""
     by_name: dict[str, Member] = {}
     twice = set()
     for member in members:
         if member.name in by_name:
             twice.add(member.name)
         by_name[member.name] = member
-    faults = dict.fromkeys(_overlapping(by_name), "it overlaps another member")
-    faults |= dict.fromkeys(twice, "the archive has it twice")
-    for name, fault in faults.items():
-        by_name[name] = replace(by_name[name], fault=by_name[name].fault or fault)
+    _mark(by_name, twice, "the archive has it twice")
+    astray = {name for pair in _overlaps(by_name) for name in pair if not _is_at_home(by_name[name], file)}
+    _mark(by_name, astray, "it is not where the zip's directory says")
+    _mark(by_name, {name for name, _ in _overlaps(by_name)}, "it reaches into another member")
     return by_name
 
 
-def _overlapping(members: dict[str, Member]) -> set[str]:
-    """The members whose bytes are others', too: such an archive unpacks to far more than it has."""
-    overlapping = set()
-    last, end = "", -1
-    for member in sorted(members.values(), key=lambda member: member.start):
-        if member.start < end:
-            overlapping |= {last, member.name}
-        its_end = member.start + _LOCAL_HEADER_BYTES + member.stored
-        if its_end > end:
-            last, end = member.name, its_end
-    return overlapping
+def _mark(members: dict[str, Member], names: Iterable[str], fault: str) -> None:
+    for name in names:
+        members[name] = replace(members[name], fault=fault)
+
+
+def _overlaps(members: dict[str, Member]) -> list[tuple[str, str]]:
+    """Each member, of those without a fault, that reaches into another, and the other.
+
+    No honest archive has them; one that does can unpack to far more than it has.
+    """
+    sound = sorted((each for each in members.values() if not each.fault), key=lambda each: each.start)
+    return [(each.name, other.name) for each, other in pairwise(sound) if each.end > other.start]
+
+
+def _is_at_home(member: Member, file: IO[bytes]) -> bool:
+    """Whether a member's local header has its name."""
+    file.seek(member.start)
+    header = file.read(LOCAL_HEADER.size)
+    if len(header) < LOCAL_HEADER.size or not header.startswith(b"PK\x03\x04"):
+        return False
+    _, _, flags, *_, name_length, _ = LOCAL_HEADER.unpack(header)
+    return member.name == _decoded(file.read(name_length), flags, 0)
 
 
 def _not_whole(path: Path, why: str) -> SourceError:
@@ -254,64 +269,3 @@ def _too_many(path: Path) -> SourceError:
         f"{limits.ZIP_DIRECTORY_BYTES:,} bytes",
         "extract it",
     )
-
-
-# --- a zip inside a zip -------------------------------------------------------------------------------
-
-
-def nested_archive(outer: Archive, member: str, cache: Path, say: Callable[[str], None]) -> Archive | None:
-    """A zip inside a zip, read in place if it is stored, else unpacked to the cache; None if there is none.
-
-    Raises:
-        SourceError: If it is encrypted, damaged, or cannot be unpacked to the cache.
-    """
-    inner = outer.file(member)
-    if inner is None:
-        return None
-    if inner.fault:
-        raise SourceError(f"cannot read {inner}: {inner.fault}")
-    if inner.method == STORED:
-        try:
-            with open_regular(outer.path) as file:
-                start = data_start(file, inner.start, str(inner))
-        except OSError as error:
-            raise SourceError(f"cannot read {outer.path}: {error}") from error
-        return read_archive(outer.path, start, inner.size)
-    return read_archive(_unpack(inner, cache, say))
-
-
-def _unpack(inner: FileRef, cache: Path, say: Callable[[str], None]) -> Path:
-    """Unpack a deflated member to the cache, once, under a hash of the archive, the member and its CRC."""
-    identity = f"{Path(inner.path).resolve()} {inner.name} {inner.crc} {inner.size}"
-    key = hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:16]
-    target = cache / f"{key}-{PurePosixPath(inner.name).name}"
-    if inner.size > limits.INNER_ZIP_BYTES:
-        raise SourceError(
-            f"{inner} has {inner.size:,} bytes, {limits.INNER_ZIP_BYTES:,} is the most", "extract it"
-        )
-    try:
-        if target.exists() and target.stat().st_size == inner.size:
-            return target
-        say(f"unpacking {inner.name} from {inner.path} to {target}, once")
-        cache.mkdir(parents=True, exist_ok=True)
-        remove_stale_scratch(cache)
-        _extract(inner, target)
-    except OSError as error:
-        raise SourceError(
-            f"cannot unpack {inner.name} from {inner.path} to {cache}: {error}",
-            "make sure that the cache is writable, or set XDG_CACHE_HOME to a folder that is",
-        ) from error
-    return target
-
-
-def _extract(inner: FileRef, target: Path) -> None:
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix="tmp-")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            for chunk in inner.chunks():
-                out.write(chunk)
-        # whoever unpacks it at the same time makes the same file, which is then not taken for another
-        os.utime(temporary, ns=(inner.stamp.mtime_ns, inner.stamp.mtime_ns))
-        Path(temporary).replace(target)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
