@@ -45,7 +45,7 @@ class FileTree(ABC):
             if found := self._file(path, name):
                 return found
             looked_for.append(path)
-        near = list(dict.fromkeys(other for path in looked_for for other in self._alike(path)))
+        near = sorted({other for path in looked_for for other in self._alike(path)})
         if len(near) == 1 and (found := self._file(near[0], name)):
             return found
         return Missing(name, self._reason(looked_for, near), self.spelling.listed_in)
