@@ -10,7 +10,7 @@ from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_args
 
-from mfsynth import schema
+from mfsynth import limits, schema
 from mfsynth.coco import exclusions
 from mfsynth.coco.orientation import Orientation
 from mfsynth.coco.records import MAX_ID
@@ -56,7 +56,13 @@ class Selection:
             OptionsError: If it cannot be read, a line is not an id, or there are no ids.
         """
         try:
-            return Selection.parse(path.read_text("utf-8-sig"), str(path))
+            with path.open("rb") as file:  # which may be a pipe: --images <(jq …)
+                text = file.read(limits.DOCUMENT_BYTES + 1)
+            if len(text) > limits.DOCUMENT_BYTES:
+                raise OptionsError(
+                    f"{path} is not a list of ids: it has over {limits.DOCUMENT_BYTES:,} bytes"
+                )
+            return Selection.parse(text.decode("utf-8-sig"), str(path))
         except (OSError, UnicodeDecodeError) as error:
             raise OptionsError(f"cannot read {path}: {error}") from error
 

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from coco_folder import Picture, write_coco
 
 import mfsynth
 from mfsynth import Sample, Scene
-from mfsynth.errors import OptionsError
+from mfsynth.errors import ChangedError, OptionsError
 from mfsynth.live import Live
 
 
@@ -88,3 +90,13 @@ def test_an_epoch_is_counted_from_0(small_coco: Path) -> None:
         stream.at(-1)
     with pytest.raises(OptionsError, match="epoch is -2"):
         stream.torch().set_epoch(-2)
+
+
+def test_a_picture_that_changed_since_it_was_listed_ends_the_stream(tmp_path: Path) -> None:
+    write_coco(tmp_path, "s", [Picture(1), Picture(2)])
+    stream = mfsynth.synthesize(tmp_path, "s").scenes()
+    samples = iter(stream)
+    next(samples)
+    os.utime(tmp_path / "s" / Picture(2).name, (1, 1))
+    with pytest.raises(ChangedError, match=f"{Picture(2).name} has changed since its split was read"):
+        next(samples)

@@ -44,9 +44,9 @@ class Entry:
     """One image of a split, with everything that a worker needs to read it.
 
     `picture` and `mask` are Missing where they are not found; `mask` is None and `mask_name` empty if none is
-    listed, as with instances. `segments` or `instances` is what the annotations list; both are None where they list nothing.
-    An entry with a `fault` cannot be used, and only its image's id is sure. `skipped` tells of instances that
-    are not among `instances`.
+    listed, as with instances. `segments` or `instances` is what the annotations list; both are None where
+    they list nothing. An entry with a `fault` cannot be used, and only its image's id is sure. `skipped` tells
+    of instances that are not among `instances`.
     """
 
     image: ImageInfo

@@ -95,11 +95,10 @@ class FileRef:
         try:
             with open_regular(self.path) as file:
                 self._check_stamp(file)
-                if self.start < 0:
-                    yield file.read(self.size)
-                else:
-                    yield from self._member(file)
-                self._check_stamp(file)
+                try:
+                    yield from self._pieces(file)
+                finally:  # what looks like damage may be a change while it was read
+                    self._check_stamp(file)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise self._changed("is gone") from error
         except OSError as error:
@@ -116,8 +115,11 @@ class FileRef:
             f"{self.path} {how} since its split was read", "leave the data as it is, and run the same again"
         )
 
-    def _member(self, file: IO[bytes]) -> Iterator[bytes]:
-        """A zip's member, inflated by at most a byte more than the zip's directory promises."""
+    def _pieces(self, file: IO[bytes]) -> Iterator[bytes]:
+        """The bytes; a zip's member is inflated by at most a byte more than the zip's directory promises."""
+        if self.start < 0:
+            yield file.read(self.size)
+            return
         file.seek(data_start(file, self.start, str(self)))
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         left, size, crc = self.stored, 0, 0

@@ -38,6 +38,7 @@ _METHODS = {
 }  # fmt: skip
 _RATIO = 1100
 """Deflate makes nothing smaller than a 1,032nd."""
+_AGAIN = "download the archive again"
 _PACK_AGAIN = "pack it again with plain deflate, or extract it"
 
 
@@ -171,14 +172,14 @@ def _member(fields: tuple[int, ...], raw: bytes, extra: bytes, base: int, limit:
         try:
             size, stored, offset = _long_fields(extra, size, stored, offset)
         except struct.error:
-            fault = fault or "its zip64 fields are damaged"
+            fault = fault or f"its zip64 fields are damaged; {_AGAIN}"
     start = base + offset
     if start + LOCAL_HEADER.size + stored > limit:
-        fault = fault or "it reaches beyond the end of the archive's data"
+        fault = fault or f"it reaches beyond the end of the archive's data; {_AGAIN}"
     elif method == STORED and stored != size:
-        fault = fault or "its sizes contradict each other"
+        fault = fault or f"its sizes contradict each other; {_AGAIN}"
     elif size > stored * _RATIO + _RATIO:
-        fault = fault or f"it cannot have {size:,} bytes, as {stored:,} are stored"
+        fault = fault or f"it cannot have {size:,} bytes, as {stored:,} are stored; {_AGAIN}"
     return Member(_decoded(raw, flags, made_by), size, start, stored, method, crc, fault)
 
 
@@ -228,10 +229,10 @@ def _usable(members: Iterator[Member], file: IO[bytes]) -> dict[str, Member]:
         if member.name in by_name:
             twice.add(member.name)
         by_name[member.name] = member
-    _mark(by_name, twice, "the archive has it twice")
+    _mark(by_name, twice, f"the archive has it twice; {_PACK_AGAIN}")
     astray = {name for pair in _overlaps(by_name) for name in pair if not _is_at_home(by_name[name], file)}
-    _mark(by_name, astray, "it is not where the zip's directory says")
-    _mark(by_name, {name for name, _ in _overlaps(by_name)}, "it reaches into another member")
+    _mark(by_name, astray, f"it is not where the zip's directory says; {_AGAIN}")
+    _mark(by_name, {name for name, _ in _overlaps(by_name)}, f"it reaches into another member; {_PACK_AGAIN}")
     return by_name
 
 

@@ -65,6 +65,11 @@ def flip(path: Path) -> None:
     path.write_bytes(data)
 
 
+def replace_by(path: Path, make: Callable[[Path], object]) -> None:
+    path.unlink()
+    make(path)
+
+
 def write_mask(coco: Path, ids: np.ndarray) -> None:
     cv2.imwrite(str(mask(coco)), mask_bgr(ids))
 
@@ -126,6 +131,9 @@ FAULTS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "12 bits": ("12-bit-jpeg", write_12_bit),
     "PNG named jpg": ("picture-kind", write_png_named_jpg),
     "size": ("size-mismatch", list_another_size),
+    "a pipe": ("unreadable", lambda coco: replace_by(picture(coco), os.mkfifo)),
+    "a folder": ("unreadable", lambda coco: replace_by(picture(coco), os.mkdir)),
+    "100 GB of nothing": ("unreadable", lambda coco: os.truncate(picture(coco), 100 << 30)),
     "missing mask": ("mask-missing", lambda coco: mask(coco).unlink()),
     "cut mask": ("mask-broken", lambda coco: cut(mask(coco))),
     "flipped mask": ("mask-broken", lambda coco: flip(mask(coco))),

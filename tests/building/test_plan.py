@@ -147,6 +147,11 @@ def test_a_file_of_ids_may_be_written_on_any_system(tmp_path: Path) -> None:
     assert selection(tmp_path / "ids", b"\xef\xbb\xbf139\r\n! 285\r\n") == expected
 
 
+def test_a_list_of_ids_has_a_largest_size() -> None:
+    with pytest.raises(OptionsError, match=r"/dev/zero is not a list of ids: it has over 268,435,456 bytes"):
+        Selection.read(Path("/dev/zero"))
+
+
 @pytest.mark.parametrize(
     ("content", "text"),
     [

@@ -96,6 +96,19 @@ def test_a_zip_that_changed_since_it_was_read_is_not_read_again(archive: Path) -
         file.read()
 
 
+@pytest.mark.parametrize("change", [grown, lambda path: path.write_bytes(bytes(path.stat().st_size))])
+def test_a_file_that_changes_while_it_is_read_is_not_taken_for_damaged(archive: Path, change: object) -> None:
+    os.utime(archive, (1, 1))
+    with zipfile.ZipFile(archive, "a") as out:
+        out.writestr("s/large.jpg", os.urandom(1_000_000))
+    pieces = found(ZipFolder(read_archive(archive), "s"), "large.jpg").chunks()
+    next(pieces)
+    assert callable(change)
+    change(archive)
+    with pytest.raises(ChangedError, match=r"s.zip has changed"):
+        list(pieces)
+
+
 # --- what is no regular file --------------------------------------------------------------------------
 
 

@@ -247,13 +247,3 @@ def test_a_wrong_name_costs_its_image_and_says_which_file_lists_it(tmp_path: Pat
     assert str(second.mask) == "panoptic_s.json: '' is empty"
     assert isinstance(third.picture, FileRef)
     assert isinstance(third.mask, FileRef)
-
-
-def test_pictures_may_be_where_datumaro_puts_them(tmp_path: Path) -> None:
-    write_coco(tmp_path, "s", [Picture(1)])
-    (tmp_path / "panoptic_s").rename(tmp_path / "annotations" / "panoptic_s")
-    (tmp_path / "images").mkdir()
-    (tmp_path / "s").rename(tmp_path / "images" / "s")
-    (entry,) = read_split(tmp_path, "s", cache=tmp_path / "cache").entries
-    assert isinstance(entry.picture, FileRef)
-    assert isinstance(entry.mask, FileRef)
