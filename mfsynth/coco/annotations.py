@@ -45,8 +45,8 @@ class Entry:
 
     `picture` and `mask` are Missing where they are not found; `mask` is None and `mask_name` empty if none is
     listed, as with instances. `segments` or `instances` is what the annotations list; both are None where
-    they list nothing. An entry with a `fault` cannot be used, and only its image's id is sure. `skipped` tells
-    of instances that are not among `instances`.
+    they list nothing. An entry with a `fault` cannot be used, and only its image's id is sure. `skipped` is
+    about instances that are not among `instances`.
     """
 
     image: ImageInfo

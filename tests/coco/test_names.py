@@ -240,10 +240,10 @@ def test_a_wrong_name_costs_its_image_and_says_which_file_lists_it(tmp_path: Pat
     write_coco(tmp_path, "s", [Picture(1), Picture(2), Picture(3)])
     listed = edit_annotations(tmp_path, "s")
     listed["images"][0]["file_name"] = "../x.jpg"
-    listed["annotations"][1]["file_name"] = ""
+    listed["annotations"][1]["file_name"] = "C:\\x.png"
     save_annotations(tmp_path, "s", listed)
     first, second, third = read_split(tmp_path, "s", cache=tmp_path / "cache").entries
     assert str(first.picture) == "panoptic_s.json: '../x.jpg' leads outside its folder"
-    assert str(second.mask) == "panoptic_s.json: '' is empty"
+    assert str(second.mask) == r"panoptic_s.json: 'C:\x.png' leads outside its folder"
     assert isinstance(third.picture, FileRef)
     assert isinstance(third.mask, FileRef)
