@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 
-from mfsynth import schema
+from mfsynth import limits, schema
 from mfsynth.errors import OptionsError, ShardError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _BlurSigma = Annotated[float, msgspec.Meta(ge=0.1, le=100)]
 _NoiseSigma = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _NoiseKey = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 _AtLeastOne = msgspec.Meta(min_length=1)
-_AtLeastTwo = msgspec.Meta(min_length=2)
+_SomeFrames = msgspec.Meta(min_length=2, max_length=limits.FRAMES)
 
 
 class Window(NamedTuple):
@@ -149,7 +149,7 @@ class Recipe:
     variant: _Natural
     image: ImageInfo
     segments: Annotated[tuple[Segment, ...], _AtLeastOne]
-    frames: Annotated[tuple[FrameRecipe, ...], _AtLeastTwo]
+    frames: Annotated[tuple[FrameRecipe, ...], _SomeFrames]
     blur: Blur
     tries: _Positive
 
@@ -162,23 +162,43 @@ class Recipe:
         """The recipe that `to_json` wrote.
 
         Raises:
-            ShardError: If the text is not a recipe of this format, or has unknown fields or values out of
-                bounds.
+            ShardError: If the text is not a recipe of this format, has unknown fields or values out of
+                bounds, or contradicts itself.
         """
-        try:
-            recipe = msgspec.json.decode(text, type=Recipe)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ShardError(f"not a recipe: {error}") from error
+        if len(text) > limits.RECIPE_BYTES:
+            raise ShardError(f"the recipe is larger than {limits.RECIPE_BYTES:,} bytes")
+        recipe = schema.decode(text, Recipe, "the recipe", error=ShardError)
         if recipe.format != RECIPE_FORMAT:
             raise ShardError(
-                f"recipe {recipe.key} has format {recipe.format}, this release reads {RECIPE_FORMAT}",
-                "update mfsynth",
+                f"the recipe has format {recipe.format}, this release reads {RECIPE_FORMAT}", "update mfsynth"
             )
+        recipe.check()
         if (
             recipe.to_json() != text
         ):  # takes half the time of decoding, so fields are compared by name only here
-            schema.check_fields(msgspec.json.decode(text), Recipe, f"recipe {recipe.key}", error=ShardError)
+            plain = schema.decode(text, dict, "the recipe", error=ShardError)
+            schema.check_fields(plain, Recipe, f"recipe {recipe.key}", error=ShardError)
         return recipe
+
+    def check(self) -> None:
+        """Check what the types of the fields cannot say.
+
+        The key is used as a file's name, so it must be the format's own, whoever made the data set.
+
+        Raises:
+            ShardError: If the key is not that of image and variant, a plane has no frame, or the picture is
+                larger than any that is read.
+        """
+        key, image, frames = sample_key(self.image.id, self.variant), self.image, len(self.frames)
+        if self.key != key:
+            raise ShardError(f"the recipe's key is {self.key[:40]!r}, its image and variant give {key!r}")
+        if any(each.plane >= frames for each in (*self.segments, *self.frames)):
+            raise ShardError(f"the recipe has planes beyond its {frames} frames")
+        if image.width * image.height > limits.PICTURE_PIXELS:
+            raise ShardError(
+                f"the recipe gives a picture of {image.width} x {image.height} pixels, "
+                f"at most {limits.PICTURE_PIXELS:,} pixels are read"
+            )
 
 
 def sample_key(image_id: int, variant: int) -> str:

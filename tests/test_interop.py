@@ -80,7 +80,8 @@ def test_a_sample_that_cannot_be_decoded_is_named(small_pairs: Path) -> None:
     sample = next(iter(webdataset.WebDataset(url, shardshuffle=False)))
     broken = {
         "has no member 'segments.png'": {k: v for k, v in sample.items() if k != "segments.png"},
-        "not a recipe": sample | {"json": b"{"},
+        "the recipe is not JSON": sample | {"json": b"{"},
+        "its recipe is that of another sample": sample | {"__key__": "../000000000003-000"},
         "the JPEG ends before its first scan": sample | {"gt.jpg": sample["gt.jpg"][:300]},
         "has no member '__key__'": {"json": b"{}"},
     }
@@ -88,7 +89,7 @@ def test_a_sample_that_cannot_be_decoded_is_named(small_pairs: Path) -> None:
         with pytest.raises(mfsynth.ShardError, match=text) as caught:
             mfsynth.decode(members)
         if "__key__" in members:
-            assert f"{url}: sample {sample['__key__']}" in str(caught.value)
+            assert f"{url}: sample {members['__key__']}" in str(caught.value)
 
 
 def test_webdataset_reads_a_shard_that_we_opened(small_pairs: Path) -> None:

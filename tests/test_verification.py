@@ -163,14 +163,26 @@ FORGERIES: dict[str, tuple[str, Callable[[Members], object]]] = {
         change_recipe(lambda r: r["blur"].update(sigma=3)),
     ),
     "other key": (
-        "its recipe is that of another sample",
+        "recipe's key is '000000000003-000', its image and variant give '000000000013-000'",
         change_recipe(lambda r: r.update(key="000000000003-000")),
+    ),
+    "other sample": (
+        "its recipe is that of another sample, 000000000003-000",
+        lambda m: m.update({f"{KEY}.json": m["000000000003-000.json"]}),
+    ),
+    "planes beyond the frames": (
+        "planes beyond its 2 frames",
+        change_recipe(lambda r: r["segments"][0].update(plane=5)),
+    ),
+    "picture beyond the limit": (
+        "gives a picture of 1000000 x 1000000 pixels",
+        change_recipe(lambda r: r["image"].update(width=10**6, height=10**6)),
     ),
     "wrong type": (
         r"Expected `int`, got `str` - at `\$.tries`",
         change_recipe(lambda r: r.update(tries="1")),
     ),
-    "no recipe": ("not a recipe", lambda m: m.update({f"{KEY}.json": b"{"})),
+    "no recipe": ("recipe is not JSON", lambda m: m.update({f"{KEY}.json": b"{"})),
     "broken picture": (
         "the JPEG ends before its first scan",
         lambda m: m.update({f"{KEY}.gt.jpg": b"\xff\xd8\xff\xd9"}),
@@ -194,14 +206,12 @@ def test_a_forged_sample_is_found_though_every_hash_fits(out: Path, name: str) -
 
 
 DRAWN: dict[str, Callable[[dict], object]] = {
-    "plane": lambda r: r["segments"][0].update(plane=5),
     "swapped planes": lambda r: [s.update(plane=1 - s["plane"]) for s in r["segments"]],
     "sigma": lambda r: r["blur"].update(sigma=r["blur"]["sigma"] / 2),
     "kernel": lambda r: r["blur"].update(kernel="foo"),
     "noise": lambda r: r["frames"][1].update(noise_sigma=0.5),
     "noise key": lambda r: r["frames"][1].update(noise_key="00" * 16),
     "seed": lambda r: r.update(seed=1),
-    "variant": lambda r: r.update(variant=1),
     "tries": lambda r: r.update(tries=77),
 }
 
@@ -223,6 +233,7 @@ OUT_OF_BOUNDS: dict[str, Callable[[dict], object]] = {
     "variant -4": lambda r: r.update(variant=-4),
     "no segments": lambda r: r.update(segments=[]),
     "no frames": lambda r: r.update(frames=[]),
+    "256 frames": lambda r: r.update(frames=r["frames"] * 128),
     "empty segment": lambda r: r["segments"][0].update(area=0),
 }
 
@@ -230,8 +241,8 @@ OUT_OF_BOUNDS: dict[str, Callable[[dict], object]] = {
 @pytest.mark.parametrize("name", OUT_OF_BOUNDS)
 def test_a_recipe_out_of_bounds_is_named_by_verify_open_and_stats(recipes: Path, name: str) -> None:
     rewrite(recipes, change_recipe(OUT_OF_BOUNDS[name]))
-    assert f"small-000000.tar sample {KEY}: not a recipe: Expected" in problems(recipes)
-    named = f"small-000000.tar: sample {KEY}: not a recipe: Expected"
+    assert f"small-000000.tar sample {KEY}: the recipe is malformed: Expected" in problems(recipes)
+    named = f"small-000000.tar: sample {KEY}: the recipe is malformed: Expected"
     with pytest.raises(ShardError, match=named):
         list(mfsynth.open(recipes))
     with pytest.raises(ShardError, match=named):

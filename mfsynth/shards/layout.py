@@ -11,8 +11,13 @@ MANIFEST = "manifest.json"
 PARTS = ".parts"
 BUILD = "build.json"
 
-_SHARD = re.compile(r"(?P<split>[\w.-]+)-(?P<index>\d{6,})\.tar")
-_MEMBER = re.compile(r"(?P<key>\d{12,19}-\d{3,})\.(?P<field>[a-z0-9]+(\.[a-z0-9]+)?)")
+_SPLIT = r"[._-]*[A-Za-z0-9][\w.-]*"  # not only dots: a split is a folder's name, too
+_SHARD = re.compile(rf"(?P<split>{_SPLIT})-(?P<index>\d{{6,12}})\.tar", re.ASCII)
+_KEY = r"(?P<image>\d{12,19})-(?P<variant>\d{3,19})"
+_MEMBER = re.compile(rf"(?P<key>{_KEY})\.(?P<field>[a-z0-9]+(\.[a-z0-9]+)?)", re.ASCII)
+
+_SPLIT_LENGTH = 60
+_TAMPERED = "the manifest was tampered with: fetch it again from where it was published"
 
 RECIPE = "json"
 SEGMENTS = "segments.png"
@@ -62,6 +67,17 @@ def shard_name(split: str, index: int) -> str:
     return f"{split}-{index:06d}.tar"
 
 
+def check_split(split: str) -> str:
+    """The split's name, if it may have it: names in a manifest must not be trusted.
+
+    Raises:
+        ShardError: If it is not one of letters, digits, `.`, `_` and `-`.
+    """
+    if len(split) > _SPLIT_LENGTH or not re.fullmatch(_SPLIT, split, re.ASCII):
+        raise ShardError(f"{split[:_SPLIT_LENGTH]!r} is not the name of a split", _TAMPERED)
+    return split
+
+
 def check_shard_name(name: str, split: str) -> str:
     """The name, if a shard of this split may have it: names in a manifest must not be trusted.
 
@@ -69,9 +85,7 @@ def check_shard_name(name: str, split: str) -> str:
         ShardError: If it is not.
     """
     if split_of(name) != split:
-        raise ShardError(
-            f"{name!r} is not the name of a shard of {split!r}", "the manifest was tampered with"
-        )
+        raise ShardError(f"{name[:_SPLIT_LENGTH]!r} is not the name of a shard of {split!r}", _TAMPERED)
     return name
 
 
@@ -83,6 +97,16 @@ def split_of(name: str) -> str | None:
     """
     match = _SHARD.fullmatch(name)
     return match["split"] if match else None
+
+
+def key_order(key: str) -> tuple[int, int]:
+    """Image id and variant of a sample's key, by which keys ascend; (-1, 0) for what is not a key.
+
+    >>> key_order("1000000000000-000") > key_order("999999999999-001")
+    True
+    """
+    match = re.fullmatch(_KEY, key, re.ASCII)
+    return (int(match["image"]), int(match["variant"])) if match else (-1, 0)
 
 
 def member_name(key: str, field: str) -> str:

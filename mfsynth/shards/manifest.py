@@ -13,7 +13,7 @@ from typing import Any
 
 from mfsynth import schema, storage
 from mfsynth.errors import ShardError
-from mfsynth.shards.layout import MANIFEST, Layout, check_shard_name
+from mfsynth.shards.layout import MANIFEST, Layout, check_shard_name, check_split
 
 MANIFEST_FORMAT = 1
 
@@ -92,6 +92,7 @@ class Manifest:
                 know, or contradicts itself.
         """
         manifest = _decode(text, where)
+        check_split(manifest.split)
         for shard in manifest.shards:
             check_shard_name(shard.name, manifest.split)
         if any(shard.samples < 0 for shard in manifest.shards):

@@ -10,11 +10,11 @@ from typing import IO, TYPE_CHECKING, Any, Self, cast
 from mfsynth import storage
 from mfsynth.errors import MfsynthError, ShardError
 from mfsynth.order import permutation
-from mfsynth.sample import Recipe, Sample, Scene, Window
+from mfsynth.sample import Sample, Scene, Window
 from mfsynth.shards.access import OpenShard, Shelf, in_order
 from mfsynth.shards.layout import FOCUS, RECIPE, SEGMENTS, Layout
 from mfsynth.shards.manifest import Manifest, data_set_at
-from mfsynth.shards.recipes import recipes
+from mfsynth.shards.recipes import read_recipe, recipes
 from mfsynth.shards.tar import Packed
 from mfsynth.stream import Item, Keep, Stream, WindowRule
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
-    from mfsynth.sample import FocusMap, Picture
+    from mfsynth.sample import FocusMap, Picture, Recipe
 
 
 def open(
@@ -165,7 +165,7 @@ class DataSet(Stream[Item]):
         if not self.keeps:
             return True
         with _naming(shard, packed.key):
-            image = Recipe.from_json(packed.members[RECIPE]).image
+            image = read_recipe(packed.key, packed.members[RECIPE]).image
         return all(keep(image) for keep in self.keeps)
 
     def _item(self, packed: Packed, shard: str) -> Item:
@@ -211,7 +211,7 @@ def read_scene(packed: Packed, layout: Layout) -> Scene:
     """Decode a sample's picture, segment map and recipe."""
     from mfsynth.codecs import decode_png
 
-    recipe = Recipe.from_json(packed.members[RECIPE])
+    recipe = read_recipe(packed.key, packed.members[RECIPE])
     picture = _decode(packed.members[layout.gt_field], layout.gt)
     segments = decode_png(packed.members[SEGMENTS])
     if segments.shape != picture.shape[:2]:

@@ -48,11 +48,23 @@ def recipe_of(shard: Shard, key: str, text: bytes | None) -> Recipe:
     """A sample's recipe, from its member.
 
     Raises:
-        ShardError: If there is none, or it is not one.
+        ShardError: If there is none, it is not a recipe, or it is that of another sample.
     """
     if text is None:
         raise ShardError(f"{shard.name}: sample {key} has no recipe", "run `mfsynth verify`")
     try:
-        return Recipe.from_json(text)
+        return read_recipe(key, text)
     except ShardError as error:
         raise ShardError(f"{shard.name}: sample {key}: {error}") from error
+
+
+def read_recipe(key: str, text: bytes) -> Recipe:
+    """The recipe of the sample with a key. Every recipe in a shard is read by this function.
+
+    Raises:
+        ShardError: If it is not a recipe, or that of another sample.
+    """
+    recipe = Recipe.from_json(text)
+    if recipe.key != key:
+        raise ShardError(f"its recipe is that of another sample, {recipe.key}")
+    return recipe

@@ -18,7 +18,7 @@ from mfsynth.options import BuildOptions
 from mfsynth.order import permutation, whole_number
 from mfsynth.sample import SegmentInfo
 from mfsynth.shards import tar
-from mfsynth.shards.layout import FOCUS, MANIFEST, RECIPE, SEGMENTS, Layout, is_ours
+from mfsynth.shards.layout import FOCUS, MANIFEST, RECIPE, SEGMENTS, Layout, is_ours, key_order
 from mfsynth.shards.manifest import Manifest, Shard, data_set_at, fingerprint
 from mfsynth.shards.reader import read_scene
 from mfsynth.synthesis.draw import DrawOptions, draw
@@ -162,7 +162,7 @@ def _misplaced(manifest: Manifest, results: list[ShardResult]) -> list[Problem]:
     problems, last = [], ""
     for shard, result in zip(manifest.shards, results, strict=True):
         if result.keys is not None:
-            if result.keys[0] <= last:
+            if last and key_order(result.keys[0]) <= key_order(last):
                 problems.append(Problem(shard.name, f"sample {result.keys[0]} does not follow {last}"))
             last = result.keys[1]
     return problems
@@ -233,7 +233,7 @@ class _Checks:
 
     def sample(self, packed: Packed, *, again: bool) -> None:
         """Check one sample; `again` renders it once more."""
-        if packed.key <= self.last:
+        if self.last and key_order(packed.key) <= key_order(self.last):
             self._report(packed, f"does not follow {self.last}")
         self.first, self.last = self.first or packed.key, packed.key
         self.count += 1
@@ -253,8 +253,8 @@ class _Checks:
         recipe = scene.recipe
         if recipe.to_json() != packed.members[RECIPE]:
             raise ShardError("its recipe has fields, or a form, that the format does not have")
-        if recipe.key != packed.key or len(recipe.frames) != layout.frames:
-            raise ShardError("its recipe is that of another sample")
+        if len(recipe.frames) != layout.frames:
+            raise ShardError(f"its recipe has {len(recipe.frames)} frames, the manifest {layout.frames}")
         if (recipe.image.height, recipe.image.width) != scene.size:
             raise ShardError("its picture does not have the size that the recipe gives")
         if layout.gt == "jpg" and codecs.orientation_of(packed.members[layout.gt_field]) != 1:
