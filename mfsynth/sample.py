@@ -190,9 +190,10 @@ class Recipe:
                 larger than any that is read.
         """
         key, image, frames = sample_key(self.image.id, self.variant), self.image, len(self.frames)
+        planes = [each.plane for each in self.segments] + [each.plane for each in self.frames]
         if self.key != key:
             raise ShardError(f"the recipe's key is {self.key[:40]!r}, its image and variant give {key!r}")
-        if any(each.plane >= frames for each in (*self.segments, *self.frames)):
+        if max(planes) >= frames:
             raise ShardError(f"the recipe has planes beyond its {frames} frames")
         if image.width * image.height > limits.PICTURE_PIXELS:
             raise ShardError(
