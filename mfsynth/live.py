@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast, overload
 
 from mfsynth import storage
 from mfsynth.coco import notes
@@ -18,7 +18,7 @@ from mfsynth.order import permutation
 from mfsynth.sample import Sample, Scene
 from mfsynth.stream import Item, Keep, Stream, WindowRule
 from mfsynth.synthesis.draw import draw
-from mfsynth.synthesis.render import render
+from mfsynth.synthesis.render import render as render_scene
 
 if TYPE_CHECKING:
     import os
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+@overload
 def synthesize(
     coco: str | os.PathLike[str],
     split: str,
@@ -37,8 +38,32 @@ def synthesize(
     epoch: int = 0,
     shuffle: int | None = None,
     window: WindowRule | None = None,
+    render: Literal[True] = True,
     **content: Unpack[ContentOptions],
-) -> Live[Sample]:
+) -> Live[Sample]: ...
+@overload
+def synthesize(
+    coco: str | os.PathLike[str],
+    split: str,
+    seed: int = 0,
+    *,
+    epoch: int = 0,
+    shuffle: int | None = None,
+    window: WindowRule | None = None,
+    render: Literal[False],
+    **content: Unpack[ContentOptions],
+) -> Live[Scene]: ...
+def synthesize(
+    coco: str | os.PathLike[str],
+    split: str,
+    seed: int = 0,
+    *,
+    epoch: int = 0,
+    shuffle: int | None = None,
+    window: WindowRule | None = None,
+    render: bool = True,
+    **content: Unpack[ContentOptions],
+) -> Live[Sample] | Live[Scene]:
     """Make samples from COCO as they are asked for; the pixels are those of a build with these options.
 
     Args:
@@ -48,6 +73,7 @@ def synthesize(
         epoch: Which epoch iteration gives; in epoch e each image comes as its variant e.
         shuffle: Seed of the order; None keeps ascending image ids.
         window: A window, or a function from scene to window; only that part is rendered.
+        render: False yields scenes, as `.scenes()` does.
         masks: `panoptic` or `instances`.
         sigma: Smallest and largest blur, in pixels.
         noise: Smallest and largest standard deviation of the noise, in units of full range.
@@ -70,7 +96,8 @@ def synthesize(
     for fault in choice.faults:
         log.warning("%s", fault)
     gt = gt_kind(choice.entries)
-    return Live(choice.entries, options, gt, epoch=epoch, shuffle=shuffle, window=window)
+    stream: Live[Sample] = Live(choice.entries, options, gt, epoch=epoch, shuffle=shuffle, window=window)
+    return stream if render else stream.scenes()
 
 
 class Live(Stream[Item]):
@@ -114,7 +141,7 @@ class Live(Stream[Item]):
             except UnusableImage as error:
                 log.warning("image %d is skipped: %s", entry.image.id, error)
             else:
-                item = render(scene, self.window_of(scene)) if self.renders else scene
+                item = render_scene(scene, self.window_of(scene)) if self.renders else scene
                 yield place, cast("Item", item)
 
     def scenes(self) -> Live[Scene]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 from operator import index
+from random import Random
 from typing import TYPE_CHECKING, Literal
 
 from mfsynth.errors import OptionsError
@@ -40,6 +41,14 @@ def permutation(count: int, purpose: str, *numbers: int) -> NDArray[np.int64]:
     order = np.argsort(words, kind="stable")
     order.flags.writeable = False
     return order
+
+
+def some_of(total: int, count: int, purpose: str, seed: int) -> list[int]:
+    """Some of the numbers from 0 to `total` - 1, ascending, fixed by purpose and seed, or all of them.
+
+    It takes memory for those only: what a file says of its own size may not be true.
+    """
+    return sorted(Random(f"mfsynth 1 {purpose} {seed}").sample(range(total), min(count, total)))
 
 
 def share(total: int, reader: int, readers: int) -> tuple[int, int]:

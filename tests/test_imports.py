@@ -132,7 +132,7 @@ def _is_shared(name: str) -> bool:
 
 def test_arrows_are_read_from_the_code() -> None:
     """At a module's top, inside functions, for types only, by name; and an arrow upwards is one."""
-    assert "mfsynth.synthesis.render" in GRAPH["mfsynth.shards.reader"]  # inside a function
+    assert "mfsynth.synthesis.render" in GRAPH["mfsynth.shards.pixels"]  # inside a function
     assert "mfsynth.shards.manifest" in GRAPH["mfsynth.publish.card"]  # for types only
     assert "zoo.cli" in GRAPH["mfsynth.cli"]  # by name
     upwards = {

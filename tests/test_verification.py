@@ -144,6 +144,10 @@ def insert(field: str, at: int, data: bytes) -> Callable[[Members], object]:
     return rewrite
 
 
+def focus_of(members: Members) -> np.ndarray:
+    return codecs.decode_png(members[f"{KEY}.focus.png"])
+
+
 FORGERIES: dict[str, tuple[str, Callable[[Members], object]]] = {
     "frame pixels": (
         "rendered again, 5 of .* values differ, by up to 3 gray",
@@ -153,7 +157,38 @@ FORGERIES: dict[str, tuple[str, Callable[[Members], object]]] = {
         "rendered again, 50 of .* values differ, by up to 1 ",
         change_pixels("frame0.png", 1, 50),
     ),
-    "focus map": ("its focus map is not the one that its recipe gives", change_pixels("focus.png", 1, 3)),
+    "focus map": (
+        "its focus map is not the one that its recipe gives",
+        lambda m: m.update({f"{KEY}.focus.png": codecs.encode_png(1 - focus_of(m))}),
+    ),
+    "focus beyond the frames": (
+        "focus.png has values beyond the sample's 2 frames",
+        lambda m: m.update({f"{KEY}.focus.png": codecs.encode_png(2 + focus_of(m))}),
+    ),
+    "segments beyond the recipe": (
+        "segments.png has segments that the recipe does not list",
+        change_pixels("segments.png", 100, 3),
+    ),
+    "frame of another size": (
+        "",
+        lambda m: m.update({f"{KEY}.frame0.png": codecs.encode_png(np.zeros((4, 4, 3), np.uint8))}),
+    ),
+    "gray frame": (
+        "frame0.png is not an RGB picture of 8 bits",
+        lambda m: m.update({f"{KEY}.frame0.png": codecs.encode_png(focus_of(m))}),
+    ),
+    "colored segments": (
+        "segments.png is not a gray PNG",
+        lambda m: m.update({f"{KEY}.segments.png": m[f"{KEY}.frame0.png"]}),
+    ),
+    "PNG for a JPEG": (
+        "gt.jpg is not a JPEG",
+        lambda m: m.update({f"{KEY}.gt.jpg": m[f"{KEY}.frame0.png"]}),
+    ),
+    "picture of another sample": (
+        "gt.jpg is 56 x 40 pixels, the recipe says 48 x 64",
+        lambda m: m.update({f"{KEY}.gt.jpg": m["000000000003-000.gt.jpg"]}),
+    ),
     "segments": ("does not have the areas that the recipe gives", change_pixels("segments.png", 1, 3)),
     "missing member": ("has members .*, not json, gt.jpg", lambda m: m.pop(f"{KEY}.frame1.png")),
     "sigma": ("its recipe is not what its seed draws", change_recipe(lambda r: r["blur"].update(sigma=2.5))),

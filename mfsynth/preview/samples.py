@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mfsynth import plots, storage
 from mfsynth.console import count
 from mfsynth.errors import OptionsError, ShardError
-from mfsynth.order import permutation
+from mfsynth.order import some_of
 from mfsynth.shards.reader import open as open_data_set
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def places(total: int, wanted: int, seed: int | None = None) -> list[int]:
         raise OptionsError(f"cannot show {wanted} samples", "ask for at least one")
     wanted = min(wanted, total)
     if seed is not None:
-        return sorted(permutation(total, "preview", seed)[:wanted].tolist())
+        return some_of(total, wanted, "preview", seed)
     return [(2 * k + 1) * total // (2 * wanted) for k in range(wanted)]
 
 

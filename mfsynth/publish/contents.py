@@ -5,12 +5,13 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from mfsynth import storage
 from mfsynth.errors import HubConflictError, ShardError, install_command
 from mfsynth.publish.attribution import ATTRIBUTION, attribute
 from mfsynth.publish.card import dataset_card
 from mfsynth.publish.croissant import croissant
+from mfsynth.shards.checked import wrong_bytes
 from mfsynth.shards.layout import MANIFEST, split_of
-from mfsynth.verification.check import wrong_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,8 @@ def check_shards(folder: Path, manifest: Manifest, progress: Progress) -> None:
     total = len(manifest.shards)
     for done, shard in enumerate(manifest.shards, 1):
         try:
-            problem = wrong_bytes(folder / shard.name, shard)
+            with storage.open_regular(folder / shard.name) as file:
+                problem = wrong_bytes(file, shard)
         except OSError as error:
             problem = f"cannot be read ({error.strerror or error})"
         if problem:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import weakref
 from bisect import bisect_right
 from contextlib import ExitStack
+from functools import partial
 from itertools import accumulate
 from operator import index
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from mfsynth import storage
 from mfsynth.errors import MissingSampleError, OptionsError
 from mfsynth.sample import sample_key
 from mfsynth.shards import tar
+from mfsynth.shards.checked import CheckedStream, check_file
 from mfsynth.shards.layout import key_order
-from mfsynth.shards.recipes import check_count
+from mfsynth.shards.recipes import check_count, open_shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,28 +30,41 @@ OPEN_COPIES = 1
 """How many remote shards it keeps local copies of, for the same purpose."""
 
 
-def in_order(folder: str, shard: Shard, low: int, high: int) -> Iterator[Packed]:
+def in_order(folder: str, shard: Shard, low: int, high: int, *, check: bool) -> Iterator[Packed]:
     """A shard's samples from `low` to `high` in stored order: from one stream, or by seeking in a local file.
+
+    Args:
+        folder: The data set's folder.
+        shard: What the manifest says of it.
+        low: The first place.
+        high: The place after the last.
+        check: Compare its hash with the manifest's: of a local file before the first sample, of a remote one
+            after the last, if it is read to its end.
 
     Raises:
         ShardError: If the shard is damaged, or holds fewer or more samples than the manifest says.
     """
-    if low and not storage.is_url(folder):
-        opened = OpenShard(folder, shard)
+    remote = storage.is_url(folder)
+    if low and not remote:
+        opened = OpenShard(folder, shard, check=check)
         yield from (opened[place] for place in range(low, high))
         return
     number = -1
-    with storage.open_file(storage.join(folder, shard.name)) as file:
-        for number, packed in enumerate(tar.samples(file, shard.name)):
+    with open_shard(folder, shard, check=check) as file:
+        stream = CheckedStream(file, shard) if check and remote else None
+        source = cast("IO[bytes]", stream or file)
+        for number, packed in enumerate(tar.samples(source, shard.name, shard.size)):
             if low <= number < high:
                 yield packed
             if number + 1 == high < shard.samples:
                 return
-    check_count(shard, number + 1)
+        check_count(shard, number + 1)
+        if stream:
+            stream.finish()
 
 
 class OpenShard:
-    """A shard whose samples are read by place; a remote one is copied first.
+    """A shard whose samples are read by place; a remote one is copied first. `check` compares its hash.
 
     Threads and forked processes may share it. The copy has no name, so it disappears with the last process
     that has it open, however that ends.
@@ -58,13 +73,15 @@ class OpenShard:
         ShardError: If the shard is not there, damaged, or holds fewer or more samples than the manifest says.
     """
 
-    def __init__(self, folder: str, shard: Shard) -> None:
+    def __init__(self, folder: str, shard: Shard, *, check: bool) -> None:
         self.name = shard.name
         opened = ExitStack()
         weakref.finalize(self, opened.close)
         with storage.local_copy(storage.join(folder, shard.name)) as path:
             self._file = opened.enter_context(storage.open_file(str(path)))
-        self._places = tar.index(self._file, shard.name)
+        if check:
+            check_file(self._file, shard)
+        self._places = tar.index(self._file, shard.name, shard.size)
         check_count(shard, len(self._places))
         self._numbers = {place.key: number for number, place in enumerate(self._places)}
 
@@ -79,14 +96,14 @@ class OpenShard:
 class Shelf:
     """A data set's samples by place and by key; a few shards stay open. A pickled one starts with none."""
 
-    def __init__(self, folder: str, manifest: Manifest) -> None:
-        self.folder, self.manifest = folder, manifest
+    def __init__(self, folder: str, manifest: Manifest, *, check: bool) -> None:
+        self.folder, self.manifest, self.check = folder, manifest, check
         self._ends = list(accumulate(shard.samples for shard in manifest.shards))
         self._first_keys: dict[int, str] = {}
         self._open: dict[int, OpenShard] = {}
 
-    def __reduce__(self) -> tuple[type[Shelf], tuple[str, Manifest]]:
-        return Shelf, (self.folder, self.manifest)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(Shelf, check=self.check), (self.folder, self.manifest)
 
     def by_place(self, place: int) -> tuple[str, Packed]:
         """A shard's name and the sample at a place of the manifest's order, from the end if negative.
@@ -135,13 +152,13 @@ class Shelf:
             surplus = max(0, len(self._open) + 1 - kept)
             for old in list(self._open)[:surplus]:
                 self._open.pop(old, None)  # another thread may have been faster
-            opened = OpenShard(self.folder, self.manifest.shards[number])
+            opened = OpenShard(self.folder, self.manifest.shards[number], check=self.check)
         self._open[number] = opened
         return opened
 
     def _first_key(self, number: int) -> str:
         if number not in self._first_keys:
-            name = self.manifest.shards[number].name
-            with storage.open_file(storage.join(self.folder, name)) as file:
-                self._first_keys[number] = tar.first_key(file, name)
+            shard = self.manifest.shards[number]
+            with storage.open_file(storage.join(self.folder, shard.name)) as file:
+                self._first_keys[number] = tar.first_key(file, shard.name, shard.size)
         return self._first_keys[number]

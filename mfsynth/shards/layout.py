@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
+import msgspec
+
+from mfsynth import limits
 from mfsynth.errors import ShardError
+
+Gt = Literal["jpg", "png"]
+"""Kinds of the ground truth's member."""
+
+_BLOCK = 512
 
 MANIFEST = "manifest.json"
 PARTS = ".parts"
@@ -35,10 +44,10 @@ class Layout:
         frames: Number of frames of a sample.
     """
 
-    store: str
-    gt: str
-    frame: str = "png"
-    frames: int = 2
+    store: Literal["pairs", "recipe"]
+    gt: Gt
+    frame: Literal["png", "jpg"] = "png"
+    frames: Annotated[int, msgspec.Meta(ge=2, le=limits.FRAMES)] = 2
 
     @property
     def gt_field(self) -> str:
@@ -56,6 +65,11 @@ class Layout:
         """Every member of a sample, in the order in which they are stored."""
         focus = (FOCUS,) if self.store == "pairs" else ()
         return (RECIPE, self.gt_field, SEGMENTS, *focus, *self.frame_fields)
+
+    @property
+    def least(self) -> int:
+        """Bytes that a sample takes at least: a header and a block of content for each member."""
+        return 2 * _BLOCK * len(self.fields)
 
 
 def shard_name(split: str, index: int) -> str:

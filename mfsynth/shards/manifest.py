@@ -8,14 +8,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from mfsynth import schema, storage
+from mfsynth.console import count
 from mfsynth.errors import ShardError
 from mfsynth.shards.layout import MANIFEST, Layout, check_shard_name, check_split
 
 MANIFEST_FORMAT = 1
+_LARGEST = 2**63 - 1
+_OPTION_LEVELS = 8
+_HASH = re.compile(r"[0-9a-f]{64}")
+_HINT = "it is damaged, or not a manifest of mfsynth: fetch it again, or give a data set's folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,22 @@ class Shard:
     size: int
     sha256: str
     samples: int
+
+    def check(self, layout: Layout) -> None:
+        """Check that a file can be what this says.
+
+        Raises:
+            ShardError: If none can.
+        """
+        if self.samples < 0:
+            raise ShardError("it contradicts itself: a shard has a negative number of samples")
+        if self.samples * layout.least > self.size:
+            raise ShardError(
+                f"it contradicts itself: {count(self.samples, 'sample')} do not fit into the "
+                f"{self.size:,} bytes of {self.name}"
+            )
+        if not _HASH.fullmatch(self.sha256):
+            raise ShardError(f"the hash of {self.name} is not a SHA-256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +114,30 @@ class Manifest:
                 know, or contradicts itself.
         """
         manifest = _decode(text, where)
-        check_split(manifest.split)
-        for shard in manifest.shards:
-            check_shard_name(shard.name, manifest.split)
-        if any(shard.samples < 0 for shard in manifest.shards):
-            raise ShardError(f"{where} contradicts itself: a shard has a negative number of samples")
-        if manifest.samples != sum(shard.samples for shard in manifest.shards):
-            raise ShardError(f"{where} contradicts itself: its shards do not add up to its samples")
+        try:
+            manifest.check()
+        except ShardError as error:
+            raise ShardError(f"{where}: {error.message}", error.hint) from error
         return manifest
+
+    def check(self) -> None:
+        """Check what the types of the fields cannot say: names that could be paths, and numbers.
+
+        Raises:
+            ShardError: If it contradicts itself, or the format.
+        """
+        check_split(self.split)
+        for shard in self.shards:
+            check_shard_name(shard.name, self.split)
+            shard.check(self.layout)
+        if len({shard.name for shard in self.shards}) < len(self.shards):
+            raise ShardError("it contradicts itself: it lists a shard twice")
+        if self.samples != sum(shard.samples for shard in self.shards):
+            raise ShardError("it contradicts itself: its shards do not add up to its samples")
+        if max(self.samples, sum(shard.size for shard in self.shards)) > _LARGEST:
+            raise ShardError("it gives more samples or bytes than any data set can have")
+        if _is_deep(self.options, _OPTION_LEVELS):
+            raise ShardError("its options are nested too deeply")
 
     @staticmethod
     def read(location: str | os.PathLike[str]) -> Manifest:
@@ -112,7 +150,7 @@ class Manifest:
             ShardError: If there is no manifest, or it is broken.
         """
         folder, where = data_set_at(location)
-        if not storage.is_url(folder) and storage.is_file(folder):
+        if storage.is_file(folder):
             raise ShardError(f"{folder} is a file", "give a data set's folder, or its manifest")
         try:
             text = storage.read(where)
@@ -123,7 +161,7 @@ class Manifest:
                 f"{error.message}: this is not a finished data set",
                 "to finish one, run the same `mfsynth build` again",
             ) from error
-        return Manifest.from_json(text, where)
+        return Manifest.from_json(text, storage.shown(where))
 
 
 def data_set_at(location: str | os.PathLike[str]) -> tuple[str, str]:
@@ -133,8 +171,10 @@ def data_set_at(location: str | os.PathLike[str]) -> tuple[str, str]:
     ('sets/val2017', 'sets/val2017/manifest.json')
     >>> data_set_at("sets/val2017/other.json")
     ('sets/val2017', 'sets/val2017/other.json')
+    >>> data_set_at("file:///sets/val2017")
+    ('/sets/val2017', '/sets/val2017/manifest.json')
     """
-    given = os.fspath(location)
+    given = os.fspath(storage.local_path(location) or location)
     if not storage.shown(given).endswith(".json") or storage.is_folder(given):
         return given, storage.join(given, MANIFEST)
     return storage.parent(given), given
@@ -145,20 +185,21 @@ def fingerprint(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _decode(text: bytes, where: str) -> Manifest:
-    import msgspec
+def _is_deep(value: object, levels: int) -> bool:
+    """Whether lists and objects are nested in more levels than so many."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels == 0 or any(_is_deep(each, levels - 1) for each in inner)
 
-    try:
-        head = msgspec.json.decode(text, type=_Head)
-        if head.format != MANIFEST_FORMAT:
-            raise ShardError(
-                f"{where} has format {head.format}, this release reads {MANIFEST_FORMAT}", "update mfsynth"
-            )
-        release = head.packages.get("mfsynth", "")
-        schema.check_fields(msgspec.json.decode(text), Manifest, where, error=ShardError, release=release)
-        return msgspec.json.decode(text, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ShardError(f"{where} is not a manifest of mfsynth: {error}") from error
+
+def _decode(text: bytes, where: str) -> Manifest:
+    head = schema.decode(text, _Head, where, error=ShardError, hint=_HINT)
+    if head.format != MANIFEST_FORMAT:
+        raise ShardError(
+            f"{where} has format {head.format}, this release reads {MANIFEST_FORMAT}", "update mfsynth"
+        )
+    plain = schema.decode(text, dict, where, error=ShardError, hint=_HINT)
+    schema.check_fields(plain, Manifest, where, error=ShardError, release=head.packages.get("mfsynth", ""))
+    return schema.decode(text, Manifest, where, error=ShardError, hint=_HINT)
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from copy import copy
-from typing import IO, TYPE_CHECKING, Any, Self, cast
+from typing import IO, TYPE_CHECKING, Any, Literal, Self, overload
 
-from mfsynth import storage
 from mfsynth.errors import MfsynthError, ShardError
 from mfsynth.order import permutation
-from mfsynth.sample import Sample, Scene, Window
+from mfsynth.sample import Sample, Scene
 from mfsynth.shards.access import OpenShard, Shelf, in_order
-from mfsynth.shards.layout import FOCUS, RECIPE, SEGMENTS, Layout
+from mfsynth.shards.layout import RECIPE, Gt, Layout
 from mfsynth.shards.manifest import Manifest, data_set_at
-from mfsynth.shards.recipes import read_recipe, recipes
+from mfsynth.shards.recipes import open_shard, read_recipe, recipes
 from mfsynth.shards.tar import Packed
 from mfsynth.stream import Item, Keep, Stream, WindowRule
 
@@ -22,16 +21,38 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
-    from mfsynth.sample import FocusMap, Picture, Recipe
+    from mfsynth.sample import Recipe
 
 
+@overload
 def open(
     location: str | os.PathLike[str],
     *,
     shuffle: int | None = None,
     epoch: int = 0,
     window: WindowRule | None = None,
-) -> DataSet[Sample]:
+    render: Literal[True] = True,
+    check: bool = True,
+) -> DataSet[Sample]: ...
+@overload
+def open(
+    location: str | os.PathLike[str],
+    *,
+    shuffle: int | None = None,
+    epoch: int = 0,
+    window: WindowRule | None = None,
+    render: Literal[False],
+    check: bool = True,
+) -> DataSet[Scene]: ...
+def open(
+    location: str | os.PathLike[str],
+    *,
+    shuffle: int | None = None,
+    epoch: int = 0,
+    window: WindowRule | None = None,
+    render: bool = True,
+    check: bool = True,
+) -> DataSet[Sample] | DataSet[Scene]:
     """Open a data set that `mfsynth build` made, of either store.
 
     Args:
@@ -41,6 +62,10 @@ def open(
             inside each.
         epoch: Each epoch has an order of its own.
         window: A window, or a function from scene to window; only that part is rendered.
+        render: False yields scenes, as `.scenes()` does.
+        check: Compare each shard's SHA-256 with the manifest's: of a local shard, or a copy of a remote one,
+            before its first sample, once in each process; of a remote shard that is read as a stream at
+            its end, if it is read that far. False reads without: faster for a few samples of large shards.
 
     Returns:
         Samples; its `.scenes()` yields the scenes behind them, not rendered.
@@ -51,7 +76,11 @@ def open(
         OptionsError: If the epoch is negative, or the window is not one.
     """
     folder, _ = data_set_at(location)
-    return DataSet(folder, Manifest.read(location), epoch=epoch, shuffle=shuffle, window=window)
+    manifest = Manifest.read(location)
+    data: DataSet[Sample] = DataSet(
+        folder, manifest, epoch=epoch, shuffle=shuffle, window=window, check=check
+    )
+    return data if render else data.scenes()
 
 
 class DataSet(Stream[Item]):
@@ -68,12 +97,14 @@ class DataSet(Stream[Item]):
         epoch: int = 0,
         shuffle: int | None = None,
         window: WindowRule | None = None,
+        check: bool = True,
     ) -> None:
         super().__init__(epoch=epoch, shuffle=shuffle, window=window)
         self.folder = folder
         self.manifest = manifest
+        self.check = check
         self.keeps: tuple[Keep, ...] = ()
-        self._shelf = Shelf(folder, manifest)
+        self._shelf = Shelf(folder, manifest, check=check)
 
     def __len__(self) -> int:
         """Number of samples, including those that `select` leaves out: only their recipes tell."""
@@ -86,8 +117,9 @@ class DataSet(Stream[Item]):
     def __getitem__(self, which: int | str) -> Item:
         """One sample: by its place in the manifest's order, from the end if negative, or by its key.
 
-        Neither `shuffle` nor `epoch` nor `select` matters. A local shard is not read as a whole; a remote one
-        is copied to a temporary file, which is kept until another shard is asked for.
+        Neither `shuffle` nor `epoch` nor `select` matters. A local shard is read as a whole only once, to
+        check its hash; a remote one is copied to a temporary file, which is kept until another shard is asked
+        for.
 
         Raises:
             MissingSampleError: If there is none. It is a KeyError, an IndexError and an OptionsError.
@@ -130,11 +162,11 @@ class DataSet(Stream[Item]):
         Raises:
             ShardError: If a shard is damaged.
         """
-        return recipes(self.folder, self.manifest)
+        return recipes(self.folder, self.manifest, check=self.check)
 
     def open_shard(self, number: int) -> AbstractContextManager[IO[bytes]]:
         """A shard's bytes as a stream, for other readers, such as webdataset."""
-        return storage.open_file(storage.join(self.folder, self.manifest.shards[number].name))
+        return open_shard(self.folder, self.manifest.shards[number], check=self.check)
 
     def _spans(self, start: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
         """Which samples of which shards, in this epoch's order of shards.
@@ -156,9 +188,9 @@ class DataSet(Stream[Item]):
         """A shard's samples from one place in this epoch's order of them to another."""
         shard = self.manifest.shards[number]
         if self.shuffle is None:
-            return in_order(self.folder, shard, low, high)
+            return in_order(self.folder, shard, low, high, check=self.check)
+        opened = OpenShard(self.folder, shard, check=self.check)  # first: it proves the number of samples
         order = permutation(shard.samples, "order", self.shuffle, self.epoch, number)
-        opened = OpenShard(self.folder, shard)
         return (opened[place] for place in order[low:high].tolist())
 
     def _keeps(self, packed: Packed, shard: str) -> bool:
@@ -169,6 +201,8 @@ class DataSet(Stream[Item]):
         return all(keep(image) for keep in self.keeps)
 
     def _item(self, packed: Packed, shard: str) -> Item:
+        from mfsynth.shards.pixels import read_sample, read_scene
+
         layout = self.manifest.layout
         with _naming(shard, packed.key):
             scene = read_scene(packed, layout)
@@ -191,7 +225,9 @@ def decode(sample: Mapping[str, Any]) -> Scene:
     Raises:
         ShardError: If a member is missing or broken.
     """
-    kind = "jpg" if "gt.jpg" in sample else "png"
+    from mfsynth.shards.pixels import read_scene
+
+    kind: Gt = "jpg" if "gt.jpg" in sample else "png"
     with _naming(str(sample.get("__url__", "a shard")), str(sample.get("__key__", "?"))):
         return read_scene(Packed(sample["__key__"], dict(sample)), Layout("recipe", kind))
 
@@ -205,45 +241,3 @@ def _naming(shard: str, key: str) -> Iterator[None]:
         raise ShardError(f"{shard}: sample {key} has no member {error}", "run `mfsynth verify`") from error
     except MfsynthError as error:
         raise ShardError(f"{shard}: sample {key}: {error}", "run `mfsynth verify`") from error
-
-
-def read_scene(packed: Packed, layout: Layout) -> Scene:
-    """Decode a sample's picture, segment map and recipe."""
-    from mfsynth.codecs import decode_png
-
-    recipe = read_recipe(packed.key, packed.members[RECIPE])
-    picture = _decode(packed.members[layout.gt_field], layout.gt)
-    segments = decode_png(packed.members[SEGMENTS])
-    if segments.shape != picture.shape[:2]:
-        raise ShardError(f"the picture is {picture.shape[:2]}, its segment map {segments.shape}")
-    return Scene(picture, segments, recipe)
-
-
-def read_sample(packed: Packed, layout: Layout, scene: Scene, window: Window | None) -> Sample:
-    """Decode a sample's frames, or render them if the store holds recipes; only a window of them."""
-    from mfsynth.codecs import decode_png
-    from mfsynth.synthesis.render import render
-
-    if layout.store == "recipe":
-        return render(scene, window)
-    height, width = scene.size
-    window = window or Window(0, 0, height, width)
-    cut = window.slices
-    frames = tuple(_decode(packed.members[field], layout.frame)[cut] for field in layout.frame_fields)
-    focus = cast("FocusMap", decode_png(packed.members[FOCUS]))[cut]
-    recipe = scene.recipe
-    return Sample(
-        recipe.key,
-        frames,
-        focus,
-        scene.picture[cut],
-        scene.segments[cut],
-        recipe,
-        window,
-    )
-
-
-def _decode(data: bytes, kind: str) -> Picture:
-    from mfsynth.codecs import decode_picture, decode_png
-
-    return cast("Picture", decode_png(data)) if kind == "png" else decode_picture(data)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
 
 from mfsynth import storage
 from mfsynth.errors import ShardError
 from mfsynth.sample import Recipe
 from mfsynth.shards import tar
+from mfsynth.shards.checked import check_file
 from mfsynth.shards.layout import RECIPE
 
 if TYPE_CHECKING:
@@ -17,19 +19,38 @@ if TYPE_CHECKING:
     from mfsynth.shards.manifest import Manifest, Shard
 
 
-def recipes(folder: str | os.PathLike[str], manifest: Manifest) -> Iterator[Recipe]:
+def recipes(folder: str | os.PathLike[str], manifest: Manifest, *, check: bool = True) -> Iterator[Recipe]:
     """Every recipe of a data set in a folder or at a URL, in the manifest's order.
+
+    Args:
+        folder: The data set's folder.
+        manifest: Its manifest.
+        check: Compare each local shard's hash with the manifest's first. Of a remote one only the recipes are
+            read, so its hash is not known.
 
     Raises:
         ShardError: If a shard is damaged, or holds fewer or more samples than the manifest says.
     """
     for shard in manifest.shards:
         count = 0
-        with storage.open_file(storage.join(folder, shard.name)) as file:
-            for key, text in tar.members(file, shard.name, RECIPE):
+        with open_shard(folder, shard, check=check) as file:
+            for key, text in tar.members(file, shard.name, RECIPE, shard.size):
                 yield recipe_of(shard, key, text)
                 count += 1
         check_count(shard, count)
+
+
+@contextmanager
+def open_shard(folder: str | os.PathLike[str], shard: Shard, *, check: bool) -> Iterator[IO[bytes]]:
+    """A shard at its beginning; on request a local one's hash is compared with the manifest's first.
+
+    Raises:
+        ShardError: If it is not there, cannot be read, or its hash differs.
+    """
+    with storage.open_file(storage.join(folder, shard.name)) as file:
+        if check and not storage.is_url(folder):
+            check_file(file, shard)
+        yield file
 
 
 def check_count(shard: Shard, found: int) -> None:

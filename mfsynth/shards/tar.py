@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _BLOCK = tarfile.BLOCKSIZE
-_LARGEST = 1 << 30
+_TYPE = slice(156, 157)
+_PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)
 
 
 class Packed(NamedTuple):
@@ -31,30 +32,31 @@ class Place(NamedTuple):
     end: int
 
 
-def samples(file: IO[bytes], shard: str) -> Iterator[Packed]:
+def samples(file: IO[bytes], shard: str, size: int) -> Iterator[Packed]:
     """Every sample of a shard, from a stream.
 
     Args:
         file: The shard, at its beginning.
         shard: Its name, for errors.
+        size: Its size in bytes; no member may end beyond it.
 
     Raises:
         ShardError: If the archive is damaged, cut short, or holds what this format does not have.
     """
     packed: Packed | None = None
-    for key, field, size in _headers(file, shard):
+    for key, field, length in _headers(file, shard, size):
         if packed is None or packed.key != key:
             if packed is not None:
                 yield packed
             packed = Packed(key, {})
         if field in packed.members:
             raise ShardError(f"{shard}: {key}.{field} occurs twice")
-        packed.members[field] = _content(file, size, shard)
+        packed.members[field] = _content(file, length, shard)
     if packed is not None:
         yield packed
 
 
-def index(file: IO[bytes], shard: str) -> list[Place]:
+def index(file: IO[bytes], shard: str, size: int) -> list[Place]:
     """Where each sample of a shard is; only headers are read, so the file must support seeking.
 
     Raises:
@@ -62,8 +64,8 @@ def index(file: IO[bytes], shard: str) -> list[Place]:
     """
     places: list[Place] = []
     end = 0
-    for key, _, size in _headers(file, shard):
-        start, end = end, end + _BLOCK + size + -size % _BLOCK
+    for key, _, length in _headers(file, shard, size):
+        start, end = end, end + _BLOCK + length + -length % _BLOCK
         if places and places[-1].key == key:
             places[-1] = places[-1]._replace(end=end)
         else:
@@ -72,22 +74,22 @@ def index(file: IO[bytes], shard: str) -> list[Place]:
     return places
 
 
-def members(file: IO[bytes], shard: str, field: str) -> Iterator[tuple[str, bytes | None]]:
+def members(file: IO[bytes], shard: str, field: str, size: int) -> Iterator[tuple[str, bytes | None]]:
     """One member of every sample, by the sample's key, None where it has none; all others are skipped.
 
     Raises:
         ShardError: As `samples`.
     """
     current, data = "", None
-    for key, name, size in _headers(file, shard):
+    for key, name, length in _headers(file, shard, size):
         if current and key != current:
             yield current, data
             data = None
         current = key
         if name == field:
-            data = _content(file, size, shard)
+            data = _content(file, length, shard)
         else:
-            _pass(file, size + -size % _BLOCK, shard)
+            _pass(file, length + -length % _BLOCK, shard)
     if current:
         yield current, data
 
@@ -101,20 +103,21 @@ def sample_at(file: IO[bytes], place: Place, shard: str) -> Packed:
         ShardError: As `samples`.
     """
     try:
-        for packed in samples(cast("IO[bytes]", _Part(file.fileno(), place)), shard):
+        part = cast("IO[bytes]", _Part(file.fileno(), place))
+        for packed in samples(part, shard, place.end - place.start):
             return packed
     except OSError as error:
         raise ShardError(f"cannot read {shard}: {error.strerror or error}") from error
     raise ShardError(f"{shard} changed while it was read")
 
 
-def first_key(file: IO[bytes], shard: str) -> str:
+def first_key(file: IO[bytes], shard: str, size: int) -> str:
     """The key of a shard's first sample, empty if it has none; reads one header.
 
     Raises:
         ShardError: As `samples`.
     """
-    return next((key for key, _, _ in _headers(file, shard)), "")
+    return next((key for key, _, _ in _headers(file, shard, size)), "")
 
 
 class _Part:
@@ -131,16 +134,22 @@ class _Part:
         return data
 
 
-def _headers(file: IO[bytes], shard: str) -> Iterator[tuple[str, str, int]]:
-    """Key, field and size in bytes of each member; the caller moves the file past its content."""
+def _headers(file: IO[bytes], shard: str, size: int) -> Iterator[tuple[str, str, int]]:
+    """Key, field and length in bytes of each member; the caller moves the file past its content."""
+    at = 0
     while (block := _read(file, _BLOCK, shard)).strip(b"\0"):
         try:
             member = tarfile.TarInfo.frombuf(block, "ascii", "strict")
-        except (tarfile.HeaderError, UnicodeDecodeError) as error:
+        except (tarfile.HeaderError, ValueError) as error:  # a UnicodeDecodeError is a ValueError
             raise ShardError(f"{shard} is damaged: {error}") from error
-        if not member.isreg() or not 0 <= member.size <= _LARGEST:
-            raise ShardError(f"{shard}: {member.name!r} is not a plain file of a sane size")
-        yield *split_member(member.name), member.size
+        if block[_TYPE] not in _PLAIN or not member.isreg() or member.size < 0:
+            raise ShardError(f"{shard}: {member.name!r} is not a plain file")
+        key, field = split_member(member.name)
+        at += _BLOCK + member.size
+        if at > size:
+            raise ShardError(f"{shard} is cut short: {member.name} would end beyond its {size:,} bytes")
+        at += -member.size % _BLOCK
+        yield key, field, member.size
 
 
 def _content(file: IO[bytes], size: int, shard: str) -> bytes:

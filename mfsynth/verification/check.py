@@ -6,7 +6,7 @@ import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -15,12 +15,13 @@ from mfsynth import codecs, storage
 from mfsynth.console import count
 from mfsynth.errors import MfsynthError, OptionsError, ShardError
 from mfsynth.options import BuildOptions
-from mfsynth.order import permutation, whole_number
+from mfsynth.order import some_of, whole_number
 from mfsynth.sample import SegmentInfo
 from mfsynth.shards import tar
-from mfsynth.shards.layout import FOCUS, MANIFEST, RECIPE, SEGMENTS, Layout, is_ours, key_order
+from mfsynth.shards.checked import wrong_bytes
+from mfsynth.shards.layout import MANIFEST, RECIPE, SEGMENTS, Layout, is_ours, key_order
 from mfsynth.shards.manifest import Manifest, Shard, data_set_at, fingerprint
-from mfsynth.shards.reader import read_scene
+from mfsynth.shards.pixels import read_focus, read_frames, read_scene
 from mfsynth.synthesis.draw import DrawOptions, draw
 from mfsynth.synthesis.render import render
 from mfsynth.verification.report import Comparison, Problem, Verification
@@ -66,11 +67,12 @@ def local_folder(location: str | os.PathLike[str]) -> Path:
     Raises:
         OptionsError: If it is a URL.
     """
-    if storage.is_url(location):
+    folder, _ = data_set_at(location)
+    if storage.is_url(folder):
         raise OptionsError(
-            f"verify needs a local folder, {os.fspath(location)} is a URL", "download it first"
+            f"verify needs a local folder, {storage.shown(location)} is a URL", "download it first"
         )
-    return Path(data_set_at(location)[0])
+    return Path(folder)
 
 
 def verify(
@@ -109,7 +111,7 @@ def verify(
     samples, workers = whole_number("samples", samples), whole_number("workers", workers)
     folder, manifest = local_folder(location), Manifest.read(location)
     seed = secrets.randbelow(_SEEDS) if seed is None else seed
-    jobs = _jobs(folder, manifest, set(permutation(manifest.samples, "verify", seed)[:samples].tolist()))
+    jobs = _jobs(folder, manifest, set(some_of(manifest.samples, samples, "verify", seed)))
     results = {
         job.name: result
         for job, result in run_jobs(
@@ -186,9 +188,11 @@ def verify_shard(job: VerifyJob, advance: Callable[[int], None]) -> ShardResult:
     problems: list[Problem] = []
     checks = _Checks(job, problems)
     try:
-        _check_bytes(job.folder / job.name, job, problems)
-        with (job.folder / job.name).open("rb") as file:
-            for place, packed in enumerate(tar.samples(file, job.name)):
+        with storage.open_regular(job.folder / job.name) as file:
+            if problem := wrong_bytes(file, job.shard):
+                problems.append(Problem(job.name, problem))
+            size = os.fstat(file.fileno()).st_size
+            for place, packed in enumerate(tar.samples(file, job.name, size)):
                 checks.sample(packed, again=place in job.again)
                 advance(1)
     except FileNotFoundError:
@@ -203,22 +207,6 @@ def verify_shard(job: VerifyJob, advance: Callable[[int], None]) -> ShardResult:
         )
     keys = (checks.first, checks.last) if checks.count else None
     return ShardResult(tuple(problems), keys, checks.comparison, checks.rendered)
-
-
-def _check_bytes(path: Path, job: VerifyJob, problems: list[Problem]) -> None:
-    problem = wrong_bytes(path, job.shard)
-    if problem:
-        problems.append(Problem(job.name, problem))
-
-
-def wrong_bytes(path: Path, shard: Shard) -> str:
-    """What is wrong with the size or hash of a shard's file; empty if nothing is."""
-    size = path.stat().st_size
-    if size != shard.size:
-        return f"has {size} bytes, the manifest says {shard.size}"
-    if storage.digest(path) != shard.sha256:
-        return "does not have the SHA-256 that the manifest gives"
-    return ""
 
 
 class _Checks:
@@ -253,10 +241,6 @@ class _Checks:
         recipe = scene.recipe
         if recipe.to_json() != packed.members[RECIPE]:
             raise ShardError("its recipe has fields, or a form, that the format does not have")
-        if len(recipe.frames) != layout.frames:
-            raise ShardError(f"its recipe has {len(recipe.frames)} frames, the manifest {layout.frames}")
-        if (recipe.image.height, recipe.image.width) != scene.size:
-            raise ShardError("its picture does not have the size that the recipe gives")
         if layout.gt == "jpg" and codecs.orientation_of(packed.members[layout.gt_field]) != 1:
             raise ShardError("its ground truth has an orientation tag")
         _check_segments(scene)
@@ -264,21 +248,14 @@ class _Checks:
             raise ShardError("its recipe is not what its seed draws")
         return scene
 
-    def _frames(self, packed: Packed, scene: Scene) -> list[Picture]:
+    def _frames(self, packed: Packed, scene: Scene) -> tuple[Picture, ...]:
         if self.job.layout.store == "recipe":
-            return []
-        if not np.array_equal(codecs.decode_png(packed.members[FOCUS]), scene.focus()):
+            return ()
+        if not np.array_equal(read_focus(packed, scene), scene.focus()):
             raise ShardError("its focus map is not the one that its recipe gives")
-        frames = []
-        for name in self.job.layout.frame_fields:
-            data = packed.members[name]
-            frame = codecs.decode_png(data) if name.endswith("png") else codecs.decode_picture(data)
-            if frame.shape != scene.picture.shape:
-                raise ShardError(f"{name} has shape {frame.shape}, the ground truth {scene.picture.shape}")
-            frames.append(cast("Picture", frame))
-        return frames
+        return read_frames(packed, self.job.layout, scene)
 
-    def _render_again(self, scene: Scene, frames: list[Picture]) -> None:
+    def _render_again(self, scene: Scene, frames: tuple[Picture, ...]) -> None:
         sample = render(scene)
         self.rendered += 1
         compared = Comparison()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -53,9 +54,14 @@ def test_a_newer_format_says_what_to_do(text: bytes) -> None:
         Manifest.from_json(json.dumps(content).encode())
 
 
+NESTED = b'{"format":1,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+
+
 @pytest.mark.parametrize("broken", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": 1}'])
 def test_anything_but_a_manifest_is_refused(broken: bytes) -> None:
-    with pytest.raises(ShardError, match=r"manifest.json is not a manifest of mfsynth"):
+    with pytest.raises(
+        ShardError, match=r"manifest.json is (not JSON|malformed): .*; it is damaged, or not a"
+    ):
         Manifest.from_json(broken)
 
 
@@ -128,3 +134,77 @@ def test_optional_fields_may_be_absent(text: bytes) -> None:
     del content["left_out"], content["left_out_files"]
     manifest = Manifest.from_json(json.dumps(content).encode())
     assert (manifest.left_out, manifest.left_out_files) == ({}, {})
+
+
+FORGED: dict[str, tuple[str, Change]] = {
+    "frames": (r"\$\.layout\.frames", lambda m: m["layout"].update(frames=10**10)),
+    "negative frames": (r"\$\.layout\.frames", lambda m: m["layout"].update(frames=-3)),
+    "one frame": (r"\$\.layout\.frames", lambda m: m["layout"].update(frames=1)),
+    "store": (r"\$\.layout\.store", lambda m: m["layout"].update(store="x")),
+    "gt": (r"\$\.layout\.gt", lambda m: m["layout"].update(gt="../x")),
+    "frame kind": (r"\$\.layout\.frame", lambda m: m["layout"].update(frame="exr")),
+    "samples 10^12": ("1,000,000,000,000 samples do not fit into", lambda m: samples(m, 10**12)),
+    "samples 2^70": ("samples do not fit into", lambda m: samples(m, 2**70)),
+    "size 2^70": ("more samples or bytes than any data set", lambda m: m["shards"][0].update(size=2**70)),
+    "negative size": ("do not fit into the -1 bytes", lambda m: m["shards"][0].update(size=-1)),
+    "hash": ("is not a SHA-256", lambda m: m["shards"][0].update(sha256="../../etc/passwd")),
+    "a shard twice": ("lists a shard twice", lambda m: twice(m)),
+    "nested options": ("nested too deeply", lambda m: m["options"].update(x=[[[[[[[[[[]]]]]]]]]])),
+}
+
+
+def samples(manifest: dict[str, Any], number: int) -> None:
+    manifest["samples"] += number - manifest["shards"][0]["samples"]
+    manifest["shards"][0]["samples"] = number
+
+
+def twice(manifest: dict[str, Any]) -> None:
+    manifest["shards"].append(manifest["shards"][0])
+    manifest["samples"] += manifest["shards"][0]["samples"]
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_numbers_and_names_that_no_data_set_has_are_refused_on_reading(text: bytes, name: str) -> None:
+    words, change = FORGED[name]
+    content = json.loads(text)
+    change(content)
+    with pytest.raises(ShardError, match=words):
+        Manifest.from_json(json.dumps(content).encode())
+
+
+def test_nested_brackets_are_an_error_of_ours(text: bytes) -> None:
+    for broken in (NESTED, NESTED[:-1] + b"," + text[1:], b"[" * 1_000_000):
+        with pytest.raises(ShardError, match=r"manifest\.json is (nested too deeply|not JSON|malformed)"):
+            Manifest.from_json(broken)
+
+
+def test_a_manifest_larger_than_any_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mfsynth.limits.DOCUMENT_BYTES", 1000)
+    (tmp_path / "manifest.json").write_bytes(b" " * 1001)
+    with pytest.raises(ShardError, match=r"manifest\.json is larger than any manifest, 1,000 bytes"):
+        Manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize("location", ["v" * 5000, "v" * 5000 + ".json", "a\0b", "a\0b.json"])
+def test_a_path_that_no_file_can_have_is_an_error_of_ours(location: str) -> None:
+    with pytest.raises(ShardError, match=r"manifest|cannot read"):
+        Manifest.read(location)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_only_a_regular_file_is_a_manifest(tmp_path: Path, kind: str) -> None:
+    """A pipe nobody writes to would be waited for forever, and /dev/zero never ends."""
+    path = tmp_path / "manifest.json"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    with pytest.raises(ShardError, match=r"cannot read .*manifest\.json"):
+        Manifest.read(tmp_path)
+
+
+def test_a_file_url_is_a_local_folder(small_pairs: Path) -> None:
+    for location in (small_pairs.as_uri(), (small_pairs / "manifest.json").as_uri()):
+        assert Manifest.read(location) == Manifest.read(small_pairs)

@@ -13,6 +13,7 @@ from mfsynth.errors import ShardError
 from mfsynth.shards import tar
 from mfsynth.shards.writer import ShardWriter, tar_header
 
+LARGE = 1 << 30
 SAMPLES = [
     ("000000000001-000", {"json": b"{}", "gt.jpg": b"\xff\xd8" * 700, "segments.png": b""}),
     ("000000000001-001", {"json": b"{ }", "gt.jpg": b"x" * 512, "segments.png": b"y" * 511}),
@@ -56,9 +57,9 @@ def test_a_shard_that_is_not_published_leaves_nothing(tmp_path: Path) -> None:
 def test_samples_come_back_in_order_and_by_place(tmp_path: Path) -> None:
     path = shard(tmp_path)
     with path.open("rb") as file:
-        assert list(tar.samples(file, path.name)) == SAMPLES
+        assert list(tar.samples(file, path.name, LARGE)) == SAMPLES
         file.seek(0)
-        places = tar.index(file, path.name)
+        places = tar.index(file, path.name, LARGE)
         assert [tar.sample_at(file, place, path.name) for place in reversed(places)] == SAMPLES[::-1]
 
 
@@ -68,7 +69,7 @@ def test_a_shard_cut_anywhere_is_noticed(tmp_path_factory: pytest.TempPathFactor
     data = shard(tmp_path_factory.mktemp("shard")).read_bytes()
     cut = data[: min(size, len(data) - 1024)]  # the two closing blocks may be missing in part
     with pytest.raises(ShardError, match="is cut short"):
-        list(tar.samples(io.BytesIO(cut), "s"))
+        list(tar.samples(io.BytesIO(cut), "s", LARGE))
 
 
 class OneWay(io.BytesIO):
@@ -101,29 +102,29 @@ class BothWays(OneWay):
 def test_one_member_of_every_sample_comes_by_itself(tmp_path: Path, field: str, kind: type[OneWay]) -> None:
     file = kind(shard(tmp_path).read_bytes())
     expected = [(key, members.get(field)) for key, members in SAMPLES]
-    assert list(tar.members(file, "s", field)) == expected
+    assert list(tar.members(file, "s", field, LARGE)) == expected
 
 
 def test_the_other_members_are_not_read(tmp_path: Path) -> None:
     file = BothWays(shard(tmp_path).read_bytes())
-    list(tar.members(file, "s", "json"))
+    list(tar.members(file, "s", "json", LARGE))
     assert file.taken == 512 * (9 + 3 + 1)  # headers, recipes, the archive's end
 
 
 def test_an_index_reads_only_headers(tmp_path: Path) -> None:
     file = BothWays(shard(tmp_path).read_bytes())
-    places = tar.index(file, "s")
+    places = tar.index(file, "s", LARGE)
     assert [place.key for place in places] == [key for key, _ in SAMPLES]
     assert file.taken == 512 * (9 + 1)
     file.seek(0)
-    assert tar.first_key(file, "s") == SAMPLES[0][0]
+    assert tar.first_key(file, "s", LARGE) == SAMPLES[0][0]
     assert file.taken == 512 * (9 + 1 + 1)
 
 
 def test_a_sample_by_its_place_leaves_the_files_position(tmp_path: Path) -> None:
     path = shard(tmp_path)
     with path.open("rb") as file:
-        places = tar.index(file, path.name)
+        places = tar.index(file, path.name, LARGE)
         file.seek(100)
         assert tar.sample_at(file, places[1], path.name) == SAMPLES[1]
         assert file.tell() == 100
@@ -132,7 +133,7 @@ def test_a_sample_by_its_place_leaves_the_files_position(tmp_path: Path) -> None
 def test_a_shard_that_changes_while_it_is_open_is_noticed(tmp_path: Path) -> None:
     path = shard(tmp_path)
     with path.open("rb") as file:
-        places = tar.index(file, path.name)
+        places = tar.index(file, path.name, LARGE)
         content = path.read_bytes()
         path.write_bytes(content[: places[2].start + 700])
         assert tar.sample_at(file, places[1], path.name) == SAMPLES[1]
@@ -151,7 +152,7 @@ def test_members_of_a_shard_cut_anywhere_are_missed(
     data = shard(tmp_path_factory.mktemp("shard")).read_bytes()
     cut = data[: min(size, len(data) - 1024)]
     with pytest.raises(ShardError, match="is cut short"):
-        list(tar.members(io.BytesIO(cut), "s", "json"))
+        list(tar.members(io.BytesIO(cut), "s", "json", LARGE))
 
 
 def archive(*members: tarfile.TarInfo) -> io.BytesIO:
@@ -168,25 +169,25 @@ def archive(*members: tarfile.TarInfo) -> io.BytesIO:
 )
 def test_members_of_other_names_are_refused(name: str) -> None:
     with pytest.raises(ShardError, match="is not the name of a member of this format"):
-        list(tar.samples(archive(tarfile.TarInfo(name)), "s"))
+        list(tar.samples(archive(tarfile.TarInfo(name)), "s", LARGE))
 
 
 def test_links_are_refused() -> None:
     link = tarfile.TarInfo("000000000001-000.json")
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
     with pytest.raises(ShardError, match="is not a plain file"):
-        list(tar.samples(archive(link), "s"))
+        list(tar.samples(archive(link), "s", LARGE))
 
 
 def test_a_member_twice_is_refused() -> None:
     member = tarfile.TarInfo("000000000001-000.json")
     with pytest.raises(ShardError, match="occurs twice"):
-        list(tar.samples(archive(member, member), "s"))
+        list(tar.samples(archive(member, member), "s", LARGE))
 
 
 def test_what_is_no_archive_is_refused() -> None:
     with pytest.raises(ShardError, match="is damaged"):
-        list(tar.samples(io.BytesIO(b"<html>" * 2000), "s"))
+        list(tar.samples(io.BytesIO(b"<html>" * 2000), "s", LARGE))
 
 
 @given(st.from_regex(r"[0-9]{12}-[0-9]{3,5}\.[a-z0-9.]{1,60}", fullmatch=True), st.integers(0, 8**11 - 1))

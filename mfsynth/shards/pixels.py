@@ -1,0 +1,106 @@
+"""From members to arrays. Declared sizes are compared with the recipe before anything is decoded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from mfsynth import codecs
+from mfsynth.errors import ShardError
+from mfsynth.sample import Sample, Scene, Window
+from mfsynth.shards.layout import FOCUS, RECIPE, SEGMENTS
+from mfsynth.shards.recipes import read_recipe
+
+if TYPE_CHECKING:
+    from mfsynth.codecs.png import Array
+    from mfsynth.sample import FocusMap, Picture
+    from mfsynth.shards.layout import Layout
+    from mfsynth.shards.tar import Packed
+
+    Size = tuple[int, int]
+    """Height and width."""
+
+
+def read_scene(packed: Packed, layout: Layout) -> Scene:
+    """Decode a sample's picture, segment map and recipe.
+
+    Raises:
+        KeyError: If a member is missing.
+        ShardError: If they contradict each other.
+        CodecError: If a member is broken, or has another size than the recipe says.
+    """
+    recipe = read_recipe(packed.key, packed.members[RECIPE])
+    if len(recipe.frames) != layout.frames:
+        raise ShardError(f"its recipe has {len(recipe.frames)} frames, the manifest says {layout.frames}")
+    size = recipe.image.height, recipe.image.width
+    picture = _picture(packed, layout.gt_field, size)
+    segments = _map(packed, SEGMENTS, size)
+    if int(segments.max()) >= len(recipe.segments):
+        raise ShardError(f"{SEGMENTS} has segments that the recipe does not list")
+    return Scene(picture, segments, recipe)
+
+
+def read_sample(packed: Packed, layout: Layout, scene: Scene, window: Window | None) -> Sample:
+    """Decode a sample's frames, or render them if the store holds recipes; only a window of them.
+
+    Raises:
+        KeyError, ShardError, CodecError: As `read_scene`.
+    """
+    if layout.store == "recipe":
+        from mfsynth.synthesis.render import render
+
+        return render(scene, window)
+    window = window or Window(0, 0, *scene.size)
+    cut = window.slices
+    frames = tuple(frame[cut] for frame in read_frames(packed, layout, scene))
+    focus = read_focus(packed, scene)[cut]
+    recipe = scene.recipe
+    return Sample(recipe.key, frames, focus, scene.picture[cut], scene.segments[cut], recipe, window)
+
+
+def read_frames(packed: Packed, layout: Layout, scene: Scene) -> tuple[Picture, ...]:
+    """Decode a sample's stored frames.
+
+    Raises:
+        KeyError, ShardError, CodecError: As `read_scene`.
+    """
+    return tuple(_picture(packed, field, scene.size) for field in layout.frame_fields)
+
+
+def read_focus(packed: Packed, scene: Scene) -> FocusMap:
+    """Decode a sample's stored focus map.
+
+    Raises:
+        KeyError, ShardError, CodecError: As `read_scene`.
+    """
+    focus = _map(packed, FOCUS, scene.size)
+    if focus.dtype != np.uint8 or int(focus.max()) >= len(scene.recipe.frames):
+        raise ShardError(f"{FOCUS} has values beyond the sample's {len(scene.recipe.frames)} frames")
+    return cast("FocusMap", focus)
+
+
+def _picture(packed: Packed, field: str, size: Size) -> Picture:
+    data = packed.members[field]
+    picture = codecs.decode_png(data, size) if field.endswith(".png") else _jpeg(data, field, size)
+    if picture.shape != (*size, 3) or picture.dtype != np.uint8:
+        raise ShardError(f"{field} is not an RGB picture of 8 bits")
+    return cast("Picture", picture)
+
+
+def _jpeg(data: bytes, field: str, size: Size) -> Picture:
+    if not codecs.is_jpeg(data):
+        raise ShardError(f"{field} is not a JPEG")
+    header = codecs.jpeg_header(data)
+    if (header.height, header.width) != size:
+        raise ShardError(
+            f"{field} is {header.width} x {header.height} pixels, the recipe says {size[1]} x {size[0]}"
+        )
+    return codecs.decode_picture(data)
+
+
+def _map(packed: Packed, field: str, size: Size) -> Array:
+    array = codecs.decode_png(packed.members[field], size)
+    if array.shape != size:
+        raise ShardError(f"{field} is not a gray PNG")
+    return array
