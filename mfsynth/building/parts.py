@@ -93,7 +93,7 @@ def _counted(path: Path, shard: Shard) -> _Counted | None:
     if path.stat().st_size != shard.size or storage.digest(path) != shard.sha256:
         return None
     with path.open("rb") as file:
-        images = [recipe_of(shard, *each).image for each in tar.members(file, shard.name, RECIPE)]
+        images = [recipe_of(shard, *each).image for each in tar.members(file, shard.name, RECIPE, shard.size)]
     return _Counted(len(images), Counter(image.license for image in images), {image.id for image in images})
 
 

@@ -12,6 +12,7 @@ from mfsynth.publish.card import dataset_card
 from mfsynth.publish.croissant import croissant
 from mfsynth.shards.checked import wrong_bytes
 from mfsynth.shards.layout import MANIFEST, split_of
+from mfsynth.verification.claims import contradictions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,11 +33,19 @@ _PICTURE_DPI = 150
 
 
 def check_shards(folder: Path, manifest: Manifest, progress: Progress) -> None:
-    """Compare every shard's size and hash with the manifest.
+    """Compare the manifest with itself, and every shard's size and hash with it.
 
     Raises:
-        ShardError: If one is missing or damaged.
+        ShardError: If the manifest contradicts itself, or a shard is missing, damaged or without samples.
     """
+    for claim in contradictions(manifest):
+        raise ShardError(f"{MANIFEST} {claim}; nothing was sent", f"run `mfsynth verify {folder}`")
+    for shard in manifest.shards:
+        if not shard.samples:
+            raise ShardError(
+                f"{shard.name} holds no samples, which other readers refuse; nothing was sent",
+                "build the data set again: shards without samples are no longer written",
+            )
     total = len(manifest.shards)
     for done, shard in enumerate(manifest.shards, 1):
         try:

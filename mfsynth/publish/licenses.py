@@ -65,6 +65,11 @@ class LicenseTerms:
     commercial: bool = True
     derivatives: bool = True
 
+    @property
+    def allows(self) -> tuple[bool, bool]:
+        """Whether it allows commercial use, and derivatives."""
+        return self.commercial, self.derivatives
+
 
 ANNOTATIONS = LicenseTerms("CC BY 4.0", "https://creativecommons.org/licenses/by/4.0/", "cc-by-4.0")
 """The license of COCO's annotations, from which segments are made; the pictures have their own."""
@@ -86,8 +91,16 @@ class SampleLicense:
         'no derivatives'
         >>> SampleLicense.of(LicenseCount(6, "research only", "", samples=3)).limits
         'unknown'
+
+        A name of COCO's with the URL of a license that allows more or less is unknown, too.
+
+        >>> forged = LicenseCount(3, "Attribution-NoDerivs License", COCO["Attribution License"], samples=3)
+        >>> SampleLicense.of(forged).limits
+        'unknown'
         """
-        return SampleLicense(count, terms_at(count.url or COCO.get(count.name, "")))
+        named, linked = terms_at(COCO.get(count.name, "")), terms_at(count.url)
+        agree = not named or not linked or named.allows == linked.allows
+        return SampleLicense(count, (linked if count.url else named) if agree else None)
 
     @property
     def name(self) -> str:

@@ -15,7 +15,6 @@ from mfsynth.errors import MissingSampleError, OptionsError
 from mfsynth.sample import sample_key
 from mfsynth.shards import tar
 from mfsynth.shards.checked import CheckedStream, check_file
-from mfsynth.shards.layout import key_order
 from mfsynth.shards.recipes import check_count, open_shard
 
 if TYPE_CHECKING:
@@ -135,7 +134,7 @@ class Shelf:
             ShardError: If the shard is damaged.
         """
         filled = [number for number, shard in enumerate(self.manifest.shards) if shard.samples]
-        after = bisect_right(filled, key_order(key), key=lambda shard: key_order(self._first_key(shard)))
+        after = bisect_right(filled, key, key=self._first_key)
         if after:
             opened = self._opened(filled[after - 1])
             if packed := opened.find(key):

@@ -22,8 +22,7 @@ BUILD = "build.json"
 
 _SPLIT = r"[._-]*[A-Za-z0-9][\w.-]*"  # not only dots: a split is a folder's name, too
 _SHARD = re.compile(rf"(?P<split>{_SPLIT})-(?P<index>\d{{6,12}})\.tar", re.ASCII)
-_KEY = r"(?P<image>\d{12,19})-(?P<variant>\d{3,19})"
-_MEMBER = re.compile(rf"(?P<key>{_KEY})\.(?P<field>[a-z0-9]+(\.[a-z0-9]+)?)", re.ASCII)
+_MEMBER = re.compile(r"(?P<key>\d{12,19}-\d{3,19})\.(?P<field>[a-z0-9]+(\.[a-z0-9]+)?)", re.ASCII)
 
 _SPLIT_LENGTH = 60
 _TAMPERED = "the manifest was tampered with: fetch it again from where it was published"
@@ -111,16 +110,6 @@ def split_of(name: str) -> str | None:
     """
     match = _SHARD.fullmatch(name)
     return match["split"] if match else None
-
-
-def key_order(key: str) -> tuple[int, int]:
-    """Image id and variant of a sample's key, by which keys ascend; (-1, 0) for what is not a key.
-
-    >>> key_order("1000000000000-000") > key_order("999999999999-001")
-    True
-    """
-    match = re.fullmatch(_KEY, key, re.ASCII)
-    return (int(match["image"]), int(match["variant"])) if match else (-1, 0)
 
 
 def member_name(key: str, field: str) -> str:

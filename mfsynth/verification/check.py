@@ -19,11 +19,12 @@ from mfsynth.order import some_of, whole_number
 from mfsynth.sample import SegmentInfo
 from mfsynth.shards import tar
 from mfsynth.shards.checked import wrong_bytes
-from mfsynth.shards.layout import MANIFEST, RECIPE, SEGMENTS, Layout, is_ours, key_order
-from mfsynth.shards.manifest import Manifest, Shard, data_set_at, fingerprint
+from mfsynth.shards.layout import MANIFEST, RECIPE, SEGMENTS, Layout, is_ours
+from mfsynth.shards.manifest import Manifest, Shard, data_set_at
 from mfsynth.shards.pixels import read_focus, read_frames, read_scene
 from mfsynth.synthesis.draw import DrawOptions, draw
 from mfsynth.synthesis.render import render
+from mfsynth.verification.claims import Held, contradictions, disagreements
 from mfsynth.verification.report import Comparison, Problem, Verification
 
 if TYPE_CHECKING:
@@ -53,10 +54,11 @@ class VerifyJob:
 
 @dataclass(frozen=True, slots=True)
 class ShardResult:
-    """What a check found, with the first and last key, to check the order across shards."""
+    """What a check found and what the shard holds; its first and last key tell the order of shards."""
 
     problems: tuple[Problem, ...]
     keys: tuple[str, str] | None = None
+    held: Held = field(default_factory=Held)
     comparison: Comparison = field(default_factory=Comparison)
     rendered: int = 0
 
@@ -127,6 +129,11 @@ def verify(
 
 def _gathered(folder: Path, manifest: Manifest, seed: int, ordered: list[ShardResult]) -> Verification:
     """The results of all shards, in their order, as one."""
+    in_shards = [problem for result in ordered for problem in result.problems]
+    in_shards += _misplaced(manifest, ordered)
+    claims = contradictions(manifest)
+    if not in_shards:  # else they would be told of twice
+        claims += disagreements(manifest, Held.together(result.held for result in ordered))
     return Verification(
         location=str(folder),
         shards=len(manifest.shards),
@@ -135,11 +142,11 @@ def _gathered(folder: Path, manifest: Manifest, seed: int, ordered: list[ShardRe
         rendered=sum(result.rendered for result in ordered),
         comparison=sum((result.comparison for result in ordered), Comparison()),
         problems=(
-            *_forged_options(manifest),
-            *(problem for result in ordered for problem in result.problems),
-            *_misplaced(manifest, ordered),
+            *(Problem("", f"{MANIFEST} {claim}") for claim in claims),
+            *in_shards,
             *_strays(folder, manifest),
         ),
+        empty_shards=tuple(shard.name for shard in manifest.shards if not shard.samples),
     )
 
 
@@ -154,17 +161,11 @@ def _jobs(folder: Path, manifest: Manifest, chosen: set[int]) -> list[VerifyJob]
     return jobs
 
 
-def _forged_options(manifest: Manifest) -> list[Problem]:
-    if fingerprint(manifest.options) == manifest.options_fingerprint:
-        return []
-    return [Problem("", f"{MANIFEST} has options that do not match its options_fingerprint")]
-
-
 def _misplaced(manifest: Manifest, results: list[ShardResult]) -> list[Problem]:
     problems, last = [], ""
     for shard, result in zip(manifest.shards, results, strict=True):
         if result.keys is not None:
-            if last and key_order(result.keys[0]) <= key_order(last):
+            if result.keys[0] <= last:
                 problems.append(Problem(shard.name, f"sample {result.keys[0]} does not follow {last}"))
             last = result.keys[1]
     return problems
@@ -206,7 +207,7 @@ def verify_shard(job: VerifyJob, advance: Callable[[int], None]) -> ShardResult:
             )
         )
     keys = (checks.first, checks.last) if checks.count else None
-    return ShardResult(tuple(problems), keys, checks.comparison, checks.rendered)
+    return ShardResult(tuple(problems), keys, checks.held, checks.comparison, checks.rendered)
 
 
 class _Checks:
@@ -218,15 +219,17 @@ class _Checks:
         self.count = self.rendered = 0
         self.first = self.last = ""
         self.comparison = Comparison()
+        self.held = Held()
 
     def sample(self, packed: Packed, *, again: bool) -> None:
         """Check one sample; `again` renders it once more."""
-        if self.last and key_order(packed.key) <= key_order(self.last):
+        if packed.key <= self.last:
             self._report(packed, f"does not follow {self.last}")
         self.first, self.last = self.first or packed.key, packed.key
         self.count += 1
         try:
             scene = self._scene(packed)
+            self.held.add(scene.recipe)
             frames = self._frames(packed, scene)
             if again:
                 self._render_again(scene, frames)

@@ -53,6 +53,7 @@ class Verification:
         comparison: Of what was rendered with what is stored.
         problems: What is wrong; empty for a data set that is whole.
         repaired: What was wrong with shards that were then made again.
+        empty_shards: Shards without samples, which 0.1.0 wrote where no picture could be used.
     """
 
     location: str
@@ -63,6 +64,7 @@ class Verification:
     comparison: Comparison
     problems: tuple[Problem, ...] = field(default_factory=tuple)
     repaired: tuple[Problem, ...] = field(default_factory=tuple)
+    empty_shards: tuple[str, ...] = ()
 
     @property
     def bad_shards(self) -> tuple[str, ...]:
@@ -101,4 +103,13 @@ class Verification:
             again += f": {compared.differing:,} of {count(compared.values, 'value')} differ"
             again += f", by up to {compared.largest}" if compared.differing else ""
         amount = f"{count(self.samples, 'sample')} in {count(self.shards, 'shard')}"
-        return [f"{self.location} is whole: {amount}, {again}"]
+        return [f"{self.location} is whole: {amount}, {again}", *self._empty_lines()]
+
+    def _empty_lines(self) -> list[str]:
+        if not self.empty_shards:
+            return []
+        hold = "holds" if len(self.empty_shards) == 1 else "hold"
+        return [
+            f"{', '.join(self.empty_shards)} {hold} no samples, which other readers and `mfsynth publish` "
+            "refuse: build it again"
+        ]
