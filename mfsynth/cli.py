@@ -326,7 +326,7 @@ Examples:
   mfsynth publish out/val2017 --repo you/val2017-pairs --dry-run
   mfsynth publish out/val2017 --repo you/val2017-pairs --private --tag v1""",
 )
-@click.argument("out", type=FOLDER)
+@click.argument("out")
 @click.option("--repo", required=True, help="user/name; created if needed.")
 @click.option("--private", is_flag=True, help="Make it private if it is created.")
 @click.option("--revision", help="Branch; created if needed.  [default: main]")
@@ -338,7 +338,7 @@ commercial use, or are unknown, even if the build did not choose them with --lic
 if it would be refused.""")  # fmt: skip
 @output_options
 def publish(
-    out: Path,
+    out: str,
     repo: str,
     private: bool,
     revision: str | None,
@@ -355,9 +355,11 @@ def publish(
     """
     from mfsynth.publish.run import PublishOptions
     from mfsynth.publish.run import publish as publish_data_set
+    from mfsynth.verification.check import local_folder
 
     output = Output(quiet, as_json)
-    options = PublishOptions(out, repo, private, revision, create_pr, tag, accept_licenses, dry_run)
+    folder = local_folder(out, "publish")
+    options = PublishOptions(folder, repo, private, revision, create_pr, tag, accept_licenses, dry_run)
     with output.stage_bars() as progress:
         report = publish_data_set(options, output.say, progress)
     output.show(report)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 RECIPE_FORMAT = 1
 
 # Bounds of a recipe's values, checked on reading: beyond them, rendering overflows or never ends.
+_Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 _Positive = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 _Plane = Annotated[int, msgspec.Meta(ge=0, le=255)]
@@ -96,7 +97,7 @@ class ImageInfo:
     file_name: str
     width: _Positive
     height: _Positive
-    license: int
+    license: _Whole
     coco_url: str
     flickr_url: str
 
@@ -110,8 +111,8 @@ class SegmentInfo:
 
     index: _Natural
     id: _Natural
-    category_id: int
-    iscrowd: int
+    category_id: _Whole
+    iscrowd: _Whole
     area: _Positive
 
 

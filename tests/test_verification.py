@@ -15,6 +15,7 @@ from conftest import Cli, tree
 
 import mfsynth
 from mfsynth import codecs
+from mfsynth.building.make import content_of
 from mfsynth.errors import ShardError
 from mfsynth.preview.stats import collect
 from mfsynth.verification.check import compare, verify
@@ -409,6 +410,22 @@ def test_a_data_set_may_be_named_by_its_manifest(out: Path) -> None:
     (out / "manifest.json").rename(out / "mine.json")
     result = verify(out / "mine.json", workers=1)
     assert (result.problems, result.shards) == ((), 3)
+
+
+def test_a_file_url_is_a_local_folder(small_recipes: Path, cli: Cli) -> None:
+    uri = small_recipes.as_uri()
+    assert verify(uri, samples=0, workers=1, seed=0) == verify(small_recipes, samples=0, workers=1, seed=0)
+    for command in (("verify", uri, "--samples", 0), ("info", uri), ("stats", f"{uri}/manifest.json")):
+        run = cli(*command)
+        assert run.returncode == 0, run.stderr
+    assert content_of(uri) == content_of(small_recipes)
+
+
+def test_a_path_that_no_folder_can_have_is_one_line(cli: Cli) -> None:
+    run = cli("verify", "v" * 5000)
+    assert run.returncode == 1
+    assert "File name too long" in run.stderr
+    assert run.stderr.count("\n") == 1
 
 
 def test_a_url_is_no_local_folder(cli: Cli) -> None:

@@ -63,16 +63,20 @@ class ShardResult:
     rendered: int = 0
 
 
-def local_folder(location: str | os.PathLike[str]) -> Path:
-    """The folder of a local data set, given the folder or its manifest.
+def local_folder(location: str | os.PathLike[str], command: str = "verify") -> Path:
+    """The folder of a local data set, given the folder or its manifest, as paths or `file://` URLs.
+
+    Args:
+        location: Where it is.
+        command: What needs it, for the error.
 
     Raises:
-        OptionsError: If it is a URL.
+        OptionsError: If it is another URL.
     """
     folder, _ = data_set_at(location)
     if storage.is_url(folder):
         raise OptionsError(
-            f"verify needs a local folder, {storage.shown(location)} is a URL", "download it first"
+            f"{command} needs a local folder, {storage.shown(location)} is a URL", "download it first"
         )
     return Path(folder)
 
