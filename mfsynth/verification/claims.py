@@ -142,6 +142,9 @@ def _left_out(manifest: Manifest) -> Iterator[str]:
             yield f"leaves out images for an unknown reason, {reason[:60]!r}"
         if not ids or ids[0] < 0 or list(ids) != sorted(set(ids)):
             yield f"does not list the images left out ({reason[:60]}) by ascending id"
+    for reason, number in manifest.skipped.items():
+        if reason not in exclusions.MEANING or number < 1:
+            yield f"says that {number:,} records were skipped for the reason {reason[:60]!r}"
     places = (f"{manifest.split}/", f"panoptic_{manifest.split}/")
     files = manifest.left_out_files
     if len(files) > 2 * len(all_ids):

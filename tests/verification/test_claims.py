@@ -151,6 +151,8 @@ FORGERIES: dict[str, tuple[str, Callable[[Content], object]]] = {
         r"does not list the images left out \(size-mismatch\) by ascending id",
         lambda m: m["left_out"].update({"size-mismatch": [4, 3]}),
     ),
+    "skipped": ("records were skipped for the reason 'x'", lambda m: m.update(skipped={"x": 1})),
+    "none skipped": ("says that 0 records were skipped", lambda m: m.update(skipped={"no-outline": 0})),
     "nothing left out": ("lacks images that its options take: 7, 8", lambda m: m.update(left_out={})),
     "more files": ("gives 11 input files, its images have", lambda m: m["inputs"].update(files=11)),
     "no files": ("gives 0 input files", lambda m: m["inputs"].update(files=0)),
