@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from mfsynth.coco.annotations import Entry
     from mfsynth.coco.split import Split
     from mfsynth.options import BuildOptions, Choice
-    from mfsynth.shards.layout import Gt
 
 _SAMPLES_PER_SHARD = 1000
 _SHOWN = 5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mfsynth import codecs
 from mfsynth.coco import exclusions, notes
@@ -45,7 +45,7 @@ class DecodedImage:
     notes: tuple[str, ...] = ()
 
 
-def gt_kind(entries: Iterable[Entry]) -> str:
+def gt_kind(entries: Iterable[Entry]) -> Literal["jpg", "png"]:
     """The kind of the ground truth's members: `jpg` if every picture is named like a JPEG, else `png`."""
     names = (entry.image.file_name.lower() for entry in entries)
     return "jpg" if all(name.endswith(_JPEG_NAMES) for name in names) else "png"

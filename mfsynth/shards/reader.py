@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from typing import IO, TYPE_CHECKING, Any, Literal, Self, overload
 
+from mfsynth import storage
 from mfsynth.errors import MfsynthError, ShardError
 from mfsynth.order import permutation
 from mfsynth.sample import Sample, Scene

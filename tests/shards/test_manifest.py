@@ -178,13 +178,6 @@ def test_nested_brackets_are_an_error_of_ours(text: bytes) -> None:
             Manifest.from_json(broken)
 
 
-def test_a_manifest_larger_than_any_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mfsynth.limits.DOCUMENT_BYTES", 1000)
-    (tmp_path / "manifest.json").write_bytes(b" " * 1001)
-    with pytest.raises(ShardError, match=r"manifest\.json is larger than any manifest, 1,000 bytes"):
-        Manifest.read(tmp_path)
-
-
 @pytest.mark.parametrize("location", ["v" * 5000, "v" * 5000 + ".json", "a\0b", "a\0b.json"])
 def test_a_path_that_no_file_can_have_is_an_error_of_ours(location: str) -> None:
     with pytest.raises(ShardError, match=r"manifest|cannot read"):
