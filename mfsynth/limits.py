@@ -7,6 +7,8 @@ PICTURE_PIXELS = 1 << 28
 """Pixels of a picture, a mask or a member of a shard: 16,384 x 16,384."""
 FRAMES = 255
 """Frames of a sample: a focus map is a byte per pixel."""
+SAMPLES = 1 << 31
+"""Samples of a data set: a thousand variants of two million images."""
 ANNOTATION_BYTES = 8 << 30
 """Size of an annotation file. COCO's largest is 0.5 GB; Objects365's is 6 GB."""
 OFFICIAL_ANNOTATION_BYTES = 1 << 30

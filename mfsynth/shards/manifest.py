@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from mfsynth import schema, storage
+from mfsynth import limits, schema, storage
 from mfsynth.console import count
 from mfsynth.errors import ShardError
 from mfsynth.shards.layout import MANIFEST, Layout, check_shard_name, check_split
@@ -134,8 +134,8 @@ class Manifest:
             raise ShardError("it contradicts itself: it lists a shard twice")
         if self.samples != sum(shard.samples for shard in self.shards):
             raise ShardError("it contradicts itself: its shards do not add up to its samples")
-        if max(self.samples, sum(shard.size for shard in self.shards)) > _LARGEST:
-            raise ShardError("it gives more samples or bytes than any data set can have")
+        if self.samples > limits.SAMPLES or sum(shard.size for shard in self.shards) > _LARGEST:
+            raise ShardError(f"it gives {self.samples:,} samples, or more bytes than any data set can have")
         if _is_deep(self.options, _OPTION_LEVELS):
             raise ShardError("its options are nested too deeply")
 

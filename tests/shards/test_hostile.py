@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
 import shutil
 import tarfile
+import tracemalloc
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from conftest import Cli, tree
 
 import mfsynth
 from mfsynth.errors import MfsynthError, ShardError
+from mfsynth.preview.samples import preview
 from mfsynth.preview.stats import collect
 from mfsynth.publish.attribution import attribute
 from mfsynth.verification.check import verify
@@ -111,3 +115,28 @@ def test_a_splits_name_in_a_manifest_is_never_a_path(recipes: Path, split: str) 
     (recipes / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(MfsynthError, match=r"is not the name of a split; the manifest was tampered with"):
         mfsynth.open(recipes)
+
+
+def test_a_huge_data_set_that_is_not_there_costs_nothing(recipes: Path) -> None:
+    """A manifest of petabytes and two billion samples agrees with itself; the shards do not agree with it."""
+    content = json.loads((recipes / "manifest.json").read_text())
+    for shard in content["shards"]:
+        shard |= {"size": 1 << 50, "samples": 7 * 10**8}
+    content["samples"] = 21 * 10**8
+    (recipes / "manifest.json").write_text(json.dumps(content))
+    error = r"small-00000\d.tar (has \d+ bytes|holds 6 samples)"
+    tracemalloc.start()
+    try:
+        for check, shuffle in itertools.product((True, False), (None, 1)):
+            data = mfsynth.open(recipes, check=check, shuffle=shuffle)
+            with pytest.raises(ShardError, match=error):
+                deque(data)
+            with pytest.raises(ShardError, match=error):
+                data[-1]
+        with pytest.raises(ShardError, match=error):
+            preview(str(recipes), recipes / "page.html", seed=1)
+        found = verify(recipes, workers=1).problem_lines()
+        assert sum(f"bytes, the manifest says {1 << 50}" in line for line in found) == 3
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()

@@ -145,7 +145,8 @@ FORGED: dict[str, tuple[str, Change]] = {
     "frame kind": (r"\$\.layout\.frame", lambda m: m["layout"].update(frame="exr")),
     "samples 10^12": ("1,000,000,000,000 samples do not fit into", lambda m: samples(m, 10**12)),
     "samples 2^70": ("samples do not fit into", lambda m: samples(m, 2**70)),
-    "size 2^70": ("more samples or bytes than any data set", lambda m: m["shards"][0].update(size=2**70)),
+    "size 2^70": ("more bytes than any data set can have", lambda m: m["shards"][0].update(size=2**70)),
+    "samples 10^12 in as many bytes": ("it gives 1,000,000,000,012 samples", lambda m: huge(m)),
     "negative size": ("do not fit into the -1 bytes", lambda m: m["shards"][0].update(size=-1)),
     "hash": ("is not a SHA-256", lambda m: m["shards"][0].update(sha256="../../etc/passwd")),
     "a shard twice": ("lists a shard twice", lambda m: twice(m)),
@@ -156,6 +157,11 @@ FORGED: dict[str, tuple[str, Change]] = {
 def samples(manifest: dict[str, Any], number: int) -> None:
     manifest["samples"] += number - manifest["shards"][0]["samples"]
     manifest["shards"][0]["samples"] = number
+
+
+def huge(manifest: dict[str, Any]) -> None:
+    samples(manifest, 10**12)
+    manifest["shards"][0]["size"] = 1 << 60
 
 
 def twice(manifest: dict[str, Any]) -> None:
