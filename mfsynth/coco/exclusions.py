@@ -32,7 +32,7 @@ MEANING = {
     UNREADABLE: "its picture or mask is there, but cannot be read",
     SIZE: "picture, mask and annotation differ in size",
     MASK_MISSING: "the mask is missing",
-    MASK_BROKEN: "the mask is empty, cut short, damaged, or not an 8-bit PNG",
+    MASK_BROKEN: "the mask is empty, cut short, damaged, or not a PNG whose segment ids can be told",
     UNKNOWN_SEGMENT: "the mask has segment ids that the annotations do not list",
     MISSING_SEGMENT: "the annotations list segment ids that the mask does not have",
     BAD_INSTANCE: "an instance's polygons or RLE cannot be read",
