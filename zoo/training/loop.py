@@ -16,6 +16,7 @@ from accelerate.utils import gather_object
 from safetensors import SafetensorError
 
 from mfsynth.errors import MfsynthError, OutputError
+from mfsynth.locks import locked
 from zoo.errors import LoaderError, TrainingError
 from zoo.networks import Network
 from zoo.store.folder import EVALUATION, TRAINING, save_folder, set_weights, to_json, weights_of
@@ -53,15 +54,17 @@ def train(options: TrainOptions, run: TrainRun) -> TrainReport:
     Every process of a distributed training calls this.
 
     Raises:
-        OutputError: If the folder is already in use, or cannot be written.
+        OutputError: If the folder is already in use, by another training as well, or cannot be written.
         TrainingError: If there is no checkpoint to continue from, options or data differ from those of the
             checkpoint, or the loss is not finite.
         MfsynthError: If the data is missing or broken.
     """
     AcceleratorState._reset_state()  # so that a second training in this process can choose its precision
     accelerator = Accelerator(mixed_precision=_MIXED[options.precision], cpu=run.cpu)
+    alone = locked(run.out, "training") if accelerator.is_main_process else nullcontext()
     try:
-        return _train(options, run, accelerator)
+        with alone:
+            return _train(options, run, accelerator)
     except (OSError, SafetensorError) as error:
         if isinstance(error, MfsynthError):
             raise
@@ -338,11 +341,19 @@ class _Training:
         self.accelerator.wait_for_everyone()
 
     def _restore(self, last: Checkpoint) -> None:
-        self.plain.load_state_dict(last.model)
-        checkpoints.restore_optimizer(self.optimizer, last.optimizer)
-        if self.ema:
-            self.ema.module.load_state_dict(last.ema)
-            self.ema.n_averaged.fill_(last.state.step)
+        where = self.run.out / CHECKPOINTS / last.state.name
+        try:
+            if last.state.step > self.total:
+                raise ValueError(f"it has more than the {self.total:,} steps of this training")
+            self.plain.load_state_dict(last.model)
+            checkpoints.restore_optimizer(self.optimizer, last.optimizer)
+            if self.ema:
+                self.ema.module.load_state_dict(last.ema)
+                self.ema.n_averaged.fill_(last.state.step)
+        except (RuntimeError, ValueError) as error:  # torch's, for other names or shapes
+            raise TrainingError(
+                f"the checkpoint {where} does not fit: {error}", checkpoints.remedy(where)
+            ) from error
         if last.state.scaler and self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(last.state.scaler)
         self.state = last.state
@@ -367,18 +378,18 @@ class _Training:
         )
 
     def finish(self, report: TrainReport, data: list[dict[str, Any]]) -> None:
-        """Draw the curve; after the last step, write the network's folder and remove the checkpoints."""
+        """After the last step, write the network's folder; draw the curve; remove the checkpoints."""
         assert self.log is not None
+        if not report.stopped:  # the network first, whatever may be wrong with its logs
+            device, processes = self.accelerator.device, self.accelerator.num_processes
+            training = training_document(self.options, self.run, report, data, processes, device)
+            evaluation = evaluation_document(self.run, report, data, self.crops)
+            self.best.documents = {TRAINING: to_json(training), EVALUATION: evaluation.to_json()}
+            save_folder(self.run.out, self.best)
         self.log.curve()
         self.log.close()
-        if report.stopped:
-            return
-        device, processes = self.accelerator.device, self.accelerator.num_processes
-        training = training_document(self.options, self.run, report, data, processes, device)
-        evaluation = evaluation_document(self.run, report, data, self.crops)
-        self.best.documents = {TRAINING: to_json(training), EVALUATION: evaluation.to_json()}
-        save_folder(self.run.out, self.best)
-        shutil.rmtree(self.run.out / CHECKPOINTS, ignore_errors=True)
+        if not report.stopped:
+            shutil.rmtree(self.run.out / CHECKPOINTS, ignore_errors=True)
 
     # --- signals
 

@@ -12,7 +12,7 @@ from mfsynth.errors import OutputError
 from zoo.errors import TrainingError
 from zoo.store.folder import EVALUATION, TRAINING, WEIGHTS
 from zoo.training import checkpoint as checkpoints
-from zoo.training.training_log import EVENTS, SAMPLES
+from zoo.training.training_log import EVENTS, SAMPLES, STEPS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,8 +107,9 @@ def last_checkpoint(run: TrainRun) -> Checkpoint | None:
 
     Raises:
         TrainingError: If there is no checkpoint to continue from, or it is damaged.
-        OutputError: If the folder is already in use.
+        OutputError: If the folder is already in use, is not that of a training, or holds the data.
     """
+    _check_apart(run)
     saved = checkpoints.found(run.out / CHECKPOINTS)
     finished = (run.out / WEIGHTS).exists()
     if run.resume:
@@ -123,7 +124,18 @@ def last_checkpoint(run: TrainRun) -> Checkpoint | None:
             f"{run.out} is not empty",
             "give another --out, continue with --resume, or replace what is there with --overwrite",
         )
+    if used and not (run.out / STEPS).is_file():
+        raise OutputError(f"{run.out} holds something other than a training run", "give another --out")
     return None
+
+
+def _check_apart(run: TrainRun) -> None:
+    """Outputs are never inputs: --overwrite removes whole folders."""
+    out = run.out.resolve()
+    for spec in (*run.data, *run.validation):
+        folder = spec.folder
+        if folder is not None and out in (folder.resolve(), *folder.resolve().parents):
+            raise OutputError(f"the data {folder} is in {run.out}", "give another --out")
 
 
 def clear(out: Path) -> None:

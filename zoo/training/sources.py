@@ -15,6 +15,7 @@ import mfsynth
 from mfsynth.errors import OptionsError
 from mfsynth.locations import shown
 from mfsynth.order import share
+from mfsynth.storage import is_url
 from zoo.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -71,6 +72,17 @@ class SourceSpec:
         if spec.weight <= 0:
             raise OptionsError(f"the weight of {shown(spec.location)} is {spec.weight}", "give one above 0")
         return spec
+
+    @property
+    def folder(self) -> Path | None:
+        """The local folder that is read; None for a URL.
+
+        >>> SourceSpec.parse("coco:data:train2017").folder
+        PosixPath('data')
+        """
+        if self.location.startswith("coco:"):
+            return Path(self.location.removeprefix("coco:").rpartition(":")[0]).expanduser()
+        return None if is_url(self.location) else Path(self.location)
 
     def __str__(self) -> str:
         """As on the command line, but without the folder, which another machine does not have, or a password.
@@ -217,6 +229,9 @@ class Mixture:
         seed: Of the choices.
         reader: Who reads.
         position: An earlier `position`, to continue from.
+
+    Raises:
+        TrainingError: If the position is one in other sources.
     """
 
     def __init__(
@@ -231,6 +246,11 @@ class Mixture:
         self.seed, self.reader = seed, reader
         self.position = [list(each) for each in position] if position else [[0, 0] for _ in sources]
         """For each source, the epoch and the place in it."""
+        if len(self.position) != len(sources):
+            raise TrainingError(
+                f"the checkpoint has places in {len(self.position)} sources, there are {len(sources)}",
+                "remove the checkpoint",
+            )
         self._streams: list[Iterator[tuple[int, Scene]] | None] = [None] * len(sources)
 
     def next(self, number: int) -> Scene:

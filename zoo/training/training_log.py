@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,7 @@ from mfsynth.codecs import encode_png
 from mfsynth.plots import Panel, draw_curves
 from mfsynth.preview.kit.sheet import Block, Cell, draw_sheet
 from mfsynth.storage import write
+from zoo.errors import TrainingError
 from zoo.training.validation import ValidationScores
 
 if TYPE_CHECKING:
@@ -37,9 +36,14 @@ _VALIDATION_COLUMNS = ("step", "kind", *(each.name for each in fields(Validation
 class TrainingLog:
     """The log of one training run; a resumed one keeps the rows up to the step that it resumes from.
 
+    A row that a kill cut short is dropped.
+
     Args:
         folder: The training's folder.
         step: Steps done so far.
+
+    Raises:
+        TrainingError: If a log of the run to resume holds anything else.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -88,23 +92,51 @@ class _Table:
         self.path, self.columns = path, columns
         self.rows: list[dict[str, Any]] = []
         if step and path.exists():
-            with path.open(newline="") as file:
-                self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
-        self._write("w", self.rows, header=True)
+            self.rows = [row for row in _rows(path, columns) if int(row["step"]) <= step]
+        write(path, self._text([dict(zip(columns, columns, strict=True)), *self.rows]))
 
     def add(self, **values: Any) -> None:
         row = {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in values.items()}
         self.rows.append(row)
-        self._write("a", [row], header=False)
+        with self.path.open("ab") as file:
+            file.write(self._text([row]))
 
-    def _write(self, mode: str, rows: Sequence[dict[str, Any]], header: bool) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
-        if header:
-            writer.writeheader()
-        writer.writerows(rows)
-        with self.path.open(mode, newline="") as file:
-            file.write(text.getvalue())
+    def _text(self, rows: Sequence[dict[str, Any]]) -> bytes:
+        return "".join(",".join(str(row[name]) for name in self.columns) + "\n" for row in rows).encode()
+
+
+def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of a log as the training wrote them; without the last, if a kill cut it short.
+
+    Raises:
+        TrainingError: If the file holds anything else.
+    """
+    whole, _, _ = path.read_bytes().rpartition(b"\n")
+    lines = whole.decode(errors="replace").split("\n") if whole else []
+    if lines and lines[0] != ",".join(columns):
+        raise _malformed(path, 1)
+    rows = [dict(zip(columns, line.split(","), strict=False)) for line in lines[1:]]
+    for number, (line, row) in enumerate(zip(lines[1:], rows, strict=True), 2):
+        if line.count(",") != len(columns) - 1 or not all(map(_is_value, row, row.values())):
+            raise _malformed(path, number)
+    return rows
+
+
+def _is_value(column: str, text: str) -> bool:
+    if column == "kind":
+        return text.isidentifier()
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return column != "step" or text.isdecimal()
+
+
+def _malformed(path: Path, line: int) -> TrainingError:
+    return TrainingError(
+        f"{path}, line {line}, is not what the training wrote",
+        "remove the line, or the file: it is only a log",
+    )
 
 
 def draw_samples(rows: Sequence[NDArray[np.uint8]], title: str, note: str) -> NDArray[np.uint8]:
