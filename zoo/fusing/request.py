@@ -11,6 +11,7 @@ import numpy as np
 from mfsynth.errors import OptionsError
 from zoo.errors import PictureError
 from zoo.fusing.fusion import RULES
+from zoo.fusing.outputs import check_apart, check_distinct
 from zoo.fusing.pictures import check_output
 from zoo.fusing.stacks import FuseOptions, fuse_files, fuse_folder
 
@@ -61,11 +62,8 @@ class FuseRequest:
             raise OptionsError(
                 f"results would go among the frames in {self.batch}", "give another folder with -o"
             )
-        written = [path.resolve() for path in self.pictures]
-        if len(set(written)) < len(written) or set(written) & {frame.resolve() for frame in self.frames}:
-            raise OptionsError(
-                "one picture would overwrite another", "give -o and --decision-map other names"
-            )
+        check_apart(self.pictures, self.frames)
+        check_distinct(self.pictures)
         for path in self.pictures:
             try:
                 check_output(path, np.uint8)

@@ -11,10 +11,12 @@ import cv2
 import numpy as np
 
 from mfsynth.console import count
-from mfsynth.errors import MfsynthError
+from mfsynth.errors import MfsynthError, OptionsError, OutputError
+from mfsynth.storage import write
 from zoo.errors import FrameError
 from zoo.fusing.align import MIN_SIDE, UNALIGNED, align, looks_unaligned
 from zoo.fusing.fusion import fuse
+from zoo.fusing.outputs import check_apart, check_distinct, same_file
 from zoo.fusing.pictures import PictureFile, check_output, read_picture, write_picture
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from zoo.fusing.fusion import Burst, Fused, FusionNetwork, Rule
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm")
+MARK = ".fused"
+"""A file in a folder of results that lies among the stacks: the next batch does not take it for a stack."""
 _FRAME = re.compile(r"(?P<stack>.+?)[-_ .]?(?:[A-Za-z]|\d+)")
 
 
@@ -107,7 +111,11 @@ def fuse_files(
         PictureError: If a file cannot be read or written.
         FrameError: If the frames cannot be fused.
         AlignmentError: If they could not be registered.
+        OptionsError: If an output is a frame, or both outputs are one file.
     """
+    outputs = [output] if decision_map is None else [output, decision_map]
+    check_apart(outputs, paths)
+    check_distinct(outputs)
     files = [read_picture(path) for path in paths]
     _check_same(paths, files)
     first = files[0]
@@ -144,8 +152,8 @@ def drawn_decision(fused: Fused, frames: int) -> np.ndarray:
     return levels[fused.decision]
 
 
-def find_stacks(folder: Path) -> dict[str, list[Path]]:
-    """The stacks in a folder, by name, frames in the order of their names.
+def find_stacks(folder: Path, omit: Path | None = None) -> dict[str, list[Path]]:
+    """The stacks in a folder, by name, frames in the order of their names; `omit` is not one of them.
 
     Each subfolder with pictures is a stack. Pictures in the folder itself form stacks by their names without
     the last letter or number: `bee-A.jpg` and `bee-B.jpg`, or `leaf_01.png` to `leaf_12.png`.
@@ -155,11 +163,13 @@ def find_stacks(folder: Path) -> dict[str, list[Path]]:
     """
     stacks: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir(), key=_as_counted):
+        if path == omit:
+            continue
         if path.is_dir():
-            frames = [each for each in sorted(path.iterdir(), key=_as_counted) if _is_picture(each)]
+            frames = [each for each in sorted(path.iterdir(), key=_as_counted) if is_picture(each)]
             if frames:
                 stacks.setdefault(path.name, []).extend(frames)
-        elif _is_picture(path):
+        elif is_picture(path):
             match = _FRAME.fullmatch(path.stem)
             stacks.setdefault(match["stack"] if match else path.stem, []).append(path)
     if not stacks:
@@ -181,20 +191,51 @@ def fuse_folder(
 ) -> tuple[list[FusedFile], dict[str, str]]:
     """Fuse every stack in a folder, each to a PNG of its name in `out`; a failure does not stop the others.
 
+    If `out` lies in the folder, it is not a stack.
+
     Returns:
         What was fused, and the errors by the names of their stacks.
+
+    Raises:
+        OptionsError: If a result would overwrite a frame, or go among frames.
     """
-    stacks = find_stacks(folder)
+    stacks = find_stacks(folder, results_among(folder, out))
+    outputs = {name: out / f"{name}.png" for name in stacks}
+    check_apart([*outputs.values()], (frame for frames in stacks.values() for frame in frames))
+    if same_file(out.parent, folder) or results_among(folder, out):
+        write(out / MARK, b"what mfsynth fuse --batch wrote\n")
     done: list[FusedFile] = []
     errors: dict[str, str] = {}
     for number, (name, paths) in enumerate(stacks.items()):
         progress(number, len(stacks))
         try:
-            done.append(fuse_files(model, paths, out / f"{name}.png", options, say=say))
+            _check_new(outputs[name], done)
+            done.append(fuse_files(model, paths, outputs[name], options, say=say))
         except (MfsynthError, cv2.error, MemoryError, RuntimeError) as error:  # RuntimeError is torch's
             errors[name] = str(error)
     progress(len(stacks), len(stacks))
     return done, errors
+
+
+def results_among(folder: Path, out: Path) -> Path | None:
+    """The folder to fill, if it is one of the subfolders of a folder of stacks.
+
+    Raises:
+        OptionsError: If it holds pictures that an earlier batch did not write: it is a stack.
+    """
+    inside = next((each for each in sorted(folder.iterdir()) if each.is_dir() and same_file(each, out)), None)
+    if inside is not None and not (inside / MARK).is_file() and any(map(is_picture, inside.iterdir())):
+        raise OptionsError(
+            f"{out} holds frames, and results would go among them", "give another folder with -o"
+        )
+    return inside
+
+
+def _check_new(output: Path, done: Sequence[FusedFile]) -> None:
+    """Check that a result does not overwrite another: some file systems do not tell `Bee` from `bee`."""
+    for each in done:
+        if each.output.name.casefold() == output.name.casefold() and same_file(each.output, output):
+            raise OutputError(f"{output} would overwrite {each.output}", "rename one of the stacks")
 
 
 def _check_same(paths: Sequence[Path], files: Sequence[PictureFile]) -> None:
@@ -227,7 +268,8 @@ def _as_counted(path: Path) -> list[tuple[int, str]]:
     return [(int(word), "") if word.isdecimal() else (-1, word) for word in re.split(r"(\d+)", path.name)]
 
 
-def _is_picture(path: Path) -> bool:
+def is_picture(path: Path) -> bool:
+    """Whether a path is a picture file by its name."""
     return path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 

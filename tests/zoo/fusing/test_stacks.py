@@ -1,4 +1,5 @@
 import json
+import os
 
 import cv2
 import numpy as np
@@ -6,7 +7,9 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
+from mfsynth.errors import OptionsError
 from zoo.errors import FrameError
+from zoo.fusing.request import FuseRequest
 from zoo.fusing.stacks import FuseOptions, find_stacks, fuse_files, fuse_folder
 from zoo.networks import Config, Network
 from zoo.store.folder import save_folder
@@ -154,6 +157,82 @@ def test_batch_goes_on_after_an_error_and_says_so(folder, tmp_path, cli):
     assert "bee_1.png" in done.stderr
     assert "Traceback" not in done.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["bee.png", "good.png"]
+
+
+def test_outputs_are_never_frames_by_any_name(model, tmp_path):
+    paths = stack(tmp_path / "stack")
+    before = [path.read_bytes() for path in paths]
+    (tmp_path / "soft.png").symlink_to(paths[1])
+    os.link(paths[1], tmp_path / "hard.png")
+    (tmp_path / "folder").symlink_to(tmp_path / "stack")
+    others = (tmp_path / "soft.png", tmp_path / "hard.png", tmp_path / "folder" / "bee_1.png", paths[1])
+    for output in others:
+        with pytest.raises(OptionsError, match="would overwrite the frame"):
+            fuse_files(model, paths, output, FuseOptions())
+        with pytest.raises(OptionsError, match="would overwrite the frame"):
+            fuse_files(model, paths, tmp_path / "new.png", FuseOptions(), decision_map=output)
+        with pytest.raises(OptionsError, match="would overwrite the frame"):
+            FuseRequest(tuple(paths), tmp_path / "new.png", decision_map=output)
+    with pytest.raises(OptionsError, match="one picture would overwrite another"):
+        FuseRequest(tuple(paths), tmp_path / "New.png", decision_map=tmp_path / "new.png")
+    assert [path.read_bytes() for path in paths] == before
+    assert not (tmp_path / "new.png").exists()
+
+
+def test_batch_into_one_of_its_stacks_is_refused(folder, tmp_path, cli):
+    paths = [*stack(tmp_path / "in"), *stack(tmp_path / "in" / "bee")]
+    paths.append(paths[-1].rename(tmp_path / "in" / "bee" / "bee.png"))
+    (tmp_path / "link").symlink_to(tmp_path / "in" / "bee")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.png")}
+    for out in (tmp_path / "in" / "bee", tmp_path / "link", tmp_path / "in" / ".." / "in" / "bee"):
+        done = cli("fuse", "--batch", tmp_path / "in", "-o", out, "--model", folder)
+        assert done.returncode == 2
+        assert "holds frames, and results would go among them" in done.stderr
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.png")} == before
+
+
+def test_batch_whose_result_is_a_frame_is_refused_before_anything_is_fused(model, tmp_path):
+    (tmp_path / "in").mkdir()
+    stack(tmp_path / "in" / "ant")
+    frame = stack(tmp_path / "out")[0].rename(tmp_path / "out" / "bee.png")
+    (tmp_path / "in" / "bee").mkdir()
+    for number in (1, 2):
+        (tmp_path / "in" / "bee" / f"{number}.png").symlink_to(frame)
+    before = frame.read_bytes()
+    with pytest.raises(OptionsError, match=r"bee\.png would overwrite the frame .*1\.png|2\.png"):
+        fuse_folder(model, tmp_path / "in", tmp_path / "out", FuseOptions())
+    assert frame.read_bytes() == before
+    assert not (tmp_path / "out" / "ant.png").exists()
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_results_among_the_stacks_are_not_stacks(linked, model, tmp_path):
+    out = tmp_path / "in" / "fused"
+    stack(tmp_path / "in")
+    stack(tmp_path / "in" / "leaf")
+    if linked:
+        (tmp_path / "elsewhere").mkdir()
+        out.symlink_to(tmp_path / "elsewhere")
+    seen = []
+    for _ in range(2):
+        done, errors = fuse_folder(model, tmp_path / "in", out, FuseOptions())
+        assert not errors
+        seen.append({each.output.name: each.output.read_bytes() for each in done})
+    assert [*seen[0]] == ["bee.png", "leaf.png"]
+    assert seen[0] == seen[1]
+    assert {path.name for path in out.glob("*.png")} == {"bee.png", "leaf.png"}
+
+
+def test_stacks_whose_results_are_one_file_do_not_overwrite_each_other(model, tmp_path):
+    """As on file systems that do not tell upper from lower case, by a link here."""
+    (tmp_path / "in").mkdir()
+    for name in ("Bee", "bee"):
+        stack(tmp_path / "in" / name)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "bee.png").symlink_to("Bee.png")
+    done, errors = fuse_folder(model, tmp_path / "in", tmp_path / "out", FuseOptions())
+    assert [each.output.name for each in done] == ["Bee.png"]
+    assert "would overwrite" in errors["bee"]
 
 
 def test_fuse_folder_reports_progress(model, tmp_path):

@@ -1,0 +1,54 @@
+"""Outputs are never inputs: what would overwrite a frame is refused before anything is fused."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from mfsynth.errors import OptionsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+
+def check_apart(outputs: Iterable[Path], frames: Iterable[Path]) -> None:
+    """Check that no output is a frame, whatever its name or the link to it.
+
+    Raises:
+        OptionsError: If one is.
+    """
+    taken = {identity: frame for frame in frames for identity in _identities(frame)}
+    for output in outputs:
+        for identity in _identities(output):
+            if identity in taken:
+                raise OptionsError(
+                    f"{output} would overwrite the frame {taken[identity]}", "give another name with -o"
+                )
+
+
+def check_distinct(outputs: Sequence[Path]) -> None:
+    """Check that no two outputs are one file; some file systems do not tell upper from lower case.
+
+    Raises:
+        OptionsError: If two are.
+    """
+    if len({os.path.realpath(each).casefold() for each in outputs}) < len(outputs):
+        raise OptionsError("one picture would overwrite another", "give -o and --decision-map other names")
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file or folder; not if either leads nowhere."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def _identities(path: Path) -> list[object]:
+    """What all names of a file share: the path without links and, if it is there, its place on the disk."""
+    try:
+        found = path.stat()
+    except OSError:
+        return [os.path.realpath(path)]
+    return [os.path.realpath(path), (found.st_dev, found.st_ino)]
