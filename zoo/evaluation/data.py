@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsynth.errors import OptionsError
+from mfsynth.errors import OptionsError, ShardError
 from mfsynth.locations import local_path, shown
 from mfsynth.storage import digest
 from zoo.errors import PictureError
@@ -242,6 +242,8 @@ def _open_shards(place: str) -> ShardData:
                 f"{recipe.key} in {shown(place)} has {len(recipe.frames)} frames", "evaluate pairs"
             )
         keys.append(recipe.key)
+    if len(set(keys)) < len(keys):
+        raise ShardError(f"{shown(place)} has two samples of one key", "build it again")
     if not keys:
         raise OptionsError(f"{shown(place)} holds no samples", "build a data set with some")
     return ShardData("shards", data.manifest.split, place, digest(data.manifest.to_json()), tuple(keys))

@@ -23,7 +23,7 @@ from mfsynth.engine import check_guard
 from mfsynth.errors import OutputError
 from mfsynth.locks import locked
 from mfsynth.plots import need_matplotlib
-from mfsynth.storage import write
+from mfsynth.storage import is_url, write
 from zoo.errors import ZooError
 from zoo.evaluation import leaderboard, noise, tables
 from zoo.evaluation.data import open_data
@@ -63,6 +63,7 @@ class EvaluateReport:
         scores: All values.
         errors: Why pairs were left out, by name.
         kept: Number of fused pictures that an earlier run had left.
+        changed: Those that something else than a run had changed since, which were fused and scored again.
         seconds: How long it took.
         table: Means, as Markdown.
         out: The folder filled.
@@ -72,6 +73,7 @@ class EvaluateReport:
     scores: Scores
     errors: dict[str, str]
     kept: int
+    changed: tuple[str, ...]
     seconds: float
     table: str
     out: Path
@@ -85,6 +87,7 @@ class EvaluateReport:
             "means": means,
             "errors": self.errors,
             "kept": self.kept,
+            "changed": list(self.changed),
             "seconds": self.seconds,
             "files": list(self.files),
         }
@@ -125,9 +128,23 @@ def evaluate(
     methods = parse_methods(options.methods, options.device)
     pairs = len(data.names[: options.limit or None])
     published = leaderboard.read_published(options.against, pairs) if options.against else {}
+    _check_apart(options, methods, out)
     with locked(out, "evaluation"):
         _take(out)
         return _evaluate(options, data, methods, published, out, say, progress)
+
+
+def _check_apart(options: EvaluateOptions, methods: tuple[Method, ...], out: Path) -> None:
+    """Outputs are never inputs.
+
+    Raises:
+        OutputError: If pairs, or pictures that others fused, are in the folder to fill.
+    """
+    place = options.data.partition(":")[2]
+    inputs = [*([] if is_url(place) else [place]), *(each.base for each in methods if not each.fuses)]
+    for folder in map(Path, inputs):
+        if out.resolve() in (folder.resolve(), *folder.resolve().parents):
+            raise OutputError(f"{folder}, which is read, is in {out}, which is written", "give another --out")
 
 
 def _take(out: Path) -> None:
@@ -160,7 +177,9 @@ def _evaluate(
         files.append(name)
     outcome, seconds = evaluated.outcome, time.monotonic() - started
     table = tables.markdown_of(outcome.scores, evaluated.paper)
-    return EvaluateReport(outcome.scores, outcome.errors, outcome.kept, seconds, table, out, tuple(files))
+    return EvaluateReport(
+        outcome.scores, outcome.errors, outcome.kept, outcome.changed, seconds, table, out, tuple(files)
+    )
 
 
 def _score(

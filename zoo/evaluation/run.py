@@ -1,9 +1,5 @@
 """Methods over pairs: fused pictures and their scores, kept by the hash of everything they depend on.
 
-    OUT/fused/METHOD/PAIR.png           the fused picture, lossless
-    OUT/fused/METHOD/PAIR.decision.png  its decision map, if there is one
-    OUT/fused/METHOD/PAIR.json          its scores, and the hash; written last, so that a run can be killed
-
 A worker takes one pair at a time and runs all methods on it, so that what the measures need of the pair is
 computed once.
 """
@@ -11,35 +7,27 @@ computed once.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import cv2
-import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from mfsynth import storage
-from mfsynth.codecs import decode_png, encode_png
 from mfsynth.engine import run_jobs
 from mfsynth.errors import MfsynthError, OutputError
 from mfsynth.storage import digest
 from zoo import metrics
 from zoo.evaluation import measure
 from zoo.evaluation.data import Data, Pair
+from zoo.evaluation.kept import FUSED, Place, keep, kept_values, unusable_names
 from zoo.evaluation.methods import Method
 from zoo.evaluation.scores import Row, Scores
-from zoo.fusing.fusion import Fused
 from zoo.metrics.measures import MEASURES
 
-if TYPE_CHECKING:
-    from mfsynth.sample import Picture
-
-FUSED = "fused"
+_NAMED = 5
+"""How many changed results a line names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +39,14 @@ class Outcome:
         digests: SHA-256 of these pairs' pixels, by name.
         errors: Why pairs were left out, by name.
         kept: Number of fused pictures that an earlier run had left.
+        changed: Those that something else than a run had changed since, which were fused and scored again.
     """
 
     scores: Scores
     digests: dict[str, str]
     errors: dict[str, str]
     kept: int
+    changed: tuple[str, ...] = ()
 
 
 def run(
@@ -79,7 +69,7 @@ def run(
         names: Which pairs; all if empty.
         swap: Whether every pair is also fused in the other order, to measure commutativity.
         workers: Processes of one thread each.
-        say: Called with a line when a worker dies.
+        say: Called with a line when a worker dies, or where kept results were changed.
         progress: Called with the number of pictures fused and to fuse.
 
     Raises:
@@ -95,19 +85,24 @@ def run(
                 left.unlink()
     except OSError as error:
         raise OutputError(f"cannot make {out}: {error.strerror or error}") from error
-    total = len(names) * len(methods)
-    jobs = (PairJob(name, data, methods, out, swap) for name in names)
+    refused = unusable_names(names)
+    jobs = [PairJob(name, data, methods, out, swap) for name in names if name not in refused]
+    total = len(jobs) * len(methods)
     results = {
         job.name: result
         for job, result in run_jobs(
             score_pair,
             jobs,
-            workers=min(workers, len(names)),
+            workers=max(1, min(workers, len(jobs))),
             say=say,
             progress=lambda done: progress(done, total),
         )
-    }
-    return _outcome(methods, data, names, results)
+    } | {name: PairResult(error=reason) for name, reason in refused.items()}
+    outcome = _outcome(methods, data, names, results)
+    if outcome.changed:
+        some = ", ".join(outcome.changed[:_NAMED]) + (", …" if len(outcome.changed) > _NAMED else "")
+        say(f"kept results had been changed, and were made again: {some}")
+    return outcome
 
 
 def _outcome(
@@ -123,15 +118,8 @@ def _outcome(
         {name: results[name].digest for name in good},
         dict(sorted((data.incomplete | errors).items())),
         sum(results[name].kept for name in good),
+        tuple(f"{method} of {name}" for name in names for method in results[name].changed),
     )
-
-
-def load_fused(out: Path, method: Method, name: str) -> tuple[Picture, NDArray[np.uint8] | None]:
-    """A fused picture and its decision map, if there is one, as a run left them."""
-    decision = _path(out, method, name, ".decision.png")
-    picture: Picture = decode_png(_path(out, method, name, ".png").read_bytes())  # type: ignore[assignment]
-    decided: Any = decode_png(decision.read_bytes()) if decision.exists() else None
-    return picture, decided
 
 
 # --- in the worker ------------------------------------------------------------------------------------
@@ -150,27 +138,33 @@ class PairJob:
 
 @dataclass(frozen=True, slots=True)
 class PairResult:
-    """What was found of a pair: a row for each method, or the reason why there are none."""
+    """What was found of a pair: a row for each method, or the reason why there are none.
+
+    `changed` names the methods whose kept pictures or scores something else than a run has changed.
+    """
 
     rows: tuple[Row, ...] = ()
     digest: str = ""
     noise: float = 0.0
     kept: int = 0
+    changed: tuple[str, ...] = ()
     error: str | None = None
 
 
 def score_pair(job: PairJob, advance: Callable[[int], None]) -> PairResult:
     """Fuse and score a pair with all methods; one that cannot be read or fused is left out."""
     _one_thread()
-    rows, kept, at_work = [], 0, ""
+    rows, kept, changed, at_work = [], 0, [], ""
     try:
         pair = job.data.load(job.name)
         measured, hashed = measure.Measured(pair), pair.digest()
         for method in job.methods:
             at_work = f"{method.name}: "
             key = _key(method, pair, hashed, job.swap)
-            values = _kept_values(job, method, key)
-            kept += values is not None
+            found = kept_values(Place(job.out, method, job.name), key)
+            kept += found.values is not None
+            changed += [method.name] if found.changed else []
+            values = found.values
             if values is None:
                 values = _fuse_and_score(job, method, measured, key)
             rows.append(Row(job.name, method.name, values))
@@ -185,15 +179,7 @@ def score_pair(job: PairJob, advance: Callable[[int], None]) -> PairResult:
     ) as error:  # torch has no error class of its own for this
         advance(len(job.methods) - len(rows))
         return PairResult(error=f"{at_work}{error or type(error).__name__}")
-    return PairResult(tuple(rows), hashed, pair.noise, kept)
-
-
-class _Kept(msgspec.Struct, frozen=True):
-    """What a run keeps with a picture: the hash of what it depends on, scores, hashes of its files."""
-
-    key: str
-    values: dict[str, float | None]
-    pictures: dict[str, str]
+    return PairResult(tuple(rows), hashed, pair.noise, kept, tuple(changed))
 
 
 def _fuse_and_score(job: PairJob, method: Method, measured: measure.Measured, key: str) -> dict[str, float]:
@@ -201,43 +187,8 @@ def _fuse_and_score(job: PairJob, method: Method, measured: measure.Measured, ke
     fused = method.fused(pair)
     swapped = method.fuse(pair.frames[::-1]).image if job.swap and method.fuses else None
     values = measured.values(fused, swapped)
-    _keep(job, method, fused, values, key)
+    keep(Place(job.out, method, job.name), fused, values, key)
     return values
-
-
-def _keep(job: PairJob, method: Method, fused: Fused, values: dict[str, float], key: str) -> None:
-    """Keep picture, decision map and scores for a later run."""
-    pictures = {".png": fused.image, ".decision.png": fused.decision} if method.fuses else {}
-    encoded = {suffix: encode_png(picture) for suffix, picture in pictures.items() if picture is not None}
-    numbers = {name: None if math.isnan(value) else value for name, value in values.items()}
-    kept = _Kept(key, numbers, {suffix: digest(data) for suffix, data in encoded.items()})
-    encoded[".json"] = msgspec.json.format(msgspec.json.encode(kept), indent=1)
-    try:
-        for suffix, data in encoded.items():
-            path = _path(job.out, method, job.name, suffix)
-            storage.put(path, data, path.parent)
-        if ".decision.png" not in encoded:
-            _path(job.out, method, job.name, ".decision.png").unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot keep {method.name}'s picture of {job.name} in {job.out}: {error.strerror or error}",
-            "make room, or give another --out; finished pictures are kept",
-        ) from error
-
-
-def _kept_values(job: PairJob, method: Method, key: str) -> dict[str, float] | None:
-    """Scores of an earlier run, if they are of the same method, pair and measures."""
-    try:
-        kept = msgspec.json.decode(_path(job.out, method, job.name, ".json").read_bytes(), type=_Kept)
-        whole = all(
-            digest(_path(job.out, method, job.name, suffix)) == sha256
-            for suffix, sha256 in kept.pictures.items()
-        )
-    except (OSError, ValueError):  # msgspec's errors are ValueErrors; what cannot be read is computed again
-        return None
-    if kept.key != key or not whole:
-        return None
-    return {name: math.nan if value is None else value for name, value in kept.values.items()}
 
 
 def _key(method: Method, pair: Pair, hashed: str, swap: bool) -> str:
@@ -263,7 +214,3 @@ def _one_thread() -> None:
 
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-
-
-def _path(out: Path, method: Method, name: str, suffix: str) -> Path:
-    return out / FUSED / method.folder / f"{name}{suffix}"

@@ -7,14 +7,19 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from conftest import tree
 
+from zoo.errors import PictureError
 from zoo.evaluation import baselines
+from zoo.evaluation.kept import Place, keep, unusable_names
+from zoo.evaluation.methods import Method
 from zoo.evaluation.times import square, time_methods
+from zoo.fusing.fusion import Fused
 from zoo.metrics import psnr, score
 from zoo.store.results import Results
 
@@ -28,6 +33,10 @@ def read(path):
 def rows_of(out):
     with (out / "scores.csv").open() as file:
         return {(row["image"], row["method"]): row for row in csv.DictReader(file)}
+
+
+def change(path, **entries):
+    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
 
 
 @pytest.fixture(scope="module")
@@ -130,11 +139,21 @@ def test_broken_pictures_of_an_earlier_run_are_made_again(evaluated, pairs, tmp_
     (out / "ranks.png").unlink()
     for left in ("noise.png", "standing.md"):
         (out / left).write_bytes(b"of an earlier run")
-    again = cli(
-        "evaluate", "--methods", f"hf-seg,{QUICK}", "--data", f"pairs:{pairs}", "--out", out, "--json"
+    change(out / "fused" / "dummy-a" / "p0.json", values={"psnr": 99.0})
+    theirs = json.loads((out / "fused" / "dummy-a" / "p2.json").read_text())
+    shutil.copy(out / "fused" / "dummy-a" / "p2.png", out / "fused" / "dummy-a" / "p1.png")
+    change(
+        out / "fused" / "dummy-a" / "p1.json",
+        **{name: theirs[name] for name in ("values", "pictures", "seal")},
     )
+    again = cli("evaluate", "--methods", f"hf-seg,{QUICK}", "--data", f"pairs:{pairs}", "--out", out)
     assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout)["kept"] == 11
+    assert "9 of them kept from before" in again.stdout
+    assert (
+        "kept results had been changed, and were made again: "
+        "gff of p0, average of p0, dummy-a of p0, hf-seg of p1, dummy-a of p1, …" in again.stderr
+    )
+    assert (out / "scores.csv").read_bytes() == (evaluated[0] / "scores.csv").read_bytes()
     assert tree(out / "fused") == whole
     assert not (out / "noise.png").exists()
     assert not (out / "standing.md").exists()
@@ -152,6 +171,52 @@ def test_what_another_release_kept_is_made_again(pairs, tmp_path, cli):
     again = cli(*given)
     assert json.loads(again.stdout)["kept"] == 0
     assert tree(out / "fused") == whole
+
+
+def test_names_that_cannot_be_files_are_told_from_those_that_can():
+    good = ["lytro-01", "000000000139-000", "two", "a.b", "größe", "x" * 190, "console"]
+    bad = ["a/b", "a\\b", "C:x", "..", ".", "", "x\0", "tab\there", "NUL", "com1.x", "x" * 210, "\ud800"]
+    assert not unusable_names(good)
+    assert [*unusable_names(good + bad)] == bad
+    twins = ["LYTRO-01", "two.decision", "gro\u0308ße"]
+    assert [*unusable_names(good + twins)] == twins
+    assert "those of two" in unusable_names(good + twins)["two.decision"]
+
+
+def test_a_sample_called_as_a_path_is_written_nowhere(tmp_path):
+    (tmp_path / "victim.json").write_text("precious")
+    method = Method("average", "classic method", "average")
+    for name in (
+        str(tmp_path / "victim"),
+        "../../../victim",
+        "..",
+        "a/b",
+        "a\\b",
+        "C:x",
+        "",
+        "x\0",
+        "\ud800",
+    ):
+        place = Place(tmp_path / "out", method, name)
+        assert name in unusable_names(["good", name])
+        for suffix in (".json", ".png"):
+            with pytest.raises(PictureError, match="cannot be the name of a file"):
+                place.path(suffix)
+        with pytest.raises(PictureError):
+            keep(place, Fused(np.zeros((8, 8, 3), np.uint8), None, None), {"psnr": 1.0}, "0")
+    assert [path.name for path in tmp_path.iterdir()] == ["victim.json"]
+
+
+def test_what_is_read_is_not_written(evaluated, pairs, tmp_path, cli):
+    out = Path(shutil.copytree(evaluated[0], tmp_path / "out"))
+    shutil.copytree(pairs, out / "pairs")
+    whole = tree(out)
+    theirs = f"folder:theirs:{out / 'fused' / 'average'}"
+    for methods, data in ((f"average,{theirs}", pairs), ("average", out / "pairs")):
+        done = cli("evaluate", "--methods", methods, "--data", f"pairs:{data}", "--out", out)
+        assert done.returncode == 1
+        assert "which is read, is in" in done.stderr
+    assert tree(out) == whole
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(pairs, small_pairs, tmp_path, cli):
@@ -244,16 +309,22 @@ def test_broken_pairs_are_named_and_left_out(pairs, tmp_path, cli):
         (folder / path.name).write_bytes(path.read_bytes())
     (folder / "p1_B.png").write_bytes((folder / "p1_B.png").read_bytes()[:200])
     shutil.copyfile(folder / "p0_A.png", folder / "p3_A.png")
+    for name in ("a\\b", "P9", "p9"):
+        for role in "AB":
+            shutil.copyfile(folder / f"p0_{role}.png", folder / f"{name}_{role}.png")
     out = tmp_path / "out"
     done = cli("evaluate", "--methods", "average,dummy-a,dummy-b", "--data", f"pairs:{folder}", "--out", out)
     assert done.returncode == 1
     assert "p1: cannot read" in done.stderr
     assert "Traceback" not in done.stderr
-    assert {image for image, _ in rows_of(out)} == {"p0", "p2"}
+    assert {image for image, _ in rows_of(out)} == {"P9", "p0", "p2"}
     manifest = (out / "manifest.json").read_text()
-    assert list(json.loads(manifest)["left_out"]) == ["p1", "p3"]
+    assert list(json.loads(manifest)["left_out"]) == ["a\\b", "p1", "p3", "p9"]
     assert str(folder) not in manifest
     assert "p3: its picture B is missing" in done.stderr
+    assert "cannot be the name of a file" in done.stderr
+    assert "p9: its pictures would be kept under the names of those of P9" in done.stderr
+    assert {path.name.partition(".")[0] for path in (out / "fused" / "average").iterdir()} == {"P9", "p0", "p2"}
 
 
 def test_when_no_pair_is_left_nothing_is_claimed(tmp_path, cli):

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mfsynth.plots import Panel, draw_curves
+from zoo.evaluation.kept import Place, load_fused
 from zoo.evaluation.ranks import Test
 from zoo.evaluation.report import figures
 from zoo.evaluation.report.page import write_page
 from zoo.evaluation.report.sheet import write_sheet
-from zoo.evaluation.run import load_fused
 from zoo.evaluation.scores import Exhibit
 from zoo.metrics.measures import MEASURES
 
@@ -82,7 +82,9 @@ def _exhibit(evaluated: Evaluated, name: str) -> Exhibit:
     fused, decisions = {}, {}
     for method in evaluated.methods:
         picture, decision = (
-            load_fused(evaluated.out, method, name) if method.fuses else (method.fused(pair).image, None)
+            load_fused(Place(evaluated.out, method, name))
+            if method.fuses
+            else (method.fused(pair).image, None)
         )
         fused[method.name] = picture
         if decision is not None:
