@@ -31,3 +31,7 @@ ZIP_DIRECTORY_BYTES = 256 << 20
 """Size of a zip's directory, which is read whole; that of COCO's largest split takes 14 MB."""
 ZIP_MEMBERS = 2_000_000
 """Members of a zip."""
+NETWORK_DOCUMENT_BYTES = 4 << 20
+"""Size of a network's config.json, training.json or evaluation.json; they take some kilobytes."""
+WEIGHTS_HEADER_BYTES = 8 << 20
+"""Size of the header of a safetensors file; that of the largest network takes 10 KB."""

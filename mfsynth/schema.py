@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _SINCE = "since"
+_LONGEST = 300
 
 
 def decode(text: bytes, kind: type[T], what: str, *, error: type[MfsynthError], hint: str = "") -> T:
@@ -42,9 +43,9 @@ def decode(text: bytes, kind: type[T], what: str, *, error: type[MfsynthError], 
     try:
         return msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as broken:
-        raise error(f"{what} is malformed: {broken}", hint) from broken
+        raise error(f"{what} is malformed: {_brief(broken)}", hint) from broken
     except (msgspec.DecodeError, UnicodeDecodeError) as broken:
-        raise error(f"{what} is not JSON: {broken}", hint) from broken
+        raise error(f"{what} is not JSON: {_brief(broken)}", hint) from broken
     except RecursionError as broken:
         raise error(f"{what} is nested too deeply", hint) from broken
 
@@ -90,7 +91,7 @@ def from_json(
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as malformed:
-        raise error(f"{what} are malformed: {malformed}") from malformed
+        raise error(f"{what} are malformed: {_brief(malformed)}") from malformed
 
 
 def check_fields(
@@ -113,7 +114,18 @@ def check_fields(
     unknown = sorted(set(_unknown(values, inspect.type_info(kind))))
     if unknown:
         writer = f"written by mfsynth {release}: " if release else ""
-        raise error(f"unknown fields in {what}: {', '.join(unknown)}", f"{writer}update mfsynth")
+        raise error(f"unknown fields in {what}: {', '.join(map(_shown, unknown))}", f"{writer}update mfsynth")
+
+
+def _brief(error: Exception) -> str:
+    """What is wrong, on one short line: the text of an error may quote the document."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
+
+
+def _shown(name: str) -> str:
+    """A field's name in a message: short, and on one line."""
+    return name[:80] if name.isprintable() else f"{name[:80]!r}"
 
 
 def defaults(kind: type) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
+from mfsynth import schema
 from zoo.errors import ZooError
 from zoo.evaluation.paper import Printed
 from zoo.evaluation.scores import Scores
@@ -28,16 +28,16 @@ def read_published(path: Path, pairs: int) -> Published:
     Raises:
         ZooError: If the file cannot be read, or holds something else.
     """
+    hint = "write {method: {measure: [values]}}"
     try:
-        published = msgspec.json.decode(path.read_bytes(), type=Published)
+        text = path.read_bytes()
     except OSError as error:
         raise ZooError(f"cannot read {path}: {error.strerror or error}", "check the path") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ZooError(
-            f"{path} holds no published values: {error}", "write {method: {measure: [values]}}"
-        ) from error
+    published = schema.decode(
+        text, Published, f"{path} holds no published values: it", error=ZooError, hint=hint
+    )
     if not published:
-        raise ZooError(f"{path} is empty", "write {method: {measure: [values]}}")
+        raise ZooError(f"{path} is empty", hint)
     for method, measures in published.items():
         if missing := [name for name in QUALITY if name not in measures]:
             raise ZooError(f"{path} lacks {', '.join(missing)} of {method}")

@@ -160,5 +160,6 @@ def _printed(paper: Printed, method: str, measure: str) -> str:
 
 
 def line(cells: Sequence[str]) -> str:
-    """A row of a Markdown table."""
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    """A row of a Markdown table; what a cell holds cannot end it, nor become HTML."""
+    plain = (" ".join(cell.split()).replace("|", "\\|").replace("<", "&lt;") for cell in cells)
+    return f"| {' | '.join(plain)} |"

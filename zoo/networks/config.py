@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -54,14 +53,14 @@ class Config:
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
             raise ConfigError(
-                f"architecture is {self.architecture!r}", f"it can be {_choices(tuple(ARCHITECTURES))}"
+                f"architecture is {self.architecture!r:.40}", f"it can be {_choices(tuple(ARCHITECTURES))}"
             )
         if not self.out_channels:
             object.__setattr__(self, "out_channels", self.row.allowed(self)["out_channels"][0])
         for name, values in self.row.allowed(self).items():
             if getattr(self, name) not in values or isinstance(getattr(self, name), float):
                 raise ConfigError(
-                    f"{name} is {getattr(self, name)!r} in a network {self.architecture} for {self.task}",
+                    f"{name} is {getattr(self, name)!r:.40} in a network {self.architecture} for {self.task}",
                     f"it can be {_choices(values)}",
                 )
 
@@ -125,12 +124,12 @@ class Config:
         if version != CONFIG_FORMAT:
             newer = isinstance(version, int) and version > CONFIG_FORMAT
             raise (NewerConfigError if newer else ConfigError)(
-                f"the config has format {version!r}, this release reads {CONFIG_FORMAT}",
+                f"the config has format {version!r:.40}, this release reads {CONFIG_FORMAT}",
                 "update mfsynth" if newer else "use a network that mfsynth wrote",
             )
         if values.get("preprocessing") != PREPROCESSING:
             raise ConfigError(
-                f"the config needs frames prepared as {values.get('preprocessing')}", "update mfsynth"
+                f"the config needs frames prepared as {values.get('preprocessing')!r:.80}", "update mfsynth"
             )
         given = {name: value for name, value in values.items() if name not in ("format", "preprocessing")}
         return schema.from_json(given, Config, "the config's entries", error=ConfigError, release=release)
@@ -142,13 +141,8 @@ class Config:
         Raises:
             ConfigError: If there is none.
         """
-        try:
-            values = json.loads(text)
-        except ValueError as error:
-            raise ConfigError(f"the config is not JSON: {error}") from error
-        if not isinstance(values, dict):
-            raise ConfigError("the config is not a JSON object")
-        return Config.from_json(values, release)
+        data = text.encode() if isinstance(text, str) else text
+        return Config.from_json(schema.decode(data, dict[str, Any], "the config", error=ConfigError), release)
 
 
 def _choices(values: Sequence[object]) -> str:

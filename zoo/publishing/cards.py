@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from mfsynth import __version__
 from mfsynth.cards import template
 from zoo.metrics.measures import MEASURES, QUALITY, shown
+from zoo.publishing.record import code, plain, plain_in, read_training
 from zoo.store.folder import EVALUATION, TRAINING
 from zoo.store.results import Results
 
@@ -21,36 +19,6 @@ if TYPE_CHECKING:
 
 TITLES = {"seg": "HF-Seg", "reg": "HF-Reg"}
 _LEFT_OUT = ("loss",)  # about the training, and of no use to users of the network
-
-
-class _Options(msgspec.Struct):
-    pairs: int
-    crop: int
-    reversals: bool
-    optimizer: str
-    lr: float
-    schedule: str
-    loss: str
-    precision: str
-    noise: tuple[float, float]
-
-
-class _Source(msgspec.Struct):
-    source: str
-    weight: float
-
-
-class _Training(msgspec.Struct):
-    """What cards and `zoo.info` read from training.json.
-
-    Unknown fields are ignored on purpose: other programs may write this file, and nothing depends on it.
-    """
-
-    options: _Options
-    data: tuple[_Source, ...]
-    steps: int
-    seconds: float
-    device: str
 
 
 def model_card(
@@ -71,7 +39,7 @@ def model_card(
         curve: The file that shows its training; empty omits it.
 
     Raises:
-        ZooError: If evaluation.json is malformed.
+        ZooError: If training.json or evaluation.json is malformed.
     """
     from huggingface_hub import ModelCard, ModelCardData
 
@@ -96,11 +64,17 @@ def model_card(
         noisy=noisy(training),
         config=model.config,
         parameters=f"{model.parameters_count:,}",
-        training=training,
+        training=plain_in(training),
+        command=code(training.get("command", "")),
         data=[
-            (each["source"], amount(each), each["weight"], hashes(each)) for each in training.get("data", ())
+            (plain(each["source"]), amount(each), each["weight"], hashes(each))
+            for each in training.get("data", ())
         ],
-        results=[(result, [shown(*each) for each in measured(result)]) for result in results],
+        results=[
+            (result.samples, plain(result.data), [(plain(name), value) for name, value in each])
+            for result in results
+            for each in [[shown(*every) for every in measured(result)]]
+        ],
         picture=picture,
         curve=curve,
         version=__version__,
@@ -109,18 +83,12 @@ def model_card(
 
 
 def training_of(model: Network) -> dict[str, Any]:
-    """What training.json says; see `read_training`."""
+    """What training.json says.
+
+    Raises:
+        ZooError: If it is malformed.
+    """
     return read_training(model.documents.get(TRAINING))
-
-
-def read_training(text: bytes | None) -> dict[str, Any]:
-    """What training.json says; empty if there is none, or if `mfsynth train` did not write it."""
-    try:
-        values: dict[str, Any] = json.loads(text or b"{}")
-        msgspec.convert(values, _Training)
-    except (ValueError, msgspec.ValidationError):  # from another program, or broken: nothing is known
-        return {}
-    return values
 
 
 def results_of(model: Network) -> tuple[Result, ...]:
@@ -131,14 +99,15 @@ def results_of(model: Network) -> tuple[Result, ...]:
 
 def amount(source: dict[str, Any]) -> str:
     """How much a source of training.json holds: `101 images` of COCO, `24 samples` of shards."""
-    unit = "images" if "images" in source else "samples"
-    return f"{source.get(unit, 'unknown')} {unit}"
+    unit = "samples" if source.get("images") is None else "images"
+    known = source.get(unit)
+    return f"{'unknown' if known is None else known} {unit}"
 
 
 def hashes(source: dict[str, Any]) -> str:
     """What identifies a source in training.json: the beginning of each hash."""
     names = ("options", "ids", "shards")
-    return ", ".join(f"{name} `{source[name][:16]}`" for name in names if name in source)
+    return ", ".join(f"{name} `{code(source[name][:16])}`" for name in names if source.get(name))
 
 
 def noisy(training: dict[str, Any]) -> bool:

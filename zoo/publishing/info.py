@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from errno import ENOENT
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError, safe_open
-
 from mfsynth.console import count
-from zoo.errors import DamagedError
+from zoo.errors import ZooError
 from zoo.metrics.measures import brief
 from zoo.networks import Config
-from zoo.publishing.cards import amount, measured, read_training
+from zoo.publishing.cards import amount, measured
+from zoo.publishing.record import one_line, read_training
 from zoo.store.find import find
-from zoo.store.folder import CONFIG, EVALUATION, TRAINING, WEIGHTS, missing, read_file
+from zoo.store.folder import CONFIG, EVALUATION, TRAINING, WEIGHTS, read_file, shapes_in
 from zoo.store.results import Result, Results
 
 if TYPE_CHECKING:
@@ -47,6 +45,7 @@ class Info:
         repository: Its repository on the Hub; empty for a folder.
         commit: The commit that the registry names, or that was fetched; None if there is none.
         training: Command, data and length of its training; empty if nothing is recorded.
+        malformed: What is wrong with the record of its training; empty if nothing is.
         results: What was measured.
     """
 
@@ -60,6 +59,7 @@ class Info:
     repository: str
     commit: str | None
     training: dict[str, Any]
+    malformed: str
     results: tuple[Result, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -78,11 +78,15 @@ class Info:
         if self.repository:
             lines.append(f"  Hub         {self.repository}{where}")
         if self.training:
-            data = ", ".join(f"{amount(each)} of {each['source']}" for each in self.training["data"])
+            data = ", ".join(
+                f"{amount(each)} of {one_line(each['source'])}" for each in self.training["data"]
+            )
             lines.append(f"  trained on  {data}; {count(self.training['steps'], 'step')}")
+        if self.malformed:
+            lines.append(f"  trained on  not known: {self.malformed}")
         for result in self.results:
-            lines.append(f"  measured    {count(result.samples, 'pair')}, {result.data}")
-            values = "; ".join(brief(*each) for each in measured(result))
+            lines.append(f"  measured    {count(result.samples, 'pair')}, {one_line(result.data)}")
+            values = "; ".join(one_line(brief(*each)) for each in measured(result))
             lines += wrap(values, 100, initial_indent=_INDENT, subsequent_indent=_INDENT)
         return lines if self.results else [*lines, "  measured    nothing"]
 
@@ -101,7 +105,7 @@ def info(name: str | os.PathLike[str], *, revision: str | None = None, origin: O
     found = find(name, revision=revision, origin=origin)
     known = found.registered
     read = {each: read_file(found.folder, each, found.hashes) for each in (CONFIG, TRAINING, EVALUATION)}
-    training = read_training(read[TRAINING])
+    training, malformed = _training(read[TRAINING])
     parts = ("command", "data", "steps", "seconds", "device")
     evaluation = read[EVALUATION]
     return Info(
@@ -115,6 +119,7 @@ def info(name: str | os.PathLike[str], *, revision: str | None = None, origin: O
         repository=known.repository if known else found.origin.partition("@")[0] if found.from_hub else "",
         commit=known.commit if known else found.origin.partition("@")[2] or None,
         training={part: training[part] for part in parts if part in training},
+        malformed=malformed,
         results=Results.from_json(evaluation).results if evaluation else (),
     )
 
@@ -125,10 +130,12 @@ def count_weights(path: Path) -> int:
     Raises:
         MissingFileError, DamagedError: If there is no such file, or it is not a safetensors file.
     """
-    if not path.is_file():
-        raise missing(path, FileNotFoundError(ENOENT, "No such file"))
+    return sum(map(math.prod, shapes_in(path).values()))
+
+
+def _training(text: bytes | None) -> tuple[dict[str, Any], str]:
+    """The record of a training, and what is wrong with it: a network can be described without."""
     try:
-        with safe_open(path, framework="numpy") as file:
-            return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise DamagedError(f"{path} is damaged: {error}", "fetch it again") from error
+        return read_training(text), ""
+    except ZooError as error:
+        return {}, error.message

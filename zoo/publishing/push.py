@@ -15,11 +15,11 @@ from mfsynth.hub import Repository, Upload, fetch
 from mfsynth.hub import push as push_files
 from mfsynth.storage import digest, scrubbed
 from zoo.errors import ZooError
-from zoo.networks import Network
-from zoo.publishing.cards import model_card
+from zoo.networks import Config, Network
+from zoo.publishing.cards import model_card, training_of
 from zoo.publishing.example import check, fuse_example
 from zoo.store.find import find
-from zoo.store.folder import EVALUATION, FILES, TRAINING, load_folder, save_folder
+from zoo.store.folder import EVALUATION, FILES, TRAINING, network_of, read_files, save_folder
 from zoo.store.registry import models
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ README = "README.md"
 EXAMPLE = "example.jpg"
 CURVE = "curve.png"
 DOCUMENTS = (TRAINING, EVALUATION)
-LOGS = ("log.csv", "validation.csv", CURVE)
-"""Files of a training run that others may want to see."""
+LOGS = {"log.csv": b"step,", "validation.csv": b"step,", CURVE: b"\x89PNG\r\n\x1a\n"}
+"""Files of a training run that others may want to see, and how they begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +117,8 @@ def push(
     target = Repository(repo_id, "model", revision).checked()
     if tag is not None and create_pr:
         raise OptionsError("a pull request cannot be tagged", "tag the commit once it is merged")
-    with _folder_of(network) as folder:
-        files = contents(folder, repo_id, license)
+    with _folder_of(network) as (folder, known):
+        files = contents(folder, repo_id, license, known)
     hashes = {name: digest(data) for name, data in files.items()}
     card = files[README].decode()
     report = PushReport(repo_id, target.url, hashes, {name: len(data) for name, data in files.items()}, card)
@@ -145,22 +145,38 @@ def is_ours(path: str) -> bool:
     return path in (*FILES, *LOGS, EXAMPLE)
 
 
-def contents(folder: Path, repo_id: str, license: str) -> dict[str, bytes]:
-    """The files of a network's folder that a repository will hold, by name.
+def contents(folder: Path, repo_id: str, license: str, hashes: Mapping[str, str]) -> dict[str, bytes]:
+    """The files of a network's folder that a repository will hold, by name: the very bytes that were checked.
 
     Raises:
-        ZooError: If the network is broken, or a document of it holds a password.
+        ZooError: If the network is broken, another file is not of it, or a document of it holds a password.
     """
-    model = load_folder(folder)
+    files = read_files(folder, hashes)
+    model = network_of(folder, files, Network)
+    _check_training(folder, model)
     example = fuse_example(model)
     check(example)
-    logs = {name: (folder / name).read_bytes() for name in LOGS if (folder / name).is_file()}
+    logs = {name: _log(folder / name) for name in LOGS if (folder / name).is_file()}
     curve = CURVE if CURVE in logs else ""
     card = model_card(model, license=license, repository=repo_id, picture=EXAMPLE, curve=curve)
-    kept = {name: (folder / name).read_bytes() for name in FILES if (folder / name).is_file()}
     for name in DOCUMENTS:
-        _check_shareable(name, kept.get(name, b"").decode(errors="replace"))
-    return {README: str(card).encode(), **kept, EXAMPLE: example.picture(), **logs}
+        _check_shareable(name, files.get(name, b"").decode(errors="replace"))
+    return {README: str(card).encode(), **files, EXAMPLE: example.picture(), **logs}
+
+
+def _check_training(folder: Path, model: Network) -> None:
+    """Check that training.json, if there is one, is about this network."""
+    options = training_of(model).get("options", {})
+    if "model" in options and Config.from_json(options["model"]) != model.config:
+        raise ZooError(f"{folder / TRAINING} is about another network", "remove it, or train again")
+
+
+def _log(path: Path) -> bytes:
+    """The bytes of a file that a training run left, and others will see."""
+    data = path.read_bytes()
+    if not data.startswith(LOGS[path.name]):
+        raise ZooError(f"{path} is not what a training run writes", "remove it")
+    return data
 
 
 def _check_shareable(name: str, text: str) -> None:
@@ -195,10 +211,14 @@ def registry_entry(repo_id: str, commit: str, hashes: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def _folder_of(network: str | os.PathLike[str] | Network) -> Iterator[Path]:
+def _folder_of(
+    network: str | os.PathLike[str] | Network,
+) -> Iterator[tuple[Path, Mapping[str, str]]]:
+    """A network's folder, and the hashes that its files must have."""
     if not isinstance(network, Network):
-        yield find(network).folder
+        found = find(network)
+        yield found.folder, found.hashes
         return
     with TemporaryDirectory() as folder:
         save_folder(Path(folder), network)
-        yield Path(folder)
+        yield Path(folder), {}

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mfsynth.errors import HubLoginError, HubMissingError, HubNetworkError, OptionsError
+from mfsynth.locks import locked
 from mfsynth.storage import digest
 from zoo.errors import DamagedError, MissingFileError, NotPublishedError
-from zoo.store.folder import copy_folder
+from zoo.store.folder import FILES, SCRATCH, copy_folder
 from zoo.store.pull import pull
 from zoo.store.registry import RegisteredModel, lookup, models
 
@@ -104,14 +105,25 @@ def pull_to(
         revision, origin: As for `zoo.load`.
 
     Raises:
-        OptionsError: If the folder is not empty.
+        OptionsError: If the folder is not empty; what an interrupted pull left there is replaced.
+        OutputError: If another process works on the folder, or it cannot be written.
         ZooError, HubError: As one of their subclasses, as for `zoo.load`.
     """
-    if folder is not None and folder.exists() and any(folder.iterdir()):
+    if folder is None:
+        found = find(name, revision=revision, origin=origin)
+        return Pulled(str(found.folder), found.origin)
+    with locked(folder, "pull"):
+        _check_free(folder)
+        found = find(name, revision=revision, origin=origin)
+        return Pulled(str(copy_folder(found.folder, folder, found.hashes)), found.origin)
+
+
+def _check_free(folder: Path) -> None:
+    """Check that a folder is new, or holds what an interrupted pull left."""
+    names = {each.name for each in folder.iterdir()} if folder.is_dir() else set()
+    interrupted = SCRATCH in names and names <= {SCRATCH, *FILES}
+    if names and not interrupted:
         raise OptionsError(f"{folder} is not empty", "give another folder with -o")
-    found = find(name, revision=revision, origin=origin)
-    place = copy_folder(found.folder, folder, found.hashes) if folder is not None else found.folder
-    return Pulled(str(place), found.origin)
 
 
 def _in_folder(folder: Path, revision: str | None, origin: Origin) -> Found:

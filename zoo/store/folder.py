@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shutil
+from errno import EINVAL, ENOENT
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from safetensors import SafetensorError
+import msgspec
+import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
+from mfsynth import schema
+from mfsynth.errors import OutputError
+from mfsynth.limits import NETWORK_DOCUMENT_BYTES, WEIGHTS_HEADER_BYTES
 from mfsynth.storage import write
-from zoo.errors import ConfigError, DamagedError, MissingFileError, WeightsError
+from zoo.errors import ConfigError, DamagedError, MissingFileError, WeightsError, ZooError
 from zoo.networks import Config, Network
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    import torch
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -27,6 +33,9 @@ EVALUATION = "evaluation.json"
 FILES = (CONFIG, WEIGHTS, TRAINING, EVALUATION)
 """The files of a network that programs read; the last two are optional."""
 AnyNetwork = TypeVar("AnyNetwork", bound=Network)
+SCRATCH = ".pull"
+"""What a copy to a folder writes first; a kill leaves it there."""
+_RELEASE = re.compile(r"[\w.+-]{1,40}")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
@@ -71,41 +80,129 @@ def load_folder(
         ConfigError: If the config is from a newer release, or makes no sense.
         WeightsError: If the weights do not fit the network in the config.
     """
-    data = {name: data for name in FILES if (data := read_file(folder, name, hashes or {})) is not None}
+    return network_of(folder, read_files(folder, hashes or {}), kind)
+
+
+def read_files(folder: Path, hashes: Mapping[str, str]) -> dict[str, bytes]:
+    """The files of a network, by name, with their hashes checked; weights last, once they fit the config.
+
+    So that a config of a few bytes cannot ask for more memory than the weights have, names and shapes are
+    compared before anything is allocated.
+
+    Raises:
+        MissingFileError, DamagedError, ConfigError, WeightsError: As for `load_folder`.
+    """
+    documents = (name for name in FILES if name != WEIGHTS)
+    files = {name: data for name in documents if (data := read_file(folder, name, hashes)) is not None}
+    expected = shapes_of(_config_in(folder, files))
+    if shapes_in(folder / WEIGHTS) != expected:
+        raise _unfitting(str(folder / WEIGHTS))
+    weights = read_file(folder, WEIGHTS, hashes)
+    assert weights is not None
+    return {**files, WEIGHTS: weights}
+
+
+def network_of(folder: Path, files: Mapping[str, bytes], kind: type[AnyNetwork]) -> AnyNetwork:
+    """The network in files that `read_files` gave, in eval mode, on the CPU, in float32.
+
+    Raises:
+        DamagedError, ConfigError, WeightsError: As for `load_folder`.
+    """
+    model = kind(_config_in(folder, files))
     try:
-        model = kind(Config.read(data[CONFIG], release_of(data.get(TRAINING))))
+        tensors = load_tensors(files[WEIGHTS])
+    except SafetensorError as error:
+        raise _damaged(folder / WEIGHTS, str(error)) from error
+    set_weights(model, tensors, str(folder / WEIGHTS))
+    model.documents = {name: files[name] for name in (TRAINING, EVALUATION) if name in files}
+    return model.eval()
+
+
+def _config_in(folder: Path, files: Mapping[str, bytes]) -> Config:
+    try:
+        return Config.read(files[CONFIG], release_of(files.get(TRAINING)))
     except ConfigError as error:
         raise type(error)(f"{folder / CONFIG}: {error.message}", error.hint) from error
+
+
+def shapes_of(config: Config) -> dict[str, tuple[int, ...]]:
+    """The shapes of a network's weights, by name; nothing is allocated."""
+    with torch.device("meta"):
+        body = config.build()  # not a whole network: drawing weights there takes seconds for the first time
+    return {f"body.{name}": tuple(value.shape) for name, value in body.state_dict().items()}
+
+
+def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of the tensors in a safetensors file, by name; only its header is read.
+
+    Raises:
+        MissingFileError, DamagedError: If there is no such file, or it is not a safetensors file.
+    """
+    if not path.is_file():
+        raise missing(path, FileNotFoundError(ENOENT, "No such file"))
     try:
-        tensors = load_tensors(data[WEIGHTS])
-    except SafetensorError as error:
-        raise DamagedError(f"{folder / WEIGHTS} is damaged: {error}", "fetch it again") from error
-    set_weights(model, tensors, str(folder / WEIGHTS))
-    model.documents = {name: data[name] for name in (TRAINING, EVALUATION) if name in data}
-    return model.eval()
+        with path.open("rb") as start:
+            size = int.from_bytes(start.read(8), "little")
+        if size > WEIGHTS_HEADER_BYTES:
+            raise _damaged(path, f"its header claims {size:,} bytes")
+        with safe_open(path, framework="numpy") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _damaged(path: Path, reason: str) -> DamagedError:
+    return DamagedError(f"{path} is damaged: {reason}", "fetch it again")
+
+
+def _unfitting(where: str) -> WeightsError:
+    return WeightsError(f"the weights in {where} do not fit the network in its config", "fetch both again")
 
 
 def release_of(training: bytes | None) -> str:
     """The release of mfsynth that wrote a training.json; empty if it does not say."""
-    try:
-        return str(json.loads(training or b"")["versions"]["mfsynth"])
-    except (ValueError, KeyError, TypeError):
+    if training is None:
         return ""
+    try:
+        values = schema.decode(training, _Versions, TRAINING, error=ZooError)
+    except ZooError:
+        return ""
+    release = values.versions.get("mfsynth", "")
+    return release if isinstance(release, str) and _RELEASE.fullmatch(release) else ""
+
+
+class _Versions(msgspec.Struct):
+    versions: dict[str, Any]
 
 
 def copy_folder(folder: Path, to: Path, hashes: Mapping[str, str]) -> Path:
     """Copy a network's files to another folder, check them, and replace any other network there.
 
+    They are written into a folder `.pull` in it, and get their places once all are there, the weights last. A
+    kill leaves that folder; the next copy removes it.
+
     Raises:
         MissingFileError, DamagedError: As for `load_folder`.
         OutputError: If a file cannot be written.
     """
-    for name in FILES:
-        data = read_file(folder, name, hashes)
-        if data is not None:
-            write(to / name, data)
-        else:
-            (to / name).unlink(missing_ok=True)
+    files = {name: data for name in FILES if (data := read_file(folder, name, hashes)) is not None}
+    scratch, whole = to / SCRATCH, False
+    try:
+        shutil.rmtree(scratch, ignore_errors=True)
+        for name, data in files.items():
+            write(scratch / name, data)
+        whole = True
+        for name in sorted(FILES, key=WEIGHTS.__eq__):
+            if name in files:
+                (scratch / name).replace(to / name)
+            else:
+                (to / name).unlink(missing_ok=True)
+        scratch.rmdir()
+    except OSError as error:
+        raise OutputError(f"cannot write to {to}: {error.strerror or error}") from error
+    finally:
+        if not whole:
+            shutil.rmtree(scratch, ignore_errors=True)
     return to
 
 
@@ -118,7 +215,11 @@ def read_file(folder: Path, name: str, hashes: Mapping[str, str]) -> bytes | Non
     path = folder / name
     if not path.exists() and name not in (CONFIG, WEIGHTS) and name not in hashes:
         return None
+    if path.exists() and not path.is_file():
+        raise missing(path, OSError(EINVAL, "it is not a regular file"))
     try:
+        if name != WEIGHTS and path.stat().st_size > NETWORK_DOCUMENT_BYTES:
+            raise _damaged(path, f"it has more than {NETWORK_DOCUMENT_BYTES:,} bytes")
         data = path.read_bytes()
     except OSError as error:
         raise missing(path, error) from error
@@ -164,9 +265,7 @@ def set_weights(model: Network, tensors: dict[str, torch.Tensor], where: str) ->
     try:
         model.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
-        raise WeightsError(
-            f"the weights in {where} do not fit the network in its config", "fetch both again"
-        ) from error
+        raise _unfitting(where) from error
 
 
 def weights_of(model: Network) -> dict[str, torch.Tensor]:

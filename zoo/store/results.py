@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-import msgspec
+from msgspec import Meta
 
 from mfsynth import schema
 from zoo.errors import ZooError
 
 RESULTS_FORMAT = 1
+_Text = Annotated[str, Meta(max_length=10_000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,12 @@ class Result:
         command: The command that measured it.
     """
 
-    data: str
-    identity: str
-    kind: str
-    samples: int
-    metrics: dict[str, float]
-    command: str
+    data: _Text
+    identity: _Text
+    kind: _Text
+    samples: Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+    metrics: dict[_Text, float]
+    command: _Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +54,16 @@ class Results:
         Raises:
             ZooError: If it is something else, or from a newer release.
         """
-        try:
-            values = msgspec.json.decode(text, type=dict[str, Any])
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ZooError(f"{where} is not an evaluation: {error}", "evaluate the network again") from error
+        hint = "evaluate the network again"
+        values = schema.decode(
+            text, dict[str, Any], f"{where} is not an evaluation: it", error=ZooError, hint=hint
+        )
         if (version := values.get("format")) != RESULTS_FORMAT:
             newer = isinstance(version, int) and version > RESULTS_FORMAT
-            hint = "update mfsynth" if newer else "evaluate the network again"
-            raise ZooError(f"{where} has format {version!r}, this release reads {RESULTS_FORMAT}", hint)
+            raise ZooError(
+                f"{where} has format {version!r:.40}, this release reads {RESULTS_FORMAT}",
+                "update mfsynth" if newer else hint,
+            )
         return schema.from_json(values, Results, f"the entries of {where}", error=ZooError)
 
 

@@ -324,7 +324,11 @@ def test_broken_pairs_are_named_and_left_out(pairs, tmp_path, cli):
     assert "p3: its picture B is missing" in done.stderr
     assert "cannot be the name of a file" in done.stderr
     assert "p9: its pictures would be kept under the names of those of P9" in done.stderr
-    assert {path.name.partition(".")[0] for path in (out / "fused" / "average").iterdir()} == {"P9", "p0", "p2"}
+    assert {path.name.partition(".")[0] for path in (out / "fused" / "average").iterdir()} == {
+        "P9",
+        "p0",
+        "p2",
+    }
 
 
 def test_when_no_pair_is_left_nothing_is_claimed(tmp_path, cli):

@@ -25,7 +25,7 @@ from zoo.training.presets import preset
 
 TRAINING = {
     "command": "mfsynth train hf-seg",
-    "options": preset("hf-seg", "fast").to_json(),
+    "options": preset("hf-seg", "fast").override({"model.width": "4", "model.depth": "2"}).to_json(),
     "data": [{"source": "demo", "images": 32, "weight": 1.0, "options": "0" * 64, "ids": "1" * 64}],
     "steps": 1, "seconds": 60.0, "device": "cpu",
 }
@@ -34,7 +34,8 @@ TRAINING = {
 def network(seed=0, **config):
     torch.manual_seed(seed)
     model = FusionModel(Config(task="seg", width=4, depth=2, **config)).eval()
-    model.documents = {"training.json": json.dumps(TRAINING).encode()}
+    options = TRAINING["options"] | {"model": model.config.to_json()}
+    model.documents = {"training.json": json.dumps(TRAINING | {"options": options}).encode()}
     return model
 
 
@@ -422,7 +423,10 @@ def test_commands_list_tell_fetch_check_and_publish(hub, hub_env, cli, tmp_path)
     assert "did you mean hf-seg" in run("info", "hf-sg", code=1)
     (tmp_path / "net" / "training.json").write_bytes(b"\xff nope")
     assert "measured" in run("info", "net")
-    assert "license: cc-by-4.0" in run("push", "net", "--repo", "ann/third", "--dry-run", *license)
+    third = ("push", "net", "--repo", "ann/third", "--dry-run", *license)
+    assert "training.json is not JSON" in run(*third, code=1)
+    (tmp_path / "net" / "training.json").unlink()
+    assert "license: cc-by-4.0" in run(*third)
     assert "Missing option '--license'" in run("push", "net", "--repo", "ann/third", "--dry-run", code=2)
     assert "give the Hub's name for it" in run("push", "net", "--repo", "ann/4", "--license", "?", code=2)
     assert "not empty" in run("pull", "ann/net", "-o", "net", code=2)
