@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mfsynth.errors import HubDamagedError, OptionsError
 from mfsynth.hub import Repository, Upload, fetch
 from mfsynth.hub import push as push_files
+from mfsynth.locks import locked
 from mfsynth.storage import digest, scrubbed
 from zoo.errors import ZooError
 from zoo.networks import Config, Network
@@ -109,6 +110,7 @@ def push(
 
     Raises:
         OptionsError: If the license or the repository is not a name, or the options contradict each other.
+        OutputError: If a training, a pull or another push works on the folder.
         HubError: As one of its subclasses; nothing half-published becomes the latest commit.
         ZooError: If the network is broken.
     """
@@ -217,7 +219,8 @@ def _folder_of(
     """A network's folder, and the hashes that its files must have."""
     if not isinstance(network, Network):
         found = find(network)
-        yield found.folder, found.hashes
+        with locked(found.folder, "command"):  # not while a training or a pull writes there
+            yield found.folder, found.hashes
         return
     with TemporaryDirectory() as folder:
         save_folder(Path(folder), network)

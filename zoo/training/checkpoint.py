@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
+    from torch.optim.swa_utils import AveragedModel
+
+    from zoo.networks import Network
 
 ORDER = 2
 """How shards are ordered. 1: shuffled by a buffer; 2: each shard's samples in their own order."""
@@ -106,7 +109,7 @@ def load(folder: Path) -> Checkpoint:
     Raises:
         TrainingError: If it is damaged, or was written by a newer release.
     """
-    hint = remedy(folder)
+    hint = _remedy(folder)
     try:
         files = {f"{name}.safetensors": (folder / f"{name}.safetensors").read_bytes() for name in TENSORS}
         text = (folder / STATE).read_bytes()
@@ -160,12 +163,39 @@ def _damaged(folder: Path, reason: str, hint: str) -> TrainingError:
     return TrainingError(f"the checkpoint {folder} is damaged: {reason}", hint)
 
 
-def remedy(folder: Path) -> str:
+def _remedy(folder: Path) -> str:
     """What to do about a damaged checkpoint: never go on from another one without being asked."""
     before = [each.name for each in found(folder.parent) if each.name < folder.name]
     if before:
         return f"remove this folder, and --resume continues from {before[-1]}"
     return "no earlier one is left: train again with --overwrite"
+
+
+def restore(
+    checkpoint: Checkpoint,
+    folder: Path,
+    total: int,
+    model: Network,
+    optimizer: torch.optim.Optimizer,
+    ema: AveragedModel | None,
+) -> None:
+    """Give a training the tensors of a checkpoint, which is in `folder`, and of at most `total` steps.
+
+    Raises:
+        TrainingError: If they are another training's.
+    """
+    step = checkpoint.state.step
+    try:
+        if step > total:
+            raise ValueError(f"it has more than the {total:,} steps of this training")
+        model.load_state_dict(checkpoint.model)
+        restore_optimizer(optimizer, checkpoint.optimizer)
+        if ema:
+            ema.module.load_state_dict(checkpoint.ema)
+            ema.n_averaged.fill_(step)
+    except (RuntimeError, ValueError) as error:  # torch's, for other names or shapes
+        reason = " ".join(str(error).split())
+        raise TrainingError(f"the checkpoint {folder} does not fit: {reason}", _remedy(folder)) from error
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

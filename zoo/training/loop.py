@@ -341,19 +341,8 @@ class _Training:
         self.accelerator.wait_for_everyone()
 
     def _restore(self, last: Checkpoint) -> None:
-        where = self.run.out / CHECKPOINTS / last.state.name
-        try:
-            if last.state.step > self.total:
-                raise ValueError(f"it has more than the {self.total:,} steps of this training")
-            self.plain.load_state_dict(last.model)
-            checkpoints.restore_optimizer(self.optimizer, last.optimizer)
-            if self.ema:
-                self.ema.module.load_state_dict(last.ema)
-                self.ema.n_averaged.fill_(last.state.step)
-        except (RuntimeError, ValueError) as error:  # torch's, for other names or shapes
-            raise TrainingError(
-                f"the checkpoint {where} does not fit: {error}", checkpoints.remedy(where)
-            ) from error
+        place = self.run.out / CHECKPOINTS / last.state.name
+        checkpoints.restore(last, place, self.total, self.plain, self.optimizer, self.ema)
         if last.state.scaler and self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(last.state.scaler)
         self.state = last.state
