@@ -11,6 +11,7 @@ import numpy as np
 import mfsynth
 from mfsynth.order import philox
 from mfsynth.synthesis.capture import capture, sensor_noise
+from zoo.errors import TrainingError
 
 if TYPE_CHECKING:
     from mfsynth.sample import FocusMap, Picture, Scene
@@ -40,7 +41,13 @@ def make_crop(scene: Scene, options: TrainOptions, rng: np.random.Generator) -> 
 
 
 def rendered(scene: Scene, window: mfsynth.Window, side: int) -> Crop:
-    """A window of a scene, extended to `side` by mirroring, without the recipe's noise."""
+    """A window of a scene, extended to `side` by mirroring, without the recipe's noise.
+
+    Raises:
+        TrainingError: If it is not a pair.
+    """
+    if len(scene.recipe.frames) != 2:
+        raise TrainingError(f"{scene.key} has {len(scene.recipe.frames)} frames", "train on pairs")
     frames = tuple(replace(frame, noise_sigma=0.0) for frame in scene.recipe.frames)
     sample = mfsynth.render(replace(scene, recipe=replace(scene.recipe, frames=frames)), window)
     return pad_reflect(Crop(sample.frames, sample.focus, sample.gt), side)

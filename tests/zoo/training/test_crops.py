@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mfsynth
+from zoo.errors import TrainingError
 from zoo.training.crops import (
     Crop,
     adjust_exposure,
@@ -32,6 +33,13 @@ def test_noise_of_a_recipe_is_left_out(small_recipes, scenes):
     for scene, plain in zip(noisy, scenes, strict=True):
         one, other = (make_crop(each, PLAIN, draws("test")) for each in (scene, plain))
         np.testing.assert_array_equal(one.frames, other.frames)
+
+
+def test_scene_of_three_frames_is_not_trained_on_as_a_pair(scenes):
+    scene = scenes[0]
+    three = replace(scene, recipe=replace(scene.recipe, frames=(*scene.recipe.frames, scene.recipe.frames[0])))
+    with pytest.raises(TrainingError, match=f"{scene.key} has 3 frames"):
+        make_crop(three, PLAIN, draws("test"))
 
 
 def test_crop_is_a_window_of_the_rendered_sample(scenes):
