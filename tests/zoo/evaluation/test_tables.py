@@ -147,6 +147,9 @@ def test_the_published_order_comes_out_of_the_published_values(shared_golden):
     ("content", "said"),
     [
         ("[]", "holds no published values"),
+        ("[" * 100_000, "holds no published values"),
+        ('{"x": {"q_mi": ' + "[" * 100_000, "holds no published values"),
+        ('{"x": {"q_mi": [1e999]}}', "holds no published values"),
         (json.dumps({"x": {name: [1.0] for name in QUALITY[1:]}}), "lacks q_mi of x"),
         (json.dumps({"x": {name: [1.0] for name in QUALITY}}), "for each of the 2 pairs"),
     ],
@@ -156,3 +159,16 @@ def test_what_is_no_published_file_is_refused(content, said, tmp_path):
     path.write_text(content)
     with pytest.raises(ZooError, match=re.escape(said)):
         leaderboard.read_published(path, 2)
+
+
+def test_names_of_published_methods_stay_in_their_cells(tmp_path):
+    path = tmp_path / "published.json"
+    name = "a|b\n\n# Owned\n<script>"
+    path.write_text(
+        json.dumps({name: {each: [1.0, 2.0] for each in QUALITY}, "x": dict.fromkeys(QUALITY, [1.0, 1.0])})
+    )
+    table = leaderboard.markdown_of(Scores("x", (), (), ()), leaderboard.read_published(path, 2), {})
+    rows = table.splitlines()
+    assert len(rows) == 4
+    assert all(row.replace("\\|", "").count("|") == len(QUALITY) + 3 for row in rows)
+    assert "<script" not in table

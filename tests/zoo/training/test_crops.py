@@ -37,7 +37,9 @@ def test_noise_of_a_recipe_is_left_out(small_recipes, scenes):
 
 def test_scene_of_three_frames_is_not_trained_on_as_a_pair(scenes):
     scene = scenes[0]
-    three = replace(scene, recipe=replace(scene.recipe, frames=(*scene.recipe.frames, scene.recipe.frames[0])))
+    three = replace(
+        scene, recipe=replace(scene.recipe, frames=(*scene.recipe.frames, scene.recipe.frames[0]))
+    )
     with pytest.raises(TrainingError, match=f"{scene.key} has 3 frames"):
         make_crop(three, PLAIN, draws("test"))
 
