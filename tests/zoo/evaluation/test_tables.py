@@ -165,7 +165,9 @@ def test_names_of_published_methods_stay_in_their_cells(tmp_path):
     path = tmp_path / "published.json"
     name = "a|b\n\n# Owned\n<script>"
     path.write_text(
-        json.dumps({name: {each: [1.0, 2.0] for each in QUALITY}, "x": dict.fromkeys(QUALITY, [1.0, 1.0])})
+        json.dumps(
+            {name: {each: [1.0, 2.0] for each in QUALITY}, "x": {each: [1.0, 1.0] for each in QUALITY}}
+        )
     )
     table = leaderboard.markdown_of(Scores("x", (), (), ()), leaderboard.read_published(path, 2), {})
     rows = table.splitlines()
