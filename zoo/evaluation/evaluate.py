@@ -23,7 +23,7 @@ from mfsynth.engine import check_guard
 from mfsynth.errors import OutputError
 from mfsynth.locks import locked
 from mfsynth.plots import need_matplotlib
-from mfsynth.storage import is_url, write
+from mfsynth.storage import local_path, write
 from zoo.errors import ZooError
 from zoo.evaluation import leaderboard, noise, tables
 from zoo.evaluation.data import open_data
@@ -140,9 +140,9 @@ def _check_apart(options: EvaluateOptions, methods: tuple[Method, ...], out: Pat
     Raises:
         OutputError: If pairs, or pictures that others fused, are in the folder to fill.
     """
-    place = options.data.partition(":")[2]
-    inputs = [*([] if is_url(place) else [place]), *(each.base for each in methods if not each.fuses)]
-    for folder in map(Path, inputs):
+    pairs = local_path(options.data.partition(":")[2])
+    inputs = [*([pairs] if pairs else []), *(Path(each.base) for each in methods if not each.fuses)]
+    for folder in inputs:
         if out.resolve() in (folder.resolve(), *folder.resolve().parents):
             raise OutputError(f"{folder}, which is read, is in {out}, which is written", "give another --out")
 

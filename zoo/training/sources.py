@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import mfsynth
 from mfsynth.errors import OptionsError
-from mfsynth.locations import shown
+from mfsynth.locations import local_path, shown
 from mfsynth.order import share
-from mfsynth.storage import is_url
 from zoo.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ class SourceSpec:
         """
         if self.location.startswith("coco:"):
             return Path(self.location.removeprefix("coco:").rpartition(":")[0]).expanduser()
-        return None if is_url(self.location) else Path(self.location)
+        return local_path(self.location)
 
     def __str__(self) -> str:
         """As on the command line, but without the folder, which another machine does not have, or a password.
