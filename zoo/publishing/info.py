@@ -14,7 +14,7 @@ from zoo.networks import Config
 from zoo.publishing.cards import amount, measured
 from zoo.publishing.record import one_line, read_training
 from zoo.store.find import find
-from zoo.store.folder import CONFIG, EVALUATION, TRAINING, WEIGHTS, read_file, shapes_in
+from zoo.store.folder import CONFIG, EVALUATION, TRAINING, WEIGHTS, config_in, read_file, shapes_in
 from zoo.store.results import Result, Results
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def info(name: str | os.PathLike[str], *, revision: str | None = None, origin: O
     return Info(
         name=str(name),
         summary=known.summary if known else "",
-        config=Config.read(read[CONFIG] or b""),
+        config=config_in(found.folder, {name: data for name, data in read.items() if data is not None}),
         parameters=count_weights(found.folder / WEIGHTS),
         size=(found.folder / WEIGHTS).stat().st_size,
         license=LICENSE if known else "",

@@ -94,7 +94,7 @@ def read_files(folder: Path, hashes: Mapping[str, str]) -> dict[str, bytes]:
     """
     documents = (name for name in FILES if name != WEIGHTS)
     files = {name: data for name in documents if (data := read_file(folder, name, hashes)) is not None}
-    expected = shapes_of(_config_in(folder, files))
+    expected = shapes_of(config_in(folder, files))
     if shapes_in(folder / WEIGHTS) != expected:
         raise _unfitting(str(folder / WEIGHTS))
     weights = read_file(folder, WEIGHTS, hashes)
@@ -108,7 +108,7 @@ def network_of(folder: Path, files: Mapping[str, bytes], kind: type[AnyNetwork])
     Raises:
         DamagedError, ConfigError, WeightsError: As for `load_folder`.
     """
-    model = kind(_config_in(folder, files))
+    model = kind(config_in(folder, files))
     try:
         tensors = load_tensors(files[WEIGHTS])
     except SafetensorError as error:
@@ -118,7 +118,12 @@ def network_of(folder: Path, files: Mapping[str, bytes], kind: type[AnyNetwork])
     return model.eval()
 
 
-def _config_in(folder: Path, files: Mapping[str, bytes]) -> Config:
+def config_in(folder: Path, files: Mapping[str, bytes]) -> Config:
+    """The config in files of a network's folder.
+
+    Raises:
+        ConfigError: As for `load_folder`.
+    """
     try:
         return Config.read(files[CONFIG], release_of(files.get(TRAINING)))
     except ConfigError as error:

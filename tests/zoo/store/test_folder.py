@@ -193,6 +193,7 @@ def test_documents_that_are_nested_huge_or_no_files_are_refused(name, tmp_path):
     (folder / name).write_text('{"x":' + "[" * 200_000 + "]" * 200_000 + "}")
     told = zoo.info(folder).malformed if name == "training.json" else refusal(zoo.info, folder)
     assert "nested too deeply" in told
+    assert name in told
     with (folder / name).open("wb") as file:
         file.truncate(100 << 30)
     assert "has more than 4,194,304 bytes" in refusal(zoo.load, folder)
