@@ -415,20 +415,25 @@ def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
         time.sleep(0.005)
 
 
-def kill_and_finish(tmp_path: Path, rounds: int, seed: int) -> None:
+def kill_and_finish(tmp_path: Path, rounds: int, seed: int, store: str = "pairs") -> None:
+    """Kill builds, or now and then one of their workers, at random moments; the last one may finish."""
     coco, out, reference = many(tmp_path), tmp_path / "out", tmp_path / "reference"
+    more = ("--store", store)
     started = time.monotonic()
-    assert start(coco, reference).wait(120) == 0
+    assert start(coco, reference, *more).wait(120) == 0
     whole = time.monotonic() - started
     rng = random.Random(seed)
     for _ in range(rounds):
-        process = start(coco, out)
+        process = start(coco, out, *more)
         time.sleep(rng.uniform(0.2, whole))
+        if rng.random() < 0.3 and (at_work := workers(process.pid)):
+            os.kill(rng.choice(at_work), signal.SIGKILL)
+            time.sleep(rng.uniform(0, whole / 4))
         process.kill()
         process.communicate()
         if rng.random() < 0.4:
             shutil.rmtree(out, ignore_errors=True)
-    process = start(coco, out)
+    process = start(coco, out, *more)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     time.sleep(0.3)  # workers of killed builds may be on their last breath
@@ -440,9 +445,11 @@ def test_a_build_killed_at_random_moments_ends_with_the_same_bytes(tmp_path: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(6))
-def test_a_build_killed_at_many_random_moments_ends_with_the_same_bytes(tmp_path: Path, seed: int) -> None:
-    kill_and_finish(tmp_path, rounds=15, seed=100 + seed)
+@pytest.mark.parametrize("store", ["pairs", "recipe"])
+@pytest.mark.parametrize("seed", range(4))
+def test_200_kills_end_with_the_same_bytes(tmp_path: Path, seed: int, store: str) -> None:
+    """Twenty-five in each of eight runs."""
+    kill_and_finish(tmp_path, rounds=25, seed=seed, store=store)
 
 
 def test_a_worker_that_dies_is_reported_and_its_shard_made_again(tmp_path: Path) -> None:
