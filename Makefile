@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 COCO ?= ../shared/coco
 PIP := $(BIN)/pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: help setup demo test test-slow lint docs bench pictures tables clean
+.PHONY: help setup demo test test-slow fuzz lint docs bench pictures tables clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       draw a few scenes, build a data set from them, verify it, make a contact sheet and a page"
 	@echo "make test       lint, types and all quick tests"
 	@echo "make test-slow  the long tests: many kills of a build"
+	@echo "make fuzz       thousands of spoiled files of each kind, and what came of them"
 	@echo "make docs       the documentation site, into out/site; every example in it is run"
 	@echo "make bench      scripts/bench_build.py on COCO=$(COCO), or on the demo split where that is missing"
 	@echo "make tables     the paper's tables and figures, from ../shared into results/: half an hour"
@@ -46,6 +47,9 @@ test: lint
 
 test-slow: setup
 	$(BIN)/pytest -q -n auto -m slow
+
+fuzz: setup
+	$(BIN)/pytest -q -m slow tests/fuzz
 
 lint: setup
 	$(BIN)/ruff check .
