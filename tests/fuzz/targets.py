@@ -22,8 +22,9 @@ import mfsynth
 from mfsynth import storage
 from mfsynth.building.parts import part_path, whole_part
 from mfsynth.building.run import Run, build
+from mfsynth.coco.annotations import Entry
 from mfsynth.coco.image import read_image
-from mfsynth.coco.split import Entry, read_split
+from mfsynth.coco.split import read_split
 from mfsynth.codecs import decode_png, encode_png
 from mfsynth.errors import MfsynthError
 from mfsynth.options import BuildOptions
