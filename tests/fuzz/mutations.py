@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 _NUMBERS = (0, 1, 0x7F, 0xFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 _EDITS = ("bit", "bit", "byte", "zeros", "cut", "remove", "repeat", "insert", "number")
 _RUN = 512
-_DEEP = 100_000
+_DEPTH = 100_000
+
+DEEP = b"[" * _DEPTH
+"""In every document that is nested too deeply."""
 
 Path = tuple[Any, ...]
 
@@ -65,16 +68,25 @@ STRANGE: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 255, 10**12, 2**31, 2**53 + 1, 2**63, 2**70, 0.5, -0.0, 1e308,
     "", "x", "0", "../../x", "/etc/passwd", "a\\b", "a\0b", "\x1b]0;x\x07", "\u202e", "x" * 5000,
     [], {}, [[]], [None], {"": None}, [0] * 5000,
-    Raw("NaN"), Raw("1e999"), Raw("10" * 200), Raw('"\\ud800"'), Raw("[" * _DEEP + "]" * _DEEP),
-    Raw('{"a":' * _DEEP + "1" + "}" * _DEEP),
+    Raw("NaN"), Raw("1e999"), Raw("10" * 200), Raw('"\\ud800"'), Raw("[" * _DEPTH + "]" * _DEPTH),
+    Raw("[" * _DEPTH + '{"a":' * _DEPTH + "1" + "}" * _DEPTH + "]" * _DEPTH),
 )  # fmt: skip
 """Values that a program does not expect."""
 
 
 @st.composite
-def spoiled_json(draw: st.DrawFn, document: Any) -> tuple[bytes, Path]:
+def spoiled_document(draw: st.DrawFn, data: bytes) -> tuple[bytes, Path]:
+    """A JSON document, most often with one value spoiled; the place of that value, empty for any bytes."""
+    if draw(st.integers(0, 3)):
+        return draw(_spoiled_value(json.loads(data)))
+    return draw(spoiled_bytes(data)), ()
+
+
+@st.composite
+def _spoiled_value(draw: st.DrawFn, document: Any) -> tuple[bytes, Path]:
     """A document with one value replaced, removed, renamed or doubled; and the place of that value."""
-    place = draw(st.sampled_from(list(places(document))))
+    part = draw(st.sampled_from(sorted(document)))
+    place = draw(st.sampled_from([(part,), *places(document[part], (part,))]))
     parent = at(document, place[:-1])
     kind = draw(st.sampled_from(["replace", "replace", "replace", "remove", "rename", "double", "number"]))
     if kind == "number" and isinstance(parent[place[-1]], int):

@@ -60,7 +60,7 @@ def fuzz(target: Target, tries: int) -> Counter[str]:
             error.add_note(f"the smallest spoiled file is {target.folder / 'spoiled'}")
             raise
 
-    faulthandler.dump_traceback_later(7200, exit=True)
+    faulthandler.dump_traceback_later(7200, exit=True, file=sys.__stderr__)
     try:
         attempt()
     finally:
