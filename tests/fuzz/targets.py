@@ -408,6 +408,10 @@ class ResealedTar(DataSetFile):
             raise MfsynthError(problems[0].text)
         return self.samples()
 
+    def may_differ(self, right: Any, found: Any) -> bool:
+        """In what a recipe says of its image and segments, such as URLs and categories; never in pixels."""
+        return [each[2:] for each in right] == [each[2:] for each in found]
+
 
 class RecipeFile(ResealedTar):
     """A recipe in a shard whose hash the manifest gives."""
@@ -417,7 +421,7 @@ class RecipeFile(ResealedTar):
     def seeds(self) -> list[bytes]:
         """As the build wrote it."""
         with (self.out / self.shard.name).open("rb") as file:
-            self.packed = next(iter(tar.samples(file, self.shard.name)))
+            self.packed = next(iter(tar.samples(file, self.shard.name, self.shard.size)))
         return [self.packed.members["json"]]
 
     def spoiled(self, seed: bytes) -> st.SearchStrategy[bytes]:
@@ -431,10 +435,6 @@ class RecipeFile(ResealedTar):
             writer.add(self.packed.key, (self.packed.members | {"json": data}).items())
             writer.publish(self.folder / "shard")
         return super().read((self.folder / "shard").read_bytes())
-
-    def may_differ(self, right: Any, found: Any) -> bool:
-        """In what a recipe says of its image and segments, such as URLs and categories; never in pixels."""
-        return [each[2:] for each in right] == [each[2:] for each in found]
 
 
 class Network(JsonTarget):
