@@ -18,7 +18,7 @@ from mfsynth.console import count
 from mfsynth.errors import BuildError, OutputError, ShardError
 from mfsynth.options import BuildOptions
 from mfsynth.shards.layout import BUILD, MANIFEST, PARTS, is_ours
-from mfsynth.shards.manifest import Inputs, Manifest
+from mfsynth.shards.manifest import DAMAGED, Inputs, Manifest
 from mfsynth.version import CONTENT_RELEASE, same_content
 
 if TYPE_CHECKING:
@@ -133,9 +133,8 @@ def _read_manifest(out: Path) -> Manifest | None:
     try:
         return Manifest.read(out)
     except ShardError as error:
-        raise OutputError(
-            error.message, error.hint or "delete it and build again, or replace the data set with --overwrite"
-        ) from error
+        remedy = "delete it and build again, or replace the data set with --overwrite"
+        raise OutputError(error.message, remedy if error.hint == DAMAGED else error.hint) from error
 
 
 def _read_build_file(out: Path) -> BuildFile | None:

@@ -21,7 +21,8 @@ MANIFEST_FORMAT = 1
 _LARGEST = 2**63 - 1
 _OPTION_LEVELS = 8
 _HASH = re.compile(r"[0-9a-f]{64}")
-_HINT = "it is damaged, or not a manifest of mfsynth: fetch it again, or give a data set's folder"
+DAMAGED = "it is damaged, or not a manifest of mfsynth: fetch it again, or give a data set's folder"
+"""The remedy that the errors of a damaged manifest name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +193,14 @@ def _is_deep(value: object, levels: int) -> bool:
 
 
 def _decode(text: bytes, where: str) -> Manifest:
-    head = schema.decode(text, _Head, where, error=ShardError, hint=_HINT)
+    head = schema.decode(text, _Head, where, error=ShardError, hint=DAMAGED)
     if head.format != MANIFEST_FORMAT:
         raise ShardError(
             f"{where} has format {head.format}, this release reads {MANIFEST_FORMAT}", "update mfsynth"
         )
-    plain = schema.decode(text, dict, where, error=ShardError, hint=_HINT)
+    plain = schema.decode(text, dict, where, error=ShardError, hint=DAMAGED)
     schema.check_fields(plain, Manifest, where, error=ShardError, release=head.packages.get("mfsynth", ""))
-    return schema.decode(text, Manifest, where, error=ShardError, hint=_HINT)
+    return schema.decode(text, Manifest, where, error=ShardError, hint=DAMAGED)
 
 
 @dataclass(frozen=True)

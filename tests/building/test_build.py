@@ -227,7 +227,7 @@ def test_a_damaged_manifest_comes_with_the_remedy(built: Path, small_coco: Path,
     out = tmp_path / "out"
     shutil.copytree(built, out)
     (out / "manifest.json").write_text("{")
-    with pytest.raises(OutputError, match=r"manifest.json is not a manifest .*delete it and build again"):
+    with pytest.raises(OutputError, match=r"manifest.json is not JSON: .*delete it and build again"):
         build(OPTIONS, Run(small_coco, out))
     (out / "manifest.json").unlink()
     assert build(OPTIONS, Run(small_coco, out)).kept == 3

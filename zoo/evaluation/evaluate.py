@@ -97,7 +97,7 @@ class EvaluateReport:
         pictures = len(self.scores.images) * len(self.scores.methods)
         scored = f"{count(pictures, 'picture')} scored in {duration(self.seconds)}"
         kept = f"{self.kept:,} of them kept from before"
-        return [self.table, f"{scored}, {kept}; see {self.out / 'index.html'}"]
+        return [*self.table.splitlines(), f"{scored}, {kept}; see {self.out / 'index.html'}"]
 
 
 def evaluate(
