@@ -136,17 +136,14 @@ def test_an_interrupt_while_a_server_is_waited_for(command: str) -> None:
     assert errors.strip() == "mfsynth: interrupted"
 
 
-@pytest.mark.parametrize("command", ["build --split demo --images {}", "zoo info {}"])
-def test_an_interrupt_is_one_line_and_130(command: str, tmp_path: Path) -> None:
+def test_an_interrupt_is_one_line_and_130(tmp_path: Path) -> None:
     """A pipe that nobody writes to keeps the command waiting, until Ctrl-C."""
-    waiting = tmp_path / ("manifest.json" if "zoo" not in command else "config.json")
+    waiting = tmp_path / "images"
     os.mkfifo(waiting)
-    (tmp_path / "model.safetensors").write_bytes(b"")
-    place = tmp_path if "zoo" in command else waiting
-    words = [place if word == "{}" else word for word in command.split()]
     process = subprocess.Popen(
-        [sys.executable, "-m", "mfsynth", *words], stderr=subprocess.PIPE, text=True, process_group=0
-    )
+        [sys.executable, "-m", "mfsynth", "build", "--split", "demo", "--images", waiting],
+        stderr=subprocess.PIPE, text=True, process_group=0,
+    )  # fmt: skip
     writer = opened_by(process, waiting)
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)

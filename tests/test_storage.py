@@ -174,6 +174,13 @@ def test_a_server_that_stalls_is_asked_again(server: Server) -> None:
     assert server.stalled.is_set()
 
 
+def test_a_server_that_only_stalls_is_given_up_before_the_other_tries(server: Server) -> None:
+    server.files["/a"].stall_at, server.files["/a"].stalls_again = 40_000, True
+    with pytest.raises(ShardError, match=r"cannot read .*/a: it sends nothing \(3 tries in a row\)"):
+        read_all(server, storage.Patience(tries=8, pause=0.001, timeout=0.1))
+    assert len(server.gets("/a")) in (3, 4)  # the first brought 40,000 bytes
+
+
 def test_only_tries_without_progress_count(server: Server) -> None:
     server.files["/a"].drops = [10_000] * 6
     assert read_all(server) == DATA

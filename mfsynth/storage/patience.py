@@ -21,7 +21,8 @@ class Patience:
     tries: int = 8
     pause: float = 1.0  # before the second try, then doubled
     longest: float = 60.0  # of all pauses
-    timeout: float = 30.0  # without a byte
+    timeout: float = 10.0  # without a byte
+    stalls: int = 3  # tries in a row in which no byte came
     total: float = 120.0  # without progress: no further try begins after that
 
     @property
@@ -39,14 +40,15 @@ class Setback(Exception):  # noqa: N818 - not an error yet: the request is tried
     Args:
         reason: Why.
         pause: Seconds that the server asks to wait.
+        stalled: Whether the server was there and sent nothing.
 
     Attributes:
         tries: How many tries in a row ended so, once that was enough.
     """
 
-    def __init__(self, reason: str, pause: float = 0.0) -> None:
+    def __init__(self, reason: str, pause: float = 0.0, *, stalled: bool = False) -> None:
         super().__init__(reason)
-        self.pause, self.tries = pause, 1
+        self.pause, self.stalled, self.tries = pause, stalled, 1
 
     @property
     def tried(self) -> str:
@@ -60,14 +62,16 @@ def patiently(call: Callable[[], _Answer], what: str, patience: Patience) -> _An
     Raises:
         Setback: The last one, when there were as many in a row, or for as long, as the patience allows.
     """
-    pause, started = patience.pause, time.monotonic()
+    pause, started, stalls = patience.pause, time.monotonic(), 0
     for tries in itertools.count(1):
         try:
             return call()
         except Setback as setback:
             setback.tries = tries
+            stalls = stalls + 1 if setback.stalled else 0
             seconds = min(max(pause, setback.pause), patience.longest)
-            if tries >= patience.tries or time.monotonic() + seconds - started > patience.total:
+            late = time.monotonic() + seconds - started > patience.total
+            if tries >= patience.tries or stalls >= patience.stalls or late:
                 raise
             log.warning("%s: %s; trying again in %.1f s", what, setback, seconds)
             time.sleep(seconds)

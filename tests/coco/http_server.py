@@ -43,6 +43,8 @@ class Served:
     """The data breaks off at this byte, every time, though the headers promise all of it."""
     stall_at: int | None = None
     """The first answer to GET waits at this byte until the server is told to stop."""
+    stalls_again: bool = False
+    """Every later answer waits there, too, without sending anything."""
 
     def tag(self) -> str:
         return f'"{hashlib.md5(self.data).hexdigest()}"' if self.etag is None else self.etag
@@ -144,9 +146,13 @@ class _Handler(BaseHTTPRequestHandler):
         return int(wanted.removeprefix("bytes=").removesuffix("-"))
 
     def _send(self, file: Served, start: int, end: int) -> None:
-        stall, file.stall_at = file.stall_at, None
+        stall = file.stall_at
+        file.stall_at = stall if file.stalls_again else None
         at = start
         while at < end:
+            if file.stalls_again and stall is not None and at >= stall:
+                self.ours.stop.wait(20)
+                break
             piece = file.data[at : min(at + PIECE, end)]
             try:
                 self.wfile.write(piece)
