@@ -63,8 +63,10 @@ class Selection:
                     f"{path} is not a list of ids: it has over {limits.DOCUMENT_BYTES:,} bytes"
                 )
             return Selection.parse(text.decode("utf-8-sig"), str(path))
-        except (OSError, UnicodeDecodeError) as error:
-            raise OptionsError(f"cannot read {path}: {error}") from error
+        except OSError as error:
+            raise OptionsError(f"cannot read {path}: {error.strerror or error}") from error
+        except UnicodeDecodeError as error:
+            raise OptionsError(f"{path} is not a list of ids: it is not UTF-8") from error
 
     @staticmethod
     def parse(text: str, where: str) -> Selection:

@@ -303,11 +303,11 @@ def test_a_sparse_file_is_not_read_beyond_its_limit(tmp_path: Path) -> None:
 def test_only_regular_files_are_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path, kind in (
-        (tmp_path / "pipe", "a pipe"),
+        (tmp_path / "pipe", "a named pipe"),
         (Path("/dev/zero"), "a device"),
         (tmp_path, "a folder"),
     ):
-        with pytest.raises(ShardError, match=f"it is {kind}, not a file"):
+        with pytest.raises(ShardError, match=f"it is {kind}, not a regular file"):
             storage.read(str(path))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import struct
 import time
 import zlib
@@ -16,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, ClassVar, NamedTuple
 
-from mfsynth import limits
+from mfsynth import limits, storage
 from mfsynth.coco import names
 from mfsynth.errors import ChangedError, SourceError, UnreadableError
 
@@ -31,13 +30,6 @@ _PIECE = 1 << 18
 """Bytes of a zip's member that are read at once; they inflate to 270 MB at most."""
 _STALE_SECONDS = 24 * 3600
 _AGAIN = "download the archive again"
-_KINDS = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 
 
 class Stamp(NamedTuple):
@@ -93,7 +85,7 @@ class FileRef:
         if self.fault:
             raise UnreadableError(f"cannot read {self}: {self.fault}")
         try:
-            with open_regular(self.path) as file:
+            with storage.open_regular(self.path) as file:
                 self._check_stamp(file)
                 try:
                     yield from self._pieces(file)
@@ -166,30 +158,6 @@ def data_start(file: IO[bytes], start: int, what: str) -> int:
     return start + LOCAL_HEADER.size + int(name_length) + int(extra_length)
 
 
-@contextmanager
-def open_regular(path: str | Path) -> Iterator[IO[bytes]]:
-    """Open a regular file; a named pipe would wait for a writer, a device might never end.
-
-    Raises:
-        UnreadableError: If it is not a regular file.
-        OSError: If it cannot be opened.
-    """
-    with open(path, "rb", opener=_without_waiting) as file:
-        if wrong := irregular(os.fstat(file.fileno())):
-            raise UnreadableError(f"cannot read {path}: {wrong}")
-        yield file
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-def irregular(status: os.stat_result) -> str:
-    """Why something is not a regular file; empty if it is one."""
-    kind = stat.S_IFMT(status.st_mode)
-    return "" if kind == stat.S_IFREG else f"it is {_KINDS.get(kind, 'something else')}, not a regular file"
-
-
 def remove_stale_scratch(cache: Path) -> None:
     """Remove what killed processes left unfinished in the cache; what is younger than a day may be in use."""
     for path in cache.glob("tmp-*"):
@@ -204,4 +172,4 @@ def read_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SourceError(f"cannot read {folder}: {error}") from error
+        raise SourceError(f"cannot read {error.filename or folder}: {error.strerror or error}") from error

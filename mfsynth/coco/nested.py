@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from mfsynth import limits
-from mfsynth.coco.files import STORED, data_start, open_regular, remove_stale_scratch
+from mfsynth import limits, storage
+from mfsynth.coco.files import STORED, data_start, remove_stale_scratch
 from mfsynth.coco.zips import read_archive
 from mfsynth.errors import SourceError
 
@@ -33,10 +33,10 @@ def nested_archive(outer: Archive, member: str, cache: Path, say: Callable[[str]
         raise SourceError(f"cannot read {inner}: {inner.fault}")
     if inner.method == STORED:
         try:
-            with open_regular(outer.path) as file:
+            with storage.open_regular(outer.path) as file:
                 start = data_start(file, inner.start, str(inner))
         except OSError as error:
-            raise SourceError(f"cannot read {outer.path}: {error}") from error
+            raise SourceError(f"cannot read {outer.path}: {error.strerror or error}") from error
         return read_archive(outer.path, start, inner.size)
     return read_archive(_unpack(inner, cache, say))
 
@@ -59,7 +59,7 @@ def _unpack(inner: FileRef, cache: Path, say: Callable[[str], None]) -> Path:
         _extract(inner, target)
     except OSError as error:
         raise SourceError(
-            f"cannot unpack {inner.name} from {inner.path} to {cache}: {error}",
+            f"cannot unpack {inner.name} from {inner.path} to {cache}: {error.strerror or error}",
             "make sure that the cache is writable, or set XDG_CACHE_HOME to a folder that is",
         ) from error
     return target

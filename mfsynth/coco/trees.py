@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from mfsynth import storage
 from mfsynth.coco import names
-from mfsynth.coco.files import FileRef, Missing, Stamp, irregular
+from mfsynth.coco.files import FileRef, Missing, Stamp
 from mfsynth.coco.names import AS_LISTED, Spelling
 from mfsynth.errors import SourceError
 
@@ -88,7 +89,7 @@ class Folder(FileTree):
             if error.errno == errno.ELOOP or (error.errno == errno.EACCES and self._is_open()):
                 return FileRef(full, name, -1, _NEVER, fault=str(error.strerror))
             raise SourceError(f"cannot look for {full}: {error.strerror}") from error
-        if wrong := irregular(status):
+        if wrong := storage.irregular(status):
             return FileRef(full, name, -1, _NEVER, fault=wrong)
         return FileRef(full, name, status.st_size, Stamp.of(status))
 

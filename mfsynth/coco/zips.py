@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import IO, TYPE_CHECKING
 
-from mfsynth import limits
-from mfsynth.coco.files import DEFLATED, LOCAL_HEADER, STORED, FileRef, Stamp, open_regular
+from mfsynth import limits, storage
+from mfsynth.coco.files import DEFLATED, LOCAL_HEADER, STORED, FileRef, Stamp
 from mfsynth.errors import SourceError
 
 if TYPE_CHECKING:
@@ -96,12 +96,12 @@ def read_archive(path: Path, offset: int = 0, length: int | None = None) -> Arch
         SourceError: If it is not a zip, is cut short, or has more members than is sensible.
     """
     try:
-        with open_regular(path) as file:
+        with storage.open_regular(path) as file:
             stamp = Stamp.of(os.fstat(file.fileno()))
             end = stamp.size if length is None else min(stamp.size, offset + length)
             members = _usable(_members(*_directory(file, offset, end, path), path), file)
     except OSError as error:
-        raise SourceError(f"cannot read {path}: {error}") from error
+        raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
     return Archive(path, stamp, members)
 
 

@@ -11,6 +11,7 @@ from mfsynth.locations import scrubbed as scrubbed
 from mfsynth.locations import shown as shown
 from mfsynth.storage.local import cache_folder as cache_folder
 from mfsynth.storage.local import digest as digest
+from mfsynth.storage.local import irregular as irregular
 from mfsynth.storage.local import is_file as is_file
 from mfsynth.storage.local import is_folder as is_folder
 from mfsynth.storage.local import is_there as is_there

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a pipe",
+    stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
@@ -56,7 +56,13 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def open_regular(path: Path) -> IO[bytes]:
+def irregular(status: os.stat_result) -> str:
+    """Why something is not a regular file; empty if it is one."""
+    kind = stat.S_IFMT(status.st_mode)
+    return "" if kind == stat.S_IFREG else f"it is {_KINDS.get(kind, 'something else')}, not a regular file"
+
+
+def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
     """A regular file, opened for reading; a pipe or a device might never end, or never answer.
 
     Raises:
@@ -64,12 +70,10 @@ def open_regular(path: Path) -> IO[bytes]:
         ValueError: If no file can have this path.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    mode = stat.S_IFMT(os.fstat(descriptor).st_mode)
-    if mode != stat.S_IFREG:
+    status = os.fstat(descriptor)
+    if wrong := irregular(status):
         os.close(descriptor)
-        number = errno.EISDIR if mode == stat.S_IFDIR else errno.EINVAL
-        kind = _KINDS.get(mode, "something else")
-        raise OSError(number, f"it is {kind}, not a file", str(path))
+        raise OSError(errno.EISDIR if stat.S_ISDIR(status.st_mode) else errno.EINVAL, wrong, str(path))
     return os.fdopen(descriptor, "rb")
 
 

@@ -202,7 +202,9 @@ def verify_shard(job: VerifyJob, advance: Callable[[int], None]) -> ShardResult:
                 advance(1)
     except FileNotFoundError:
         return ShardResult((Problem(job.name, "is missing"),))
-    except (OSError, ShardError) as error:
+    except OSError as error:
+        problems.append(Problem(job.name, f"cannot be read: {error.strerror or error}"))
+    except ShardError as error:
         problems.append(Problem(job.name, str(error).removeprefix(f"{job.name} ")))
     if checks.count != job.shard.samples and not problems:
         problems.append(

@@ -160,7 +160,7 @@ def test_a_list_of_ids_has_a_largest_size() -> None:
         ("139\n13x\n", r"line 2: '13x' is not an image id; write 139 or !139"),
         ("9" * 5000, r"line 1: '9{40}…' is not an image id"),
         (f"!{2**63}", r"line 1: '!9223372036854775808' is not an image id"),
-        (b"\xff\xfe1\x003\x00", r"cannot read .*ids: "),
+        (b"\xff\xfe1\x003\x00", r"ids is not a list of ids: it is not UTF-8"),
     ],
 )
 def test_a_file_without_proper_ids_is_refused(tmp_path: Path, content: str | bytes, text: str) -> None:
