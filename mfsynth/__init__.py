@@ -17,7 +17,7 @@ from mfsynth.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from mfsynth.building.make import build
-    from mfsynth.building.run import BuildReport
+    from mfsynth.building.report import BuildReport
     from mfsynth.errors import (
         BuildError,
         DownloadError,
@@ -65,7 +65,7 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "BuildReport": "mfsynth.building.run",
+    "BuildReport": "mfsynth.building.report",
     "Manifest": "mfsynth.shards.manifest",
     "Verification": "mfsynth.verification.report",
     "build": "mfsynth.building.make",

@@ -18,7 +18,7 @@ from mfsynth.errors import MfsynthError, OptionsError
 from mfsynth.locations import is_url, local_path, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -79,6 +79,17 @@ def count(number: int, noun: str) -> str:
     ('1 shard', '0 shards', '1,000 samples')
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def some(things: Iterable[object], most: int = 5) -> str:
+    """The first of several things, in words.
+
+    >>> some([1, 5, 8]), some(range(1000), 2)
+    ('1, 5, 8', '0, 1 and 998 more')
+    """
+    words = list(map(str, things))
+    more = f" and {len(words) - most:,} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + more
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ def synthesize(
     folder, cache = Path(coco).expanduser(), storage.cache_folder()
     choice = choose(read_split(folder, split, options.masks, cache=cache, say=log.info), options)
     for fault in choice.faults:
-        log.warning("%s", fault)
+        log.warning("%s", fault.detail)
     gt = gt_kind(choice.entries)
     stream: Live[Sample] = Live(choice.entries, options, gt, epoch=epoch, shuffle=shuffle, window=window)
     return stream if render else stream.scenes()

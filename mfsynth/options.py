@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_args
 
 from mfsynth import limits, schema
 from mfsynth.coco import exclusions
+from mfsynth.coco.annotations import Fault
 from mfsynth.coco.orientation import Orientation
 from mfsynth.coco.records import MAX_ID
 from mfsynth.coco.split import Masks
-from mfsynth.console import count
+from mfsynth.console import count, some
 from mfsynth.errors import OptionsError, ShardError, SourceError
 from mfsynth.order import whole_number
 from mfsynth.shards.manifest import fingerprint
 from mfsynth.synthesis.draw import DrawOptions
 
 if TYPE_CHECKING:
-    from mfsynth.coco.annotations import Entry, Fault
+    from mfsynth.coco.annotations import Entry
     from mfsynth.coco.split import Split
     from mfsynth.shards.manifest import Manifest
 
@@ -282,13 +283,13 @@ class Choice:
         entries: The images to use, in the order of their samples' keys.
         left_out: Ids of images that are excluded because of their annotations, by reason.
         skipped: Number of records that are skipped without excluding an image, by reason.
-        faults: What is wrong with records of the annotations, in sentences.
+        faults: What is wrong with records of the annotations; the details are sentences.
     """
 
     entries: tuple[Entry, ...]
     left_out: dict[str, tuple[int, ...]]
     skipped: dict[str, int]
-    faults: tuple[str, ...]
+    faults: tuple[Fault, ...]
 
 
 def choose(split: Split, options: BuildOptions) -> Choice:
@@ -326,21 +327,21 @@ def choose(split: Split, options: BuildOptions) -> Choice:
 
 def _faults(
     excluded: dict[str, list[Entry]], strays: Iterable[Fault], chosen: Iterable[Entry]
-) -> Iterator[str]:
+) -> Iterator[Fault]:
     for reason, entries in excluded.items():
         for entry in entries:
             if entry.fault and entry.fault.reason == reason:
-                yield f"image {entry.image.id} cannot be used: {entry.fault.detail}"
+                yield Fault(reason, f"image {entry.image.id} cannot be used: {entry.fault.detail}")
     for fault in strays:
-        yield f"{fault.detail}: this record is skipped"
+        yield Fault(fault.reason, f"{fault.detail}: this record is skipped")
     for entry in chosen:
         for fault in entry.skipped:
-            yield f"image {entry.image.id} is used in part: {fault.detail}"
+            yield Fault(fault.reason, f"image {entry.image.id} is used in part: {fault.detail}")
 
 
 def _none_left(split: Split, choice: Choice) -> SourceError:
     counts = ", ".join(f"{len(ids)} {reason}" for reason, ids in choice.left_out.items())
-    first = f"; {choice.faults[0]}" if choice.faults else ""
+    first = f"; {choice.faults[0].detail}" if choice.faults else ""
     return SourceError(
         f"none of the images of {split.name} can be used ({counts or 'all are filtered out'}){first}"
     )
@@ -370,6 +371,5 @@ def listed_fault(entry: Entry, options: BuildOptions) -> str | None:
 def _check_selection(split: Split, options: BuildOptions) -> None:
     absent = set(options.images.take) - {entry.image.id for entry in split.entries}
     if absent:
-        shown = ", ".join(str(id) for id in sorted(absent)[:5])
-        ids = count(len(absent), "id")
-        raise OptionsError(f"--images names {ids} that {split.name} does not have: {shown}")
+        ids = f"{count(len(absent), 'id')} that {split.name} does not have"
+        raise OptionsError(f"--images names {ids}: {some(sorted(absent))}")

@@ -6,19 +6,24 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from mfsynth import storage
-from mfsynth.building.plan import make_plan, say_faults
+from mfsynth.building.parts import Exclusion
+from mfsynth.building.plan import make_plan, none_usable, say_faults
+from mfsynth.building.report import by_reason, examples, loss_lines
 from mfsynth.building.run import check_inputs
 from mfsynth.building.work import encode_image
+from mfsynth.coco import exclusions
 from mfsynth.coco.image import read_image
 from mfsynth.coco.split import read_split
 from mfsynth.console import count
-from mfsynth.errors import UnusableImage
+from mfsynth.errors import BuildError, UnusableImage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from mfsynth.building.plan import Plan
     from mfsynth.building.run import Run
+    from mfsynth.coco.annotations import Entry
     from mfsynth.options import BuildOptions
     from mfsynth.shards.manifest import Manifest
 
@@ -44,7 +49,10 @@ class DownloadFirst:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a build would make; `bytes` is extrapolated from a few samples by their pixels."""
+    """What a build would make. A few pictures are tried; the others may still prove unusable.
+
+    `bytes` is extrapolated from those of the pictures `tried` that can be used, by their pixels.
+    """
 
     coco: Path
     out: Path
@@ -55,6 +63,9 @@ class Estimate:
     files: int
     annotations: str
     left_out: dict[str, tuple[int, ...]]
+    skipped: dict[str, int]
+    examples: dict[str, str]
+    tried: int
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
@@ -65,16 +76,21 @@ class Estimate:
             "bytes": self.bytes,
             "files": self.files,
             "left_out": {reason: list(ids) for reason, ids in self.left_out.items()},
+            "skipped": self.skipped,
+            "examples": self.examples,
+            "tried": self.tried,
         }
 
     def lines(self) -> list[str]:
         """In words."""
-        lines = [
-            f"would make {count(self.samples, 'sample')} in {count(self.shards, 'shard')}, "
-            f"about {self.bytes / 1e6:.0f} MB, in {self.out}",
+        size = f"about {self.bytes / 1e6:.0f} MB" if self.bytes else "of unknown size"
+        amount = f"{count(self.samples, 'sample')} in {count(self.shards, 'shard')}"
+        return [
+            f"would make {amount}, {size}, in {self.out}",
             f"from {count(self.files, 'file')} (pictures and masks) and {self.annotations} of {self.coco}",
+            f"{count(self.tried, 'picture')} tried; others may still prove unusable",
+            *loss_lines(self.left_out, self.skipped, self.examples, expected=True),
         ]
-        return lines + [f"would leave out {len(ids)}: {reason}" for reason, ids in self.left_out.items()]
 
 
 def estimate(options: BuildOptions, run: Run, like: Manifest | None = None) -> Estimate:
@@ -88,36 +104,62 @@ def estimate(options: BuildOptions, run: Run, like: Manifest | None = None) -> E
     Raises:
         OptionsError: If the options make no sense for this split.
         SourceError: If the COCO data is missing or broken, or is not what `like` was made from.
-        BuildError: If the build is strict and the annotations show that an image is unusable.
+        BuildError: If the build is strict and an image is known to be unusable.
     """
     split = read_split(run.coco, options.split, options.masks, cache=storage.cache_folder(), say=run.say)
     plan = make_plan(split, options, strict=run.strict)
     say_faults(plan, run.say)
     if like is not None:
         check_inputs(plan.inputs, like.inputs)
+    entries = [entry for shard in plan.shards for entry in shard]
+    there = [entry for entry in entries if not entry.missing]
+    tried = there[:: max(1, len(there) // _TRIED)][:_TRIED]
+    size, unusable = _try(tried, plan)
+    if run.strict and unusable:
+        raise BuildError(str(unusable[0]), "--strict is on")
+    found = [*_missing(entries), *unusable]
+    if len(found) == len(entries):
+        raise none_usable(options.split, found[0].image_id, found[0].detail)
+    left_out = by_reason(plan.left_out, found)
     return Estimate(
-        run.coco,
-        run.out,
-        options.split,
-        plan.samples,
-        len(plan.shards),
-        _bytes(plan),
-        plan.inputs.files,
-        split.annotations,
-        plan.left_out,
+        coco=run.coco,
+        out=run.out,
+        split=options.split,
+        samples=plan.samples - options.variants * len(found),
+        shards=len(plan.shards),
+        bytes=round(size * options.variants * sum(map(_pixels, there))),
+        files=plan.inputs.files,
+        annotations=split.annotations,
+        left_out=left_out,
+        skipped=plan.skipped,
+        examples=examples(left_out, found, plan.faults),
+        tried=len(tried),
     )
 
 
-def _bytes(plan: Plan) -> int:
-    entries = [entry for shard in plan.shards for entry in shard]
-    pixels = sum(entry.image.width * entry.image.height for entry in entries)
-    tried = encoded = 0
-    for entry in entries[:: max(1, len(entries) // _TRIED)][:_TRIED]:
+def _missing(entries: Iterable[Entry]) -> Iterator[Exclusion]:
+    for entry in entries:
+        if entry.missing:
+            is_mask = entry.missing is entry.mask
+            reason = exclusions.MASK_MISSING if is_mask else exclusions.PICTURE_MISSING
+            yield Exclusion(entry.image.id, reason, str(entry.missing))
+
+
+def _try(entries: Iterable[Entry], plan: Plan) -> tuple[float, list[Exclusion]]:
+    """Bytes of a sample per pixel, 0 if no image can be used; and the images that cannot."""
+    pixels = encoded = 0
+    unusable = []
+    for entry in entries:
         try:
             image = read_image(entry, plan.options.orientation, plan.layout.gt)
             _, members = next(encode_image(image, entry, plan.options, plan.layout))
-        except UnusableImage:
+        except UnusableImage as error:
+            unusable.append(Exclusion(entry.image.id, error.reason, error.message))
             continue
         encoded += sum(512 + len(data) + -len(data) % 512 for _, data in members)
-        tried += entry.image.width * entry.image.height
-    return pixels * encoded // tried * plan.options.variants if tried else 0
+        pixels += _pixels(entry)
+    return encoded / max(pixels, 1), unusable
+
+
+def _pixels(entry: Entry) -> int:
+    return entry.image.width * entry.image.height

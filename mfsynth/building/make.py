@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 from mfsynth import storage
 from mfsynth.building.estimate import DownloadFirst, Estimate, estimate
 from mfsynth.building.repair import repair
-from mfsynth.building.run import BuildReport, Run
+from mfsynth.building.report import BuildReport
+from mfsynth.building.run import Run
 from mfsynth.building.run import build as run_build
 from mfsynth.coco.resolve import coco_folder, download_size
 from mfsynth.console import count

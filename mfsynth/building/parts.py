@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from mfsynth.shards.manifest import Shard, fingerprint
 from mfsynth.shards.recipes import recipe_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from mfsynth.coco.annotations import Entry
@@ -29,6 +30,9 @@ class Exclusion:
     reason: str
     detail: str
     files: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"image {self.image_id} cannot be used: {self.detail}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,13 @@ def whole_part(out: Path, shard: str, entries: Sequence[Entry], variants: int) -
     except (FileNotFoundError, MfsynthError):
         return None
     return part if found is not None and _agrees(part, found, entries, variants) else None
+
+
+def exclusions_in(out: Path) -> Iterator[Exclusion]:
+    """The images left out, as the side files tell; those that cannot be read tell nothing."""
+    for path in sorted((out / PARTS).glob("*-*.json")):
+        with suppress(OSError, ShardError):
+            yield from schema.decode(path.read_bytes(), Part, path.name, error=ShardError).left_out
 
 
 @dataclass(frozen=True, slots=True)

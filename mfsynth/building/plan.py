@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mfsynth.coco import exclusions
 from mfsynth.coco.image import gt_kind
-from mfsynth.errors import BuildError, OptionsError
+from mfsynth.errors import BuildError, OptionsError, SourceError
 from mfsynth.options import choose
 from mfsynth.shards.layout import Layout
 from mfsynth.shards.manifest import Inputs, fingerprint
@@ -16,7 +16,7 @@ from mfsynth.shards.manifest import Inputs, fingerprint
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mfsynth.coco.annotations import Entry
+    from mfsynth.coco.annotations import Entry, Fault
     from mfsynth.coco.split import Split
     from mfsynth.options import BuildOptions, Choice
 
@@ -34,7 +34,7 @@ class Plan:
         shards: The images of each shard, by ascending id.
         left_out: Ids of images that were left out before planning, by reason.
         skipped: Number of records that were skipped without leaving out an image, by reason.
-        faults: What is wrong with the annotations, image by image.
+        faults: What is wrong with the annotations, record by record.
         files: Size of every picture and mask used, by name; -1 if it is missing.
         inputs: Fingerprints of the annotations and of `files`.
     """
@@ -44,7 +44,7 @@ class Plan:
     shards: tuple[tuple[Entry, ...], ...]
     left_out: dict[str, tuple[int, ...]]
     skipped: dict[str, int]
-    faults: tuple[str, ...]
+    faults: tuple[Fault, ...]
     files: dict[str, int]
     inputs: Inputs
 
@@ -64,6 +64,7 @@ def make_plan(split: Split, options: BuildOptions, *, strict: bool = False) -> P
     """
     choice = choose(split, options)
     chosen = choice.entries
+    _check_any(split, chosen)
     if strict:
         _check_strict(choice)
     count = options.shards or -(-len(chosen) * options.variants // _SAMPLES_PER_SHARD)
@@ -88,17 +89,32 @@ def make_plan(split: Split, options: BuildOptions, *, strict: bool = False) -> P
 def say_faults(plan: Plan, say: Callable[[str], None]) -> None:
     """Name the first records that are at fault."""
     for fault in plan.faults[:_SHOWN]:
-        say(fault)
+        say(fault.detail)
     if len(plan.faults) > _SHOWN:
         say(f"{len(plan.faults) - _SHOWN:,} more records are at fault; --strict stops at the first")
 
 
+def _check_any(split: Split, chosen: Sequence[Entry]) -> None:
+    if all(entry.missing for entry in chosen):
+        raise none_usable(split.name, chosen[0].image.id, str(chosen[0].missing))
+
+
+def none_usable(split: str, first: int, detail: str) -> SourceError:
+    """The error for a split of which nothing can be used; an image's id, and what is wrong with it."""
+    return SourceError(
+        f"none of the images of {split} can be used; the first, {first}: {detail}", "no data set was made"
+    )
+
+
 def _check_strict(choice: Choice) -> None:
     if choice.faults:
-        raise BuildError(choice.faults[0], "--strict is on")
+        raise BuildError(choice.faults[0].detail, "--strict is on")
     for reason, ids in choice.left_out.items():
         if reason != exclusions.LICENSE:
             raise BuildError(f"image {ids[0]} cannot be used: {exclusions.MEANING[reason]}", "--strict is on")
+    for entry in choice.entries:
+        if entry.missing:
+            raise BuildError(f"image {entry.image.id} cannot be used: {entry.missing}", "--strict is on")
 
 
 def share_out(entries: Sequence[Entry], count: int) -> tuple[tuple[Entry, ...], ...]:

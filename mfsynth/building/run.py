@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 
 from mfsynth import storage
 from mfsynth.building.folder import BuildFile, disk_errors, open_folder, other_bytes, remove_scratch
-from mfsynth.building.parts import Exclusion, Part
-from mfsynth.building.plan import make_plan, say_faults
+from mfsynth.building.parts import Part, exclusions_in
+from mfsynth.building.plan import make_plan, none_usable, say_faults
+from mfsynth.building.report import BuildReport, by_reason, examples
 from mfsynth.building.work import Job, file_hash, make_shard
-from mfsynth.coco import exclusions, notes
+from mfsynth.coco import exclusions
 from mfsynth.coco.split import read_split
-from mfsynth.console import count
+from mfsynth.console import count, some
 from mfsynth.engine import check_guard, run_jobs, usable_cores
 from mfsynth.errors import BuildError, OutputError, SourceError
 from mfsynth.locks import locked
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
     from mfsynth.building.plan import Plan
     from mfsynth.coco.split import Split
-
-_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,77 +57,6 @@ class Run:
     strict: bool = False
     say: Callable[[str], None] = lambda _: None
     progress: Callable[[int, int], None] = lambda _done, _total: None
-
-
-@dataclass(frozen=True)
-class BuildReport:
-    """What a build made; `print` shows it as lines.
-
-    Attributes:
-        out: The data set's folder.
-        samples: In all shards.
-        shards: Number of shards.
-        made: Shards that this build made.
-        kept: Shards that were already there.
-        bytes: Size of all shards.
-        seconds: How long the build took.
-        left_out: Ids of the images left out, by reason.
-        skipped: Number of records in the annotations that were skipped, by reason; no image is lost by it.
-        closed: Shards that were asked for and not made, since none of their images can be used.
-        finished: Whether the data set was already there, so that there was nothing to do.
-        noted: Ids of images that are used, but not quite as they are, by a code from `mfsynth.coco.notes`.
-    """
-
-    out: Path | str
-    samples: int
-    shards: int
-    made: int
-    kept: int
-    bytes: int
-    seconds: float
-    left_out: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    skipped: dict[str, int] = field(default_factory=dict)
-    closed: int = 0
-    finished: bool = False
-    noted: dict[str, tuple[int, ...]] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON's own types."""
-        left_out = {reason: list(ids) for reason, ids in self.left_out.items()}
-        noted = {code: list(ids) for code, ids in self.noted.items()}
-        return asdict(self) | {"out": os.fspath(self.out), "left_out": left_out, "noted": noted}
-
-    def __str__(self) -> str:
-        return "\n".join(self.lines())
-
-    def lines(self) -> list[str]:
-        """In words: what was made, where, how fast, and what was left out."""
-        amount = f"{count(self.samples, 'sample')} in {count(self.shards, 'shard')}"
-        what = f"{amount}, {self.bytes / 1e6:.1f} MB, in {self.out}"
-        if self.finished:
-            lines = [f"nothing to do: {what}; their sizes are right, `mfsynth verify` compares content"]
-        else:
-            speed = f", {self.samples / self.seconds:.0f} samples/s" if not self.kept else ""
-            kept = f"; {count(self.kept, 'shard')} kept from before" if self.kept else ""
-            lines = [f"made {what}; {self.seconds:.1f} s{speed}{kept}"]
-        lines += [
-            f"left out {len(ids)}: {reason} ({exclusions.MEANING[reason]}): {_some(ids)}"
-            for reason, ids in self.left_out.items()
-        ]
-        lines += [
-            f"skipped {count(number, 'record')} of the annotations: {reason} ({exclusions.MEANING[reason]})"
-            for reason, number in self.skipped.items()
-        ]
-        lines += notes.lines(self.noted)
-        if self.closed:
-            asked = count(self.shards + self.closed, "shard")
-            lines.append(f"{asked} asked for, {self.shards:,} made: no image of the others can be used")
-        return lines
-
-
-def _some(ids: tuple[int, ...]) -> str:
-    more = f" and {len(ids) - 2 * _SHOWN:,} more, listed in {MANIFEST}" if len(ids) > 2 * _SHOWN else ""
-    return ", ".join(map(str, ids[: 2 * _SHOWN])) + more
 
 
 def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> BuildReport:
@@ -160,14 +87,15 @@ def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Buil
         sealed = open_folder(run.out, begun, overwrite=run.overwrite)
         if sealed is not None:
             _check_left_out(split, sealed, run)
-            report = _report(run.out, sealed, started=started, finished=True)
+            report = _report(run.out, sealed, plan, started=started, finished=True)
         else:
             try:
                 results = _run(plan, run)
             finally:
                 remove_scratch(run.out)  # from workers that were stopped or died
             sealed = seal(run.out, plan, split, [part for part, _ in results])
-            report = _report(run.out, sealed, started=started, made=sum(made for _, made in results))
+            made = sum(made for part, made in results if part.shard.samples)
+            report = _report(run.out, sealed, plan, started=started, made=made)
     if like is not None:
         _check_same(sealed, like)
     return report
@@ -206,10 +134,7 @@ def seal(out: Path, plan: Plan, split: Split, parts: list[Part]) -> Manifest:
     faults = [fault for part in parts for fault in part.left_out]
     samples = sum(part.shard.samples for part in parts)
     if not samples:
-        raise SourceError(
-            f"none of the images of {split.name} can be used; the first: {faults[0].detail}",
-            "no data set was made",
-        )
+        raise none_usable(split.name, faults[0].image_id, faults[0].detail)
     shards = _close_up(out, split.name, [part.shard for part in parts if part.shard.samples])
     for shard in shards:  # last: by now the kernel has written most of it
         storage.sync(out / shard.name)
@@ -224,7 +149,7 @@ def seal(out: Path, plan: Plan, split: Split, parts: list[Part]) -> Manifest:
         layout=plan.layout,
         shards=shards,
         licenses=_license_counts(split, parts),
-        left_out=_by_reason(plan.left_out, faults),
+        left_out=by_reason(plan.left_out, faults),
         skipped=plan.skipped,
         left_out_files={name: digest for fault in faults for name, digest in fault.files.items()},
         noted=_noted(parts),
@@ -237,8 +162,8 @@ def _noted(parts: Iterable[Part]) -> dict[str, tuple[int, ...]]:
     """Ids of the images of which something was noted, by code."""
     ids: dict[str, list[int]] = defaultdict(list)
     for part in parts:
-        for code, some in part.noted.items():
-            ids[code] += some
+        for code, image_ids in part.noted.items():
+            ids[code] += image_ids
     return {code: tuple(ids[code]) for code in sorted(ids)}
 
 
@@ -269,21 +194,12 @@ def _license_counts(split: Split, parts: Iterable[Part]) -> tuple[LicenseCount, 
     )
 
 
-def _by_reason(
-    planned: dict[str, tuple[int, ...]], faults: Iterable[Exclusion]
-) -> dict[str, tuple[int, ...]]:
-    ids = defaultdict(list, {reason: list(ids) for reason, ids in planned.items()})
-    for fault in faults:
-        ids[fault.reason].append(fault.image_id)
-    return {reason: tuple(sorted(ids[reason])) for reason in sorted(ids)}
-
-
 def _check_left_out(split: Split, manifest: Manifest, run: Run) -> None:
     """Raise if files that caused images to be left out have changed since, or if none may be left out."""
     unusable = [id for reason, ids in manifest.left_out.items() if reason != exclusions.LICENSE for id in ids]
     if run.strict and unusable:
         raise BuildError(
-            f"{run.out} was made without images that could not be used: {_some(tuple(unusable))}",
+            f"{run.out} was made without images that could not be used: {some(unusable)}",
             "--strict is on",
         )
     if not manifest.left_out_files:
@@ -340,7 +256,7 @@ def _check_same(made: Manifest, like: Manifest) -> None:
 
 
 def _report(
-    out: Path, manifest: Manifest, *, started: float, made: int = 0, finished: bool = False
+    out: Path, manifest: Manifest, plan: Plan, *, started: float, made: int = 0, finished: bool = False
 ) -> BuildReport:
     return BuildReport(
         out=out,
@@ -355,4 +271,5 @@ def _report(
         noted=manifest.noted,
         closed=manifest.options["shards"] - len(manifest.shards),
         finished=finished,
+        examples=examples(manifest.left_out, exclusions_in(out), plan.faults),
     )

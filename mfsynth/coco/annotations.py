@@ -66,6 +66,11 @@ class Entry:
         return files
 
     @property
+    def missing(self) -> Missing | None:
+        """The first of its files that was not found."""
+        return next((file for file in (self.picture, self.mask) if isinstance(file, Missing)), None)
+
+    @property
     def listed_areas(self) -> list[float | None]:
         """The areas of its segments in the annotations; None where they give none."""
         return [segment.area for segment in self.segments or self.instances or ()]
@@ -239,5 +244,5 @@ def _with_instances(entry: Entry, instances: list[Instance]) -> Entry:
         text = f"its {count(len(instances), 'instance')} have no outline, at most a box"
         return replace(entry, fault=Fault(exclusions.NO_OUTLINE, text))
     without = sorted({each.id for each in instances} - {each.id for each in used})
-    skipped = (Fault(exclusions.NO_OUTLINE, f"instance {id} has no outline, at most a box") for id in without)
+    skipped = (Fault(exclusions.BOX_ONLY, f"instance {id} has no outline, at most a box") for id in without)
     return replace(entry, instances=used, skipped=tuple(skipped))

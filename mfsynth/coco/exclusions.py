@@ -17,6 +17,7 @@ UNKNOWN_SEGMENT = "unknown-segment"
 MISSING_SEGMENT = "missing-segment"
 BAD_INSTANCE = "bad-instance"
 NO_OUTLINE = "no-outline"
+BOX_ONLY = "box-only"
 STRAY = "stray-record"
 
 MEANING = {
@@ -36,6 +37,7 @@ MEANING = {
     UNKNOWN_SEGMENT: "the mask has segment ids that the annotations do not list",
     MISSING_SEGMENT: "the annotations list segment ids that the mask does not have",
     BAD_INSTANCE: "an instance's polygons or RLE cannot be read",
-    NO_OUTLINE: "instances without an outline, with at most a box",
+    NO_OUTLINE: "none of its instances has an outline, at most a box",
+    BOX_ONLY: "instances that have no outline, at most a box",
     STRAY: "records in the annotations that belong to no image",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mfsynth.console import count
+from mfsynth.console import count, some
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,8 +21,6 @@ MEANING = {
     SEVERAL: "its file holds several pictures, of which the first is used",
 }
 
-_SHOWN = 5
-
 
 def lines(noted: Mapping[str, Sequence[int]]) -> list[str]:
     """What was noted of which images, in words.
@@ -37,22 +35,17 @@ def lines(noted: Mapping[str, Sequence[int]]) -> list[str]:
     stored, upright = noted.get(STORED, ()), noted.get(UPRIGHT, ())
     if stored or upright:
         parts = {"used as stored": stored, "turned upright": upright}
-        done = "; ".join(f"{what}: {len(ids):,} ({_some(ids)})" for what, ids in parts.items() if ids)
+        done = "; ".join(f"{what}: {len(ids):,} ({some(ids)})" for what, ids in parts.items() if ids)
         tagged = _some_pictures(len(stored) + len(upright), "carries", "carry")
         told.append(f"{tagged} an EXIF orientation; {done}; see --orientation")
     if ids := noted.get(TRANSPARENT):
         has = _some_pictures(len(ids), "has", "have")
-        told.append(f"{has} transparency, which was dropped: {_some(ids)}")
+        told.append(f"{has} transparency, which was dropped: {some(ids)}")
     if ids := noted.get(SEVERAL):
         holds = _some_pictures(len(ids), "holds", "hold")
-        told.append(f"{holds} several in one file (MPO), of which the first is used: {_some(ids)}")
+        told.append(f"{holds} several in one file (MPO), of which the first is used: {some(ids)}")
     return told
 
 
 def _some_pictures(number: int, one: str, more: str) -> str:
     return f"{count(number, 'picture')} {one if number == 1 else more}"
-
-
-def _some(ids: Sequence[int]) -> str:
-    more = f" and {len(ids) - _SHOWN:,} more" if len(ids) > _SHOWN else ""
-    return ", ".join(map(str, ids[:_SHOWN])) + more

@@ -16,6 +16,7 @@ from mfsynth.coco import exclusions, rle
 from mfsynth.coco.outlines import outline_runs
 from mfsynth.coco.words import OddRecord
 from mfsynth.codecs import CodecError, decode_ids, png_header
+from mfsynth.console import some
 from mfsynth.errors import UnusableImage
 from mfsynth.sample import SegmentInfo
 
@@ -125,18 +126,13 @@ def _check_ids(ids: NDArray[np.uint32], counts: list[int], ordered: Sequence[Lis
     if counts.pop():
         unknown = sorted(set(np.unique(ids).tolist()) - {0} - {segment.id for segment in ordered})
         raise UnusableImage(
-            exclusions.UNKNOWN_SEGMENT, f"the mask has {_some(unknown)}, the annotations do not"
+            exclusions.UNKNOWN_SEGMENT, f"the mask has segment id {some(unknown)}, the annotations do not"
         )
     absent = [segment.id for segment, count in zip(ordered, counts[1:], strict=True) if count == 0]
     if absent:
         raise UnusableImage(
-            exclusions.MISSING_SEGMENT, f"the annotations have {_some(absent)}, the mask does not"
+            exclusions.MISSING_SEGMENT, f"the annotations have segment id {some(absent)}, the mask does not"
         )
-
-
-def _some(ids: list[int]) -> str:
-    shown = ", ".join(str(id) for id in ids[:5])
-    return f"segment id {shown}" + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
 
 
 def _infos(segments: Sequence[ListedSegment], areas: Sequence[int]) -> tuple[SegmentInfo, ...]:

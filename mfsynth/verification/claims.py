@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mfsynth.coco import exclusions
-from mfsynth.console import count
+from mfsynth.console import count, some
 from mfsynth.options import BuildOptions
 from mfsynth.shards.layout import shard_name
 from mfsynth.shards.manifest import fingerprint
@@ -27,7 +27,6 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 _VERSION = re.compile(r"[\w.+!-]{1,60}", re.ASCII)
 _PACKAGES = {"mfsynth", "opencv", "numpy"}
 _NO_HASH = ("missing", "unreadable")
-_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +162,7 @@ def _wrong_counts(manifest: Manifest, held: Held) -> Iterator[str]:
     if said != held.licenses:
         ids = [id for id in {**said, **held.licenses} if said.get(id, 0) != held.licenses[id]]
         numbers = [f"{held.licenses[id]:,} under {id}, not {said.get(id, 0):,}" for id in sorted(ids)]
-        yield f"has other licenses than the recipes: {_some(numbers)}"
+        yield f"has other licenses than the recipes: {some(numbers)}"
 
 
 def _wrong_images(options: BuildOptions, held: Held, left_out: set[int]) -> Iterator[str]:
@@ -181,11 +180,11 @@ def _wrong_images(options: BuildOptions, held: Held, left_out: set[int]) -> Iter
         (taken - used - left_out, "lacks images that its options take"),
     ):
         if ids:
-            yield f"{what}: {_some(sorted(ids))}"
+            yield f"{what}: {some(sorted(ids))}"
     if options.limit and len(used) > options.limit:
         yield f"has options of {count(options.limit, 'image')} at most, the shards hold {len(used):,}"
     if options.licenses and not held.licenses.keys() <= set(options.licenses):
-        yield f"has options of other licenses than {_some(sorted(held.licenses))}, which the shards hold"
+        yield f"has options of other licenses than {some(sorted(held.licenses))}, which the shards hold"
 
 
 def _wrong_files(
@@ -197,8 +196,3 @@ def _wrong_files(
     most = (len(held.images) + len(left_out)) * (1 + panoptic)
     if not least <= manifest.inputs.files <= most:
         yield f"gives {count(manifest.inputs.files, 'input file')}, its images have {least:,} to {most:,}"
-
-
-def _some(words: Collection[object]) -> str:
-    more = f" and {len(words) - _SHOWN:,} more" if len(words) > _SHOWN else ""
-    return ", ".join(map(str, list(words)[:_SHOWN])) + more

@@ -233,7 +233,7 @@ def test_a_strict_set_may_be_without_other_licenses(coco: Path, tmp_path: Path) 
 def test_no_usable_image_at_all_makes_no_data_set(coco: Path, tmp_path: Path) -> None:
     for path in (coco / "s").iterdir():
         path.write_bytes(b"")
-    with pytest.raises(SourceError, match=r"none of the images of s can be used; the first: .* is empty"):
+    with pytest.raises(SourceError, match=r"none of the images of s can be used; the first, 1: .* is empty"):
         build(BuildOptions("s"), Run(coco, tmp_path / "out"))
     assert not (tmp_path / "out" / "manifest.json").exists()
 

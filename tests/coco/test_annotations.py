@@ -125,7 +125,7 @@ def test_an_odd_record_costs_its_own_image(coco: Path, fault: str) -> None:
     choice = choose(split, BuildOptions("s"))
     assert choice.left_out == {"bad-record": (12,)}
     with pytest.raises(SourceError, match=rf"^image 12 cannot be used: .*{text}"):
-        raise SourceError(choice.faults[0])
+        raise SourceError(choice.faults[0].detail)
 
 
 def test_a_bad_record_is_counted_and_named_and_stops_only_a_strict_build(
@@ -308,7 +308,7 @@ def test_an_area_that_is_not_a_number_is_unknown_and_such_a_width_costs_the_imag
     assert split.entries[2] == untouched.entries[2]
     choice = choose(split, BuildOptions("s"))
     assert [entry.image.id for entry in choice.entries] == [12, 30]
-    assert 'images[0]: width is "Infinity"; it must be a whole number' in choice.faults[0]
+    assert 'images[0]: width is "Infinity"; it must be a whole number' in choice.faults[0].detail
 
 
 def test_a_number_of_thousands_of_digits_costs_its_image(coco: Path) -> None:
@@ -317,7 +317,7 @@ def test_a_number_of_thousands_of_digits_costs_its_image(coco: Path) -> None:
     path.write_text(path.read_text().replace('"NINES"', "9" * 5000))
     choice = choose(read_split(coco, "s", cache=coco / "cache"), BuildOptions("s"))
     assert choice.left_out == {"bad-record": (12,)}
-    assert 'images[1]: width is "9999999' in choice.faults[0]
+    assert 'images[1]: width is "9999999' in choice.faults[0].detail
 
 
 def test_a_name_that_is_not_utf_8_costs_its_image(coco: Path) -> None:
@@ -443,7 +443,7 @@ def test_an_instance_without_outline_is_skipped_and_counted(
     said: list[str] = []
     options = BuildOptions("s", masks="instances")
     report = build(options, Run(coco, tmp_path / "out", workers=1, say=said.append))
-    assert (report.samples, report.skipped) == (2, {"no-outline": 1})
+    assert (report.samples, report.skipped) == (2, {"box-only": 1})
     assert said == ["image 12 is used in part: instance 5 has no outline, at most a box"]
     with pytest.raises(BuildError, match=r"image 12 is used in part: instance 5 has no outline, .*--strict"):
         build(options, Run(coco, tmp_path / "strict", strict=True))
@@ -456,7 +456,9 @@ def test_an_image_whose_instances_have_boxes_only_is_left_out(coco: Path, tmp_pa
     write_instances(coco, [*halves(11, 12), *boxes])
     choice = choose(read(coco, masks="instances"), BuildOptions("s", masks="instances"))
     assert choice.left_out == {"no-annotation": (30,), "no-outline": (12,)}
-    assert choice.faults == ("image 12 cannot be used: its 2 instances have no outline, at most a box",)
+    assert [fault.detail for fault in choice.faults] == [
+        "image 12 cannot be used: its 2 instances have no outline, at most a box"
+    ]
 
 
 def test_an_odd_instance_costs_its_image(coco: Path) -> None:
@@ -466,7 +468,7 @@ def test_an_odd_instance_costs_its_image(coco: Path) -> None:
     write_instances(coco, records)
     choice = choose(read(coco, masks="instances"), BuildOptions("s", masks="instances"))
     assert choice.left_out == {"bad-record": (12,)}
-    assert 'annotations[2]: category_id is "cat"; it must be a whole number' in choice.faults[0]
+    assert 'annotations[2]: category_id is "cat"; it must be a whole number' in choice.faults[0].detail
 
 
 def test_run_lengths_that_do_not_fit_cost_their_image(coco: Path, tmp_path: Path) -> None:

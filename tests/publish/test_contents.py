@@ -230,7 +230,7 @@ def test_a_card_agrees_with_the_manifest(manifest: Manifest) -> None:
     evil = LicenseCount(11, "mine | <script>\n# all", "", 2)
     counts = (LicenseCount(3, "Attribution-NonCommercial-NoDerivs License", "", 4), evil)
     options = manifest.options | {"noise": [0.0, 0.1], "format": "jpeg", "licenses": [3, 11]}
-    left_out, skipped = {"min-area": (3, 4)}, {"no-outline": 1234}
+    left_out, skipped = {"min-area": (3, 4)}, {"box-only": 1234}
     noted = {"transparency": (5, 6, 7)}
     other = replace(
         manifest,
