@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from mfsynth import limits
+from mfsynth.codecs import kinds
 from mfsynth.errors import SourceError
 
 if TYPE_CHECKING:
@@ -15,15 +16,7 @@ if TYPE_CHECKING:
     from mfsynth.coco.files import FileRef
 
 _CONSTANT = re.compile(rb"(?<=[\s:,\[])(-?(?:NaN|Infinity))(?=[\s,\]}])")
-_OTHER_KINDS = {
-    b"\x1f\x8b": ("compressed by gzip", "unpack it: gunzip"),
-    b"BZh": ("compressed by bzip2", "unpack it: bunzip2"),
-    b"\xfd7zXZ": ("compressed by xz", "unpack it: unxz"),
-    b"\x28\xb5\x2f\xfd": ("compressed by Zstandard", "unpack it: unzstd"),
-    b"PK\x03\x04": ("a zip", "unpack it"),
-    b"version https://git-lfs": ("a pointer to a file in Git LFS", "fetch the file: git lfs pull"),
-    b"<": ("HTML or XML", "download it again, from where it is without a login"),
-}
+_AGAIN = "download or write it again"
 
 
 def read_text(file: FileRef) -> bytes:
@@ -36,11 +29,11 @@ def read_text(file: FileRef) -> bytes:
         limit = limits.ANNOTATION_BYTES / 1e9
         raise SourceError(f"{file} has {file.size / 1e9:.1f} GB, the limit is {limit:.1f} GB", "split it")
     text = file.read(limits.ANNOTATION_BYTES)
-    for start, (kind, remedy) in _OTHER_KINDS.items():
-        if text.startswith(start):
-            raise SourceError(f"{file} is {kind}, not JSON", remedy)
+    kind = kinds.kind_of(text)
+    if kind not in (kinds.TEXT, *kinds.NOTHING):
+        raise SourceError(f"{file} is {kind}, not JSON", kinds.remedy(kind, _AGAIN))
     if not text.strip(b" \t\r\n\0"):
-        raise SourceError(f"{file} is empty", "download or write it again")
+        raise SourceError(f"{file} is empty", _AGAIN)
     return text
 
 
@@ -74,7 +67,7 @@ def _not_json(text: str, where: str, error: json.JSONDecodeError) -> SourceError
         place = f"line {error.lineno}, column {error.colno}"
         return SourceError(
             f"{where} is not COCO JSON: {error.msg} at {place}",
-            "it may be cut short: download or write it again",
+            f"it may be cut short: {_AGAIN}",
         )
     rest = text[error.pos :].lstrip()
     if not _begins_document(rest):

@@ -10,7 +10,7 @@ import numpy as np
 import pyspng
 
 from mfsynth.codecs.error import CodecError
-from mfsynth.codecs.picture import opencv_decode
+from mfsynth.codecs.opencv import opencv_decode
 from mfsynth.codecs.png import GRAY, PALETTE, RGB, RGBA, PngFile, inflate, join_png, read_png, stored_png
 
 if TYPE_CHECKING:

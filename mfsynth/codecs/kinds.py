@@ -11,8 +11,10 @@ PICTURES = (JPEG, PNG, WEBP, BMP)
 EMPTY, ZEROS, UNKNOWN = "empty", "nothing but zeros", "of an unknown kind"
 NOTHING = (EMPTY, ZEROS, UNKNOWN)
 """What says only that a file is not what it should be."""
+TEXT = "a text file"
 
 _HEIC, _AVIF, _JXL, _JP2 = "a HEIC picture", "an AVIF picture", "a JPEG XL picture", "a JPEG 2000 picture"
+_GZIP, _BZIP2, _XZ, _ZSTD = "a gzip file", "a bzip2 file", "an xz file", "a Zstandard file"
 _SVG, _HTML, _LFS, _ZIP = "an SVG drawing", "an HTML page", "a pointer of Git LFS", "a zip archive"
 
 _BEGINNINGS = {
@@ -32,7 +34,10 @@ _BEGINNINGS = {
     b"%PDF-": "a PDF",
     b"PK\3\4": _ZIP,
     b"PK\5\6": _ZIP,
-    b"\x1f\x8b": "a gzip file",
+    b"\x1f\x8b": _GZIP,
+    b"BZh": _BZIP2,
+    b"\xfd7zXZ": _XZ,
+    b"\x28\xb5\x2f\xfd": _ZSTD,
     b"7z\xbc\xaf": "a 7z archive",
     b"Rar!": "a RAR archive",
     b"\x93NUMPY": "a NumPy array",
@@ -52,6 +57,10 @@ _REMEDIES = {
     _LFS: "fetch the file itself with: git lfs pull",
     _HTML: "download the file again: a server sent a page instead",
     _ZIP: "extract it",
+    _GZIP: "unpack it: gunzip",
+    _BZIP2: "unpack it: bunzip2",
+    _XZ: "unpack it: unxz",
+    _ZSTD: "unpack it: unzstd",
 }
 _REMEDY = "convert it to JPEG or PNG"
 
@@ -83,15 +92,15 @@ def _text_kind(data: bytes) -> str:
     if found and text.lstrip().startswith(b"<"):
         return found
     try:
-        return "a text file" if data[:1024].decode("ascii").isprintable() else UNKNOWN
+        return TEXT if data[:1024].decode("ascii").isprintable() else UNKNOWN
     except UnicodeDecodeError:
         return UNKNOWN
 
 
-def remedy(kind: str) -> str:
-    """What to do about a file of another kind than a picture should be.
+def remedy(kind: str, otherwise: str = _REMEDY) -> str:
+    """What to do about a file of another kind than it should be, such as a picture.
 
     >>> remedy("a HEIC picture")
     'convert it to JPEG or PNG'
     """
-    return _REMEDIES.get(kind, _REMEDY)
+    return _REMEDIES.get(kind, otherwise)

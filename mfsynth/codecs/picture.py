@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -11,11 +11,10 @@ from mfsynth import limits
 from mfsynth.codecs import kinds
 from mfsynth.codecs.error import CodecError
 from mfsynth.codecs.jpeg import decode_jpeg, is_jpeg
+from mfsynth.codecs.opencv import opencv_decode
 from mfsynth.codecs.sizes import picture_size
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from mfsynth.sample import Picture
 
 _IMREAD_PICTURE = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
@@ -56,18 +55,3 @@ def _may_have_alpha(data: bytes) -> bool:
     if kind == kinds.PNG:
         return bool(data[25] & 4) or b"tRNS" in data[: data.find(b"IDAT")]
     return kind == kinds.WEBP
-
-
-def opencv_decode(data: bytes, flags: int) -> NDArray[np.uint8]:
-    """Decode what OpenCV reads, as its flags say.
-
-    Raises:
-        CodecError: If the bytes are broken, cut short or of an unknown kind.
-    """
-    try:
-        array = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    except cv2.error as error:  # such as too many pixels
-        raise CodecError(f"OpenCV does not decode it: {error.err}") from error
-    if array is None:
-        raise CodecError("it is broken, cut short or not a picture" if data else "it is empty")
-    return cast("NDArray[np.uint8]", array)

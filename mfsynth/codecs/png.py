@@ -14,7 +14,7 @@ import numpy as np
 from isal import igzip_lib, isal_zlib
 
 from mfsynth.codecs.error import CodecError
-from mfsynth.codecs.picture import opencv_decode
+from mfsynth.codecs.opencv import opencv_decode
 from mfsynth.limits import PICTURE_PIXELS
 
 if TYPE_CHECKING:

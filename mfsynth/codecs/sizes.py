@@ -7,6 +7,7 @@ import struct
 from mfsynth.codecs import kinds
 from mfsynth.codecs.error import CodecError
 from mfsynth.codecs.jpeg import jpeg_header
+from mfsynth.codecs.png import png_header
 
 
 def picture_size(data: bytes) -> tuple[int, int]:
@@ -33,10 +34,7 @@ def _jpeg(data: bytes) -> tuple[int, int]:
 
 
 def _png(data: bytes) -> tuple[int, int]:
-    if data[12:16] != b"IHDR":
-        raise CodecError("it is a PNG that does not begin with its header")
-    width, height = struct.unpack_from(">II", data, 16)
-    return height, width
+    return png_header(data).size
 
 
 def _webp(data: bytes) -> tuple[int, int]:
@@ -57,4 +55,9 @@ def _bmp(data: bytes) -> tuple[int, int]:
     return abs(height), width
 
 
-_SIZES = {kinds.JPEG: _jpeg, kinds.PNG: _png, kinds.WEBP: _webp, kinds.BMP: _bmp}
+_SIZES = {
+    kinds.JPEG: _jpeg,
+    kinds.PNG: _png,
+    kinds.WEBP: _webp,
+    kinds.BMP: _bmp,
+}

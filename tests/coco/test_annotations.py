@@ -333,12 +333,16 @@ def lines(text: str) -> bytes:
 
 
 NAMED: dict[str, tuple[Callable[[str], bytes], str]] = {
-    "gzip": (lambda text: gzip.compress(text.encode()), "is compressed by gzip, not JSON; unpack it: gunzip"),
+    "gzip": (lambda text: gzip.compress(text.encode()), "is a gzip file, not JSON; unpack it: gunzip"),
     "Git LFS": (
         lambda _: b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
-        "is a pointer to a file in Git LFS, not JSON; fetch the file: git lfs pull",
+        "is a pointer of Git LFS, not JSON; fetch the file itself with: git lfs pull",
     ),
-    "a page": (lambda _: b"<!DOCTYPE html><html></html>", "is HTML or XML, not JSON; download it again"),
+    "a page": (
+        lambda _: b"<!DOCTYPE html><html></html>",
+        "is an HTML page, not JSON; download the file again: a server sent a page instead",
+    ),
+    "a picture": (lambda _: b"\x89PNG\r\n\x1a\n", "is a PNG, not JSON; download or write it again"),
     "nothing": (lambda _: b"", "is empty; download or write it again"),
     "zeros": (lambda _: bytes(4096), "is empty; download or write it again"),
     "lines": (lines, "holds a JSON document in each line; COCO's format is a single document"),

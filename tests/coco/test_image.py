@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -303,6 +304,7 @@ def declared(kind: str, width: int, height: int) -> bytes:
         struct.pack_into(">HH", data, data.index(b"\xff\xc0") + 5, height, width)
     elif kind == "png":
         struct.pack_into(">II", data, 16, width, height)
+        struct.pack_into(">I", data, 29, zlib.crc32(data[12:29]))
     elif kind == "bmp":
         struct.pack_into("<ii", data, 18, width, height)
     else:
