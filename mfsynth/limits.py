@@ -23,6 +23,8 @@ SEGMENTS = 30_000
 """Segments of an image; its recipe stays below `RECIPE_BYTES`."""
 JPEG_SCANS = 500
 """Scans of a progressive JPEG, each of which goes over all pixels. Honest ones have about ten."""
+JPEG_SIDE = 65_500
+"""Longest side of a JPEG that libjpeg-turbo writes, in pixels."""
 FILE_BYTES = 1 << 30
 """Size of a picture or mask file. A picture of `PICTURE_PIXELS` is smaller in any format but raw."""
 INNER_ZIP_BYTES = 64 << 30

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from mfsynth import codecs, storage
+from mfsynth import codecs, limits, storage
 from mfsynth.building.folder import disk_errors
 from mfsynth.building.parts import Exclusion, Part, whole_part, write_part
 from mfsynth.coco import exclusions
@@ -27,13 +27,13 @@ from mfsynth.synthesis.render import render
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from mfsynth.coco.annotations import Entry
     from mfsynth.coco.files import Missing
     from mfsynth.coco.image import DecodedImage
-
-    Advance = Callable[[int], None]
-    from mfsynth.coco.annotations import Entry
     from mfsynth.options import BuildOptions
     from mfsynth.shards.layout import Layout
+
+    Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +121,20 @@ def encode_image(
     Raises:
         UnusableImage: Before the first sample, if one of its variants cannot be used.
     """
+    _check_side(image, layout)
     gt = gt_member(image, layout.gt)
     segments = codecs.encode_png(image.segments)
     recipes = [draw(entry.image, image.infos, options.draw, variant) for variant in range(options.variants)]
     for recipe in recipes:
         scene = Scene(image.picture, image.segments, recipe)
         yield recipe.key, encode_scene(scene, gt, segments, layout)
+
+
+def _check_side(image: DecodedImage, layout: Layout) -> None:
+    side = max(image.picture.shape[:2])
+    if layout.store == "pairs" and layout.frame == "jpg" and side > limits.JPEG_SIDE:
+        told = f"{image.name} has a side of {side:,} pixels, a JPEG has {limits.JPEG_SIDE:,} at most"
+        raise UnusableImage(exclusions.JPEG_SIZE, f"{told}: use --format png")
 
 
 def encode_scene(scene: Scene, gt: bytes, segments: bytes, layout: Layout) -> list[tuple[str, bytes]]:

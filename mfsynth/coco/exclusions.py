@@ -11,6 +11,7 @@ CMYK = "cmyk-jpeg"
 DEPTH = "12-bit-jpeg"
 UNREADABLE = "unreadable"
 SIZE = "size-mismatch"
+JPEG_SIZE = "too-large-for-jpeg"
 MASK_MISSING = "mask-missing"
 MASK_BROKEN = "mask-broken"
 UNKNOWN_SEGMENT = "unknown-segment"
@@ -32,6 +33,7 @@ MEANING = {
     DEPTH: "the JPEG has more than 8 bits per channel",
     UNREADABLE: "its picture or mask is there, but cannot be read",
     SIZE: "picture, mask and annotation differ in size",
+    JPEG_SIZE: "it is larger than a JPEG can be, and --format is jpeg",
     MASK_MISSING: "the mask is missing",
     MASK_BROKEN: "the mask is empty, cut short, damaged, or not a PNG whose segment ids can be told",
     UNKNOWN_SEGMENT: "the mask has segment ids that the annotations do not list",

@@ -171,7 +171,14 @@ def _damage(warning: str) -> str:
 
 
 def encode_jpeg(picture: Picture) -> bytes:
-    """Encode H x W x 3, RGB, uint8 as JPEG of quality 95, 4:4:4."""
+    """Encode H x W x 3, RGB, uint8 as JPEG of quality 95, 4:4:4.
+
+    Raises:
+        CodecError: If a side is longer than `limits.JPEG_SIDE`.
+    """
+    if max(picture.shape[:2]) > limits.JPEG_SIDE:
+        height, width = picture.shape[:2]
+        raise CodecError(f"it is {width} x {height}, and no side of a JPEG is over {limits.JPEG_SIDE:,}")
     options = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
     options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     return cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)[1].tobytes()

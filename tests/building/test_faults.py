@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -157,6 +158,20 @@ def test_an_unusable_image_is_left_out_by_reason(coco: Path, tmp_path: Path, fau
     manifest = Manifest.read(tmp_path / "out")
     assert manifest.left_out == {reason: (2,)}
     assert any(line.startswith(f"left out 1: {reason} ") and line.endswith(": 2") for line in report.lines())
+
+
+@pytest.mark.parametrize(("store", "samples"), [("pairs", 1), ("recipe", 2)])
+def test_a_picture_too_large_for_a_jpeg_costs_itself_only(
+    tmp_path: Path, store: Literal["pairs", "recipe"], samples: int
+) -> None:
+    large = Picture(2, height=8, width=65_501, suffix=".png")
+    write_coco(tmp_path / "coco", "s", [Picture(1, suffix=".png"), large])
+    options = BuildOptions("s", format="jpeg", store=store)
+    report = build(options, Run(tmp_path / "coco", tmp_path / "out", workers=1))
+    assert report.samples == samples
+    if store == "pairs":
+        said = "000000000002.png has a side of 65,501 pixels, a JPEG has 65,500 at most: use --format png"
+        assert report.examples == {"too-large-for-jpeg": f"image 2 cannot be used: {said}"}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
