@@ -87,9 +87,9 @@ def some(things: Iterable[object], most: int = 5) -> str:
     >>> some([1, 5, 8]), some(range(1000), 2)
     ('1, 5, 8', '0, 1 and 998 more')
     """
-    words = list(map(str, things))
-    more = f" and {len(words) - most:,} more" if len(words) > most else ""
-    return ", ".join(words[:most]) + more
+    all_of_them = list(things)
+    more = f" and {len(all_of_them) - most:,} more" if len(all_of_them) > most else ""
+    return ", ".join(map(str, all_of_them[:most])) + more
 
 
 @dataclass(frozen=True, slots=True)

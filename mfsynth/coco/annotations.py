@@ -93,13 +93,13 @@ class Listing:
         entries: The images, in the order of their samples' keys.
         licenses: The table of licenses.
         strays: Records that belong to no image.
-        unlisted: Number of images that have annotations, but are not listed.
+        unlisted: Ids of images that have annotations, but are not listed.
     """
 
     entries: tuple[Entry, ...]
     licenses: tuple[License, ...]
     strays: tuple[Fault, ...]
-    unlisted: int
+    unlisted: tuple[int, ...]
 
 
 def read_panoptic(text: bytes, pictures: FileTree, masks: FileTree, where: str) -> Listing:
@@ -182,7 +182,7 @@ def _listing(
         tuple(entries),
         tuple(License(each.id, each.name or "", each.url or "") for each in records.licenses),
         tuple(Fault(exclusions.STRAY, detail) for detail in records.strays),
-        len(set(annotated) - images.keys()),
+        tuple(sorted(set(annotated) - images.keys())),
     )
 
 

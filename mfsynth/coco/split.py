@@ -17,7 +17,7 @@ from mfsynth.coco.document import read_text
 from mfsynth.coco.files import read_errors
 from mfsynth.coco.names import checked_name
 from mfsynth.coco.places import annotation_file, mask_files, picture_files
-from mfsynth.console import count
+from mfsynth.console import count, some
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +87,7 @@ def read_split(
     else:
         listing = read_instances(text, pictures, str(annotations))
     if listing.unlisted:
-        images = f"{count(listing.unlisted, 'image')} that it does not list"
+        images = f"{count(len(listing.unlisted), 'image')} that it does not list ({some(listing.unlisted)})"
         say(f"{annotations} has annotations of {images}: they are ignored")
     return Split(
         name=name,
