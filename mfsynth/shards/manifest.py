@@ -20,7 +20,7 @@ from mfsynth.shards.layout import MANIFEST, Layout, check_shard_name, check_spli
 MANIFEST_FORMAT = 1
 _LARGEST = 2**63 - 1
 _OPTION_LEVELS = 8
-_HASH = re.compile(r"[0-9a-f]{64}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 DAMAGED = "it is damaged, or not a manifest of mfsynth: fetch it again, or give a data set's folder"
 """The remedy that the errors of a damaged manifest name."""
 
@@ -47,7 +47,7 @@ class Shard:
                 f"it contradicts itself: {count(self.samples, 'sample')} do not fit into the "
                 f"{self.size:,} bytes of {self.name}"
             )
-        if not _HASH.fullmatch(self.sha256):
+        if not SHA256.fullmatch(self.sha256):
             raise ShardError(f"the hash of {self.name} is not a SHA-256")
 
 

@@ -15,7 +15,7 @@ from mfsynth.coco import exclusions
 from mfsynth.console import count, some
 from mfsynth.options import BuildOptions
 from mfsynth.shards.layout import shard_name
-from mfsynth.shards.manifest import fingerprint
+from mfsynth.shards.manifest import SHA256, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     from mfsynth.sample import Recipe
     from mfsynth.shards.manifest import Manifest
 
-_HASH = re.compile(r"[0-9a-f]{64}")
 _VERSION = re.compile(r"[\w.+!-]{1,60}", re.ASCII)
 _PACKAGES = {"mfsynth", "opencv", "numpy"}
-_NO_HASH = ("missing", "unreadable")
+_NOSHA256 = ("missing", "unreadable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ def _inputs(manifest: Manifest, options: BuildOptions) -> Iterator[str]:
         "masks": inputs.masks,
     }
     for name, value in parts.items():
-        if not (_HASH.fullmatch(value) or (name == "masks" and not value)):
+        if not (SHA256.fullmatch(value) or (name == "masks" and not value)):
             yield f"has inputs whose {name} is not a SHA-256"
     if fingerprint(parts) != inputs.fingerprint:
         yield "has inputs that do not match their fingerprint"
@@ -150,7 +149,7 @@ def _left_out(manifest: Manifest) -> Iterator[str]:
         yield "gives the files of more images than it leaves out"
     if not all(name.startswith(places) for name in files):
         yield "gives files of images left out that are not in the split's folders"
-    if not all(_HASH.fullmatch(value) or value in _NO_HASH for value in files.values()):
+    if not all(SHA256.fullmatch(value) or value in _NOSHA256 for value in files.values()):
         yield "gives files of images left out without their SHA-256"
 
 

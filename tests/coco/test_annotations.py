@@ -252,7 +252,8 @@ def test_annotations_of_images_that_are_not_listed_are_told_of(coco: Path) -> No
     split = read(coco, lambda c: c["images"].pop(), say=said.append)
     assert [entry.image.id for entry in split.entries] == [7, 12]
     assert said == [
-        f"{annotations_path(coco, 's')} has annotations of 1 image that it does not list (30): they are ignored"
+        f"{annotations_path(coco, 's')} has annotations of 1 image that it does not list (30): "
+        "they are ignored"
     ]
 
 
