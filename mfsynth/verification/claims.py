@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _VERSION = re.compile(r"[\w.+!-]{1,60}", re.ASCII)
 _PACKAGES = {"mfsynth", "opencv", "numpy"}
-_NOSHA256 = ("missing", "unreadable")
+_NO_HASH = ("missing", "unreadable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def _left_out(manifest: Manifest) -> Iterator[str]:
         yield "gives the files of more images than it leaves out"
     if not all(name.startswith(places) for name in files):
         yield "gives files of images left out that are not in the split's folders"
-    if not all(SHA256.fullmatch(value) or value in _NOSHA256 for value in files.values()):
+    if not all(SHA256.fullmatch(value) or value in _NO_HASH for value in files.values()):
         yield "gives files of images left out without their SHA-256"
 
 
