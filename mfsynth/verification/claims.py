@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mfsynth.coco import exclusions
+from mfsynth.coco import exclusions, notes
 from mfsynth.console import count, some
 from mfsynth.options import BuildOptions
 from mfsynth.shards.layout import shard_name
@@ -69,6 +69,7 @@ def contradictions(manifest: Manifest) -> list[str]:
         *_inputs(manifest, options),
         *_licenses(manifest),
         *_left_out(manifest),
+        *_noted(manifest),
     ]
 
 
@@ -79,6 +80,7 @@ def disagreements(manifest: Manifest, held: Held) -> list[str]:
     return [
         *_wrong_counts(manifest, held),
         *_wrong_images(options, held, left_out),
+        *_wrong_notes(manifest, held),
         *_wrong_files(manifest, options, held, left_out),
     ]
 
@@ -153,6 +155,14 @@ def _left_out(manifest: Manifest) -> Iterator[str]:
         yield "gives files of images left out without their SHA-256"
 
 
+def _noted(manifest: Manifest) -> Iterator[str]:
+    for code, ids in manifest.noted.items():
+        if code not in notes.MEANING:
+            yield f"notes something unknown of images, {code[:60]!r}"
+        if not ids or list(ids) != sorted(set(ids)):
+            yield f"does not list the images noted ({code[:60]!r}) by ascending id"
+
+
 # --- the manifest and the shards ----------------------------------------------------------------------
 
 
@@ -184,6 +194,12 @@ def _wrong_images(options: BuildOptions, held: Held, left_out: set[int]) -> Iter
         yield f"has options of {count(options.limit, 'image')} at most, the shards hold {len(used):,}"
     if options.licenses and not held.licenses.keys() <= set(options.licenses):
         yield f"has options of other licenses than {some(sorted(held.licenses))}, which the shards hold"
+
+
+def _wrong_notes(manifest: Manifest, held: Held) -> Iterator[str]:
+    strange = {id for ids in manifest.noted.values() for id in ids} - held.images.keys()
+    if strange:
+        yield f"notes something of images that have no samples: {some(sorted(strange))}"
 
 
 def _wrong_files(

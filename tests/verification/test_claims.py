@@ -153,6 +153,16 @@ FORGERIES: dict[str, tuple[str, Callable[[Content], object]]] = {
     ),
     "skipped": ("records were skipped for the reason 'x'", lambda m: m.update(skipped={"x": 1})),
     "none skipped": ("says that 0 records were skipped", lambda m: m.update(skipped={"no-outline": 0})),
+    "unknown note": ("something unknown of images, 'x'", lambda m: m.update(noted={"x": [5]})),
+    "noted in disorder": (
+        r"images noted \('transparency'\) by ascending",
+        lambda m: m.update(noted={"transparency": [6, 5]}),
+    ),
+    "nothing noted": ("images noted", lambda m: m.update(noted={"transparency": []})),
+    "noted without samples": (
+        "notes something of images that have no samples: 8",
+        lambda m: m.update(noted={"transparency": [5, 8]}),
+    ),
     "nothing left out": ("lacks images that its options take: 7, 8", lambda m: m.update(left_out={})),
     "more files": ("gives 11 input files, its images have", lambda m: m["inputs"].update(files=11)),
     "no files": ("gives 0 input files", lambda m: m["inputs"].update(files=0)),
