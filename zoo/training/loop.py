@@ -15,6 +15,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object
 from safetensors import SafetensorError
 
+from mfsynth.console import count
 from mfsynth.errors import MfsynthError, OutputError
 from mfsynth.locks import locked
 from zoo.errors import LoaderError, TrainingError
@@ -289,10 +290,15 @@ class _Training:
         saved = self.state.positions
         if not saved:
             return [Position()] * workers
-        if len(saved) != self.accelerator.num_processes or len(saved[0]) != workers:
+        if len(saved) != self.accelerator.num_processes:
             raise TrainingError(
-                f"the checkpoint is from {len(saved)} processes with {len(saved[0])} loader workers each",
-                "use the same numbers",
+                f"the training in {self.run.out} was started with --num_processes {len(saved)}",
+                "continue with as many",
+            )
+        if len(saved[0]) != workers:
+            raise TrainingError(
+                f"the training in {self.run.out} has {count(len(saved[0]), 'loader worker')}",
+                f"continue with --workers {len(saved[0])}",
             )
         return saved[self.accelerator.process_index]
 
