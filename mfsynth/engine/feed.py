@@ -65,7 +65,7 @@ class Feed(Generic[R]):
                 self._say(f"{name} {silence}")
             return None
         if message is None:
-            raise BuildError(f"{name} died ({line.worker.death()})", "out of memory? try fewer --workers")
+            raise BuildError(f"{name} died ({line.worker.death()})", "out of memory? free some")
         if isinstance(message, Failed):
             raise message.error
         self._turn = (self._turn + 1) % len(self._lines)

@@ -187,7 +187,7 @@ def test_items_come_in_turn() -> None:
         (
             "killed",
             BuildError,
-            r"^loader worker 1 of 1 died \(signal 9\); out of memory\? try fewer --workers$",
+            r"^loader worker 1 of 1 died \(signal 9\); out of memory\? free some$",
         ),
         ("exit", BuildError, r"^loader worker 1 of 1 died \(exit code 3\)"),
         ("recursion", RecursionError, "recursion"),

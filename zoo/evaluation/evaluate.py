@@ -143,7 +143,7 @@ def _check_apart(options: EvaluateOptions, methods: tuple[Method, ...], out: Pat
     pairs = local_path(options.data.partition(":")[2])
     inputs = [*([pairs] if pairs else []), *(Path(each.base) for each in methods if not each.fuses)]
     for folder in inputs:
-        if out.resolve() in (folder.resolve(), *folder.resolve().parents):
+        if folder.resolve().is_relative_to(out.resolve()):
             raise OutputError(f"{folder}, which is read, is in {out}, which is written", "give another --out")
 
 

@@ -62,6 +62,8 @@ class FuseRequest:
             raise OptionsError(
                 f"results would go among the frames in {self.batch}", "give another folder with -o"
             )
+        if self.batch is not None and self.output.exists() and not self.output.is_dir():
+            raise OptionsError(f"{self.output} is not a folder", "give a folder for the results with -o")
         check_apart(self.pictures, self.frames)
         check_distinct(self.pictures)
         for path in self.pictures:

@@ -152,18 +152,19 @@ def drawn_decision(fused: Fused, frames: int) -> np.ndarray:
     return levels[fused.decision]
 
 
-def find_stacks(folder: Path, omit: Path | None = None) -> dict[str, list[Path]]:
-    """The stacks in a folder, by name, frames in the order of their names; `omit` is not one of them.
+def find_stacks(folder: Path) -> dict[str, list[Path]]:
+    """The stacks in a folder, by name, frames in the order of their names.
 
-    Each subfolder with pictures is a stack. Pictures in the folder itself form stacks by their names without
-    the last letter or number: `bee-A.jpg` and `bee-B.jpg`, or `leaf_01.png` to `leaf_12.png`.
+    Each subfolder with pictures is a stack, unless a batch wrote them. Pictures in the folder itself form
+    stacks by their names without the last letter or number: `bee-A.jpg` and `bee-B.jpg`, or `leaf_01.png` to
+    `leaf_12.png`.
 
     Raises:
         FrameError: If there are none.
     """
     stacks: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir(), key=_as_counted):
-        if path == omit:
+        if (path / MARK).is_file():
             continue
         if path.is_dir():
             frames = [each for each in sorted(path.iterdir(), key=_as_counted) if is_picture(each)]
@@ -191,7 +192,7 @@ def fuse_folder(
 ) -> tuple[list[FusedFile], dict[str, str]]:
     """Fuse every stack in a folder, each to a PNG of its name in `out`; a failure does not stop the others.
 
-    If `out` lies in the folder, it is not a stack.
+    If `out` lies in the folder, it is marked, so that it is never taken for a stack.
 
     Returns:
         What was fused, and the errors by the names of their stacks.
@@ -199,10 +200,11 @@ def fuse_folder(
     Raises:
         OptionsError: If a result would overwrite a frame, or go among frames.
     """
-    stacks = find_stacks(folder, results_among(folder, out))
+    among = _is_among(folder, out)
+    stacks = find_stacks(folder)
     outputs = {name: out / f"{name}.png" for name in stacks}
     check_apart([*outputs.values()], (frame for frames in stacks.values() for frame in frames))
-    if same_file(out.parent, folder) or results_among(folder, out):
+    if among:
         write(out / MARK, b"what mfsynth fuse --batch wrote\n")
     done: list[FusedFile] = []
     errors: dict[str, str] = {}
@@ -217,18 +219,19 @@ def fuse_folder(
     return done, errors
 
 
-def results_among(folder: Path, out: Path) -> Path | None:
-    """The folder to fill, if it is one of the subfolders of a folder of stacks.
+def _is_among(folder: Path, out: Path) -> bool:
+    """Whether the folder to fill is a subfolder of a folder of stacks, or will be.
 
     Raises:
         OptionsError: If it holds pictures that an earlier batch did not write: it is a stack.
     """
-    inside = next((each for each in sorted(folder.iterdir()) if each.is_dir() and same_file(each, out)), None)
-    if inside is not None and not (inside / MARK).is_file() and any(map(is_picture, inside.iterdir())):
+    if not any(each.is_dir() and same_file(each, out) for each in folder.iterdir()):
+        return same_file(out.parent, folder)
+    if not (out / MARK).is_file() and any(map(is_picture, out.iterdir())):
         raise OptionsError(
             f"{out} holds frames, and results would go among them", "give another folder with -o"
         )
-    return inside
+    return True
 
 
 def _check_new(output: Path, done: Sequence[FusedFile]) -> None:

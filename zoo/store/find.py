@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Origin = Literal["auto", "shipped", "hub"]
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+_REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def find(name: str | os.PathLike[str], *, revision: str | None = None, origin: O
     if origin not in get_args(Origin):
         raise OptionsError(f"origin is {origin!r}", f"it can be {' or '.join(get_args(Origin))}")
     if not isinstance(name, str):
-        return _in_folder(Path(name), revision, origin)
+        return _in_folder(name, revision, origin)
     bare, _, at = name.partition("@")
     if at and revision is not None:
         raise OptionsError(f"{name} and revision={revision!r} each name a revision", "omit one of them")
@@ -67,7 +67,7 @@ def find(name: str | os.PathLike[str], *, revision: str | None = None, origin: O
     if bare in models():
         return _by_short_name(lookup(bare), revision, origin)
     if not _REPOSITORY.fullmatch(bare) or Path(name).exists():
-        return _in_folder(Path(name), revision, origin)
+        return _in_folder(name, revision, origin)
     if origin == "shipped":
         raise OptionsError(
             f"{name} is not a short name", "only networks with a short name come with the package"
@@ -126,12 +126,13 @@ def _check_free(folder: Path) -> None:
         raise OptionsError(f"{folder} is not empty", "give another folder with -o")
 
 
-def _in_folder(folder: Path, revision: str | None, origin: Origin) -> Found:
+def _in_folder(name: str | os.PathLike[str], revision: str | None, origin: Origin) -> Found:
+    folder = Path(name)
     if folder.is_file():
         raise MissingFileError(f"{folder} is a file", f"give its folder, {folder.parent}")
     if not folder.is_dir():
-        if folder.name == str(folder):
-            lookup(str(folder))  # raises, naming similar names
+        if folder.name == os.fspath(name):
+            lookup(folder.name)  # raises, naming similar names
         raise MissingFileError(
             f"there is no folder {folder}", "give a network's folder, a short name, or org/name on the Hub"
         )

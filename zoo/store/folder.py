@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -19,7 +18,7 @@ from safetensors.torch import save as save_tensors
 from mfsynth import schema
 from mfsynth.errors import OutputError
 from mfsynth.limits import NETWORK_DOCUMENT_BYTES, WEIGHTS_HEADER_BYTES
-from mfsynth.storage import write
+from mfsynth.storage import digest, write
 from zoo.errors import ConfigError, DamagedError, MissingFileError, WeightsError, ZooError
 from zoo.networks import Config, Network
 
@@ -228,7 +227,7 @@ def read_file(folder: Path, name: str, hashes: Mapping[str, str]) -> bytes | Non
         data = path.read_bytes()
     except OSError as error:
         raise missing(path, error) from error
-    if name in hashes and hashlib.sha256(data).hexdigest() != hashes[name]:
+    if name in hashes and digest(data) != hashes[name]:
         raise DamagedError(f"{path} is not the expected file: its SHA-256 differs", "fetch it again")
     return data
 

@@ -55,9 +55,7 @@ class Results:
             ZooError: If it is something else, or from a newer release.
         """
         hint = "evaluate the network again"
-        values = schema.decode(
-            text, dict[str, Any], f"{where} is not an evaluation: it", error=ZooError, hint=hint
-        )
+        values = schema.decode(text, dict[str, Any], where, error=ZooError, hint=hint)
         if (version := values.get("format")) != RESULTS_FORMAT:
             newer = isinstance(version, int) and version > RESULTS_FORMAT
             raise ZooError(

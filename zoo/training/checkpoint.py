@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,8 +19,6 @@ from zoo.errors import TrainingError
 from zoo.training.data import Position
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from torch import Tensor
     from torch.optim.swa_utils import AveragedModel
 
@@ -110,11 +109,7 @@ def load(folder: Path) -> Checkpoint:
         TrainingError: If it is damaged, or was written by a newer release.
     """
     hint = _remedy(folder)
-    try:
-        files = {f"{name}.safetensors": (folder / f"{name}.safetensors").read_bytes() for name in TENSORS}
-        text = (folder / STATE).read_bytes()
-    except OSError as error:
-        raise _damaged(folder, str(error), hint) from error
+    files, text = _read(folder, hint)
     what = f"the checkpoint {folder} is damaged: its {STATE}"
     values = schema.decode(text, dict[str, Any], what, error=TrainingError, hint=hint)
     if "sha256" in values:
@@ -129,6 +124,16 @@ def load(folder: Path) -> Checkpoint:
     if not _makes_sense(state):
         raise _damaged(folder, f"{STATE} has impossible positions", hint)
     return Checkpoint(state, *tensors)
+
+
+def _read(folder: Path, hint: str) -> tuple[dict[str, bytes], bytes]:
+    """The files of tensors, by name, and the state."""
+    try:
+        names = [f"{name}.safetensors" for name in TENSORS]
+        return {name: (folder / name).read_bytes() for name in names}, (folder / STATE).read_bytes()
+    except OSError as error:
+        name = Path(error.filename or "a file").name
+        raise _damaged(folder, f"{name} cannot be read: {error.strerror or error}", hint) from error
 
 
 def _hash_of(values: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object
 from safetensors import SafetensorError
 
+from mfsynth.console import count
 from mfsynth.errors import MfsynthError, OutputError
 from mfsynth.locks import locked
 from zoo.errors import LoaderError, TrainingError
@@ -26,9 +27,9 @@ from zoo.training.data import Batches, Loader, Position
 from zoo.training.documents import described, evaluation_document, fingerprint, training_document
 from zoo.training.losses import REGRESSION, cross_entropy
 from zoo.training.run import CHECKPOINTS, KEPT, TrainReport, TrainRun, clear, last_checkpoint
-from zoo.training.signals import Signals
 from zoo.training.sources import ShardSource, open_source
 from zoo.training.steps import averaged, learning_rate, make_optimizer, pairs_per_step, to_device, total_steps
+from zoo.training.stopping import Stop, is_lost
 from zoo.training.training_log import TrainingLog
 from zoo.training.validation import ValidationScores, validate, validation_crops
 
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 
 LOG_EVERY = 10
 """Number of steps between lines of the log."""
-PATIENCE = 10.0
-"""For how many seconds one of several processes still waits for its data after it was asked to stop."""
 _MIXED = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
@@ -92,18 +91,13 @@ def _train(options: TrainOptions, run: TrainRun, accelerator: Accelerator) -> Tr
     accelerator.wait_for_everyone()
     total = total_steps(options, sum(len(source) for source, _ in sources), accelerator.num_processes)
     training = _Training(options, run, accelerator, last, crops, total)
-    with training.signals.awaited():
+    with training.stop.awaited():
         stopped = training.steps(identity)
     report = training.report(stopped)
     if accelerator.is_main_process:
         training.finish(report, described(sources))
     accelerator.wait_for_everyone()
     return report
-
-
-def _lost(error: RuntimeError) -> bool:
-    """Whether an error says that a process of the training does not answer any more."""
-    return isinstance(error, torch.distributed.DistError) or "third_party/gloo" in str(error)
 
 
 class _Training:
@@ -133,7 +127,7 @@ class _Training:
         self.log = TrainingLog(run.out, self.state.step) if accelerator.is_main_process else None
         self.scores: dict[str, ValidationScores] = {}
         self.spent = self.waited = 0.0
-        self.signals = Signals(run.say)
+        self.stop = Stop(accelerator, run.say)
         self.validated = -1
 
     @property
@@ -157,7 +151,7 @@ class _Training:
             except LoaderError as error:
                 raise self._given_up(error) from error
             except RuntimeError as error:
-                if not _lost(error):
+                if not is_lost(error):
                     raise
                 raise TrainingError(
                     "another process of this training has ended, for the reason that it gave",
@@ -177,7 +171,7 @@ class _Training:
         started, seconds = time.perf_counter(), self.state.seconds
         losses: list[float] = []
         since, waited = started, 0.0
-        while step < self.total and not self._asked_to_stop():
+        while step < self.total and not self.stop.asked():
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate(self.options, step, self.total)
             done = self._step(batches, step + 1)
@@ -212,7 +206,7 @@ class _Training:
         count = self.options.accumulate
         for number in range(count):
             before = time.perf_counter()
-            batch = batches.next(self._waits_no_longer)
+            batch = batches.next(self.stop.waits_no_longer)
             if batch is None:
                 return None
             waiting += time.perf_counter() - before
@@ -296,10 +290,15 @@ class _Training:
         saved = self.state.positions
         if not saved:
             return [Position()] * workers
-        if len(saved) != self.accelerator.num_processes or len(saved[0]) != workers:
+        if len(saved) != self.accelerator.num_processes:
             raise TrainingError(
-                f"the checkpoint is from {len(saved)} processes with {len(saved[0])} loader workers each",
-                "use the same numbers",
+                f"the training in {self.run.out} was started with --num_processes {len(saved)}",
+                "continue with as many",
+            )
+        if len(saved[0]) != workers:
+            raise TrainingError(
+                f"the training in {self.run.out} has {count(len(saved[0]), 'loader worker')}",
+                f"continue with --workers {len(saved[0])}",
             )
         return saved[self.accelerator.process_index]
 
@@ -379,20 +378,3 @@ class _Training:
         self.log.close()
         if not report.stopped:
             shutil.rmtree(self.run.out / CHECKPOINTS, ignore_errors=True)
-
-    # --- signals
-
-    def _waits_no_longer(self) -> bool:
-        """Whether a step that waits for data is to be given up, since this process was asked to stop."""
-        if self.accelerator.num_processes == 1 or not self.signals.came:
-            return self.signals.came
-        if self.signals.seconds > PATIENCE:  # the others wait for this step, or ended
-            raise LoaderError("asked to stop, and the data for the current step does not come")
-        return False
-
-    def _asked_to_stop(self) -> bool:
-        """Whether any process was asked to stop."""
-        if self.accelerator.num_processes == 1:
-            return self.signals.came
-        flag = torch.tensor(float(self.signals.came), device=self.accelerator.device)
-        return bool(self.accelerator.reduce(flag, "sum").item() > 0)

@@ -119,13 +119,13 @@ def last_checkpoint(run: TrainRun) -> Checkpoint | None:
             raise TrainingError(f"there is no checkpoint in {run.out}", "start without --resume")
         return checkpoints.load(saved[-1])
     used = run.out.exists() and (not run.out.is_dir() or any(run.out.iterdir()))
-    if used and not run.overwrite:
-        raise OutputError(
-            f"{run.out} is not empty",
-            "give another --out, continue with --resume, or replace what is there with --overwrite",
-        )
     if used and not (run.out / STEPS).is_file():
         raise OutputError(f"{run.out} holds something other than a training run", "give another --out")
+    if used and not run.overwrite:
+        resume = "" if finished else "continue with --resume, "
+        raise OutputError(
+            f"{run.out} holds a training run", f"give another --out, {resume}or replace it with --overwrite"
+        )
     return None
 
 
@@ -134,7 +134,7 @@ def _check_apart(run: TrainRun) -> None:
     out = run.out.resolve()
     for spec in (*run.data, *run.validation):
         folder = spec.folder
-        if folder is not None and out in (folder.resolve(), *folder.resolve().parents):
+        if folder is not None and folder.resolve().is_relative_to(out):
             raise OutputError(f"the data {folder} is in {run.out}", "give another --out")
 
 

@@ -221,6 +221,8 @@ def test_results_among_the_stacks_are_not_stacks(linked, model, tmp_path):
     assert [*seen[0]] == ["bee.png", "leaf.png"]
     assert seen[0] == seen[1]
     assert {path.name for path in out.glob("*.png")} == {"bee.png", "leaf.png"}
+    done, _ = fuse_folder(model, tmp_path / "in", tmp_path / "others", FuseOptions())
+    assert [each.output.name for each in done] == ["bee.png", "leaf.png"]
 
 
 def test_stacks_whose_results_are_one_file_do_not_overwrite_each_other(model, tmp_path):
@@ -264,6 +266,7 @@ def test_different_sizes_are_refused_by_name(model, tmp_path):
         (["a.png", "b.png", "-o", "a.png"], 2, "overwrite"),
         (["a.png", "b.png", "-o", "out.png", "--decision-map", "out.png"], 2, "overwrite"),
         (["--batch", "stack", "-o", "stack"], 2, "among the frames"),
+        (["--batch", "stack", "-o", "a.png"], 2, "a.png is not a folder"),
         (["a.png", "b.png", "-o", "out.png", "--decision-map", "map.xyz"], 2, ".png"),
         (["a.png", "b.png", "-o", "out.png", "--device", "meta"], 2, "cpu, cuda, mps"),
     ],

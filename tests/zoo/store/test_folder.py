@@ -82,7 +82,8 @@ def test_unknown_name_is_told_with_the_nearest():
 
 
 def test_path_that_is_not_there_is_a_folder_that_is_not_there(tmp_path):
-    for path in (tmp_path / "none", Path("org/none"), str(tmp_path / "none" / "deeper")):
+    paths = (tmp_path / "none", Path("org/none"), str(tmp_path / "none" / "deeper"), "./none", "../none")
+    for path in paths:
         with pytest.raises(MissingFileError, match="there is no folder"):
             zoo.load(path)
     (tmp_path / "file").write_text("")
@@ -112,7 +113,7 @@ def test_info_tells_the_same_each_time_and_survives_foreign_documents(folder):
         assert any(line.startswith("  trained on  not known: training.json") for line in told.lines())
         zoo.load(folder)
     (folder / "evaluation.json").write_bytes(b"nope")
-    with pytest.raises(ZooError, match="not an evaluation"):
+    with pytest.raises(ZooError, match=r"evaluation\.json is not JSON"):
         zoo.info(folder)
 
 
@@ -159,8 +160,10 @@ def lines_or_refusal(call, *args):
         return [str(error)]
 
 
+@pytest.mark.parametrize("every", [6, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", ["training.json", "evaluation.json", "config.json"])
-def test_wrong_types_anywhere_in_a_document_are_one_line(name, tmp_path):
+def test_wrong_types_anywhere_in_a_document_are_one_line(name, every, tmp_path):
+    """Each kind of wrong value comes at every sixth place, or at all."""
     folder = Path(shutil.copytree(FORMAT_1, tmp_path / "net"))
     values = json.loads((folder / name).read_text())
     before, model = zoo.info(folder), load_folder(folder)
@@ -174,10 +177,10 @@ def test_wrong_types_anywhere_in_a_document_are_one_line(name, tmp_path):
         return []
 
     unread = (("versions",), ("validation",), ("options", "model"))
-    for path in leaves(values):
+    for number, path in enumerate(leaves(values)):
         if path[:1] in unread or path[:2] in unread:
             continue
-        for strange in STRANGE:
+        for strange in STRANGE[number % every :: every]:
             (folder / name).write_text(json.dumps(with_leaf(values, path, strange)))
             shown = lines_or_refusal(lambda: zoo.info(folder).lines())
             if not any("malformed" in line for line in shown):  # else both say the same

@@ -95,7 +95,9 @@ def test_flipped_bits_in_the_state_never_pass(out):
 def test_only_damaged_checkpoint_says_how_to_start_again(out):
     shutil.rmtree(out / "checkpoints" / "step-00000008")
     (last(out) / "ema.safetensors").unlink()
-    with pytest.raises(TrainingError, match=r"ema\.safetensors.*train again with --overwrite"):
+    with pytest.raises(
+        TrainingError, match=r"damaged: ema\.safetensors cannot be read: No such .*--overwrite$"
+    ):
         train(OPTIONS, run(out, resume=True))
     assert train(OPTIONS, run(out, overwrite=True)).steps == 12
 
@@ -138,6 +140,17 @@ def test_impossible_state_of_an_older_checkpoint_is_refused(changes, out):
     as_older(out, **changes)
     with pytest.raises(TrainingError, match="checkpoint"):
         train(OPTIONS, run(out, resume=True))
+
+
+@pytest.mark.parametrize(
+    ("workers", "positions", "remedy"),
+    [(2, [[POSITION]], "has 1 loader worker; continue with --workers 1"),
+     (0, [[POSITION], [POSITION]], "with --num_processes 2; continue with as many")],
+)  # fmt: skip
+def test_other_numbers_of_workers_and_processes_are_refused(workers, positions, remedy, out):
+    as_older(out, positions=positions)
+    with pytest.raises(TrainingError, match=remedy):
+        train(OPTIONS, run(out, resume=True, workers=workers))
 
 
 # --- logs -----------------------------------------------------------------------------------------------
@@ -203,8 +216,11 @@ def test_overwrite_replaces_nothing_but_trainings(tmp_path):
     mine = tmp_path / "mine" / "samples" / "a.txt"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
-    with pytest.raises(OutputError, match="something other than a training"):
-        train(OPTIONS, run(tmp_path / "mine", overwrite=True))
+    for overwrite in (False, True):
+        with pytest.raises(
+            OutputError, match=r"holds something other than a training run; give another --out$"
+        ):
+            train(OPTIONS, run(tmp_path / "mine", overwrite=overwrite))
     assert mine.read_text() == "mine"
 
 

@@ -76,7 +76,7 @@ def test_a_killed_loader_worker_ends_the_training_which_goes_on_later(data: Path
     os.kill(pids[1], signal.SIGKILL)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
-    hint = "out of memory? try fewer --workers, then continue with --resume"
+    hint = "out of memory? free some, then continue with --resume"
     assert errors.strip().splitlines()[-1] == f"mfsynth: loader worker 2 of 2 died (signal 9); {hint}"
     assert "Traceback" not in errors
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
