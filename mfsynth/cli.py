@@ -220,7 +220,7 @@ def download(
 
     The archives are read as they are; there is no need to extract them.
     """
-    from mfsynth.coco.resolve import fetch
+    from mfsynth.coco.official.resolve import fetch
 
     output = Output(quiet, as_json)
     with output.archive_bars() as progress:

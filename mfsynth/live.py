@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
 
-    from mfsynth.coco.annotations import Entry
+    from mfsynth.coco.annotations.entries import Entry
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_args
 
 from mfsynth import limits, schema
 from mfsynth.coco import exclusions
-from mfsynth.coco.annotations import Fault
+from mfsynth.coco.annotations.entries import Fault
+from mfsynth.coco.annotations.records import MAX_ID
 from mfsynth.coco.orientation import Orientation
-from mfsynth.coco.records import MAX_ID
 from mfsynth.coco.split import Masks
 from mfsynth.console import count, some
 from mfsynth.errors import OptionsError, ShardError, SourceError
@@ -23,7 +23,7 @@ from mfsynth.shards.manifest import fingerprint
 from mfsynth.synthesis.draw import DrawOptions
 
 if TYPE_CHECKING:
-    from mfsynth.coco.annotations import Entry
+    from mfsynth.coco.annotations.entries import Entry
     from mfsynth.coco.split import Split
     from mfsynth.shards.manifest import Manifest
 

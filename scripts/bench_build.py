@@ -37,7 +37,7 @@ from mfsynth.building.plan import Plan, make_plan
 from mfsynth.building.run import Run, build
 from mfsynth.building.work import Job, make_shard
 from mfsynth.coco.image import DecodedImage, read_image
-from mfsynth.coco.resolve import coco_folder
+from mfsynth.coco.official.resolve import coco_folder
 from mfsynth.coco.split import read_split
 from mfsynth.codecs import decode_ids, decode_picture, encode_png
 from mfsynth.options import BuildOptions

@@ -159,7 +159,9 @@ def test_an_interrupt_is_one_line_and_130(tmp_path: Path) -> None:
 def test_a_large_download_is_asked_for(tmp_path: Path, answer: bytes | None, code: int, text: str) -> None:
     keyboard, terminal = pty.openpty()
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    snippet = "import mfsynth.coco.download as server, mfsynth.cli; "  # which is not asked for sizes here
+    snippet = (
+        "import mfsynth.coco.official.download as server, mfsynth.cli; "  # which is not asked for sizes here
+    )
     snippet += "server.missing_bytes = lambda *_, **__: 19_000_000_000; "
     snippet += "mfsynth.cli.main(['build', '--split', 'train2017'])"
     process = subprocess.Popen(

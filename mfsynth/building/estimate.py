@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mfsynth.building.plan import Plan
     from mfsynth.building.run import Run
-    from mfsynth.coco.annotations import Entry
+    from mfsynth.coco.annotations.entries import Entry
     from mfsynth.options import BuildOptions
     from mfsynth.shards.manifest import Manifest
 

@@ -14,7 +14,7 @@ from mfsynth.building.repair import repair
 from mfsynth.building.report import BuildReport
 from mfsynth.building.run import Run
 from mfsynth.building.run import build as run_build
-from mfsynth.coco.resolve import coco_folder, download_size
+from mfsynth.coco.official.resolve import coco_folder, download_size
 from mfsynth.console import count
 from mfsynth.engine import check_guard
 from mfsynth.errors import OptionsError

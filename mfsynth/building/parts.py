@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from mfsynth.coco.annotations import Entry
+    from mfsynth.coco.annotations.entries import Entry
 
 
 @dataclass(frozen=True, slots=True)

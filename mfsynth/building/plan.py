@@ -16,7 +16,7 @@ from mfsynth.shards.manifest import Inputs, fingerprint
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mfsynth.coco.annotations import Entry, Fault
+    from mfsynth.coco.annotations.entries import Entry, Fault
     from mfsynth.coco.split import Split
     from mfsynth.options import BuildOptions, Choice
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mfsynth.building.parts import Exclusion
-    from mfsynth.coco.annotations import Fault
+    from mfsynth.coco.annotations.entries import Fault
 
 _SHOWN = 10
 

@@ -14,7 +14,7 @@ from mfsynth import codecs, limits, storage
 from mfsynth.building.folder import disk_errors
 from mfsynth.building.parts import Exclusion, Part, whole_part, write_part
 from mfsynth.coco import exclusions
-from mfsynth.coco.files import FileRef
+from mfsynth.coco.finding.files import FileRef
 from mfsynth.coco.image import gt_member, read_image
 from mfsynth.errors import BuildError, ChangedError, SourceError, UnusableImage
 from mfsynth.sample import Scene
@@ -27,8 +27,8 @@ from mfsynth.synthesis.render import render
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mfsynth.coco.annotations import Entry
-    from mfsynth.coco.files import Missing
+    from mfsynth.coco.annotations.entries import Entry
+    from mfsynth.coco.finding.files import Missing
     from mfsynth.coco.image import DecodedImage
     from mfsynth.options import BuildOptions
     from mfsynth.shards.layout import Layout

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Literal
 
 from mfsynth import codecs
 from mfsynth.coco import exclusions, notes
-from mfsynth.coco.files import Missing
+from mfsynth.coco.finding.files import Missing
+from mfsynth.coco.masks.segments import instance_segments, panoptic_segments
 from mfsynth.coco.orientation import Orientation, turn_of
-from mfsynth.coco.segments import instance_segments, panoptic_segments
 from mfsynth.codecs import kinds
 from mfsynth.errors import ChangedError, SourceError, UnreadableError, UnusableImage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mfsynth.coco.annotations import Entry
-    from mfsynth.coco.files import FileRef
+    from mfsynth.coco.annotations.entries import Entry
+    from mfsynth.coco.finding.files import FileRef
     from mfsynth.sample import Picture, SegmentInfo, SegmentMap
 
 _JPEG_NAMES = (".jpg", ".jpeg")

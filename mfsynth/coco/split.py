@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mfsynth.coco.annotations import read_instances, read_panoptic
-from mfsynth.coco.document import read_text
-from mfsynth.coco.files import read_errors
-from mfsynth.coco.names import checked_name
-from mfsynth.coco.places import annotation_file, mask_files, picture_files
+from mfsynth.coco.annotations.document import read_text
+from mfsynth.coco.annotations.entries import read_instances, read_panoptic
+from mfsynth.coco.finding.files import read_errors
+from mfsynth.coco.finding.names import checked_name
+from mfsynth.coco.finding.places import annotation_file, mask_files, picture_files
 from mfsynth.console import count, some
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mfsynth.coco.annotations import Entry, Fault, License
+    from mfsynth.coco.annotations.entries import Entry, Fault, License
 
 Masks = Literal["panoptic", "instances"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from mfsynth.coco.download import OFFICIAL_SPLITS
-from mfsynth.coco.resolve import DEMO
+from mfsynth.coco.official.download import OFFICIAL_SPLITS
+from mfsynth.coco.official.resolve import DEMO
 
 if TYPE_CHECKING:
     from mfsynth.shards.manifest import Manifest

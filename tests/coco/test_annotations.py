@@ -27,8 +27,8 @@ from hypothesis import strategies as st
 import mfsynth
 from mfsynth import Manifest
 from mfsynth.building.run import Run, build
-from mfsynth.coco.annotations import Entry
-from mfsynth.coco.files import Missing
+from mfsynth.coco.annotations.entries import Entry
+from mfsynth.coco.finding.files import Missing
 from mfsynth.coco.image import read_image
 from mfsynth.coco.split import Split, read_split
 from mfsynth.errors import BuildError, SourceError

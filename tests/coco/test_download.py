@@ -22,9 +22,9 @@ from conftest import Cli
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mfsynth.coco import download as module
-from mfsynth.coco.download import archives, base_url, download, missing_bytes
-from mfsynth.coco.transfer import PartialFile
+from mfsynth.coco.official import download as module
+from mfsynth.coco.official.download import archives, base_url, download, missing_bytes
+from mfsynth.coco.official.transfer import PartialFile
 from mfsynth.errors import DownloadError, OptionsError, OutputError
 from mfsynth.locks import lock_path, locked
 from mfsynth.storage import Patience
@@ -242,7 +242,7 @@ def test_a_later_call_goes_on(server: Server, root: Path, made: dict[str, bytes]
 
 def test_a_killed_process_is_resumed(server: Server, root: Path, made: dict[str, bytes]) -> None:
     server.files[PICTURES].stall_at = 20_000
-    code = "import sys, pathlib; from mfsynth.coco.download import download; "
+    code = "import sys, pathlib; from mfsynth.coco.official.download import download; "
     code += "download('val2017', pathlib.Path(sys.argv[1]))"
     child = subprocess.Popen([sys.executable, "-c", code, str(root)])
     try:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mfsynth.coco.files import FileRef, Missing
-from mfsynth.coco.trees import FileTree, Folder, ZipFolder
-from mfsynth.coco.zips import read_archive
+from mfsynth.coco.finding.files import FileRef, Missing
+from mfsynth.coco.finding.trees import FileTree, Folder, ZipFolder
+from mfsynth.coco.finding.zips import read_archive
 from mfsynth.errors import ChangedError, SourceError, UnreadableError
 
 CONTENT = bytes(range(256)) * 20

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 import mfsynth
 from mfsynth import Manifest, codecs
 from mfsynth.building.run import Run, build
-from mfsynth.coco.annotations import Entry
+from mfsynth.coco.annotations.entries import Entry
 from mfsynth.coco.image import read_image
 from mfsynth.coco.orientation import Orientation
 from mfsynth.coco.split import read_split

@@ -13,11 +13,11 @@ from coco_folder import Picture, edit_annotations, save_annotations, write_coco
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from mfsynth.coco.files import FileRef, Missing
-from mfsynth.coco.names import Spelling, checked_name, fault
+from mfsynth.coco.finding.files import FileRef, Missing
+from mfsynth.coco.finding.names import Spelling, checked_name, fault
+from mfsynth.coco.finding.trees import FileTree, Folder, ZipFolder
+from mfsynth.coco.finding.zips import read_archive
 from mfsynth.coco.split import read_split
-from mfsynth.coco.trees import FileTree, Folder, ZipFolder
-from mfsynth.coco.zips import read_archive
 from mfsynth.errors import SourceError
 
 COMPOSED = "Caf\u00e9"

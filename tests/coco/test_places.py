@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from coco_folder import Picture, annotations_path, write_coco
 
-from mfsynth.coco.files import FileRef
+from mfsynth.coco.finding.files import FileRef
 from mfsynth.coco.split import read_split
 from mfsynth.errors import SourceError
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pycocotools import mask as rle
 from pycocotools.coco import COCO
 
-from mfsynth.coco.files import FileRef
-from mfsynth.coco.segments import Instance, ListedSegment, instance_segments, panoptic_segments
+from mfsynth.coco.finding.files import FileRef
+from mfsynth.coco.masks.segments import Instance, ListedSegment, instance_segments, panoptic_segments
 from mfsynth.coco.split import read_split
 from mfsynth.errors import UnusableImage
 

@@ -13,8 +13,8 @@ from coco_folder import Picture, annotations_path, write_coco
 from conftest import Cli
 from unprivileged import mode, obey_permissions
 
-from mfsynth.coco.files import FileRef
-from mfsynth.coco.resolve import coco_folder, download_size
+from mfsynth.coco.finding.files import FileRef
+from mfsynth.coco.official.resolve import coco_folder, download_size
 from mfsynth.coco.split import Masks, Split, read_split
 from mfsynth.errors import SourceError
 
@@ -198,7 +198,7 @@ def test_the_option_precedes_the_environment_and_the_environment_the_cache(
 
 
 def test_a_large_download_needs_a_yes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mfsynth.coco.download.missing_bytes", lambda *_, **__: 19_000_000_000)
+    monkeypatch.setattr("mfsynth.coco.official.download.missing_bytes", lambda *_, **__: 19_000_000_000)
     with pytest.raises(
         SourceError, match=r"train2017 is a download of 19.0 GB, which was not confirmed; add --yes"
     ):

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mfsynth import limits
-from mfsynth.coco.files import FileRef
-from mfsynth.coco.nested import nested_archive
-from mfsynth.coco.zips import Archive, read_archive
+from mfsynth.coco.finding.files import FileRef
+from mfsynth.coco.finding.nested import nested_archive
+from mfsynth.coco.finding.zips import Archive, read_archive
 from mfsynth.errors import MfsynthError, SourceError, UnreadableError
 
 CONTENTS = {f"s/{k}.jpg": random.Random(k).randbytes(300) + bytes(900) for k in range(3)}

@@ -22,7 +22,7 @@ import mfsynth
 from mfsynth import storage
 from mfsynth.building.parts import part_path, whole_part
 from mfsynth.building.run import Run, build
-from mfsynth.coco.annotations import Entry
+from mfsynth.coco.annotations.entries import Entry
 from mfsynth.coco.image import read_image
 from mfsynth.coco.split import read_split
 from mfsynth.codecs import decode_png, encode_png

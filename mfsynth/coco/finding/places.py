@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mfsynth.coco.files import FileRef, read_errors
-from mfsynth.coco.names import Spelling
-from mfsynth.coco.nested import nested_archive
-from mfsynth.coco.trees import FileTree, Folder, ZipFolder
-from mfsynth.coco.zips import read_archive
+from mfsynth.coco.finding.files import FileRef, read_errors
+from mfsynth.coco.finding.names import Spelling
+from mfsynth.coco.finding.nested import nested_archive
+from mfsynth.coco.finding.trees import FileTree, Folder, ZipFolder
+from mfsynth.coco.finding.zips import read_archive
 from mfsynth.errors import SourceError
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ import msgspec
 import numpy as np
 
 from mfsynth import limits, schema
-from mfsynth.coco.rle import read_runs
-from mfsynth.coco.words import OddRecord, quoted
+from mfsynth.coco.annotations.words import OddRecord, quoted
+from mfsynth.coco.masks.rle import read_runs
 from mfsynth.errors import SourceError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mfsynth.coco.rle import Runs
+    from mfsynth.coco.masks.rle import Runs
 
     Polygon = NDArray[np.float64]
     """x and y of its points in turn, in pixels."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, ClassVar, NamedTuple
 
 from mfsynth import limits, storage
-from mfsynth.coco import names
+from mfsynth.coco.finding import names
 from mfsynth.errors import ChangedError, SourceError, UnreadableError
 
 if TYPE_CHECKING:

@@ -14,21 +14,21 @@ import msgspec
 
 from mfsynth import limits
 from mfsynth.coco import exclusions
-from mfsynth.coco.files import Missing
-from mfsynth.coco.outlines import has_outline
-from mfsynth.coco.records import MAX_ID, MAX_SEGMENT_ID, MaskRecord, read_records
-from mfsynth.coco.segments import Instance
-from mfsynth.coco.words import quoted
+from mfsynth.coco.annotations.records import MAX_ID, MAX_SEGMENT_ID, MaskRecord, read_records
+from mfsynth.coco.annotations.words import quoted
+from mfsynth.coco.finding.files import Missing
+from mfsynth.coco.masks.outlines import has_outline
+from mfsynth.coco.masks.segments import Instance
 from mfsynth.console import count
 from mfsynth.sample import ImageInfo, sample_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from mfsynth.coco.files import FileRef
-    from mfsynth.coco.records import ImageRecord, Records
-    from mfsynth.coco.segments import ListedSegment
-    from mfsynth.coco.trees import FileTree
+    from mfsynth.coco.annotations.records import ImageRecord, Records
+    from mfsynth.coco.finding.files import FileRef
+    from mfsynth.coco.finding.trees import FileTree
+    from mfsynth.coco.masks.segments import ListedSegment
 
 
 @dataclass(frozen=True, slots=True)

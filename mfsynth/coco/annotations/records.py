@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 import msgspec
 
 from mfsynth import limits
-from mfsynth.coco.document import readings
-from mfsynth.coco.segments import Instance, ListedSegment
-from mfsynth.coco.words import OddRecord, quoted, whole
+from mfsynth.coco.annotations.document import readings
+from mfsynth.coco.annotations.words import OddRecord, quoted, whole
+from mfsynth.coco.masks.segments import Instance, ListedSegment
 from mfsynth.errors import SourceError
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ import cv2
 import msgspec
 import numpy as np
 
-from mfsynth.coco import exclusions, rle
-from mfsynth.coco.outlines import outline_runs
-from mfsynth.coco.words import OddRecord
+from mfsynth.coco import exclusions
+from mfsynth.coco.annotations.words import OddRecord
+from mfsynth.coco.masks import rle
+from mfsynth.coco.masks.outlines import outline_runs
 from mfsynth.codecs import CodecError, decode_ids, png_header
 from mfsynth.console import some
 from mfsynth.errors import UnusableImage
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mfsynth.coco.rle import Runs
+    from mfsynth.coco.masks.rle import Runs
     from mfsynth.sample import SegmentMap
 
 _ID_COUNT = 1 << 24

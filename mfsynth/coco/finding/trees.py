@@ -11,16 +11,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mfsynth import storage
-from mfsynth.coco import names
-from mfsynth.coco.files import FileRef, Missing, Stamp
-from mfsynth.coco.names import AS_LISTED, Spelling
+from mfsynth.coco.finding import names
+from mfsynth.coco.finding.files import FileRef, Missing, Stamp
+from mfsynth.coco.finding.names import AS_LISTED, Spelling
 from mfsynth.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from mfsynth.coco.zips import Archive
+    from mfsynth.coco.finding.zips import Archive
 
 _NEVER = Stamp(-1, -1)
 

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfsynth import storage
-from mfsynth.coco.files import remove_stale_scratch
-from mfsynth.coco.places import has_annotations, has_split, no_pictures
+from mfsynth.coco.finding.files import remove_stale_scratch
+from mfsynth.coco.finding.places import has_annotations, has_split, no_pictures
 from mfsynth.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from mfsynth.coco.official.transfer import Progress
     from mfsynth.coco.split import Masks
-    from mfsynth.coco.transfer import Progress
 
 COCO_VARIABLE = "MFSYNTH_COCO"
 DEMO = "demo"
@@ -112,7 +112,7 @@ def fetch(
         DownloadError: If the download fails.
     """
     from mfsynth.coco.demo import draw_demo
-    from mfsynth.coco.download import download
+    from mfsynth.coco.official.download import download
 
     folder = named_folder(given) or storage.cache_folder() / "coco"
     if split == DEMO:
@@ -187,7 +187,7 @@ def _downloaded(
     say: Callable[[str], None],
     progress: Progress | None,
 ) -> Path:
-    from mfsynth.coco.download import download
+    from mfsynth.coco.official.download import download
 
     missing = _missing(folder, split, masks)
     if missing > ASK_BEYOND and not approve(missing):
@@ -204,7 +204,7 @@ def _downloaded(
 
 def _missing(folder: Path, split: str, masks: Masks) -> int:
     """Bytes of an official split's archives that a folder lacks."""
-    from mfsynth.coco.download import OFFICIAL_SPLITS, missing_bytes
+    from mfsynth.coco.official.download import OFFICIAL_SPLITS, missing_bytes
 
     if split not in OFFICIAL_SPLITS:
         raise SourceError(

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import IO, TYPE_CHECKING
 
 from mfsynth import limits, storage
-from mfsynth.coco.files import DEFLATED, LOCAL_HEADER, STORED, FileRef, Stamp
+from mfsynth.coco.finding.files import DEFLATED, LOCAL_HEADER, STORED, FileRef, Stamp
 from mfsynth.errors import SourceError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mfsynth import limits, schema, storage
-from mfsynth.coco.transfer import MIRROR_HINT, Progress, Transfer, disk_errors
+from mfsynth.coco.official.transfer import MIRROR_HINT, Progress, Transfer, disk_errors
 from mfsynth.errors import DownloadError, OptionsError
 from mfsynth.locks import locked
 from mfsynth.storage import PATIENCE, Patience

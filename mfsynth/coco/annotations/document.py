@@ -13,7 +13,7 @@ from mfsynth.errors import SourceError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mfsynth.coco.files import FileRef
+    from mfsynth.coco.finding.files import FileRef
 
 _CONSTANT = re.compile(rb"(?<=[\s:,\[])(-?(?:NaN|Infinity))(?=[\s,\]}])")
 _AGAIN = "download or write it again"

@@ -9,15 +9,15 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from mfsynth import limits, storage
-from mfsynth.coco.files import STORED, data_start, remove_stale_scratch
-from mfsynth.coco.zips import read_archive
+from mfsynth.coco.finding.files import STORED, data_start, remove_stale_scratch
+from mfsynth.coco.finding.zips import read_archive
 from mfsynth.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mfsynth.coco.files import FileRef
-    from mfsynth.coco.zips import Archive
+    from mfsynth.coco.finding.files import FileRef
+    from mfsynth.coco.finding.zips import Archive
 
 
 def nested_archive(outer: Archive, member: str, cache: Path, say: Callable[[str], None]) -> Archive | None:

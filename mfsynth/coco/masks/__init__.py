@@ -1,0 +1,1 @@
+"""From a mask, or from instances, to a segment map."""
