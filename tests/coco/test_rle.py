@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask
 
-from mfsynth.coco.annotations.words import OddRecord
 from mfsynth.coco.masks.rle import area, paint, read_runs
+from mfsynth.coco.words import OddRecord
 
 SIZES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 

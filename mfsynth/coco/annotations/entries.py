@@ -15,10 +15,10 @@ import msgspec
 from mfsynth import limits
 from mfsynth.coco import exclusions
 from mfsynth.coco.annotations.records import MAX_ID, MAX_SEGMENT_ID, MaskRecord, read_records
-from mfsynth.coco.annotations.words import quoted
 from mfsynth.coco.finding.files import Missing
 from mfsynth.coco.masks.outlines import has_outline
 from mfsynth.coco.masks.segments import Instance
+from mfsynth.coco.words import quoted
 from mfsynth.console import count
 from mfsynth.sample import ImageInfo, sample_key
 

@@ -15,8 +15,8 @@ import msgspec
 
 from mfsynth import limits
 from mfsynth.coco.annotations.document import readings
-from mfsynth.coco.annotations.words import OddRecord, quoted, whole
 from mfsynth.coco.masks.segments import Instance, ListedSegment
+from mfsynth.coco.words import OddRecord, quoted, whole
 from mfsynth.errors import SourceError
 
 if TYPE_CHECKING:

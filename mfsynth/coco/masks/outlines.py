@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 
 from mfsynth import limits, schema
-from mfsynth.coco.annotations.words import OddRecord, quoted
 from mfsynth.coco.masks.rle import read_runs
+from mfsynth.coco.words import OddRecord, quoted
 from mfsynth.errors import SourceError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mfsynth.coco.annotations.words import OddRecord, quoted, whole
+from mfsynth.coco.words import OddRecord, quoted, whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

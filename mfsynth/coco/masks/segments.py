@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 
 from mfsynth.coco import exclusions
-from mfsynth.coco.annotations.words import OddRecord
 from mfsynth.coco.masks import rle
 from mfsynth.coco.masks.outlines import outline_runs
+from mfsynth.coco.words import OddRecord
 from mfsynth.codecs import CodecError, decode_ids, png_header
 from mfsynth.console import some
 from mfsynth.errors import UnusableImage
