@@ -124,14 +124,14 @@ def kill_one_at(moment: float) -> threading.Timer:
     return timer
 
 
-def kill_loaders(data: Path, out: Path, rounds: int) -> None:
+def kill_loaders(data: Path, out: Path, rounds: int, latest: float) -> None:
     options = preset("hf-seg", "fast").override(TINY)
     spec = (SourceSpec(str(data)),)
     rng = random.Random(5)
     for number in range(rounds):
         folder = out / str(number)
         run = TrainRun(spec, folder, spec, workers=2, cpu=True)
-        timer = kill_one_at(rng.uniform(0, 5))
+        timer = kill_one_at(rng.uniform(0, latest))
         with pytest.raises(LoaderError, match=r"loader worker [12] of 2 died \(signal 9\)") as caught:
             train(options, run)
         timer.join()
@@ -141,12 +141,12 @@ def kill_loaders(data: Path, out: Path, rounds: int) -> None:
 
 
 def test_killed_loader_workers_never_hang_a_training(data: Path, tmp_path: Path) -> None:
-    kill_loaders(data, tmp_path, 2)
+    kill_loaders(data, tmp_path, 2, 1.5)
 
 
 @pytest.mark.slow
 def test_fifty_killed_loader_workers_never_hang_a_training(data: Path, tmp_path: Path) -> None:
-    kill_loaders(data, tmp_path, 50)
+    kill_loaders(data, tmp_path, 50, 5)
 
 
 class Broken(Batches):
