@@ -89,7 +89,7 @@ Examples:
   mfsynth build --split val2017 --noise 0 0.1 --licenses 4,5,7,8 --out noisy
   mfsynth build --from published/manifest.json --coco ~/coco --out again""",
 )
-@click.option("--split", help="A split's name; val2017 and train2017 are official, demo is drawn.")
+@click.option("--split", help="Name of the split; val2017 and train2017 are official, demo is drawn.")
 @coco_option()
 @click.option("--out", type=FOLDER, help="Folder to make.  [default: out/SPLIT]")
 @click.option("--shards", type=int, default=0, help="Number of shards.  [default: one per 1,000 samples]")
@@ -238,7 +238,7 @@ Examples:
 @click.option("--samples", type=click.IntRange(min=0), default=16, show_default=True,
               help="How many samples to render again.")  # fmt: skip
 @click.option("--seed", type=int, help="Seed that chooses these samples.  [default: a new one each time]")
-@click.option("--repair", is_flag=True, help="Make the bad shards again, and only those.")
+@click.option("--repair", is_flag=True, help="Rebuild the bad shards, and no others.")
 @coco_option("COCO folder for --repair, as for build.")
 @workers_option()
 @quiet_option("No progress, problems only.")

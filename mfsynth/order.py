@@ -61,7 +61,7 @@ def share(total: int, reader: int, readers: int) -> tuple[int, int]:
 
 
 def even(total: int, ranks: int, uneven: Uneven) -> int | None:
-    """How many samples each of several ranks reads, for all to read equally many; None to keep its share.
+    """How many samples each of several ranks reads, so that all read the same number; None to keep its share.
 
     >>> even(9, 2, "repeat"), even(9, 2, "drop"), even(9, 2, "keep"), even(9, 1, "drop")
     (5, 4, None, None)

@@ -87,8 +87,8 @@ class Stream(ABC, Generic[Item]):
     ) -> TorchStream:
         """A torch IterableDataset over this stream: dictionaries of tensors, shared among workers and ranks.
 
-        Every rank makes equally many steps in every epoch, or a distributed training would wait forever for
-        the rank that has fewer. With one rank, nothing is repeated or dropped.
+        Every rank makes the same number of steps in every epoch; otherwise distributed training would wait
+        forever for the rank that has fewer. With one rank, nothing is repeated or dropped.
 
         Give DataLoader `batch_size=None` with it, with or without `batch`; or omit `batch` and give
         DataLoader `batch_size=N` and `collate_fn=mfsynth.torch_stream.collate`.
@@ -98,8 +98,8 @@ class Stream(ABC, Generic[Item]):
             window: Overrides the stream's own window.
             uneven: Where samples cannot be shared out evenly among the ranks of torch.distributed: `repeat`
                 lets ranks with one sample fewer read one of their own again, `drop` leaves out the last
-                sample of the others, and `keep` gives every sample once, in unequally many steps. With
-                `repeat` and `drop`, a rank reads samples again in place of live ones that are skipped.
+                sample of the others, and `keep` gives every sample once, in different numbers of steps.
+                With `repeat` and `drop`, a rank reads samples again in place of live ones that are skipped.
 
         Raises:
             MissingExtraError: If torch is not installed.

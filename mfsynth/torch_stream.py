@@ -48,7 +48,7 @@ class Readable(Protocol):
 class TorchStream(IterableDataset[dict[str, Any]]):
     """Dictionaries of tensors from a stream; over all workers and ranks, each sample comes once per epoch.
 
-    Where ranks would make unequally many steps, `uneven` repeats or drops a few samples; see `Stream.torch`.
+    Where ranks would make different numbers of steps, `uneven` repeats or drops samples; see `Stream.torch`.
 
     A sample has `key`, `recipe`, `window`, and as uint8 tensors `frames` (n x 3 x H x W), `focus` (H x W)
     and `gt` (3 x H x W); `segments` (H x W) is int32. A batch has the same with one more dimension in
@@ -72,7 +72,7 @@ class TorchStream(IterableDataset[dict[str, Any]]):
         """Choose the epoch that the next iteration gives.
 
         Raises:
-            OptionsError: If it is negative, or the ranks cannot make equally many steps.
+            OptionsError: If it is negative, or the ranks cannot make the same number of steps.
             BuildError: If a worker process imports a script that calls this without the guard.
         """
         check_importing()  # training loops call this; a worker that imports the script must not run one
@@ -100,17 +100,17 @@ class TorchStream(IterableDataset[dict[str, Any]]):
         return shared(stream, self.uneven, rank, (worker.id, worker.num_workers) if worker else (0, 1))
 
     def _check(self, rank: tuple[int, int] | None) -> None:
-        """Raise if the ranks cannot make equally many steps."""
+        """Raise if the ranks cannot make the same number of steps."""
         _, ranks = rank or (0, 1)
         if even(len(self.stream), ranks, self.uneven) is None:
             return
         if self.stream.selects:
             raise OptionsError(
-                "how many samples a selection keeps is not known, so ranks could make unequally many steps",
-                'build a data set of what is selected, or give .torch(uneven="keep") and let the ranks join',
+                "the number of selected samples is not known, so ranks could make different numbers of steps",
+                'build a data set of the selected samples, or use .torch(uneven="keep") and let ranks join',
             )
         if len(self.stream) < ranks:
-            raise OptionsError(f"{len(self.stream)} samples are too few for {ranks} ranks", "use fewer")
+            raise OptionsError(f"{len(self.stream)} samples are too few for {ranks} ranks", "use fewer ranks")
 
 
 def torch_stream(stream: Readable, batch: int | None, uneven: Uneven = "repeat") -> TorchStream:
@@ -197,7 +197,7 @@ def shared(
     """
     start, stop = share(len(stream), *rank)
     wanted = even(len(stream), rank[1], uneven)
-    # the same for all ranks, so that workers of one number make equally many batches
+    # the same for all ranks, so that workers with the same number make the same number of batches
     low, high = share(stop - start if wanted is None else wanted, *worker)
     places = start + low, min(start + high, stop)
     missing = high - low

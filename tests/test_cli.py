@@ -48,7 +48,7 @@ def test_version_and_help(cli: Cli) -> None:
             "--from sets everything that decides content; omit --split",
         ),
         (["build", "--split", "s", "--images", "/nowhere"], 2, "cannot read /nowhere"),
-        (["build", "--split", "s", "--coco", "/nowhere"], 1, "/nowhere; name COCO's"),
+        (["build", "--split", "s", "--coco", "/nowhere"], 1, "/nowhere; give COCO's folder"),
         (["build", "--split", "nosuch"], 1, "'nosuch' is not an official split"),
         (["build", "--from", "/nowhere/manifest.json"], 1, "/nowhere/manifest.json is not there"),
         (["download", "--split", "val2018"], 2, "did you mean val2017?"),
@@ -187,7 +187,7 @@ def test_one_is_singular(cli: Cli, small_coco: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     made = cli("build", "--split", "small", "--coco", small_coco, "--out", out, "--limit", 1)
     assert made.stdout.startswith("made 1 sample in 1 shard, ")
-    assert f"{out} is whole: 1 sample in 1 shard, " in cli("verify", out).stdout
+    assert f"{out} is intact: 1 sample in 1 shard, " in cli("verify", out).stdout
     assert "  size        1 sample in 1 shard, " in cli("info", out).stdout
     dry = cli("build", "--split", "small", "--coco", small_coco, "--out", out, "--limit", 1, "--dry-run")
     assert dry.stdout.startswith("would make 1 sample in 1 shard, ")
@@ -209,7 +209,7 @@ def test_info_says_what_a_data_set_is(cli: Cli, small_pairs: Path, small_recipes
     assert lines[0] == f"{small_pairs}: small"
     assert lines[1].startswith("  size        18 samples in 3 shards, ")
     assert lines[2:4] == [
-        "  store       pairs: 2 frames a sample, stored as png",
+        "  store       pairs: 2 frames per sample, stored as png",
         "  options     variants 2, noise 0 0.1",
     ]
     assert lines[-1] == "  left out    none"

@@ -144,7 +144,7 @@ def test_what_another_release_made_or_began_is_not_mixed_with_other_bytes(store:
     assert tree(copy) == before
     lose_a_shard(copy)
     before = tree(copy)
-    with pytest.raises(OutputError, match=f"holds this data set, begun {words}finish it with those"):
+    with pytest.raises(OutputError, match=f"holds this data set, started {words}finish it with those"):
         build(options, Run(FORMAT_1 / "coco", copy, workers=1))
     assert tree(copy) == before
     assert build(options, Run(FORMAT_1 / "coco", copy, workers=1, overwrite=True)).made == 2

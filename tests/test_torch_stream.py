@@ -318,7 +318,7 @@ def test_two_ranks_share_nine_pictures_in_equally_many_steps(
         assert sorted(key for batch in kept for key in batch) == sorted(every)
     for rank in (one, other):
         assert rank["repeat"][2] == rank["drop"][2]
-        assert rank["repeat"][2].startswith("how many samples a selection keeps is not known")
+        assert rank["repeat"][2].startswith("the number of selected samples is not known")
         assert rank["keep"][2] == ""
 
 

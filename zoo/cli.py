@@ -59,7 +59,13 @@ Examples:
 @click.option("--single-pass", is_flag=True, help="One order of the frames only; halves the time.")
 @click.option("--tile", type=click.IntRange(min=16), help="Side of tiles in pixels.  [default: about 1 GB]")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps, or auto.")
-@click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16", "fp16"]),
+    default="fp32",
+    show_default=True,
+    help="Arithmetic of the network.",
+)
 @click.option(
     "--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Quality of JPEG output."
 )
@@ -114,7 +120,8 @@ Examples:
 @click.option("--validation", multiple=True, metavar="SOURCE",
               help="Data to validate on.  [default: one image in twenty of --data]")  # fmt: skip
 @click.option("--out", type=FOLDER, help="Folder to make.")
-@click.option("--preset", type=click.Choice(["fast", "paper"]), default="fast", show_default=True)
+@click.option("--preset", type=click.Choice(["fast", "paper"]), default="fast", show_default=True,
+              help="Settings to start from.")  # fmt: skip
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
               help="Override the preset: lr=1e-4, model.width=32; --show lists all.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1), help="Short for --set steps=N.")
@@ -164,7 +171,7 @@ def train(
 
 @click.command(
     epilog="""\b
-Methods, commas between them:
+Methods, separated by commas:
   hf-seg, runs/try, org/name     networks; +near or +select: another rule; +single: one order of the frames
   gff, dct, dct+cv, im, cnn, pyramid, average, dummy-a, dummy-b
   hf-seg+denoise                 followed by OpenCV's non-local means

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mfsynth import storage
 from mfsynth.building.parts import Exclusion
 from mfsynth.building.plan import make_plan, none_usable, say_faults
-from mfsynth.building.report import by_reason, examples, loss_lines
+from mfsynth.building.report import STRICT_HINT, by_reason, examples, loss_lines
 from mfsynth.building.run import check_inputs
 from mfsynth.building.work import encode_image
 from mfsynth.coco import exclusions
@@ -49,7 +49,7 @@ class DownloadFirst:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a build would make. A few pictures are tried; the others may still prove unusable.
+    """What a build would make. A few pictures are tried; the `untried` ones may still prove unusable.
 
     `bytes` is extrapolated from those of the pictures `tried` that can be used, by their pixels.
     """
@@ -66,6 +66,7 @@ class Estimate:
     skipped: dict[str, int]
     examples: dict[str, str]
     tried: int
+    untried: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
@@ -84,11 +85,13 @@ class Estimate:
     def lines(self) -> list[str]:
         """In words."""
         size = f"about {self.bytes / 1e6:.0f} MB" if self.bytes else "of unknown size"
+        read = "pictures" if "/instances_" in self.annotations else "pictures and masks"
         amount = f"{count(self.samples, 'sample')} in {count(self.shards, 'shard')}"
         return [
             f"would make {amount}, {size}, in {self.out}",
-            f"from {count(self.files, 'file')} (pictures and masks) and {self.annotations} of {self.coco}",
-            f"{count(self.tried, 'picture')} tried; others may still prove unusable",
+            f"from {count(self.files, 'file')} ({read}) and {self.annotations} in {self.coco}",
+            f"{count(self.tried, 'picture')} tried"
+            + ("; others may still prove unusable" if self.untried else ""),
             *loss_lines(self.left_out, self.skipped, self.examples, expected=True),
         ]
 
@@ -116,7 +119,7 @@ def estimate(options: BuildOptions, run: Run, like: Manifest | None = None) -> E
     tried = there[:: max(1, len(there) // _TRIED)][:_TRIED]
     size, unusable = _try(tried, plan)
     if run.strict and unusable:
-        raise BuildError(str(unusable[0]), "--strict is on")
+        raise BuildError(str(unusable[0]), STRICT_HINT)
     found = [*_missing(entries), *unusable]
     if len(found) == len(entries):
         raise none_usable(options.split, found[0].image_id, found[0].detail)
@@ -134,6 +137,7 @@ def estimate(options: BuildOptions, run: Run, like: Manifest | None = None) -> E
         skipped=plan.skipped,
         examples=examples(left_out, found, plan.faults),
         tried=len(tried),
+        untried=len(there) - len(tried),
     )
 
 

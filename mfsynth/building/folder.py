@@ -55,7 +55,7 @@ def disk_errors(out: Path, what: str = "") -> Iterator[None]:
     except OSError as error:
         message = f"cannot write {f'{what} ' if what else ''}to {out}: {error.strerror or error}"
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            hint = "make room and run the same command again; finished shards are kept"
+            hint = "free some space and run the same command again; finished shards are kept"
             raise BuildError(message, hint) from error
         raise OutputError(message) from error
 
@@ -117,11 +117,11 @@ def _compare(out: Path, begun: BuildFile) -> Manifest | None:
         )
     changes = version_changes(there.packages, begun.packages)
     if changes:
-        stage, remedy = ("made", "use it as it is") if sealed else ("begun", "finish it with those")
+        stage, remedy = ("made", "use it as it is") if sealed else ("started", "finish it with those")
         raise OutputError(
             f"{out} holds this data set, {stage} with other versions, whose bytes may differ: "
             + ", ".join(changes),
-            f"{remedy}, choose another --out, or make it anew with --overwrite",
+            f"{remedy}, choose another --out, or build it again with --overwrite",
         )
     return sealed
 

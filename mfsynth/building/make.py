@@ -280,5 +280,5 @@ def verify_and_repair(
         progress=lambda done, total: progress("repairing", done, total),
     )
     made = repair(manifest, result.bad_shards, run)
-    say(f"made {made:,} of {count(result.shards, 'shard')} again")
+    say(f"rebuilt {made:,} of {count(result.shards, 'shard')}")
     return check("verifying again").after(result)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from mfsynth.building.report import STRICT_HINT
 from mfsynth.coco import exclusions
 from mfsynth.coco.image import gt_kind
 from mfsynth.errors import BuildError, OptionsError, SourceError
@@ -108,13 +109,13 @@ def none_usable(split: str, first: int, detail: str) -> SourceError:
 
 def _check_strict(choice: Choice) -> None:
     if choice.faults:
-        raise BuildError(choice.faults[0].detail, "--strict is on")
+        raise BuildError(choice.faults[0].detail, STRICT_HINT)
     for reason, ids in choice.left_out.items():
         if reason != exclusions.LICENSE:
-            raise BuildError(f"image {ids[0]} cannot be used: {exclusions.MEANING[reason]}", "--strict is on")
+            raise BuildError(f"image {ids[0]} cannot be used: {exclusions.MEANING[reason]}", STRICT_HINT)
     for entry in choice.entries:
         if entry.missing:
-            raise BuildError(f"image {entry.image.id} cannot be used: {entry.missing}", "--strict is on")
+            raise BuildError(f"image {entry.image.id} cannot be used: {entry.missing}", STRICT_HINT)
 
 
 def share_out(entries: Sequence[Entry], count: int) -> tuple[tuple[Entry, ...], ...]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from mfsynth.building.parts import Exclusion
     from mfsynth.coco.annotations.entries import Fault
 
+STRICT_HINT = "--strict is on: fix it, or build without --strict"
+"""The remedy for what only a strict build refuses."""
 _SHOWN = 10
 
 
@@ -78,7 +80,7 @@ class BuildReport:
         lines += notes.lines(self.noted)
         if self.closed:
             asked = count(self.shards + self.closed, "shard")
-            lines.append(f"{asked} asked for, {self.shards:,} made: no image of the others can be used")
+            lines.append(f"{asked} requested, {self.shards:,} made: no image of the others can be used")
         return lines
 
 

@@ -16,7 +16,7 @@ from mfsynth import storage
 from mfsynth.building.folder import BuildFile, disk_errors, open_folder, other_bytes, remove_scratch
 from mfsynth.building.parts import Part, exclusions_in
 from mfsynth.building.plan import make_plan, none_usable, say_faults
-from mfsynth.building.report import BuildReport, by_reason, examples
+from mfsynth.building.report import STRICT_HINT, BuildReport, by_reason, examples
 from mfsynth.building.work import Job, file_hash, make_shard
 from mfsynth.coco import exclusions
 from mfsynth.coco.split import read_split
@@ -200,7 +200,7 @@ def _check_left_out(split: Split, manifest: Manifest, run: Run) -> None:
     if run.strict and unusable:
         raise BuildError(
             f"{run.out} was made without images that could not be used: {some(unusable)}",
-            "--strict is on",
+            STRICT_HINT,
         )
     if not manifest.left_out_files:
         return

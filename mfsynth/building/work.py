@@ -13,6 +13,7 @@ import cv2
 from mfsynth import codecs, limits, storage
 from mfsynth.building.folder import disk_errors
 from mfsynth.building.parts import Exclusion, Part, whole_part, write_part
+from mfsynth.building.report import STRICT_HINT
 from mfsynth.coco import exclusions
 from mfsynth.coco.finding.files import FileRef
 from mfsynth.coco.image import gt_member, read_image
@@ -91,7 +92,7 @@ def _make_shard(job: Job, advance: Advance) -> Part:
             except UnusableImage as error:
                 if job.strict:
                     raise BuildError(
-                        f"image {entry.image.id} cannot be used: {error}", "--strict is on"
+                        f"image {entry.image.id} cannot be used: {error}", STRICT_HINT
                     ) from error
                 excluded.append(_exclusion(entry, error, job.options.split))
                 advance(job.options.variants)

@@ -39,7 +39,7 @@ MEANING = {
     UNKNOWN_SEGMENT: "the mask has segment ids that the annotations do not list",
     MISSING_SEGMENT: "the annotations list segment ids that the mask does not have",
     BAD_INSTANCE: "an instance's polygons or RLE cannot be read",
-    NO_OUTLINE: "none of its instances has an outline, at most a box",
-    BOX_ONLY: "instances that have no outline, at most a box",
+    NO_OUTLINE: "none of its instances has an outline; a box is not enough",
+    BOX_ONLY: "instances without an outline; a box is not enough",
     STRAY: "records in the annotations that belong to no image",
 }

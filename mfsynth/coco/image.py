@@ -100,7 +100,7 @@ def _check_kind(data: bytes, name: str, gt: str) -> None:
         if header.precision != 8:
             raise UnusableImage(exclusions.DEPTH, f"{name} has {header.precision} bits per channel")
     elif gt == "jpg":
-        told = f"{name} is {kind} by its content: name it so, in the annotations too, or convert it to JPEG"
+        told = f"{name} is {kind} by its content: rename it, in the annotations too, or convert it to JPEG"
         raise UnusableImage(exclusions.PICTURE_KIND, told)
 
 

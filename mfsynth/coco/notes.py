@@ -42,8 +42,8 @@ def lines(noted: Mapping[str, Sequence[int]]) -> list[str]:
         has = _some_pictures(len(ids), "has", "have")
         told.append(f"{has} transparency, which was dropped: {some(ids)}")
     if ids := noted.get(SEVERAL):
-        holds = _some_pictures(len(ids), "holds", "hold")
-        told.append(f"{holds} several in one file (MPO), of which the first is used: {some(ids)}")
+        files = f"{count(len(ids), 'file')} {'holds' if len(ids) == 1 else 'hold'}"
+        told.append(f"{files} several pictures (MPO), of which the first is used: {some(ids)}")
     return told
 
 

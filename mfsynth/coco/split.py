@@ -88,7 +88,7 @@ def read_split(
         listing = read_instances(text, pictures, str(annotations))
     if listing.unlisted:
         images = f"{count(len(listing.unlisted), 'image')} that it does not list ({some(listing.unlisted)})"
-        say(f"{annotations} has annotations of {images}: they are ignored")
+        say(f"{annotations} has annotations for {images}: they are ignored")
     return Split(
         name=name,
         masks=masks,

@@ -28,6 +28,6 @@ def whole(value: object) -> int | None:
 
 
 def quoted(value: Any) -> str:
-    """A value as JSON, at most some forty letters of it."""
+    """A value as JSON, at most about forty characters of it."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

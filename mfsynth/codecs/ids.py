@@ -76,7 +76,7 @@ def _indexed_ids(png: PngFile, listed: Collection[int] | None) -> Ids:
     used = np.flatnonzero(np.bincount(samples.ravel()))
     colors = next(iter(readings.values()))
     if used[-1] >= len(colors):
-        raise CodecError("the PNG has pixels of colors that its palette does not have")
+        raise CodecError("the PNG has pixels whose color is not in its palette")
     if listed is None:
         return colors[samples]
     known = set(listed) - {0}

@@ -166,7 +166,7 @@ def decode_jpeg(data: bytes) -> Picture:
 def _damage(warning: str) -> str:
     """What is wrong with a JPEG that has a header, by libjpeg-turbo's first warning."""
     if "subsampling level" in warning:
-        return "the JPEG's size or color sampling is one that libjpeg-turbo does not take: save it as 4:4:4"
+        return "libjpeg-turbo does not support the JPEG's size or color sampling: save it as 4:4:4"
     return f"the JPEG is damaged: {warning.removeprefix('Corrupt JPEG data: ')}"
 
 
@@ -178,7 +178,7 @@ def encode_jpeg(picture: Picture) -> bytes:
     """
     if max(picture.shape[:2]) > limits.JPEG_SIDE:
         height, width = picture.shape[:2]
-        raise CodecError(f"it is {width} x {height}, and no side of a JPEG is over {limits.JPEG_SIDE:,}")
+        raise CodecError(f"it is {width} x {height}, and no side of a JPEG can exceed {limits.JPEG_SIDE:,}")
     options = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
     options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     return cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)[1].tobytes()

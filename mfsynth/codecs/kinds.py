@@ -15,7 +15,7 @@ TEXT = "a text file"
 
 _HEIC, _AVIF, _JXL, _JP2 = "a HEIC picture", "an AVIF picture", "a JPEG XL picture", "a JPEG 2000 picture"
 _GZIP, _BZIP2, _XZ, _ZSTD = "a gzip file", "a bzip2 file", "an xz file", "a Zstandard file"
-_SVG, _HTML, _LFS, _ZIP = "an SVG drawing", "an HTML page", "a pointer of Git LFS", "a zip archive"
+_SVG, _HTML, _LFS, _ZIP = "an SVG drawing", "an HTML page", "a Git LFS pointer", "a zip archive"
 
 _BEGINNINGS = {
     b"\x89PNG\r\n\x1a\n": PNG,

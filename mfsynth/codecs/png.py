@@ -188,7 +188,7 @@ def png_header(data: bytes) -> PngHeader:
     if not 0 < width < 1 << 31 or not 0 < height < 1 << 31:
         raise CodecError(f"the PNG says that it is {width} x {height}")
     if depth not in _DEPTHS.get(color, ()) or compression or filters or interlace > 1:
-        raise CodecError("the PNG has a header that the format does not have")
+        raise CodecError("the PNG has a header that the format does not allow")
     return PngHeader(width, height, depth, color, bool(interlace))
 
 

@@ -177,7 +177,7 @@ class _Worker(Generic[T, R]):
         """Say so if it has reported nothing for long."""
         silence = self.process.silence() if self.has_job else None
         if silence:
-            say(f"worker {self._number + 1} {silence}; it works on {self._doing}")
+            say(f"worker {self._number + 1} {silence}; it is working on {self._doing}")
 
 
 # --- in the worker ------------------------------------------------------------------------------------

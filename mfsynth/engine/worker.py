@@ -31,9 +31,9 @@ SILENT_SECONDS = 60.0
 """How long a worker may report nothing before a line says so; then twice as long, and so on."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _STATES = {
-    "T": "it is stopped, `kill -CONT {pid}` lets it go on",
+    "T": "it is stopped; `kill -CONT {pid}` resumes it",
     "t": "a debugger holds it",
-    "D": "it waits for a disk or a network",
+    "D": "it is waiting for a disk or a network",
 }
 """What Linux says a process is doing, where that is worth a word."""
 

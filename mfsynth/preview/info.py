@@ -69,7 +69,7 @@ class DataSetInfo:
         lines = [
             f"{self.location}: {self.split}",
             f"  size        {amount}, {self.bytes / 1e6:.1f} MB",
-            f"  store       {self.store}: {count(self.frames, 'frame')} a sample, {stored}",
+            f"  store       {self.store}: {count(self.frames, 'frame')} per sample, {stored}",
             f"  options     {options or 'defaults'}",
             f"  made with   {packages}",
             *_column("licenses", [f"{each.samples:>7,}  {_name(each)}" for each in self.licenses]),

@@ -107,7 +107,7 @@ class Stats:
 
     def lines(self) -> list[str]:
         """The same as an aligned table for people."""
-        rows: list[tuple[str, ...]] = [("", "min", "5 %", "median", "mean", "95 %", "max")]
+        rows: list[tuple[str, ...]] = [("", "min", "5%", "median", "mean", "95%", "max")]
         for quantity in QUANTITIES if self.samples else ():
             numbers = asdict(Summary.of(self.values[quantity.name])).values()
             rows.append((f"{quantity.title} ({quantity.unit})", *map(_number, numbers)))

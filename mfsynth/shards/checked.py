@@ -100,7 +100,7 @@ def _wrong_size(size: int, shard: Shard) -> str:
 
 
 def _wrong_hash(sha256: str, shard: Shard) -> str:
-    return f"does not have the SHA-256 that the manifest gives: {sha256}, not {shard.sha256}"
+    return f"has the SHA-256 {sha256}, the manifest says {shard.sha256}"
 
 
 def _error(problem: str, shard: Shard) -> ShardError:

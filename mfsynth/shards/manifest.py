@@ -21,7 +21,7 @@ MANIFEST_FORMAT = 1
 _LARGEST = 2**63 - 1
 _OPTION_LEVELS = 8
 SHA256 = re.compile(r"[0-9a-f]{64}")
-DAMAGED = "it is damaged, or not a manifest of mfsynth: fetch it again, or give a data set's folder"
+DAMAGED = "it is damaged, or not an mfsynth manifest: fetch it again, or give a data set's folder"
 """The remedy that the errors of a damaged manifest name."""
 
 

@@ -115,14 +115,14 @@ def _keeping(location: str, target: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise ShardError(
-            f"cannot keep a copy of {shown(location)} in {target.parent.parent}: {error.strerror or error}",
-            "make room, or name another folder with TMPDIR",
+            f"cannot save a copy of {shown(location)} in {target.parent.parent}: {error.strerror or error}",
+            "free some space, or set TMPDIR to another folder",
         ) from error
 
 
 def _too_large(location: str, limit: int) -> ShardError:
     return ShardError(
-        f"{shown(location)} is larger than {limit:,} bytes, which it may have at most",
+        f"{shown(location)} is larger than the limit of {limit:,} bytes",
         "check that it is the right file",
     )
 

@@ -175,4 +175,4 @@ def _passing() -> Iterator[None]:
 
 
 def _changed(location: str) -> ShardError:
-    return ShardError(f"{shown(location)} changed while it was read", "read it again from its start")
+    return ShardError(f"{shown(location)} changed while it was read", "read it again from the start")

@@ -97,7 +97,7 @@ def answer(
     except (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as error:
         raise Refused(str(error)) from error
     except httpx2.ReadTimeout as error:
-        raise Setback("it sends nothing", stalled=True) from error
+        raise Setback("the server sends nothing", stalled=True) from error
     except httpx2.TransportError as error:
         raise Setback(str(error) or type(error).__name__) from error
     except httpx2.RequestError as error:  # too many redirects, or a body that is not encoded as it says

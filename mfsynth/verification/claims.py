@@ -158,7 +158,7 @@ def _left_out(manifest: Manifest) -> Iterator[str]:
 def _noted(manifest: Manifest) -> Iterator[str]:
     for code, ids in manifest.noted.items():
         if code not in notes.MEANING:
-            yield f"notes something unknown of images, {code[:60]!r}"
+            yield f"has an unknown note on images, {code[:60]!r}"
         if not ids or list(ids) != sorted(set(ids)):
             yield f"does not list the images noted ({code[:60]!r}) by ascending id"
 
@@ -181,7 +181,10 @@ def _wrong_images(options: BuildOptions, held: Held, left_out: set[int]) -> Iter
     odd = {id for id in used if held.images[id] != options.variants or held.highest[id] >= options.variants}
     for ids, what in (
         (left_out & used, "leaves out images that have samples"),
-        (odd, f"has options of {count(options.variants, 'variant')}, which some images do not have"),
+        (
+            odd,
+            f"has options of {count(options.variants, 'variant')} per image, which some images do not have",
+        ),
         (
             {id for id in used | left_out if not chosen(id)},
             "has options that do not choose some of its images",
@@ -191,15 +194,15 @@ def _wrong_images(options: BuildOptions, held: Held, left_out: set[int]) -> Iter
         if ids:
             yield f"{what}: {some(sorted(ids))}"
     if options.limit and len(used) > options.limit:
-        yield f"has options of {count(options.limit, 'image')} at most, the shards hold {len(used):,}"
+        yield f"has options that allow {count(options.limit, 'image')} at most, the shards hold {len(used):,}"
     if options.licenses and not held.licenses.keys() <= set(options.licenses):
-        yield f"has options of other licenses than {some(sorted(held.licenses))}, which the shards hold"
+        yield f"has options that do not choose all licenses in the shards: {some(sorted(held.licenses))}"
 
 
 def _wrong_notes(manifest: Manifest, held: Held) -> Iterator[str]:
     strange = {id for ids in manifest.noted.values() for id in ids} - held.images.keys()
     if strange:
-        yield f"notes something of images that have no samples: {some(sorted(strange))}"
+        yield f"has notes on images that have no samples: {some(sorted(strange))}"
 
 
 def _wrong_files(

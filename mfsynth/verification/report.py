@@ -94,7 +94,7 @@ class Verification:
     def lines(self) -> list[str]:
         """In words."""
         if self.problems:
-            advice = "mfsynth verify --repair makes bad shards again" if self.bad_shards else ""
+            advice = "`mfsynth verify --repair` rebuilds the bad shards" if self.bad_shards else ""
             problems = count(len(self.problems), "problem")
             return [*self.problem_lines(), f"{self.location}: {problems}. {advice}".strip()]
         compared = self.comparison
@@ -103,7 +103,7 @@ class Verification:
             again += f": {compared.differing:,} of {count(compared.values, 'value')} differ"
             again += f", by up to {compared.largest}" if compared.differing else ""
         amount = f"{count(self.samples, 'sample')} in {count(self.shards, 'shard')}"
-        return [f"{self.location} is whole: {amount}, {again}", *self._empty_lines()]
+        return [f"{self.location} is intact: {amount}, {again}", *self._empty_lines()]
 
     def _empty_lines(self) -> list[str]:
         if not self.empty_shards:

@@ -153,7 +153,7 @@ def test_other_package_versions_are_refused(built: Path, small_coco: Path, tmp_p
         build(OPTIONS, Run(small_coco, out))
     (out / "manifest.json").unlink()
     with pytest.raises(
-        OutputError, match=r"begun with other versions.*finish it with those, choose another --out"
+        OutputError, match=r"started with other versions.*finish it with those, choose another --out"
     ):
         build(OPTIONS, Run(small_coco, out))
 

@@ -66,7 +66,9 @@ def test_a_build_stops_at_a_file_that_changed_since_it_was_planned(
         if done == 1 and not altered:  # the first shard is finished, the next not begun
             altered.append(alter(path))
 
-    with pytest.raises(ChangedError, match=f"{path} {text}.*leave the data as it is, and run the same again"):
+    with pytest.raises(
+        ChangedError, match=f"{path} {text}.*leave the data unchanged, and run the same command again"
+    ):
         build(OPTIONS, Run(coco, out, workers=1, progress=alter_once))
     assert sorted(each.name for each in out.glob("*")) == [".parts", "s-000000.tar", "s-000001.tar"]
     assert not list((out / ".parts").glob("tmp-*"))

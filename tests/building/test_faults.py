@@ -273,7 +273,7 @@ def test_a_cut_zip_stops_the_build(coco: Path, tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     build(BuildOptions("s"), Run(coco, whole))
     cut(coco / "s.zip")
-    with pytest.raises(SourceError, match=r"s.zip is not a whole zip"):
+    with pytest.raises(SourceError, match=r"s.zip is not a complete zip"):
         build(BuildOptions("s"), Run(coco, tmp_path / "out"))
 
 
@@ -328,7 +328,7 @@ def test_a_full_disk_is_said_and_the_build_goes_on_later(coco: Path, tmp_path: P
     )
     assert full.returncode == 1
     assert f"cannot write s-000000.tar to {out}: " in full.stderr
-    assert "make room and run the same command again" in full.stderr
+    assert "free some space and run the same command again" in full.stderr
     assert "Traceback" not in full.stderr
     assert not list((out / ".parts").glob("tmp-*"))
     assert not list(out.glob("*.tar"))
@@ -351,7 +351,9 @@ def test_a_disk_that_is_full_before_the_manifest_is_said(coco: Path, tmp_path: P
 
     full = cli(*command, preexec_fn=limit)
     assert full.returncode == 1
-    assert f"cannot write to {tmp_path / 'out'}: File too large; make room and run the same" in full.stderr
+    assert (
+        f"cannot write to {tmp_path / 'out'}: File too large; free some space and run the same" in full.stderr
+    )
     assert "Traceback" not in full.stderr
     assert [path.name for path in (tmp_path / "out").glob("*")] == ["s-000000.tar", ".parts"]
     assert not list((tmp_path / "out" / ".parts").glob("tmp-*"))

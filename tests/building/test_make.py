@@ -43,7 +43,7 @@ def test_build_makes_what_the_command_makes_and_says_nothing(
     assert (found.ok, found.rendered, found.seed) == (True, 2, 5)
     assert capfd.readouterr() == ("", "")
     assert str(report).startswith("made 18 samples in 3 shards, ")
-    assert str(found).startswith(f"{tmp_path / 'out'} is whole: 18 samples in 3 shards, ")
+    assert str(found).startswith(f"{tmp_path / 'out'} is intact: 18 samples in 3 shards, ")
 
 
 def test_build_takes_what_numpy_gives_and_names_nonsense(small_coco: Path, tmp_path: Path) -> None:
@@ -194,5 +194,5 @@ def test_repair_finds_coco_by_itself(cli: Cli, small_coco: Path, small_pairs: Pa
     (tmp_path / "set" / "small-000001.tar").write_bytes(b"")
     run = cli("verify", tmp_path / "set", "--repair", env=os.environ | {"MFSYNTH_COCO": str(small_coco)})
     assert run.returncode == 0, run.stderr
-    assert "made 1 of 3 shards again" in run.stderr
+    assert "rebuilt 1 of 3 shards" in run.stderr
     assert tree(tmp_path / "set") == tree(small_pairs)

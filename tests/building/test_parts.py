@@ -148,7 +148,7 @@ def test_no_empty_shard_is_made(tmp_path: Path, gone: tuple[int, ...]) -> None:
     shards = 3 - len(gone) // 2
     assert (report.shards, report.closed, report.samples) == (shards, len(gone) // 2, 2 * (6 - len(gone)))
     assert (report.made, report.kept) == (shards, 0)
-    assert f"3 shards asked for, {shards} made: no image of the others can be used" in report.lines()
+    assert f"3 shards requested, {shards} made: no image of the others can be used" in report.lines()
     assert sorted(path.name for path in out.glob("*.tar")) == [f"s-00000{k}.tar" for k in range(shards)]
     assert [sample.recipe.image.id for sample in mfsynth.open(out)] == [
         number for number in range(1, 7) if number not in gone for _ in range(2)

@@ -83,7 +83,7 @@ COSTLY: dict[str, tuple[Change, str]] = {
     "width in words": (image(width="wide"), rf'images\[1\]: width is "wide"; {SIDE}'),
     "width null": (image(width=None), rf"images\[1\]: width is null; {SIDE}"),
     "width of 200 digits": (image(width=10**200), rf"images\[1\]: width is 1{{1}}0{{39}}…; {SIDE}"),
-    "many pixels": (image(width=2**15, height=2**14), "32768 x 16384 are more than 268,435,456 pixels"),
+    "many pixels": (image(width=2**15, height=2**14), "32768 x 16384 is more than 268,435,456 pixels"),
     "no height": (without("height"), r"images\[1\]: it has no height"),
     "no name": (without("file_name"), r"images\[1\]: it has no file_name"),
     "a name that is a number": (image(file_name=12), r"images\[1\]: file_name is 12; it must be the name of"),
@@ -96,8 +96,11 @@ COSTLY: dict[str, tuple[Change, str]] = {
     ),
     "a segment null": (annotation(segments_info=[None]), r"annotations\[1\]: segments_info\[0\]: it is null"),
     "no name of a mask": (without("file_name", "annotations"), r"annotations\[1\]: it has no file_name"),
-    "segment -1": (segment(id=-1), r"it lists segment id -1, which is not from 1 to 2\^24 - 1"),
-    "segment 2^24": (segment(id=1 << 24), r"it lists segment id 16777216, which is not from 1 to 2\^24 - 1"),
+    "segment -1": (segment(id=-1), r"it lists segment id -1, which is not between 1 and 2\^24 - 1"),
+    "segment 2^24": (
+        segment(id=1 << 24),
+        r"it lists segment id 16777216, which is not between 1 and 2\^24 - 1",
+    ),
     "segment in words": (
         segment(id="x"),
         r'annotations\[1\]: segments_info\[0\]: id is "x"; it must be a whole',
@@ -228,7 +231,7 @@ STRAYS: list[tuple[Change, str]] = [
     (lambda c: c["images"].append(7), r"images\[3\]: it is 7, not an object"),
     (lambda c: c["annotations"].append([]), r"annotations\[3\]: it is \[\], not an object"),
     (annotation(image_id=None), r"annotations\[1\]: image_id is null"),
-    (lambda c: c.update(licenses={"4": "CC"}), r'licenses is {"4": "CC"}; it must be a table of licenses'),
+    (lambda c: c.update(licenses={"4": "CC"}), r'licenses is {"4": "CC"}; it must be a list of licenses'),
 ]
 
 
@@ -252,7 +255,7 @@ def test_annotations_of_images_that_are_not_listed_are_told_of(coco: Path) -> No
     split = read(coco, lambda c: c["images"].pop(), say=said.append)
     assert [entry.image.id for entry in split.entries] == [7, 12]
     assert said == [
-        f"{annotations_path(coco, 's')} has annotations of 1 image that it does not list (30): "
+        f"{annotations_path(coco, 's')} has annotations for 1 image that it does not list (30): "
         "they are ignored"
     ]
 
@@ -337,7 +340,7 @@ NAMED: dict[str, tuple[Callable[[str], bytes], str]] = {
     "gzip": (lambda text: gzip.compress(text.encode()), "is a gzip file, not JSON; unpack it: gunzip"),
     "Git LFS": (
         lambda _: b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
-        "is a pointer of Git LFS, not JSON; fetch the file itself with: git lfs pull",
+        "is a Git LFS pointer, not JSON; fetch the file itself with: git lfs pull",
     ),
     "a page": (
         lambda _: b"<!DOCTYPE html><html></html>",
@@ -346,10 +349,10 @@ NAMED: dict[str, tuple[Callable[[str], bytes], str]] = {
     "a picture": (lambda _: b"\x89PNG\r\n\x1a\n", "is a PNG, not JSON; download or write it again"),
     "nothing": (lambda _: b"", "is empty; download or write it again"),
     "zeros": (lambda _: bytes(4096), "is empty; download or write it again"),
-    "lines": (lines, "holds a JSON document in each line; COCO's format is a single document"),
+    "lines": (lines, "holds a JSON document on each line; COCO's format is a single document"),
     "two documents": (lambda text: (text * 2).encode(), "holds several JSON documents, one after the other"),
     "two in UTF-16": (lambda text: (text * 2).encode("utf-16"), "holds several JSON documents, one after"),
-    "more at the end": (lambda text: f"{text}}}".encode(), "has more after its JSON document: '}'"),
+    "more at the end": (lambda text: f"{text}}}".encode(), "has extra data after its JSON document: '}'"),
     "cut": (lambda text: text[:-9].encode(), "is not COCO JSON: .*; it may be cut short: download or write"),
     "cut in UTF-16": (lambda text: text[:-9].encode("utf-16"), "is not COCO JSON: .*; it may be cut short"),
     "a list": (lambda text: f"[{text}]".encode(), r"does not list a split as COCO does: it holds \[{"),
@@ -449,8 +452,8 @@ def test_an_instance_without_outline_is_skipped_and_counted(
     options = BuildOptions("s", masks="instances")
     report = build(options, Run(coco, tmp_path / "out", workers=1, say=said.append))
     assert (report.samples, report.skipped) == (2, {"box-only": 1})
-    assert said == ["image 12 is used in part: instance 5 has no outline, at most a box"]
-    with pytest.raises(BuildError, match=r"image 12 is used in part: instance 5 has no outline, .*--strict"):
+    assert said == ["image 12 is used in part: instance 5 has no outline; a box is not enough"]
+    with pytest.raises(BuildError, match=r"image 12 is used in part: instance 5 has no outline; .*--strict"):
         build(options, Run(coco, tmp_path / "strict", strict=True))
     infos = [sample.recipe.segments for sample in mfsynth.open(tmp_path / "out")]
     assert [[info.id for info in each] for each in infos] == [[11, 12], [13, 14]]
@@ -462,7 +465,7 @@ def test_an_image_whose_instances_have_boxes_only_is_left_out(coco: Path, tmp_pa
     choice = choose(read(coco, masks="instances"), BuildOptions("s", masks="instances"))
     assert choice.left_out == {"no-annotation": (30,), "no-outline": (12,)}
     assert [fault.detail for fault in choice.faults] == [
-        "image 12 cannot be used: its 2 instances have no outline, at most a box"
+        "image 12 cannot be used: its 2 instances have no outline; a box is not enough"
     ]
 
 

@@ -588,7 +588,7 @@ def test_disk_full_on_the_way(server: Server, root: Path, monkeypatch: pytest.Mo
     part = PartialFile(root / "panoptic_annotations_trainval2017.zip", Remote(len(file.data), file.tag()))
     part.path.symlink_to("/dev/full")
     monkeypatch.setattr(PartialFile, "discard", lambda self: None)  # it would remove the link
-    refused(root, str(part.path), "No space left on device", "make room")
+    refused(root, str(part.path), "No space left on device", "free some space")
 
 
 def test_a_folder_that_cannot_be_made(server: Server, tmp_path: Path) -> None:

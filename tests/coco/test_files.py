@@ -84,7 +84,9 @@ def test_a_file_that_changed_since_it_was_found_is_not_read(tmp_path: Path, chan
     file = found(Folder(tmp_path), "a.jpg")
     assert callable(change)
     change(path)
-    with pytest.raises(ChangedError, match=f"a.jpg {how}.*; leave the data as it is, and run the same again"):
+    with pytest.raises(
+        ChangedError, match=f"a.jpg {how}.*; leave the data unchanged, and run the same command again"
+    ):
         file.read()
 
 
@@ -150,7 +152,7 @@ def test_a_pipe_that_takes_a_file_s_place_is_not_waited_for(tmp_path: Path) -> N
 def test_a_sparse_file_is_refused_by_its_size(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
     os.truncate(tmp_path / "a.jpg", 100 << 30)
-    with pytest.raises(UnreadableError, match="it has 107,374,182,400 bytes, 1,073,741,824 is the most"):
+    with pytest.raises(UnreadableError, match="it has 107,374,182,400 bytes, the limit is 1,073,741,824"):
         found(Folder(tmp_path), "a.jpg").read()
 
 

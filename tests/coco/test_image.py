@@ -147,7 +147,7 @@ def test_a_set_of_turned_pictures_is_whole_and_says_what_was_done(
     done = "used as stored: 1 (2); turned upright: 1 (1)"
     assert report.lines()[1:] == [
         f"2 pictures carry an EXIF orientation; {done}; see --orientation",
-        "1 picture holds several in one file (MPO), of which the first is used: 4",
+        "1 file holds several pictures (MPO), of which the first is used: 4",
     ]
     assert build(options, run).lines()[1:] == report.lines()[1:]
     assert Manifest.read(tmp_path / "out").noted == report.noted
@@ -215,7 +215,7 @@ KINDS = {
     "a video": box(b"isom"),
     "an HTML page": b"\xef\xbb\xbf\n<!DOCTYPE html><html><body>Log in",
     "an SVG drawing": b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>',
-    "a pointer of Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+    "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
     "a zip archive": b"PK\3\4" + bytes(99),
     "a text file": b"Not Found",
 }
@@ -235,7 +235,7 @@ def test_a_picture_that_is_named_like_a_jpeg_is_told_from_one(coco: Path, kind: 
     reason, told = fault(coco)
     assert reason == "picture-kind"
     assert told.lower().startswith(
-        f"{FIRST.name} is a {kind} by its content: name it so, in the annotations too"
+        f"{FIRST.name} is a {kind} by its content: rename it, in the annotations too"
     )
     assert read_image(first(coco), gt="png").picture.shape == (40, 56, 3)
 

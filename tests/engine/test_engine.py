@@ -77,7 +77,7 @@ def test_a_stopped_worker_is_said_and_waited_for(monkeypatch: pytest.MonkeyPatch
 
     assert set(run("stop", workers=1, say=say)) == {"stop"}
     assert any(
-        line.startswith("worker 1 has reported nothing for ") and line.endswith("; it works on stop")
+        line.startswith("worker 1 has reported nothing for ") and line.endswith("; it is working on stop")
         for line in said
     )
     assert no_worker_is_left()

@@ -93,7 +93,7 @@ def test_command_prints_an_aligned_table(data, mfsynth):
     done = mfsynth("stats", data.pairs)
     assert done.returncode == 0, done.stderr
     table = done.stdout.split("\n\n")[0].splitlines()
-    assert table[0].split() == ["min", "5", "%", "median", "mean", "95", "%", "max"]
+    assert table[0].split() == ["min", "5%", "median", "mean", "95%", "max"]
     assert len({len(line) for line in table}) == 1
     assert "samples 8, shards 2, images 4" in done.stdout
     assert "1 by min-area" in done.stdout

@@ -251,8 +251,7 @@ def test_a_card_agrees_with_the_manifest(manifest: Manifest) -> None:
     assert "| 2 | 2 | mine / (script) # all (id 11) | unknown | unknown |" in text
     assert "| 2 | its segments cannot be divided" in text
     assert (
-        "\n\n| records of the annotations skipped | reason |\n|---|---|\n| 1,234 | instances that have"
-        in text
+        "\n\n| records of the annotations skipped | reason |\n|---|---|\n| 1,234 | instances without" in text
     )
     assert (
         "\n\n| images used, but not quite as they are | what was done |\n|---|---|\n| 3 | its transparency"

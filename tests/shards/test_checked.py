@@ -68,18 +68,14 @@ def flipped(small_recipes: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", READERS)
 def test_another_shard_in_the_place_of_one_is_noticed_by_every_reader(swapped: Path, name: str) -> None:
-    with pytest.raises(
-        ShardError, match=rf"{SHARD} (has \d+ bytes, the manifest says|does not have the SHA)"
-    ):
+    with pytest.raises(ShardError, match=rf"{SHARD} (has \d+ bytes, the manifest says|has the SHA)"):
         READERS[name](str(swapped))
 
 
 @pytest.mark.parametrize("name", READERS)
 def test_one_changed_bit_is_noticed_by_every_reader(flipped: Path, small_recipes: Path, name: str) -> None:
     found, expected = digest(flipped / SHARD), digest(small_recipes / SHARD)
-    message = (
-        f"{SHARD} does not have the SHA-256 that the manifest gives: {found}, not {expected}; run `mfsynth"
-    )
+    message = f"{SHARD} has the SHA-256 {found}, the manifest says {expected}; run `mfsynth"
     with pytest.raises(ShardError, match=re.escape(message)):
         READERS[name](str(flipped))
 
@@ -124,7 +120,7 @@ def test_a_shard_is_hashed_once_in_a_process_until_it_changes(
     times = (tmp_path / "set" / SHARD).stat()
     (tmp_path / "set" / SHARD).write_bytes(data)
     os.utime(tmp_path / "set" / SHARD, ns=(times.st_atime_ns, times.st_mtime_ns))
-    with pytest.raises(ShardError, match="does not have the SHA-256"):
+    with pytest.raises(ShardError, match="has the SHA-256"):
         list(mfsynth.open(tmp_path / "set").scenes())
 
 
@@ -158,9 +154,7 @@ def test_a_wrong_shard_at_a_url_is_noticed(
 ) -> None:
     folder = request.getfixturevalue(fault)
     for where in (served(folder), in_memory(folder)):
-        with pytest.raises(
-            ShardError, match=rf"{SHARD} (has \d+ bytes, the manifest|does not have the SHA-256)"
-        ):
+        with pytest.raises(ShardError, match=rf"{SHARD} (has \d+ bytes, the manifest|has the SHA-256)"):
             READERS[kind](where)
 
 
@@ -169,7 +163,7 @@ def test_a_stream_is_compared_at_its_end(flipped: Path, served: Callable[[Path],
     scenes = iter(mfsynth.open(served(flipped)).scenes())
     keys = [next(scenes).key for _ in range(12)]
     assert keys == [scene.key for scene in mfsynth.open(flipped, check=False).scenes()][:12]
-    with pytest.raises(ShardError, match=f"{SHARD} does not have the SHA-256"):
+    with pytest.raises(ShardError, match=f"{SHARD} has the SHA-256"):
         next(scenes)
 
 

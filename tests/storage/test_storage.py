@@ -176,7 +176,7 @@ def test_a_server_that_stalls_is_asked_again(server: Server) -> None:
 
 def test_a_server_that_only_stalls_is_given_up_before_the_other_tries(server: Server) -> None:
     server.files["/a"].stall_at, server.files["/a"].stalls_again = 40_000, True
-    with pytest.raises(ShardError, match=r"cannot read .*/a: it sends nothing \(3 tries in a row\)"):
+    with pytest.raises(ShardError, match=r"cannot read .*/a: the server sends nothing \(3 tries in a row\)"):
         read_all(server, storage.Patience(tries=8, pause=0.001, timeout=0.1))
     assert len(server.gets("/a")) in (3, 4)  # the first brought 40,000 bytes
 
@@ -281,13 +281,13 @@ def test_a_document_has_a_limit(server: Server, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(DATA)
     for location in (str(tmp_path / "a"), f"{server.url}/a"):
         assert storage.read(location, limit=len(DATA), patience=QUICK) == DATA
-        with pytest.raises(ShardError, match=f"/a is larger than {len(DATA) - 1:,} bytes"):
+        with pytest.raises(ShardError, match=f"/a is larger than the limit of {len(DATA) - 1:,} bytes"):
             storage.read(location, limit=len(DATA) - 1, patience=QUICK)
     server.files["/a"] = Served(DATA, chunked=True)  # which does not say its size
-    with pytest.raises(ShardError, match="/a is larger than 1,000 bytes"):
+    with pytest.raises(ShardError, match="/a is larger than the limit of 1,000 bytes"):
         storage.read(f"{server.url}/a", limit=1000, patience=QUICK)
     with (
-        pytest.raises(ShardError, match="/a is larger than 1,000 bytes"),
+        pytest.raises(ShardError, match="/a is larger than the limit of 1,000 bytes"),
         storage.local_copy(f"{server.url}/a", limit=1000, patience=QUICK),
     ):
         pass
@@ -296,7 +296,7 @@ def test_a_document_has_a_limit(server: Server, tmp_path: Path) -> None:
 def test_a_sparse_file_is_not_read_beyond_its_limit(tmp_path: Path) -> None:
     with (tmp_path / "a").open("wb") as file:
         file.truncate(1 << 40)
-    with pytest.raises(ShardError, match="larger than 268,435,456 bytes"):
+    with pytest.raises(ShardError, match="larger than the limit of 268,435,456 bytes"):
         storage.read(str(tmp_path / "a"))
 
 

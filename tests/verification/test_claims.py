@@ -153,14 +153,14 @@ FORGERIES: dict[str, tuple[str, Callable[[Content], object]]] = {
     ),
     "skipped": ("records were skipped for the reason 'x'", lambda m: m.update(skipped={"x": 1})),
     "none skipped": ("says that 0 records were skipped", lambda m: m.update(skipped={"no-outline": 0})),
-    "unknown note": ("something unknown of images, 'x'", lambda m: m.update(noted={"x": [5]})),
+    "unknown note": ("an unknown note on images, 'x'", lambda m: m.update(noted={"x": [5]})),
     "noted in disorder": (
         r"images noted \('transparency'\) by ascending",
         lambda m: m.update(noted={"transparency": [6, 5]}),
     ),
     "nothing noted": ("images noted", lambda m: m.update(noted={"transparency": []})),
     "noted without samples": (
-        "notes something of images that have no samples: 8",
+        "has notes on images that have no samples: 8",
         lambda m: m.update(noted={"transparency": [5, 8]}),
     ),
     "nothing left out": ("lacks images that its options take: 7, 8", lambda m: m.update(left_out={})),
@@ -179,14 +179,17 @@ FORGERIES: dict[str, tuple[str, Callable[[Content], object]]] = {
     ),
     "packages": ("gives '../x' as the version of 'numpy'", lambda m: m["packages"].update(numpy="../x")),
     "no package": ("lacks the version of numpy", lambda m: m["packages"].pop("numpy")),
-    "variants": ("options of 3 variants, which some", lambda m: reseal(m, "options", variants=3)),
-    "fewer variants": ("options of 1 variant, which", lambda m: reseal(m, "options", variants=1)),
+    "variants": ("options of 3 variants per image, which some", lambda m: reseal(m, "options", variants=3)),
+    "fewer variants": ("options of 1 variant per image, which", lambda m: reseal(m, "options", variants=1)),
     "split": ("not match its split and layout", lambda m: reseal(m, "options", split="other")),
     "store": ("not match its split and layout", lambda m: reseal(m, "options", store="pairs")),
     "format": ("not match its split and layout", lambda m: reseal(m, "options", format="jpeg")),
     "shards": ("lists 2 shards, its options give 1", lambda m: reseal(m, "options", shards=1)),
-    "limit": ("options of 2 images at most", lambda m: reseal(m, "options", limit=2)),
-    "options' licenses": ("of other licenses than 4, 5", lambda m: reseal(m, "options", licenses=[4])),
+    "limit": ("options that allow 2 images at most", lambda m: reseal(m, "options", limit=2)),
+    "options' licenses": (
+        "do not choose all licenses in the shards: 4, 5",
+        lambda m: reseal(m, "options", licenses=[4]),
+    ),
     "images": (
         "options that do not choose some of its images: 5",
         lambda m: reseal(m, "options", images={"take": [], "leave": [5]}),
@@ -231,7 +234,7 @@ def test_one_broken_recipe_is_one_problem(out: Path) -> None:
     path.write_bytes(data.replace(b'"tries"', b'"tires"', 1))
     found = verify(out, samples=0).problem_lines()
     assert len(found) == 2, found
-    assert "does not have the SHA-256" in found[0]
+    assert "has the SHA-256" in found[0]
     assert "the recipe is malformed" in found[1]
 
 

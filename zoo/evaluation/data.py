@@ -239,11 +239,12 @@ def _open_shards(place: str) -> ShardData:
     for recipe in data.recipes():
         if len(recipe.frames) != 2:
             raise OptionsError(
-                f"{recipe.key} in {shown(place)} has {len(recipe.frames)} frames", "evaluate pairs"
+                f"{recipe.key} in {shown(place)} has {len(recipe.frames)} frames",
+                "only pairs can be evaluated: give a data set of pairs",
             )
         keys.append(recipe.key)
     if len(set(keys)) < len(keys):
-        raise ShardError(f"{shown(place)} has two samples of one key", "build it again")
+        raise ShardError(f"{shown(place)} has two samples with the same key", "build the data set again")
     if not keys:
         raise OptionsError(f"{shown(place)} holds no samples", "build a data set with some")
     return ShardData("shards", data.manifest.split, place, digest(data.manifest.to_json()), tuple(keys))

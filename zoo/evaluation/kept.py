@@ -87,14 +87,14 @@ def unusable_names(names: Sequence[str]) -> dict[str, str]:
         if not is_safe(name):
             wrong[name] = str(_unsafe(name))
         elif other is not None:
-            wrong[name] = f"its pictures would be kept under the names of those of {other}; rename one"
+            wrong[name] = f"its pictures would have the same file names as those of {other}; rename one"
         else:
             taken |= dict.fromkeys(files, name)
     return wrong
 
 
 def _unsafe(name: str) -> PictureError:
-    return PictureError(f"{name[:_LONGEST]!r} cannot be the name of a file", "rename the pair")
+    return PictureError(f"{name[:_LONGEST]!r} cannot be a file name", "rename the pair")
 
 
 class _Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,9 +150,9 @@ def keep(place: Place, fused: Fused, values: dict[str, float], key: str) -> None
             paths[".decision.png"].unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(
-            f"cannot keep {place.method.name}'s picture of {place.name} in {place.out}: "
+            f"cannot save {place.method.name}'s picture of {place.name} in {place.out}: "
             f"{error.strerror or error}",
-            "make room, or give another --out; finished pictures are kept",
+            "free some space, or give another --out; finished pictures are kept",
         ) from error
 
 

@@ -101,7 +101,7 @@ def run(
     outcome = _outcome(methods, data, names, results)
     if outcome.changed:
         some = ", ".join(outcome.changed[:_NAMED]) + (", …" if len(outcome.changed) > _NAMED else "")
-        say(f"kept results had been changed, and were made again: {some}")
+        say(f"results from before had been changed, and were computed again: {some}")
     return outcome
 
 

@@ -60,7 +60,7 @@ class Config:
         for name, values in self.row.allowed(self).items():
             if getattr(self, name) not in values or isinstance(getattr(self, name), float):
                 raise ConfigError(
-                    f"{name} is {getattr(self, name)!r:.40} in a network {self.architecture} for {self.task}",
+                    f"{name} is {getattr(self, name)!r:.40} in a {self.architecture} network for {self.task}",
                     f"it can be {_choices(values)}",
                 )
 

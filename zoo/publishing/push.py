@@ -170,7 +170,7 @@ def _check_training(folder: Path, model: Network) -> None:
     """Check that training.json, if there is one, is about this network."""
     options = training_of(model).get("options", {})
     if "model" in options and Config.from_json(options["model"]) != model.config:
-        raise ZooError(f"{folder / TRAINING} is about another network", "remove it, or train again")
+        raise ZooError(f"{folder / TRAINING} describes another network", "remove it, or train again")
 
 
 def _log(path: Path) -> bytes:

@@ -47,7 +47,10 @@ def rendered(scene: Scene, window: mfsynth.Window, side: int) -> Crop:
         TrainingError: If it is not a pair.
     """
     if len(scene.recipe.frames) != 2:
-        raise TrainingError(f"{scene.key} has {len(scene.recipe.frames)} frames", "train on pairs")
+        raise TrainingError(
+            f"{scene.key} has {len(scene.recipe.frames)} frames",
+            "only pairs can be trained on: give a data set of pairs",
+        )
     frames = tuple(replace(frame, noise_sigma=0.0) for frame in scene.recipe.frames)
     sample = mfsynth.render(replace(scene, recipe=replace(scene.recipe, frames=frames)), window)
     return pad_reflect(Crop(sample.frames, sample.focus, sample.gt), side)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zoo.training.options import TrainOptions
 
 _POLL_SECONDS = 0.5
-"""How often a training that waits for a batch looks whether it is to stop."""
+"""How often a training that waits for a batch checks whether to stop."""
 
 
 @dataclass(frozen=True, slots=True)

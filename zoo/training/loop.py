@@ -293,7 +293,7 @@ class _Training:
         if len(saved) != self.accelerator.num_processes:
             raise TrainingError(
                 f"the training in {self.run.out} was started with --num_processes {len(saved)}",
-                "continue with as many",
+                "continue with the same number",
             )
         if len(saved[0]) != workers:
             raise TrainingError(

@@ -247,7 +247,7 @@ class Mixture:
         """For each source, the epoch and the place in it."""
         if len(self.position) != len(sources):
             raise TrainingError(
-                f"the checkpoint has places in {len(self.position)} sources, there are {len(sources)}",
+                f"the checkpoint has positions in {len(self.position)} sources, there are {len(sources)}",
                 "remove the checkpoint",
             )
         self._streams: list[Iterator[tuple[int, Scene]] | None] = [None] * len(sources)

@@ -65,10 +65,10 @@ class Stop:
         if self._came is None or self._accelerator.num_processes == 1:
             return self._came is not None
         if time.monotonic() - self._came > PATIENCE:
-            raise LoaderError("asked to stop, and the data for the current step does not come")
+            raise LoaderError("asked to stop, but the data for the current step does not arrive")
         return False
 
 
 def is_lost(error: RuntimeError) -> bool:
-    """Whether an error says that a process of the training does not answer any more."""
+    """Whether an error says that a process of the training no longer answers."""
     return isinstance(error, torch.distributed.DistError) or "third_party/gloo" in str(error)

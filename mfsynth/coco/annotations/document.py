@@ -58,7 +58,7 @@ def readings(text: bytes, where: str) -> Iterator[bytes]:
     except json.JSONDecodeError as error:
         raise _not_json(decoded, where, error) from error
     except ValueError as error:
-        raise SourceError(f"{where} is not COCO JSON: it holds a number of thousands of digits") from error
+        raise SourceError(f"{where} is not COCO JSON: it holds a number with thousands of digits") from error
     yield json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
 
 
@@ -71,10 +71,12 @@ def _not_json(text: str, where: str, error: json.JSONDecodeError) -> SourceError
         )
     rest = text[error.pos :].lstrip()
     if not _begins_document(rest):
-        return SourceError(f"{where} has more after its JSON document: {rest[:20]!r}…", "write it again")
+        return SourceError(
+            f"{where} has extra data after its JSON document: {rest[:20]!r}…", "write it again"
+        )
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) > 1 and all(map(_begins_document, lines[:2])) and error.lineno > 1:
-        return SourceError(f"{where} holds a JSON document in each line", _ONE_DOCUMENT)
+        return SourceError(f"{where} holds a JSON document on each line", _ONE_DOCUMENT)
     return SourceError(f"{where} holds several JSON documents, one after the other", _ONE_DOCUMENT)
 
 

@@ -201,7 +201,7 @@ def _info(image: ImageRecord) -> ImageInfo:
 def _size_fault(image: ImageRecord) -> str:
     if image.width * image.height <= limits.PICTURE_PIXELS:
         return ""
-    return f"{image.width} x {image.height} are more than {limits.PICTURE_PIXELS:,} pixels"
+    return f"{image.width} x {image.height} is more than {limits.PICTURE_PIXELS:,} pixels"
 
 
 def _plain_name(name: str) -> str:
@@ -219,7 +219,7 @@ def _segments_fault(ids: list[int]) -> str:
         return f"it lists {len(ids):,} segments, the limit is {limits.SEGMENTS:,}"
     outside = [id for id in ids if not 0 < id <= MAX_SEGMENT_ID]
     if outside:
-        return f"it lists segment id {quoted(outside[0])}, which is not from 1 to 2^24 - 1"
+        return f"it lists segment id {quoted(outside[0])}, which is not between 1 and 2^24 - 1"
     twice = [id for id, times in Counter(ids).items() if times > 1] if len(set(ids)) < len(ids) else []
     return f"it lists segment id {twice[0]} twice" if twice else ""
 
@@ -241,8 +241,11 @@ def _with_instances(entry: Entry, instances: list[Instance]) -> Entry:
         return replace(entry, fault=Fault(exclusions.BAD_RECORD, text))
     used = tuple(each for each in instances if has_outline(each.segmentation))
     if not used:
-        text = f"its {count(len(instances), 'instance')} have no outline, at most a box"
+        have = "has" if len(instances) == 1 else "have"
+        text = f"its {count(len(instances), 'instance')} {have} no outline; a box is not enough"
         return replace(entry, fault=Fault(exclusions.NO_OUTLINE, text))
     without = sorted({each.id for each in instances} - {each.id for each in used})
-    skipped = (Fault(exclusions.BOX_ONLY, f"instance {id} has no outline, at most a box") for id in without)
+    skipped = (
+        Fault(exclusions.BOX_ONLY, f"instance {id} has no outline; a box is not enough") for id in without
+    )
     return replace(entry, instances=used, skipped=tuple(skipped))

@@ -136,7 +136,7 @@ def _read_singly(text: bytes, kind: type[Annotation], where: str) -> Records[Ann
     try:
         records.licenses.extend(_LICENSES.decode(lists.get("licenses", _NULL)) or ())
     except (msgspec.DecodeError, UnicodeDecodeError):
-        records.strays.append(f"licenses is {_begin(lists['licenses'])}; it must be a table of licenses")
+        records.strays.append(f"licenses is {_begin(lists['licenses'])}; it must be a list of licenses")
     return records
 
 

@@ -77,7 +77,7 @@ class FileRef:
         """
         size = max(self.size, self.stored)
         if size > limit and not self.fault:
-            raise UnreadableError(f"cannot read {self}: it has {size:,} bytes, {limit:,} is the most")
+            raise UnreadableError(f"cannot read {self}: it has {size:,} bytes, the limit is {limit:,}")
         return b"".join(self.chunks())
 
     def chunks(self) -> Iterator[bytes]:
@@ -104,7 +104,8 @@ class FileRef:
 
     def _changed(self, how: str) -> ChangedError:
         return ChangedError(
-            f"{self.path} {how} since its split was read", "leave the data as it is, and run the same again"
+            f"{self.path} {how} since its split was read",
+            "leave the data unchanged, and run the same command again",
         )
 
     def _pieces(self, file: IO[bytes]) -> Iterator[bytes]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PLAIN = re.compile(r"[\w-][\w.-]{0,99}", re.ASCII)
-"""Names as nearly all are, for which there is nothing to think about; there may be 100,000."""
+"""Ordinary names, which need no further checks; there may be 100,000."""
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _NAME_BYTES, _PATH_BYTES = 255, 4095
 _SHOWN = 200

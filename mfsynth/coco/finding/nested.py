@@ -48,7 +48,7 @@ def _unpack(inner: FileRef, cache: Path, say: Callable[[str], None]) -> Path:
     target = cache / f"{key}-{PurePosixPath(inner.name).name}"
     if inner.size > limits.INNER_ZIP_BYTES:
         raise SourceError(
-            f"{inner} has {inner.size:,} bytes, {limits.INNER_ZIP_BYTES:,} is the most", "extract it"
+            f"{inner} has {inner.size:,} bytes, the limit is {limits.INNER_ZIP_BYTES:,}", "extract it"
         )
     try:
         if target.exists() and target.stat().st_size == inner.size:

@@ -44,7 +44,7 @@ def no_pictures(coco: Path, name: str) -> SourceError:
     return SourceError(
         f"{coco} has no pictures of split {name!r}: there is no {name}/, {name}.zip, images/{name}/ or "
         f"images/{name}.zip",
-        f"an official split is fetched by: mfsynth download --split {name} --coco {coco}",
+        f"if it is an official split, run: mfsynth download --split {name} --coco {coco}",
     )
 
 
@@ -92,7 +92,7 @@ def annotation_file(coco: Path, file_name: str) -> FileRef:
     if found is None:
         raise SourceError(
             f"{coco} has no annotations/{file_name}, neither extracted nor in a zip named *annotations*.zip",
-            "put it there; those of official splits come with: mfsynth download",
+            "put it there; for official splits, run: mfsynth download",
         )
     return found
 

@@ -37,7 +37,7 @@ _METHODS = {
     93: "Zstandard", 95: "XZ", 96: "JPEG", 97: "WavPack", 98: "PPMd", 99: "AES",
 }  # fmt: skip
 _RATIO = 1100
-"""Deflate makes nothing smaller than a 1,032nd."""
+"""Deflate shrinks nothing to less than 1/1032 of its size."""
 _AGAIN = "download the archive again"
 _PACK_AGAIN = "pack it again with plain deflate, or extract it"
 
@@ -232,7 +232,7 @@ def _usable(members: Iterator[Member], file: IO[bytes]) -> dict[str, Member]:
     _mark(by_name, twice, f"the archive has it twice; {_PACK_AGAIN}")
     astray = {name for pair in _overlaps(by_name) for name in pair if not _is_at_home(by_name[name], file)}
     _mark(by_name, astray, f"it is not where the zip's directory says; {_AGAIN}")
-    _mark(by_name, {name for name, _ in _overlaps(by_name)}, f"it reaches into another member; {_PACK_AGAIN}")
+    _mark(by_name, {name for name, _ in _overlaps(by_name)}, f"it overlaps another member; {_PACK_AGAIN}")
     return by_name
 
 
@@ -261,7 +261,7 @@ def _is_at_home(member: Member, file: IO[bytes]) -> bool:
 
 
 def _not_whole(path: Path, why: str) -> SourceError:
-    return SourceError(f"{path} is not a whole zip: {why}", "download it again")
+    return SourceError(f"{path} is not a complete zip: {why}", "download it again")
 
 
 def _too_many(path: Path) -> SourceError:

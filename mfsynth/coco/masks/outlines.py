@@ -82,7 +82,7 @@ def _polygon(points: object) -> Polygon:
     if len(points) % 2:
         raise OddRecord(f"its outline holds an odd number of coordinates, {len(points)}")
     if any(abs(number) > _FAR for number in points):
-        raise OddRecord(f"its outline leads to {quoted(max(points, key=abs))}, far outside of any picture")
+        raise OddRecord(f"its outline reaches {quoted(max(points, key=abs))}, far outside any picture")
     polygon = np.array(points, np.float64)
     steps = np.abs(np.diff(polygon.reshape(-1, 2), axis=0, append=polygon[None, :2])) if points else polygon
     if points and steps.max(axis=1).sum() > limits.OUTLINE_PIXELS:

@@ -91,7 +91,9 @@ def _compressed(text: str) -> Runs:
     if letters.size == 0:
         return letters
     if letters.min() < _FIRST or letters.max() > _LAST:
-        raise OddRecord("its RLE counts are not compressed run lengths: they hold a letter of no RLE")
+        raise OddRecord(
+            "its RLE counts are not compressed run lengths: they hold a character that RLE does not use"
+        )
     bits = letters - _FIRST
     ends = np.flatnonzero(bits < 32)  # the sixth bit says that the number goes on
     starts = np.concatenate([[0], ends[:-1] + 1])

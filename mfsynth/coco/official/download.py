@@ -179,7 +179,7 @@ def _make_room(transfers: list[Transfer], root: Path) -> None:
         raise DownloadError(
             f"{root} has {free / 1e9:.2f} GB free, but {missing / 1e9:.2f} GB are still to come and"
             f" {MARGIN / 1e9:.2f} GB should stay free",
-            "make room, or name a folder on a larger disk",
+            "free some space, or give a folder on a larger disk",
         )
 
 

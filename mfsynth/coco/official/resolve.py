@@ -165,7 +165,9 @@ def _found(given: Path | None, split: str, masks: Masks, cache: Path) -> Path | 
     """The folder that already has a split: the one that the user names, else the cache."""
     named = named_folder(given)
     if named is not None and not named.is_dir():
-        raise SourceError(f"there is no folder {named}", f"name COCO's with --coco DIR or {COCO_VARIABLE}")
+        raise SourceError(
+            f"there is no folder {named}", f"give COCO's folder with --coco DIR or {COCO_VARIABLE}"
+        )
     if named is not None and (split != DEMO or has_split(named, split)):
         return _with_split(named, split)
     kept = cache / "coco"

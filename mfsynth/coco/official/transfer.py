@@ -136,7 +136,7 @@ class Transfer:
         self.part.discard()
         self.done = 0
         if not whole:
-            raise Setback("the server does not continue the file that it began")
+            raise Setback("the server does not continue the file that it started to send")
         self.part = PartialFile(self.part.final, remote)
         self._tell()
 
@@ -154,7 +154,7 @@ class Transfer:
                 if response.headers.get("Content-Type", "").startswith("text/html") and response.is_success:
                     raise DownloadError(
                         f"{self.shown} is text/html instead of a zip",
-                        f"open the address in a browser: a login page may be in between; {MIRROR_HINT}",
+                        f"open the address in a browser: a login page may be in the way; {MIRROR_HINT}",
                     )
                 yield response
         except Refused as error:
@@ -180,5 +180,5 @@ def disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         raise DownloadError(
             f"cannot read or write {path}: {error.strerror or error}",
-            "make room, or choose a folder that you may write to, and download again; what arrived is kept",
+            "free some space, or choose a writable folder, and download again; what arrived is kept",
         ) from error

@@ -150,7 +150,7 @@ def test_broken_pictures_of_an_earlier_run_are_made_again(evaluated, pairs, tmp_
     assert again.returncode == 0, again.stderr
     assert "9 of them kept from before" in again.stdout
     assert (
-        "kept results had been changed, and were made again: "
+        "results from before had been changed, and were computed again: "
         "gff of p0, average of p0, dummy-a of p0, hf-seg of p1, dummy-a of p1, …" in again.stderr
     )
     assert (out / "scores.csv").read_bytes() == (evaluated[0] / "scores.csv").read_bytes()
@@ -200,7 +200,7 @@ def test_a_sample_called_as_a_path_is_written_nowhere(tmp_path):
         place = Place(tmp_path / "out", method, name)
         assert name in unusable_names(["good", name])
         for suffix in (".json", ".png"):
-            with pytest.raises(PictureError, match="cannot be the name of a file"):
+            with pytest.raises(PictureError, match="cannot be a file name"):
                 place.path(suffix)
         with pytest.raises(PictureError):
             keep(place, Fused(np.zeros((8, 8, 3), np.uint8), None, None), {"psnr": 1.0}, "0")
@@ -236,7 +236,7 @@ def test_what_cannot_be_kept_is_one_line(pairs, tmp_path, cli):
     (out / ".evaluation").touch()
     done = cli("evaluate", "--methods", "average", "--data", f"pairs:{pairs}", "--out", out, "--workers", 1)
     assert done.returncode == 1
-    assert "cannot keep average's picture of p0" in done.stderr
+    assert "cannot save average's picture of p0" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -305,8 +305,8 @@ def test_broken_pairs_are_named_and_left_out(pairs, tmp_path, cli):
     assert list(json.loads(manifest)["left_out"]) == ["a\\b", "p1", "p3", "p9"]
     assert str(folder) not in manifest
     assert "p3: its picture B is missing" in done.stderr
-    assert "cannot be the name of a file" in done.stderr
-    assert "p9: its pictures would be kept under the names of those of P9" in done.stderr
+    assert "cannot be a file name" in done.stderr
+    assert "p9: its pictures would have the same file names as those of P9" in done.stderr
     assert {path.name.partition(".")[0] for path in (out / "fused" / "average").iterdir()} == {
         "P9",
         "p0",

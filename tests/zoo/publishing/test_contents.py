@@ -76,7 +76,7 @@ def test_training_of_another_network_is_not_published(folder):
     save_file(weights, folder / "model.safetensors")
     change(folder / "config.json", width=4)
     assert zoo.load(folder).config.width == 4
-    with pytest.raises(ZooError, match=r"training\.json is about another network"):
+    with pytest.raises(ZooError, match=r"training\.json describes another network"):
         push(folder, "ann/net", license="mit", dry_run=True)
 
 

@@ -145,7 +145,7 @@ def test_impossible_state_of_an_older_checkpoint_is_refused(changes, out):
 @pytest.mark.parametrize(
     ("workers", "positions", "remedy"),
     [(2, [[POSITION]], "has 1 loader worker; continue with --workers 1"),
-     (0, [[POSITION], [POSITION]], "with --num_processes 2; continue with as many")],
+     (0, [[POSITION], [POSITION]], "with --num_processes 2; continue with the same number")],
 )  # fmt: skip
 def test_other_numbers_of_workers_and_processes_are_refused(workers, positions, remedy, out):
     as_older(out, positions=positions)
