@@ -1,12 +1,12 @@
-"""What mfsynth accepts at most, checked against declared sizes before anything is decoded or allocated.
+"""The most that mfsynth accepts, checked against declared sizes before anything is decoded or allocated.
 
-Everything here is far above what honest data needs; it bounds what a hostile file can cost.
+Every limit is far above what honest data needs; it bounds what a hostile file can cost.
 """
 
 PICTURE_PIXELS = 1 << 28
 """Pixels of a picture, a mask or a member of a shard: 16,384 x 16,384."""
 FRAMES = 255
-"""Frames of a sample: a focus map is a byte per pixel."""
+"""Frames of a sample: a focus map has one byte per pixel."""
 SAMPLES = 1 << 31
 """Samples of a data set: a thousand variants of two million images."""
 ANNOTATION_BYTES = 8 << 30
@@ -14,19 +14,19 @@ ANNOTATION_BYTES = 8 << 30
 OFFICIAL_ANNOTATION_BYTES = 1 << 30
 """Size of an annotation file in COCO's own archives; their largest is 0.5 GB."""
 DOCUMENT_BYTES = 256 << 20
-"""Size of a manifest, a config, a side file or a card: of every other document that is read whole."""
+"""Size of a manifest, a config, a side file, a card, or any other document that is read whole."""
 RECIPE_BYTES = 4 << 20
-"""Size of a recipe; one of 1,000 segments takes 0.1 MB."""
+"""Size of a recipe; one with 1,000 segments takes 0.1 MB."""
 OUTLINE_PIXELS = 1 << 22
-"""Length of a polygon of an instance's outline."""
+"""Length of a polygon in an instance's outline, in pixels."""
 SEGMENTS = 30_000
-"""Segments of an image; its recipe stays below `RECIPE_BYTES`."""
+"""Segments of an image; this keeps its recipe below `RECIPE_BYTES`."""
 JPEG_SCANS = 500
-"""Scans of a progressive JPEG, each of which goes over all pixels. Honest ones have about ten."""
+"""Scans of a progressive JPEG, each of which covers all pixels. Honest files have about ten."""
 JPEG_SIDE = 65_500
-"""Longest side of a JPEG that libjpeg-turbo writes, in pixels."""
+"""Longest side of a JPEG that libjpeg-turbo can write, in pixels."""
 FILE_BYTES = 1 << 30
-"""Size of a picture or mask file. A picture of `PICTURE_PIXELS` is smaller in any format but raw."""
+"""Size of a picture or mask file. A picture of `PICTURE_PIXELS` is smaller in any compressed format."""
 INNER_ZIP_BYTES = 64 << 30
 """Size of a deflated zip inside a zip, which is unpacked to the cache."""
 ZIP_DIRECTORY_BYTES = 256 << 20
@@ -34,6 +34,6 @@ ZIP_DIRECTORY_BYTES = 256 << 20
 ZIP_MEMBERS = 2_000_000
 """Members of a zip."""
 NETWORK_DOCUMENT_BYTES = 4 << 20
-"""Size of a network's config.json, training.json or evaluation.json; they take some kilobytes."""
+"""Size of a network's config.json, training.json or evaluation.json; they take a few kilobytes."""
 WEIGHTS_HEADER_BYTES = 8 << 20
 """Size of the header of a safetensors file; that of the largest network takes 10 KB."""
