@@ -226,7 +226,7 @@ def test_epochs_count_passes_and_keep_weights(demo, tmp_path):
 
 def test_folders_in_use_are_left_alone(demo, tmp_path):
     train(options(steps=2), run(demo, tmp_path / "out"))
-    with pytest.raises(OutputError, match=r"not empty.*--overwrite"):
+    with pytest.raises(OutputError, match=r"holds a training run.*--overwrite"):
         train(options(steps=2), run(demo, tmp_path / "out"))
     with pytest.raises(TrainingError, match="finished"):
         train(options(steps=2), run(demo, tmp_path / "out", resume=True))
@@ -239,7 +239,7 @@ def test_nothing_of_the_users_is_removed_and_bad_data_costs_nothing(demo, tmp_pa
     mine = tmp_path / "mine" / "samples" / "a.txt"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
-    with pytest.raises(OutputError, match="not empty"):
+    with pytest.raises(OutputError, match="holds something other than a training run"):
         train(options(steps=2), run(demo, tmp_path / "mine"))
     assert mine.exists()
     train(options(steps=2), run(demo, tmp_path / "out"))
