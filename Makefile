@@ -42,8 +42,9 @@ demo: $(BIN)/.demo
 	$(BIN)/mfsynth preview out/demo -o out/demo.png
 	$(BIN)/mfsynth preview out/demo -o out/demo.html
 
+# Each process takes a stretch of the tests, so that what a file's tests share is made once.
 test: lint
-	$(BIN)/pytest -q -n auto
+	$(BIN)/pytest -q -n auto --dist worksteal
 
 test-slow: setup
 	$(BIN)/pytest -q -n auto -m slow

@@ -458,7 +458,7 @@ def kill_and_finish(tmp_path: Path, rounds: int, seed: int, store: str = "pairs"
 
 
 def test_a_build_killed_at_random_moments_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    kill_and_finish(tmp_path, rounds=4, seed=1)
+    kill_and_finish(tmp_path, rounds=2, seed=1)
 
 
 @pytest.mark.slow

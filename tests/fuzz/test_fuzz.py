@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from mfsynth.errors import MfsynthError
 
-SHORT, LONG = 60, 2500
+SHORT, LONG = 40, 2500
 """Tries of each target. Hypothesis leaves out repeated ones, so the long form makes more than 2,000."""
 
 

@@ -52,10 +52,11 @@ def test_swapping_frames_changes_no_bit(name, rule, dtype):
 
 
 @pytest.mark.parametrize(("name", "rule"), CASES)
-def test_every_order_of_a_burst_gives_the_same_picture(name, rule):
+def test_any_order_of_a_burst_gives_the_same_picture(name, rule):
     model, frames = network(name), pictures(4)
-    fused = [fuse(model, [frames[k] for k in order], rule=rule) for order in itertools.permutations(range(4))]
-    for order, each in zip(itertools.permutations(range(4)), fused, strict=True):
+    orders = list(itertools.permutations(range(4)))[::4]
+    fused = [fuse(model, [frames[k] for k in order], rule=rule) for order in orders]
+    for order, each in zip(orders, fused, strict=True):
         np.testing.assert_array_equal(each.image, fused[0].image)
         if each.decision is not None:  # in the caller's numbering
             np.testing.assert_array_equal(np.array(order)[each.decision], fused[0].decision)
