@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
     from mfsynth.coco.orientation import Orientation
     from mfsynth.coco.split import Masks
-    from mfsynth.options import FrameFormat, Store
+    from mfsynth.options import FrameFormat, Preset, Store
+    from mfsynth.recipe import Boundary, Fill, Kernel, Light, NoiseModel, Order
+    from mfsynth.synthesis.draw import Capture
 
 LICENSES_HELP = """Keep only images under these COCO licenses, by id, such as 4,5,7,8.
 1 BY-NC-SA, 2 BY-NC, 3 BY-NC-ND, 4 BY, 5 BY-SA, 6 BY-ND, 7 no known copyright restrictions,
@@ -113,6 +115,36 @@ Examples:
 @click.option("--orientation", type=click.Choice(["auto", "raw", "upright"]), default="auto",
               show_default=True, help="Pictures with an EXIF orientation: raw uses them as stored, upright "
               "turns them, auto does what fits the annotations.")  # fmt: skip
+@click.option("--preset", type=click.Choice(["paper", "realistic"]), default="paper", show_default=True,
+              help="A named bundle of the options below; each of them overrides it.")  # fmt: skip
+@click.option(
+    "--frames", type=click.IntRange(2, 32), default=2, show_default=True, help="Frames of a sample."
+)
+@click.option("--planes", type=int, default=0, help="Planes of a scene.  [default: one per frame]")
+@click.option("--order", type=click.Choice(["random", "layout"]), default="random", show_default=True,
+              help="How segments are shared out among planes; layout guesses which are farther.")  # fmt: skip
+@click.option(
+    "--depth", type=FOLDER, help="Folder of depth maps, named like the pictures: planes are cut from them."
+)
+@click.option("--depth-far-is-large", is_flag=True, help="In depth maps, larger is farther, not nearer.")
+@click.option("--kernel", type=click.Choice(["gaussian", "disk", "polygon"]), default="gaussian",
+              show_default=True, help="Of the blur.")  # fmt: skip
+@click.option("--radius", type=float, nargs=2, default=(2.0, 10.0), metavar="LO HI",
+              help="Radius of a disk or polygon, in pixels.  [default: 2 10]")  # fmt: skip
+@click.option("--boundary", type=click.Choice(["hard", "spread"]), default="hard", show_default=True,
+              help="spread lets what is near and out of focus cover what is behind it.")  # fmt: skip
+@click.option("--fill", type=click.Choice(["nearest", "inpaint"]), default="nearest", show_default=True,
+              help="What is behind a near layer.")  # fmt: skip
+@click.option("--light", type=click.Choice(["srgb", "linear"]), default="srgb", show_default=True,
+              help="In which values light is blurred and composed.")  # fmt: skip
+@click.option("--noise-model", type=click.Choice(["gaussian", "poisson-gaussian"]), default="gaussian",
+              show_default=True, help="Of sRGB values, or shot and read noise in linear light.")  # fmt: skip
+@click.option("--capture", type=click.Choice(["clean", "camera"]), default="clean", show_default=True,
+              help="camera adds sensor noise and JPEG to every frame.")  # fmt: skip
+@click.option("--breathing", type=float, default=0.0, show_default=True,
+              help="Largest change of scale between frames, in per cent.")  # fmt: skip
+@click.option("--min-sharpness", type=float, default=0.0, show_default=True,
+              help="Gray levels; segments that a small blur changes less move with a neighbor.")  # fmt: skip
 @click.option("--from", "like", metavar="MANIFEST",
               help="Rebuild this manifest's data set; it sets everything that decides content.")  # fmt: skip
 @workers_option()
@@ -143,6 +175,21 @@ def build(
     images: Path | None,
     limit: int | None,
     orientation: Orientation,
+    preset: Preset,
+    frames: int,
+    planes: int,
+    order: Order,
+    depth: Path | None,
+    depth_far_is_large: bool,
+    kernel: Kernel,
+    radius: tuple[float, float],
+    boundary: Boundary,
+    fill: Fill,
+    light: Light,
+    noise_model: NoiseModel,
+    capture: Capture,
+    breathing: float,
+    min_sharpness: float,
     like: str | None,
     workers: int | None,
     overwrite: bool,
@@ -154,7 +201,7 @@ def build(
 ) -> None:
     """Build a data set of multi-focus pairs, or finish one that was interrupted."""
     from mfsynth.building.make import CocoLookup, Request, content_of, foresee, make
-    from mfsynth.options import BuildOptions, Selection
+    from mfsynth.options import BuildOptions, Selection, preset_options
 
     manifest = None
     if like is not None:
@@ -163,11 +210,15 @@ def build(
     elif split is None:
         raise click.UsageError("give --split, such as --split val2017, or --split demo", ctx)
     else:
-        options = BuildOptions(
-            split, masks=masks, seed=seed, variants=variants, sigma=sigma, noise=noise, store=store,
-            format=format, min_area=min_area, licenses=licenses, limit=limit or 0, shards=shards,
-            images=Selection.read(images) if images else Selection(), orientation=orientation,
-        )  # fmt: skip
+        given = {
+            name: value
+            for name, value in ctx.params.items()
+            if name in CONTENT and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        }
+        given |= {"depth": "far" if depth_far_is_large else "near"} if depth else {}
+        given |= {"images": Selection.read(images)} if images else {}
+        given.pop("preset", None)
+        options = BuildOptions(**preset_options(preset) | given)
     output = Output(quiet, as_json)
     with output.archive_bars() as downloading, output.bar("building", "sample") as progress:
         lookup = CocoLookup(coco, approval(yes), output.say, downloading)
@@ -181,7 +232,9 @@ def build(
 
 CONTENT = (
     "split", "masks", "seed", "variants", "sigma", "noise", "store", "format", "min_area", "licenses",
-    "images", "limit", "shards", "orientation",
+    "images", "limit", "shards", "orientation", "preset", "frames", "planes", "order", "depth", "kernel",
+    "radius",
+    "boundary", "fill", "light", "noise_model", "capture", "breathing", "min_sharpness",
 )  # fmt: skip
 """Options of `build` that decide content."""
 

@@ -7,6 +7,8 @@ PICTURE_PIXELS = 1 << 28
 """Pixels of a picture, a mask or a member of a shard: 16,384 x 16,384."""
 FRAMES = 255
 """Frames of a sample: a focus map has one byte per pixel."""
+PLANES = 255
+"""Planes of a recipe: a segment's plane has one byte."""
 SAMPLES = 1 << 31
 """Samples of a data set: a thousand variants of two million images."""
 ANNOTATION_BYTES = 8 << 30
@@ -15,8 +17,8 @@ OFFICIAL_ANNOTATION_BYTES = 1 << 30
 """Size of an annotation file in COCO's own archives; their largest is 0.5 GB."""
 DOCUMENT_BYTES = 256 << 20
 """Size of a manifest, a config, a side file, a card, or any other document that is read whole."""
-RECIPE_BYTES = 4 << 20
-"""Size of a recipe; one with 1,000 segments takes 0.1 MB."""
+RECIPE_BYTES = 8 << 20
+"""Size of a recipe; one with 1,000 segments takes 0.2 MB."""
 OUTLINE_PIXELS = 1 << 22
 """Length of a polygon in an instance's outline, in pixels."""
 SEGMENTS = 30_000

@@ -19,6 +19,7 @@ from mfsynth.sample import Sample, Scene
 from mfsynth.stream import Item, Keep, Stream, WindowRule
 from mfsynth.synthesis.draw import draw
 from mfsynth.synthesis.render import render as render_scene
+from mfsynth.synthesis.traits import traits_of
 
 if TYPE_CHECKING:
     import os
@@ -165,5 +166,6 @@ class Live(Stream[Item]):
         image = read_image(entry, self.options.orientation, self.gt)
         for code in image.notes:
             log.info("image %d: %s", entry.image.id, notes.MEANING[code])
-        recipe = draw(entry.image, image.infos, self.options.draw, self.epoch)
+        traits = traits_of(image.picture, image.segments, image.infos, entry.stuff, self.options.draw)
+        recipe = draw(entry.image, image.infos, self.options.draw, self.epoch, traits)
         return Scene(image.picture, image.segments, recipe)

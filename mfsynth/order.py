@@ -29,6 +29,18 @@ def philox(*words: object) -> np.random.Philox:
     return np.random.Philox(key=int.from_bytes(digest[:16], "little"))
 
 
+def uniform(words: np.random.Philox) -> float:
+    """A value from 0 to below 1, from the upper 53 bits of the next word."""
+    value: float = (words.random_raw() >> 11) * 2.0**-53
+    return value
+
+
+def uniform_between(words: np.random.Philox, bounds: tuple[float, float]) -> float:
+    """A value between two bounds, from the next word."""
+    low, high = bounds
+    return low + (high - low) * uniform(words)
+
+
 @lru_cache(maxsize=8)
 def permutation(count: int, purpose: str, *numbers: int) -> NDArray[np.int64]:
     """The numbers from 0 to `count` - 1 in an order fixed by purpose and numbers, on every machine.

@@ -1,4 +1,4 @@
-"""The types that all rooms share: Window, Recipe and its parts, Scene, Sample. All of them are frozen.
+"""The types that all rooms share: Window, Scene, Sample, and those of a recipe. All of them are frozen.
 
 Pictures are RGB, height x width x 3, uint8, with the sRGB values of the file.
 """
@@ -7,12 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from operator import index
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
-from mfsynth import limits, schema
-from mfsynth.errors import OptionsError, ShardError
+from mfsynth.errors import OptionsError
+from mfsynth.recipe import (
+    Blur,
+    FrameRecipe,
+    ImageInfo,
+    Optics,
+    Recipe,
+    Segment,
+    SegmentInfo,
+    Shot,
+    Traits,
+    sample_key,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,21 +33,15 @@ if TYPE_CHECKING:
     """H x W x 3, RGB, uint8."""
     FocusMap = NDArray[np.uint8]
     """H x W, uint8: the index of the frame that is sharp there."""
+    CertainMap = NDArray[np.uint8]
+    """H x W, uint8: 255 where some frame holds the truth, less where none does."""
     SegmentMap = NDArray[np.uint8] | NDArray[np.uint16]
     """H x W: the index of the segment, in the order of `Recipe.segments`."""
 
-RECIPE_FORMAT = 1
-
-# Bounds of a recipe's values, checked on reading: beyond them, rendering overflows or never ends.
-_Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-_Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-_Positive = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
-_Plane = Annotated[int, msgspec.Meta(ge=0, le=255)]
-_BlurSigma = Annotated[float, msgspec.Meta(ge=0.1, le=100)]
-_NoiseSigma = Annotated[float, msgspec.Meta(ge=0, le=1)]
-_NoiseKey = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")]
-_AtLeastOne = msgspec.Meta(min_length=1)
-_SomeFrames = msgspec.Meta(min_length=2, max_length=limits.FRAMES)
+__all__ = (
+    "Blur", "FrameRecipe", "ImageInfo", "Optics", "Recipe", "Sample", "Scene", "Segment", "SegmentInfo",
+    "Shot", "Traits", "Window", "everywhere_certain", "sample_key",
+)  # fmt: skip
 
 
 class Window(NamedTuple):
@@ -89,129 +92,6 @@ class Window(NamedTuple):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class ImageInfo:
-    """An image as COCO lists it; `license` is an id in COCO's license table, URLs may be empty."""
-
-    id: _Natural
-    file_name: str
-    width: _Positive
-    height: _Positive
-    license: _Whole
-    coco_url: str
-    flickr_url: str
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentInfo:
-    """A segment of an image; Guerrero Peña et al. call it an object.
-
-    `index` is its value in the segment map, `id` its COCO id (0 is void), `area` its number of pixels there.
-    """
-
-    index: _Natural
-    id: _Natural
-    category_id: _Whole
-    iscrowd: _Whole
-    area: _Positive
-
-
-@dataclass(frozen=True, slots=True)
-class Segment(SegmentInfo):
-    """A segment with its plane: the index of the frame in which it is sharp."""
-
-    plane: _Plane
-
-
-@dataclass(frozen=True, slots=True)
-class FrameRecipe:
-    """How one frame is made: its plane, and its noise (sigma in units of full range; the key as hex text)."""
-
-    plane: _Plane
-    noise_sigma: _NoiseSigma
-    noise_key: _NoiseKey
-
-
-@dataclass(frozen=True, slots=True)
-class Blur:
-    """The blur of everything out of focus; sigma in pixels."""
-
-    kernel: str
-    sigma: _BlurSigma
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """All that was drawn for a sample: with the picture and the segment map, it gives the sample again."""
-
-    format: int
-    key: str
-    seed: _Natural
-    variant: _Natural
-    image: ImageInfo
-    segments: Annotated[tuple[Segment, ...], _AtLeastOne]
-    frames: Annotated[tuple[FrameRecipe, ...], _SomeFrames]
-    blur: Blur
-    tries: _Positive
-
-    def to_json(self) -> bytes:
-        """The recipe as one line of JSON, the same bytes for equal recipes."""
-        return schema.encode(self)
-
-    @staticmethod
-    def from_json(text: bytes) -> Recipe:
-        """The recipe that `to_json` wrote.
-
-        Raises:
-            ShardError: If the text is not a recipe of this format, has unknown fields or values out of
-                bounds, or contradicts itself.
-        """
-        if len(text) > limits.RECIPE_BYTES:
-            raise ShardError(f"the recipe is larger than {limits.RECIPE_BYTES:,} bytes")
-        recipe = schema.decode(text, Recipe, "the recipe", error=ShardError)
-        if recipe.format != RECIPE_FORMAT:
-            raise ShardError(
-                f"the recipe has format {recipe.format}, this release reads {RECIPE_FORMAT}", "update mfsynth"
-            )
-        recipe.check()
-        if (
-            recipe.to_json() != text
-        ):  # takes half the time of decoding, so fields are compared by name only here
-            plain = schema.decode(text, dict, "the recipe", error=ShardError)
-            schema.check_fields(plain, Recipe, f"recipe {recipe.key}", error=ShardError)
-        return recipe
-
-    def check(self) -> None:
-        """Check what the types of the fields cannot say.
-
-        The key is used as a file's name, so it must be the format's own, whoever made the data set.
-
-        Raises:
-            ShardError: If the key is not that of image and variant, a plane has no frame, or the picture is
-                larger than any that is read.
-        """
-        key, image, frames = sample_key(self.image.id, self.variant), self.image, len(self.frames)
-        planes = [each.plane for each in self.segments] + [each.plane for each in self.frames]
-        if self.key != key:
-            raise ShardError(f"the recipe's key is {self.key[:40]!r}, its image and variant give {key!r}")
-        if max(planes) >= frames:
-            raise ShardError(f"the recipe has planes beyond its {frames} frames")
-        if image.width * image.height > limits.PICTURE_PIXELS:
-            raise ShardError(
-                f"the recipe gives a picture of {image.width} x {image.height} pixels, "
-                f"at most {limits.PICTURE_PIXELS:,} pixels are read"
-            )
-
-
-def sample_key(image_id: int, variant: int) -> str:
-    """The key of a sample.
-
-    >>> sample_key(139, 0)
-    '000000000139-000'
-    """
-    return f"{image_id:012d}-{variant:03d}"
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
     """A picture, its segment map and a recipe, not yet rendered."""
@@ -240,27 +120,50 @@ class Scene:
         import numpy as np
 
         segments = self.segments if window is None else self.segments[Window.of(window).slices]
-        planes = np.zeros(max(256, len(self.recipe.segments)), np.uint8)
-        planes[: len(self.recipe.segments)] = [segment.plane for segment in self.recipe.segments]
+        frames = np.zeros(max(256, len(self.recipe.segments)), np.uint8)
+        sharpest = self.recipe.sharpest()
+        frames[: len(self.recipe.segments)] = [sharpest[segment.plane] for segment in self.recipe.segments]
         if segments.dtype == np.uint8:
-            return cv2.LUT(segments, planes[:256])  # type: ignore[return-value]  # ten times faster
-        return planes[segments]
+            return cv2.LUT(segments, frames[:256])  # type: ignore[return-value]  # ten times faster
+        return frames[segments]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """A rendered scene, or the part of it inside `window`, which is in pixels of the whole picture."""
+    """A rendered scene, or the part of it inside `window`, which is in pixels of the whole picture.
+
+    Attributes:
+        key: Image and variant.
+        frames: The frames.
+        focus: The index of the frame that is sharpest there.
+        gt: The picture, sharp everywhere.
+        nearest: The index of the frame that is nearest to the ground truth there, before noise.
+        certain: 255 where some frame holds the ground truth, less where none does. In format 1 one frame
+            always does, the one that `focus` and `nearest` name.
+        segments: The segment map.
+        recipe: All that was drawn.
+        window: Which part of the picture this is.
+    """
 
     key: str
     frames: tuple[Picture, ...]
     focus: FocusMap
     gt: Picture
+    nearest: FocusMap
+    certain: CertainMap
     segments: SegmentMap
     recipe: Recipe
     window: Window
 
     def __repr__(self) -> str:
         return _line("sample", self.recipe, self.window.height, self.window.width)
+
+
+def everywhere_certain(size: tuple[int, int]) -> CertainMap:
+    """A map of 255s, height x width, without memory of its own: some frame holds the truth everywhere."""
+    import numpy as np
+
+    return np.broadcast_to(np.uint8(255), size)
 
 
 def _line(kind: str, recipe: Recipe, height: int, width: int) -> str:

@@ -156,6 +156,9 @@ def _dataclasses(kind: inspect.Type) -> Iterator[type]:
             yield from _dataclasses(each.type)
     elif isinstance(kind, inspect.VarTupleType):
         yield from _dataclasses(kind.item_type)
+    elif isinstance(kind, inspect.UnionType):
+        for kind_of_it in kind.types:
+            yield from _dataclasses(kind_of_it)
 
 
 def _unknown(values: object, kind: inspect.Type, path: str = "") -> Iterator[str]:
@@ -169,6 +172,9 @@ def _unknown(values: object, kind: inspect.Type, path: str = "") -> Iterator[str
     elif isinstance(kind, inspect.VarTupleType) and isinstance(values, list):
         for value in values:
             yield from _unknown(value, kind.item_type, path)
+    elif isinstance(kind, inspect.UnionType):
+        for each in kind.types:
+            yield from _unknown(values, each, path)
 
 
 def _plain(value: Any) -> Any:

@@ -282,8 +282,8 @@ def test_the_help_says_which_licenses_allow_derivatives(cli: Cli) -> None:
 def test_an_option_of_a_build_is_everywhere() -> None:
     """What decides content has a flag, is refused beside --from, and is a keyword of `mfsynth.build`."""
     names = {each.name for each in fields(BuildOptions)}
-    assert set(CONTENT) == names
+    assert set(CONTENT) == {*names, "preset"}
     assert names <= {parameter.name for parameter in main.commands["build"].params}
-    assert {"split", "shards", *DataSetOptions.__annotations__} == names
+    assert {"split", "shards", *DataSetOptions.__annotations__} == {*names, "preset"}
     assert set(ContentOptions.__annotations__) < set(DataSetOptions.__annotations__)
     assert {each.name for each in fields(DrawOptions)} <= names

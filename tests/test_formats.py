@@ -198,14 +198,14 @@ def test_options_that_a_set_lacks_take_their_defaults(store: str, copy: Path) ->
 @STORES
 def test_options_of_a_newer_release_are_refused_by_name(store: str, copy: Path) -> None:
     manifest = Manifest.read(copy)
-    set_options(copy, manifest.options | {"planes": 5})
+    set_options(copy, manifest.options | {"coating": 5})
     edit(copy / MANIFEST, packages=manifest.packages | {"mfsynth": "9.9.0"})
     for use in (
         lambda: verify(copy, workers=1),
         lambda: BuildOptions.of(Manifest.read(copy)),
     ):
         with pytest.raises(
-            ShardError, match=r"unknown fields in the build options: planes; written by mfsynth 9\.9\.0"
+            ShardError, match=r"unknown fields in the build options: coating; written by mfsynth 9\.9\.0"
         ):
             use()
 
@@ -224,21 +224,21 @@ def test_a_recipe_may_grow() -> None:
     """A field that a later release adds is not written at its default: recipes of today keep their bytes."""
     code = """
 import dataclasses, sys
-from mfsynth import sample, schema
-from mfsynth.sample import Recipe
+from mfsynth import recipe, schema
+from mfsynth.recipe import Recipe
 
 Blur = dataclasses.make_dataclass(
     "Blur",
-    [*((f.name, f.type) for f in dataclasses.fields(sample.Blur)),
+    [*((f.name, f.type) for f in dataclasses.fields(recipe.Blur)),
      ("blades", int, dataclasses.field(default=0, metadata=schema.since("9.0.0")))],
     frozen=True, slots=True,
 )
-Blur.__module__ = "mfsynth.sample"  # where its annotations' names are
-sample.Blur = Blur  # what its annotation names, before the first recipe is read
+Blur.__module__ = "mfsynth.recipe"  # where its annotations' names are
+recipe.Blur = Blur  # what its annotation names, before the first recipe is read
 text = sys.stdin.buffer.read()
-recipe = Recipe.from_json(text)
-assert recipe.blur.blades == 0 and recipe.to_json() == text
-grown = dataclasses.replace(recipe, blur=dataclasses.replace(recipe.blur, blades=7))
+read = Recipe.from_json(text)
+assert read.blur.blades == 0 and read.to_json() == text
+grown = dataclasses.replace(read, blur=dataclasses.replace(read.blur, blades=7))
 assert Recipe.from_json(grown.to_json()) == grown and b'"blades":7' in grown.to_json()
 """
     recipe = next(iter(mfsynth.open(FORMAT_1 / "pairs"))).recipe.to_json()

@@ -77,7 +77,13 @@ def make_plan(split: Split, options: BuildOptions, *, strict: bool = False) -> P
     files = _files(split, chosen)
     return Plan(
         options=replace(options, shards=count),
-        layout=Layout(options.store, gt_kind(chosen), "jpg" if options.format == "jpeg" else "png"),
+        layout=Layout(
+            options.store,
+            gt_kind(chosen),
+            "jpg" if options.format == "jpeg" else "png",
+            options.frames,
+            targets=options.draw.optical,
+        ),
         shards=share_out(chosen, count),
         left_out=choice.left_out,
         skipped=choice.skipped,

@@ -19,11 +19,12 @@ from mfsynth.coco.finding.files import FileRef
 from mfsynth.coco.image import gt_member, read_image
 from mfsynth.errors import BuildError, ChangedError, SourceError, UnusableImage
 from mfsynth.sample import Scene
-from mfsynth.shards.layout import FOCUS, PARTS, RECIPE, SEGMENTS, shard_name
+from mfsynth.shards.layout import CERTAIN, FOCUS, NEAREST, PARTS, RECIPE, SEGMENTS, shard_name
 from mfsynth.shards.manifest import Shard
 from mfsynth.shards.writer import ShardWriter
 from mfsynth.synthesis.draw import draw
 from mfsynth.synthesis.render import render
+from mfsynth.synthesis.traits import traits_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -125,7 +126,10 @@ def encode_image(
     _check_side(image, layout)
     gt = gt_member(image, layout.gt)
     segments = codecs.encode_png(image.segments)
-    recipes = [draw(entry.image, image.infos, options.draw, variant) for variant in range(options.variants)]
+    traits = traits_of(image.picture, image.segments, image.infos, entry.stuff, options.draw)
+    recipes = [
+        draw(entry.image, image.infos, options.draw, variant, traits) for variant in range(options.variants)
+    ]
     for recipe in recipes:
         scene = Scene(image.picture, image.segments, recipe)
         yield recipe.key, encode_scene(scene, gt, segments, layout)
@@ -151,7 +155,8 @@ def encode_scene(scene: Scene, gt: bytes, segments: bytes, layout: Layout) -> li
     if layout.store == "pairs":
         sample = render(scene)
         encode = codecs.encode_png if layout.frame == "png" else codecs.encode_jpeg
-        members.append((FOCUS, codecs.encode_png(sample.focus)))
+        maps = {FOCUS: sample.focus, NEAREST: sample.nearest, CERTAIN: sample.certain}
+        members += [(field, codecs.encode_png(maps[field])) for field in layout.map_fields]
         members += zip(layout.frame_fields, map(encode, sample.frames), strict=True)
     return members
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import msgspec
 
-from mfsynth import limits
+from mfsynth import limits, schema
 from mfsynth.errors import ShardError
 
 Gt = Literal["jpg", "png"]
@@ -30,6 +30,8 @@ _TAMPERED = "the manifest was tampered with: fetch it again from where it was pu
 RECIPE = "json"
 SEGMENTS = "segments.png"
 FOCUS = "focus.png"
+NEAREST = "nearest.png"
+CERTAIN = "certain.png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,14 @@ class Layout:
         gt: Kind of the ground truth's member: `jpg` (the picture file's own bytes, unless turned) or `png`.
         frame: Kind of the frames' members: `png` or `jpg`.
         frames: Number of frames of a sample.
+        targets: Whether a rendered sample has `nearest` and `certain`; in format 1, `focus` says as much.
     """
 
     store: Literal["pairs", "recipe"]
     gt: Gt
     frame: Literal["png", "jpg"] = "png"
     frames: Annotated[int, msgspec.Meta(ge=2, le=limits.FRAMES)] = 2
+    targets: bool = field(default=False, metadata=schema.since("0.2.0"))
 
     @property
     def gt_field(self) -> str:
@@ -62,8 +66,14 @@ class Layout:
     @property
     def fields(self) -> tuple[str, ...]:
         """Every member of a sample, in the order in which they are stored."""
-        focus = (FOCUS,) if self.store == "pairs" else ()
-        return (RECIPE, self.gt_field, SEGMENTS, *focus, *self.frame_fields)
+        return (RECIPE, self.gt_field, SEGMENTS, *self.map_fields, *self.frame_fields)
+
+    @property
+    def map_fields(self) -> tuple[str, ...]:
+        """The members of the focus map and of the targets beside it; empty in a recipe store."""
+        if self.store == "recipe":
+            return ()
+        return (FOCUS, NEAREST, CERTAIN) if self.targets else (FOCUS,)
 
     @property
     def least(self) -> int:

@@ -8,13 +8,13 @@ import numpy as np
 
 from mfsynth import codecs
 from mfsynth.errors import ShardError
-from mfsynth.sample import Sample, Scene, Window
-from mfsynth.shards.layout import FOCUS, RECIPE, SEGMENTS
+from mfsynth.sample import Sample, Scene, Window, everywhere_certain
+from mfsynth.shards.layout import CERTAIN, FOCUS, NEAREST, RECIPE, SEGMENTS
 from mfsynth.shards.recipes import read_recipe
 
 if TYPE_CHECKING:
     from mfsynth.codecs.png import Array
-    from mfsynth.sample import FocusMap, Picture
+    from mfsynth.sample import CertainMap, FocusMap, Picture
     from mfsynth.shards.layout import Layout
     from mfsynth.shards.tar import Packed
 
@@ -54,9 +54,12 @@ def read_sample(packed: Packed, layout: Layout, scene: Scene, window: Window | N
     window = window or Window(0, 0, *scene.size)
     cut = window.slices
     frames = tuple(frame[cut] for frame in read_frames(packed, layout, scene))
-    focus = read_focus(packed, scene)[cut]
-    recipe = scene.recipe
-    return Sample(recipe.key, frames, focus, scene.picture[cut], scene.segments[cut], recipe, window)
+    focus = read_focus(packed, scene)
+    nearest, certain = focus, everywhere_certain(scene.size)
+    if layout.targets:
+        nearest, certain = read_targets(packed, scene)
+    maps = focus[cut], scene.picture[cut], nearest[cut], certain[cut], scene.segments[cut]
+    return Sample(scene.key, frames, *maps, scene.recipe, window)
 
 
 def read_frames(packed: Packed, layout: Layout, scene: Scene) -> tuple[Picture, ...]:
@@ -74,10 +77,27 @@ def read_focus(packed: Packed, scene: Scene) -> FocusMap:
     Raises:
         KeyError, ShardError, CodecError: As `read_scene`.
     """
-    focus = _map(packed, FOCUS, scene.size)
-    if focus.dtype != np.uint8 or int(focus.max()) >= len(scene.recipe.frames):
-        raise ShardError(f"{FOCUS} has values beyond the sample's {len(scene.recipe.frames)} frames")
-    return cast("FocusMap", focus)
+    return _frame_map(packed, FOCUS, scene)
+
+
+def read_targets(packed: Packed, scene: Scene) -> tuple[FocusMap, CertainMap]:
+    """Decode a sample's stored `nearest` and `certain`.
+
+    Raises:
+        KeyError, ShardError, CodecError: As `read_scene`.
+    """
+    certain = _map(packed, CERTAIN, scene.size)
+    if certain.dtype != np.uint8:
+        raise ShardError(f"{CERTAIN} is not a map of 8 bits")
+    return _frame_map(packed, NEAREST, scene), cast("CertainMap", certain)
+
+
+def _frame_map(packed: Packed, field: str, scene: Scene) -> FocusMap:
+    """A map of frames' indices."""
+    frames = _map(packed, field, scene.size)
+    if frames.dtype != np.uint8 or int(frames.max()) >= len(scene.recipe.frames):
+        raise ShardError(f"{field} has values beyond the sample's {len(scene.recipe.frames)} frames")
+    return cast("FocusMap", frames)
 
 
 def _picture(packed: Packed, field: str, size: Size) -> Picture:

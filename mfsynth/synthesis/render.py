@@ -1,4 +1,4 @@
-"""From a Scene to a Sample: Eq. 1 of Guerrero Peña et al. (arXiv 1908.10945), then noise.
+"""From a Scene to a Sample: in format 1 Eq. 1 of Guerrero Peña et al. (arXiv 1908.10945), then noise.
 
 Frame k is the picture where the focus map says k, and the blurred picture elsewhere. The whole picture is
 blurred before it is composed: on the blurred side, colors bleed across a mask's edge, and the edge is hard.
@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 
 from mfsynth.errors import ShardError
-from mfsynth.sample import Sample, Scene, Window
+from mfsynth.sample import Sample, Scene, Window, everywhere_certain
 from mfsynth.synthesis.noise import add_noise
+from mfsynth.synthesis.optics.render import render_optics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,6 +66,8 @@ def render(scene: Scene, window: Window | Sequence[int] | None = None) -> Sample
     height, width = scene.size
     recipe = scene.recipe
     window = Window.of((0, 0, height, width) if window is None else window).check(height, width)
+    if recipe.optics is not None:
+        return render_optics(scene, recipe.optics, window)
     kernel = kernel_of(recipe.blur)
     outer = window.grown(kernel.reach(recipe.blur.sigma), height, width)
     inner = window.within(outer)
@@ -75,7 +78,10 @@ def render(scene: Scene, window: Window | Sequence[int] | None = None) -> Sample
         add_noise(compose(gt, blurred, focus, frame.plane), frame.noise_sigma, frame.noise_key, width, window)
         for frame in recipe.frames
     )
-    return Sample(recipe.key, frames, focus, gt, scene.segments[window.slices], recipe, window)
+    certain = everywhere_certain(focus.shape)
+    return Sample(
+        recipe.key, frames, focus, gt, focus, certain, scene.segments[window.slices], recipe, window
+    )
 
 
 def kernel_of(blur: Blur) -> Kernel:

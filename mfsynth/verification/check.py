@@ -306,4 +306,7 @@ def _check_segments(scene: Scene) -> None:
 
 def _drawn_again(recipe: Recipe, options: DrawOptions) -> Recipe:
     infos = [SegmentInfo(s.index, s.id, s.category_id, s.iscrowd, s.area) for s in recipe.segments]
-    return draw(recipe.image, infos, options, recipe.variant)
+    traits = () if recipe.optics is None else recipe.optics.segments
+    if options.optical != bool(traits):
+        raise ShardError(f"its recipe has format {recipe.format}, which the options do not give")
+    return draw(recipe.image, infos, options, recipe.variant, traits)

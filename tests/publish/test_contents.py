@@ -310,7 +310,8 @@ def test_the_command_gives_the_options_again(
     context = build_command_line.make_context("build", words[2:])
     given = {each.name: context.params[each.name] for each in fields(BuildOptions)}
     images = Selection.read(given["images"]) if given["images"] else Selection()
-    assert BuildOptions(**given | {"images": images, "limit": given["limit"] or 0}) == options
+    given |= {"images": images, "limit": given["limit"] or 0, "depth": "none"}
+    assert BuildOptions(**given) == options
 
 
 # --- Croissant ----------------------------------------------------------------------------------------

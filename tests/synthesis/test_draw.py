@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from mfsynth.errors import ShardError, UnusableImage
 from mfsynth.sample import ImageInfo, Recipe, SegmentInfo
-from mfsynth.synthesis.draw import MAX_TRIES, DrawOptions, draw, draw_planes, stream
+from mfsynth.synthesis.draw import DrawOptions, draw, stream
+from mfsynth.synthesis.planes import MAX_TRIES, draw_planes
 
 AREAS = [90000, 80000, 60000, 30000, 12640]
 
@@ -131,11 +132,11 @@ def test_a_recipe_survives_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "name"), [((), "optics"), (("blur",), "blur.optics"), (("segments", 0), "segments.optics")]
+    ("part", "name"), [((), "coating"), (("blur",), "blur.coating"), (("segments", 0), "segments.coating")]
 )
 def test_fields_of_a_later_release_are_refused_by_name(part: tuple[Any, ...], name: str) -> None:
     content = json.loads(recipe().to_json())
-    reduce(getitem, part, content)["optics"] = 1
+    reduce(getitem, part, content)["coating"] = 1
     with pytest.raises(ShardError, match=rf"unknown fields in recipe 000000000139-000: {name}; update"):
         Recipe.from_json(json.dumps(content).encode())
 

@@ -207,7 +207,7 @@ FORGERIES: dict[str, tuple[str, Callable[[Members], object]]] = {
         lambda m: m.update({f"{KEY}.json": m["000000000003-000.json"]}),
     ),
     "planes beyond the frames": (
-        "planes beyond its 2 frames",
+        "planes beyond its 2 planes",
         change_recipe(lambda r: r["segments"][0].update(plane=5)),
     ),
     "picture beyond the limit": (

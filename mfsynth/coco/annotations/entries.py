@@ -46,7 +46,8 @@ class Entry:
     `picture` and `mask` are Missing where they are not found; `mask` is None and `mask_name` empty if none is
     listed, as with instances. `segments` or `instances` is what the annotations list; both are None where
     they list nothing. An entry with a `fault` cannot be used, and only its image's id is sure. `skipped` is
-    about instances that are not among `instances`.
+    about instances that are not among `instances`. `stuff` are the ids of the categories that are stuff, such
+    as sky and grass.
     """
 
     image: ImageInfo
@@ -57,6 +58,7 @@ class Entry:
     instances: tuple[Instance, ...] | None = None
     fault: Fault | None = None
     skipped: tuple[Fault, ...] = ()
+    stuff: frozenset[int] = frozenset()
 
     def files(self, split: str) -> dict[str, FileRef | Missing]:
         """Its files by folder and name, as listed."""

@@ -1,0 +1,169 @@
+"""What decides the content of a data set: BuildOptions, to JSON and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from mfsynth import limits, schema
+from mfsynth.coco.orientation import Orientation
+from mfsynth.coco.split import Masks
+from mfsynth.errors import OptionsError, ShardError
+from mfsynth.options.selection import Selection
+from mfsynth.recipe import Boundary, Fill, Kernel, Light, NoiseModel, Order
+from mfsynth.shards.manifest import fingerprint
+from mfsynth.synthesis.draw import Capture, DrawOptions
+
+if TYPE_CHECKING:
+    from mfsynth.shards.manifest import Manifest
+
+Store = Literal["pairs", "recipe"]
+FrameFormat = Literal["png", "jpeg"]
+Depth = Literal["none", "near", "far"]
+
+_CHOICES = {
+    "masks": Masks, "store": Store, "format": FrameFormat, "orientation": Orientation, "order": Order,
+    "depth": Depth, "kernel": Kernel, "boundary": Boundary, "fill": Fill, "light": Light,
+    "noise_model": NoiseModel, "capture": Capture,
+}  # fmt: skip
+
+MAX_VARIANTS = 1000
+MAX_MIN_AREA = 1 / 3
+MAX_FRAMES = 32
+_NEW = schema.since("0.2.0")
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What decides the content of a data set, down to the byte.
+
+    Args:
+        split: The split's name.
+        masks: `panoptic` (PNG masks) or `instances` (polygons and RLE).
+        seed: Seed of every draw.
+        variants: Samples per image.
+        sigma: Smallest and largest blur, in pixels.
+        noise: Smallest and largest standard deviation of the noise, in units of full range; (0, 0) is off.
+        store: `pairs` (rendered frames) or `recipe` (frames are rendered on reading).
+        format: Format of stored frames: `png`, or `jpeg` (quality 95, 4:4:4).
+        min_area: Each frame keeps at least this fraction in focus.
+        licenses: COCO license ids to keep; empty keeps all.
+        images: Image ids to take or leave out.
+        limit: Take only this many images, the first by id after all filters; 0 takes all.
+        shards: Number of shards; 0 makes one for every 1,000 samples.
+        orientation: What becomes of a picture with an orientation tag (EXIF or XMP): `raw` uses it as stored,
+            `upright` turns it; `auto` turns it only where its annotations have the upright size and not the
+            stored one.
+        frames: Frames of a sample, from 2 to 32.
+        planes: Planes of a scene; 0 makes one for each frame, or 16 with depth maps.
+        order: How segments are shared out among planes: `random`, or `layout` (farther ones first).
+        depth: Whether planes come from depth maps, and what is large in them: `none`, `near` or `far`.
+        kernel: `gaussian`, `disk` or `polygon`.
+        radius: Smallest and largest radius of a disk or polygon, in pixels, between the outermost planes.
+        boundary: `hard`, or `spread`: what is near and out of focus covers what is behind it.
+        fill: What is behind a near layer: the `nearest` visible pixel, or `inpaint`.
+        light: In which values light is blurred and composed: `srgb` or `linear`.
+        noise_model: `gaussian` (of sRGB values) or `poisson-gaussian` (of linear light).
+        capture: `clean`, or `camera`: sensor noise and JPEG on every frame.
+        breathing: Largest change of scale between frames, in per cent; 0 is off.
+        min_sharpness: Segments that a small blur changes by less than this, in gray levels, share the plane
+            of a neighbor; 0 is off.
+
+    Raises:
+        OptionsError: If a value makes no sense.
+    """
+
+    split: str
+    masks: Masks = "panoptic"
+    seed: int = 0
+    variants: int = 1
+    sigma: tuple[float, float] = (1.0, 5.0)
+    noise: tuple[float, float] = (0.0, 0.0)
+    store: Store = "pairs"
+    format: FrameFormat = "png"
+    min_area: float = 0.02
+    licenses: tuple[int, ...] = ()
+    images: Selection = field(default_factory=Selection)
+    limit: int = 0
+    shards: int = 0
+    orientation: Orientation = field(default="auto", metadata=_NEW)
+    frames: int = field(default=2, metadata=_NEW)
+    planes: int = field(default=0, metadata=_NEW)
+    order: Order = field(default="random", metadata=_NEW)
+    depth: Depth = field(default="none", metadata=_NEW)
+    kernel: Kernel = field(default="gaussian", metadata=_NEW)
+    radius: tuple[float, float] = field(default=(2.0, 10.0), metadata=_NEW)
+    boundary: Boundary = field(default="hard", metadata=_NEW)
+    fill: Fill = field(default="nearest", metadata=_NEW)
+    light: Light = field(default="srgb", metadata=_NEW)
+    noise_model: NoiseModel = field(default="gaussian", metadata=_NEW)
+    capture: Capture = field(default="clean", metadata=_NEW)
+    breathing: float = field(default=0.0, metadata=_NEW)
+    min_sharpness: float = field(default=0.0, metadata=_NEW)
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            _require(getattr(self, name) in get_args(choices), self, name, f"one of {get_args(choices)}")
+        _require(0 < len(self.split) <= 60 and _plain(self.split), self, "split", "letters, digits, . _ -")
+        _require(0 <= self.seed < 1 << 63, self, "seed", "from 0 to 2^63 - 1")
+        _require(1 <= self.variants <= MAX_VARIANTS, self, "variants", f"from 1 to {MAX_VARIANTS}")
+        low, high = self.sigma
+        _require(0.1 <= low <= high <= 100, self, "sigma", "two ascending numbers from 0.1 to 100")
+        low, high = self.noise
+        _require(0 <= low <= high <= 1, self, "noise", "two ascending numbers from 0 to 1")
+        _require(0 <= self.min_area <= MAX_MIN_AREA, self, "min_area", "from 0 to 1/3")
+        _require(2 <= self.frames <= MAX_FRAMES, self, "frames", f"from 2 to {MAX_FRAMES}")
+        planes = self.planes == 0 or self.frames <= self.planes <= limits.PLANES
+        _require(planes, self, "planes", f"0, or from the number of frames to {limits.PLANES}")
+        low, high = self.radius
+        _require(0.1 <= low <= high <= 100, self, "radius", "two ascending numbers from 0.1 to 100")
+        _require(0 <= self.breathing <= 20, self, "breathing", "from 0 to 20")
+        _require(0 <= self.min_sharpness <= 255, self, "min_sharpness", "from 0 to 255")
+        _require(self.limit >= 0, self, "limit", "0 (all) or more")
+        _require(self.shards >= 0, self, "shards", "0 (one for every 1,000 samples) or more")
+
+    @property
+    def draw(self) -> DrawOptions:
+        """The options that drawing a recipe needs."""
+        return DrawOptions(**{each.name: getattr(self, each.name) for each in fields(DrawOptions)})
+
+    def to_json(self) -> dict[str, Any]:
+        """The options as JSON's own types."""
+        return schema.to_json(self)
+
+    @staticmethod
+    def from_json(values: dict[str, Any], release: str = "") -> BuildOptions:
+        """The options that `to_json` gave; fields that are absent take their defaults.
+
+        Args:
+            values: By name.
+            release: The release of mfsynth that wrote them, if known.
+
+        Raises:
+            ShardError: If a name is unknown, or a value has a wrong type.
+        """
+        what = "the build options"
+        return schema.from_json(values, BuildOptions, what, error=ShardError, release=release)
+
+    @staticmethod
+    def of(manifest: Manifest) -> BuildOptions:
+        """The options that a data set was built with.
+
+        Raises:
+            ShardError: If this release does not know one of them, or a value has a wrong type.
+        """
+        return BuildOptions.from_json(manifest.options, manifest.packages.get("mfsynth", ""))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, as hex text, of the options' JSON with sorted names."""
+        return fingerprint(self.to_json())
+
+
+def _require(holds: bool, options: BuildOptions, name: str, rule: str) -> None:
+    if not holds:
+        raise OptionsError(f"--{name.replace('_', '-')} is {getattr(options, name)!r}, it must be {rule}")
+
+
+def _plain(text: str) -> bool:
+    return text.isascii() and text.replace("_", "").replace("-", "").replace(".", "").isalnum()

@@ -1,0 +1,283 @@
+"""What is drawn for a sample: Recipe and its parts, to JSON and back. All of them are frozen.
+
+Format 1 holds what the paper's pairs need; format 2 has `optics` as well, and says the same of every sample
+of a data set: no field is ever absent or null.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import msgspec
+
+from mfsynth import limits, schema
+from mfsynth.errors import ShardError
+
+FORMATS = (1, 2)
+"""The formats of recipes that this release reads and writes."""
+
+Kernel = Literal["gaussian", "disk", "polygon"]
+Order = Literal["random", "layout"]
+Boundary = Literal["hard", "spread"]
+Fill = Literal["nearest", "inpaint"]
+Light = Literal["srgb", "linear"]
+NoiseModel = Literal["gaussian", "poisson-gaussian"]
+
+# Bounds of a recipe's values, checked on reading: beyond them, rendering overflows or never ends.
+_Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Positive = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+_Plane = Annotated[int, msgspec.Meta(ge=0, le=255)]
+_BlurSigma = Annotated[float, msgspec.Meta(ge=0.1, le=100)]
+_NoiseSigma = Annotated[float, msgspec.Meta(ge=0, le=1)]
+_NoiseKey = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+_Radius = Annotated[float, msgspec.Meta(ge=0, le=200)]
+_Blades = Annotated[int, msgspec.Meta(ge=0, le=32)]
+_Angle = Annotated[float, msgspec.Meta(ge=-7, le=7)]
+_Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
+_Levels = Annotated[float, msgspec.Meta(ge=0, le=255)]
+_Scale = Annotated[float, msgspec.Meta(ge=0.5, le=2)]
+_Shift = Annotated[float, msgspec.Meta(ge=-100_000, le=100_000)]
+_Stops = Annotated[float, msgspec.Meta(ge=-10, le=10)]
+_Quality = Annotated[int, msgspec.Meta(ge=0, le=100)]
+_Offset = Annotated[int, msgspec.Meta(ge=0, le=15)]
+_Flag = Annotated[int, msgspec.Meta(ge=0, le=1)]
+_AtLeastOne = msgspec.Meta(min_length=1)
+_SomeFrames = msgspec.Meta(min_length=2, max_length=limits.FRAMES)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """An image as COCO lists it; `license` is an id in COCO's license table, URLs may be empty."""
+
+    id: _Natural
+    file_name: str
+    width: _Positive
+    height: _Positive
+    license: _Whole
+    coco_url: str
+    flickr_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentInfo:
+    """A segment of an image; Guerrero Peña et al. call it an object.
+
+    `index` is its value in the segment map, `id` its COCO id (0 is void), `area` its number of pixels there.
+    """
+
+    index: _Natural
+    id: _Natural
+    category_id: _Whole
+    iscrowd: _Whole
+    area: _Positive
+
+
+@dataclass(frozen=True, slots=True)
+class Segment(SegmentInfo):
+    """A segment with its plane: the index of the frame in which it is sharp."""
+
+    plane: _Plane
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRecipe:
+    """How one frame is made: its plane, and its noise (sigma in units of full range; the key as hex text)."""
+
+    plane: _Plane
+    noise_sigma: _NoiseSigma
+    noise_key: _NoiseKey
+
+
+@dataclass(frozen=True, slots=True)
+class Blur:
+    """The blur of what is farthest out of focus; sigma in pixels.
+
+    Of a disk or polygon, sigma is half the radius in `Optics`: a disk's standard deviation along an axis.
+    """
+
+    kernel: str
+    sigma: _BlurSigma
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What the picture says of a segment, and draws depend on.
+
+    Attributes:
+        bottom: The lowest row with a pixel of it.
+        stuff: 1 if it is stuff, such as sky or grass, or void; 0 if it is a thing.
+        sharpness: How much a small blur changes it: mean absolute difference, in gray levels.
+        group: Index of the segment whose plane it shares; its own, unless it is not sharp enough.
+    """
+
+    bottom: _Natural
+    stuff: _Flag
+    sharpness: _Levels
+    group: _Natural
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """How one frame is taken, besides its plane and noise.
+
+    Attributes:
+        scale: Of the frame against frame 0, about the picture's center.
+        shift_x, shift_y: To the right and down, in pixels.
+        rotation: Clockwise, in radians, about the picture's center.
+        exposure: In stops; linear light is multiplied by 2^exposure.
+        quality: Of the JPEG that the camera stores; 0 means that it is not compressed.
+        grid_x, grid_y: Pixels from the left and the top of a JPEG block to the picture's.
+    """
+
+    scale: _Scale
+    shift_x: _Shift
+    shift_y: _Shift
+    rotation: _Angle
+    exposure: _Stops
+    quality: _Quality
+    grid_x: _Offset
+    grid_y: _Offset
+
+
+@dataclass(frozen=True, slots=True)
+class Optics:
+    """What format 2 says more: how a lens and a camera make the frames.
+
+    Attributes:
+        planes: Number of planes, 0 the farthest; at equal steps of inverse distance.
+        radius: Of the disk, or of the polygon's disk of equal area, between the two outermost planes, in
+            pixels; 0 for a Gaussian, whose sigma is that of `Blur`.
+        blades: Corners of the polygon; 0 for other kernels.
+        rotation: Of the polygon, in radians.
+        boundary: `hard`, or `spread`: near layers cover far ones, with mattes.
+        fill: What is behind a layer: `nearest` visible pixel, or `inpaint`.
+        light: In which values light is blurred and composed: `srgb` or `linear`.
+        noise_model: `gaussian` (of sRGB values), or `poisson-gaussian` (of linear light).
+        shot_noise: Variance of the noise for each unit of linear light.
+        read_noise: Standard deviation of the noise in the dark, in linear light.
+        segments: One for each segment.
+        frames: One for each frame.
+    """
+
+    planes: Annotated[int, msgspec.Meta(ge=2, le=limits.PLANES)]
+    radius: _Radius
+    blades: _Blades
+    rotation: _Angle
+    boundary: Boundary
+    fill: Fill
+    light: Light
+    noise_model: NoiseModel
+    shot_noise: _Fraction
+    read_noise: _Fraction
+    segments: Annotated[tuple[Traits, ...], _AtLeastOne]
+    frames: Annotated[tuple[Shot, ...], _SomeFrames]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that was drawn for a sample: with the picture and the segment map, it gives the sample again."""
+
+    format: int
+    key: str
+    seed: _Natural
+    variant: _Natural
+    image: ImageInfo
+    segments: Annotated[tuple[Segment, ...], _AtLeastOne]
+    frames: Annotated[tuple[FrameRecipe, ...], _SomeFrames]
+    blur: Blur
+    tries: _Positive
+    optics: Optics | None = None
+
+    def to_json(self) -> bytes:
+        """The recipe as one line of JSON, the same bytes for equal recipes."""
+        text = schema.encode(self)
+        return text.removesuffix(_NO_OPTICS) + b"}" if self.optics is None else text
+
+    @property
+    def planes(self) -> int:
+        """Number of planes."""
+        return len(self.frames) if self.optics is None else self.optics.planes
+
+    def sharpest(self) -> list[int]:
+        """For each plane, the index of the frame that is sharpest there; of two, the first."""
+        return [
+            min(range(len(self.frames)), key=lambda k: abs(self.frames[k].plane - plane))
+            for plane in range(self.planes)
+        ]
+
+    @staticmethod
+    def from_json(text: bytes) -> Recipe:
+        """The recipe that `to_json` wrote.
+
+        Raises:
+            ShardError: If the text is not a recipe of this format, has unknown fields or values out of
+                bounds, or contradicts itself.
+        """
+        if len(text) > limits.RECIPE_BYTES:
+            raise ShardError(f"the recipe is larger than {limits.RECIPE_BYTES:,} bytes")
+        recipe = schema.decode(text, Recipe, "the recipe", error=ShardError)
+        if recipe.format not in FORMATS:
+            raise ShardError(
+                f"the recipe has format {recipe.format}, this release reads up to {FORMATS[-1]}",
+                "update mfsynth",
+            )
+        recipe.check()
+        if (
+            recipe.to_json() != text
+        ):  # takes half the time of decoding, so fields are compared by name only here
+            plain = schema.decode(text, dict, "the recipe", error=ShardError)
+            schema.check_fields(plain, Recipe, f"recipe {recipe.key}", error=ShardError)
+        return recipe
+
+    def check(self) -> None:
+        """Check what the types of the fields cannot say.
+
+        The key is used as a file's name, so it must be the format's own, whoever made the data set.
+
+        Raises:
+            ShardError: If the key is not that of image and variant, a plane has no frame, or the picture is
+                larger than any that is read.
+        """
+        key, image, frames = sample_key(self.image.id, self.variant), self.image, len(self.frames)
+        planes = [each.plane for each in self.segments] + [each.plane for each in self.frames]
+        if self.key != key:
+            raise ShardError(f"the recipe's key is {self.key[:40]!r}, its image and variant give {key!r}")
+        if (self.format == 1) != (self.optics is None):
+            raise ShardError(
+                f"the recipe has format {self.format}, and {_OPTICS[self.optics is None]} optics"
+            )
+        if max(planes) >= self.planes:
+            raise ShardError(f"the recipe has planes beyond its {self.planes} planes")
+        if self.optics is not None:
+            _check_optics(self.optics, len(self.segments), frames)
+        if image.width * image.height > limits.PICTURE_PIXELS:
+            raise ShardError(
+                f"the recipe gives a picture of {image.width} x {image.height} pixels, "
+                f"at most {limits.PICTURE_PIXELS:,} pixels are read"
+            )
+
+
+_NO_OPTICS = b',"optics":null}'
+"""How the last field of format 1 would be written: msgspec cannot omit a dataclass's default."""
+_OPTICS = ("", "no")
+
+
+def _check_optics(optics: Optics, segments: int, frames: int) -> None:
+    if (len(optics.segments), len(optics.frames)) != (segments, frames):
+        raise ShardError(
+            f"the recipe's optics are of {len(optics.segments)} segments and {len(optics.frames)} frames, "
+            f"it has {segments} and {frames}"
+        )
+    if max(each.group for each in optics.segments) >= segments:
+        raise ShardError(f"the recipe has groups beyond its {segments} segments")
+
+
+def sample_key(image_id: int, variant: int) -> str:
+    """The key of a sample.
+
+    >>> sample_key(139, 0)
+    '000000000139-000'
+    """
+    return f"{image_id:012d}-{variant:03d}"
