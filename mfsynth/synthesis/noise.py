@@ -23,7 +23,7 @@ _VALUES_PER_BLOCK = 16
 
 
 @cache
-def _normal_quantiles() -> NDArray[np.float64]:
+def normal_quantiles() -> NDArray[np.float64]:
     """The quantiles of the standard normal distribution at (k + 1/2) / 65,536, float64, length 65,536."""
     quantile = NormalDist().inv_cdf
     upper = np.array([quantile((word + 0.5) / _LEVELS) for word in range(_LEVELS // 2, _LEVELS)])
@@ -32,7 +32,12 @@ def _normal_quantiles() -> NDArray[np.float64]:
 
 def noise_table(sigma: float) -> NDArray[np.int16]:
     """The noise for each 16-bit word, in gray levels; `sigma` is in units of full range (255 gray levels)."""
-    return np.rint(_normal_quantiles() * (sigma * 255.0)).clip(-255, 255).astype(np.int16)
+    return np.rint(normal_quantiles() * (sigma * 255.0)).clip(-255, 255).astype(np.int16)
+
+
+def noise_key(words: np.random.Philox) -> str:
+    """A frame's noise key from the next two words of a stream: 32 hex digits, lowest byte first."""
+    return words.random_raw(2).astype("<u8").tobytes().hex()
 
 
 def noise_words(key: str, width: int, window: Window) -> NDArray[np.uint16]:

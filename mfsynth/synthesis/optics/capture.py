@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 import cv2
 
 from mfsynth.order import uniform, uniform_between
+from mfsynth.synthesis.optics.reach import Grid, Stage
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from mfsynth.sample import Picture
+    from mfsynth.recipe import Recipe
+    from mfsynth.sample import Picture, Window
+    from mfsynth.synthesis.optics.reach import Size
 
 NOISY = 0.6
 """Fraction of the samples that get sensor noise."""
@@ -57,6 +60,23 @@ def draw_capture(words: np.random.Philox) -> Camera:
     if not noisy:
         return Camera(0.0, 0, 0, 0)
     return Camera(sigma, quality, grid_x, grid_y) if compressed else Camera(sigma, 0, 0, 0)
+
+
+def camera_stage(recipe: Recipe, number: int, size: Size) -> Stage | None:
+    """The JPEG of a frame, if it has one.
+
+    Units are coded each by itself, but their colors are interpolated between them. Decoding the units that a
+    window and two pixels around it touch gives the same as decoding the whole picture.
+    """
+    if recipe.optics is None or not recipe.optics.frames[number].quality:
+        return None
+    shot = recipe.optics.frames[number]
+
+    def compressed(picture: Picture, given: Window, window: Window) -> Picture:
+        offsets = 0 if given.left else shot.grid_x, 0 if given.top else shot.grid_y
+        return compress(picture, shot.quality, *offsets)[window.within(given).slices]
+
+    return Stage(Grid(UNIT, shot.grid_y, shot.grid_x, 2, size), compressed)
 
 
 def compress(picture: Picture, quality: int, grid_x: int = 0, grid_y: int = 0) -> Picture:

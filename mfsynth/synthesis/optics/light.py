@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     Values = NDArray[np.float32]
     """H x W x 3, float32, 0 to 1."""
 
+_STEPS = 65535
+"""Steps between 0 and 1 at which the curve is looked up, to the nearest."""
+
 
 def linear_of(encoded: NDArray[np.float64]) -> NDArray[np.float64]:
     """Linear light, 0 to 1, of sRGB values, 0 to 1."""
@@ -28,18 +31,45 @@ def srgb_of(linear: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 0) ** (1 / 2.4) - 0.055)
 
 
+def values_of(picture: Picture, light: Light) -> Values:
+    """A picture's values, 0 to 1: its sRGB values, or linear light."""
+    return cv2.LUT(picture, _levels(light))  # type: ignore[return-value]
+
+
+def picture_of(values: Values, light: Light) -> Picture:
+    """A picture of values, rounded once and saturated.
+
+    Linear light is looked up at the nearest of 65,536 steps. What is rounded is off by at most 0.026 gray
+    levels, in the dark, and by less than 0.001 in the upper half of the gray levels.
+    """
+    if light == "srgb":
+        return cv2.multiply(values, 255.0, dtype=cv2.CV_8U)  # type: ignore[return-value, call-overload]
+    return cv2.LUT(_steps(values), _encoded())  # type: ignore[return-value]
+
+
+def linear_values(values: Values, light: Light) -> Values:
+    """Values as linear light, saturated; sRGB values are off by at most 0.002 gray levels, see `picture_of`."""
+    return cv2.LUT(_steps(values), _decoded()) if light == "srgb" else values  # type: ignore[return-value]
+
+
+def _steps(values: Values) -> NDArray[np.uint16]:
+    return cv2.multiply(values, float(_STEPS), dtype=cv2.CV_16U)  # type: ignore[return-value, call-overload]
+
+
 @cache
-def _table(light: str) -> NDArray[np.float32]:
+def _levels(light: str) -> NDArray[np.float32]:
+    """The value of each gray level."""
     levels = np.arange(256) / 255
     return (linear_of(levels) if light == "linear" else levels).astype(np.float32)
 
 
-def values_of(picture: Picture, light: Light) -> Values:
-    """A picture's values, 0 to 1: its sRGB values, or linear light."""
-    return cv2.LUT(picture, _table(light))  # type: ignore[return-value]
+@cache
+def _encoded() -> NDArray[np.uint8]:
+    """The gray level of each step of linear light."""
+    return np.rint(srgb_of(np.arange(_STEPS + 1) / _STEPS) * 255).astype(np.uint8)
 
 
-def picture_of(values: Values, light: Light) -> Picture:
-    """A picture of values, rounded once."""
-    encoded = srgb_of(values.astype(np.float64)) if light == "linear" else values
-    return np.rint(encoded * 255).clip(0, 255).astype(np.uint8)
+@cache
+def _decoded() -> NDArray[np.float32]:
+    """The linear light of each step of sRGB values."""
+    return linear_of(np.arange(_STEPS + 1) / _STEPS).astype(np.float32)

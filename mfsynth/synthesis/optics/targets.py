@@ -26,7 +26,12 @@ LOST = 34.0
 """Error in gray levels from which on nothing is left of the truth."""
 
 
-def targets(frames: Sequence[Picture], gt: Picture, focus: FocusMap) -> tuple[FocusMap, CertainMap]:
+def targets(
+    frames: Sequence[Picture],
+    gt: Picture,
+    focus: FocusMap,
+    valid: Sequence[NDArray[np.bool_]] | None = None,
+) -> tuple[FocusMap, CertainMap]:
     """`nearest` and `certain` of a sample.
 
     A frame's error is the largest of the three channels' differences, averaged over 3 x 3 pixels.
@@ -35,12 +40,15 @@ def targets(frames: Sequence[Picture], gt: Picture, focus: FocusMap) -> tuple[Fo
         frames: H x W x 3 each, RGB, uint8; without noise, in the ground truth's geometry.
         gt: The same, the ground truth.
         focus: H x W, the index of the sharpest frame; taken where no two errors differ by 2 gray levels.
+        valid: For each frame, H x W: whether the pixel is inside its picture; None if all are.
 
     Returns:
         The index of the frame with the smallest error; and 255 where that error is below 2 gray levels,
         falling to 0 at 34.
     """
     errors = np.stack([_error(frame, gt) for frame in frames])
+    if valid is not None:
+        errors[~np.stack(valid)] = np.inf
     smallest = errors.min(0)
     nearest = errors.argmin(0).astype(np.uint8)
     alike = errors.max(0) - smallest < VISIBLE
