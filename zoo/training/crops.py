@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 import mfsynth
-from mfsynth.order import philox
-from mfsynth.synthesis.capture import capture, sensor_noise
+from mfsynth.order import philox, uniform_between
+from mfsynth.synthesis.optics.capture import captured, grained
 from zoo.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -60,10 +60,10 @@ def add_noise(
     frames: tuple[Picture, ...], noise: tuple[float, float], camera: bool, rng: np.random.Generator
 ) -> tuple[Picture, ...]:
     """Frames with noise of one random standard deviation, independent in each; then what a camera adds."""
+    words = philox("capture", rng.integers(1 << 63))
     if noise[1] > 0:
-        sigma = 255 * rng.uniform(*noise)
-        frames = tuple(sensor_noise(frame, sigma, rng) for frame in frames)
-    return capture(frames, rng) if camera else frames
+        frames = grained(frames, uniform_between(words, noise), words)
+    return captured(frames, words) if camera else frames
 
 
 def choose_window(focus: FocusMap, side: int, rng: np.random.Generator) -> mfsynth.Window:

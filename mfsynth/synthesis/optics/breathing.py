@@ -1,9 +1,9 @@
 """What focusing changes besides focus: scale, shift, rotation and exposure of a frame against frame 0.
 
-Frames are resampled with Lanczos's kernel of 8 x 8 pixels, in linear light, since a frame that is less sharp
-than frame 0 would be a false cue; bilinear interpolation blurs, and the cubic does so a little. Coordinates are
-rounded to 1/32 of a pixel, everywhere alike, so that a window equals the cut. Beyond the picture's border a
-frame shows its mirror image (reflect-101); `inside` says where a frame shows the ground truth.
+Frames are resampled in linear light with Lanczos's kernel of 8 x 8 pixels: bilinear and cubic kernels blur,
+and that only frame 0 is not resampled would be a false cue. Coordinates are rounded to 1/32 of a pixel,
+everywhere alike, so that a window equals the cut. Beyond the picture's border a frame shows its mirror image
+(reflect-101); `inside` says where a frame shows the ground truth.
 """
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ def _mirrored(places: NDArray[np.int64], length: int) -> NDArray[np.int64]:
     """All pixels around some places, each inside a border that mirrors."""
     spread = np.arange(places.min() - _BEFORE, places.max() + _AFTER + 1)
     folded = spread % max(1, 2 * length - 2)
-    return np.minimum(folded, 2 * length - 2 - folded)
+    mirrored: NDArray[np.int64] = np.minimum(folded, 2 * length - 2 - folded)
+    return mirrored
 
 
 def breathing_stage(recipe: Recipe, number: int, size: Size) -> Stage | None:

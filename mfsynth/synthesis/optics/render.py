@@ -1,8 +1,8 @@
 """A recipe of format 2 becomes a sample, stage by stage; each stage widens the window by what it needs.
 
 The lens makes clean frames, from which the targets come. Each frame then passes stages of linear light, is
-rounded to a picture once, and passes stages of pictures. A stage is a function of recipe, frame number and size
-that gives a `Stage`, or None if the frame does without; a new one is an entry of `LIGHT` or of `PICTURE`.
+rounded to a picture once, and passes stages of pictures. A new stage is an entry of `LIGHT` or of `PICTURE`:
+a function of recipe, frame number and size that gives a `Stage`, or None if the frame does without.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Noise as sensors make it: of the light itself, and of reading it out.
 
-The variance of a pixel that gets the linear light x, 0 to 1, is a x + b (A. Foi, M. Trimeche, V. Katkovnik and
-K. Egiazarian, "Practical Poissonian-Gaussian noise modeling and fitting for single-image raw-data", IEEE TIP
-17, 2008): a, `shot_noise`, for the photons, which are Poisson distributed, and b, `read_noise` squared, for
-the electronics. Both parts are drawn as one Gaussian, as that paper's own approximation does: close where many
-photons are counted, symmetric where few are. A pixel is the color of the finished picture; that a sensor sees
-one color in each, and the rest is interpolated, is not modeled.
+The variance of a pixel that gets the linear light x, 0 to 1, is a x + b (A. Foi, M. Trimeche, V. Katkovnik
+and K. Egiazarian, "Practical Poissonian-Gaussian noise modeling and fitting for single-image raw-data", IEEE
+TIP 17, 2008): a, `shot_noise`, for the photons, whose number is Poisson distributed, and b, `read_noise`
+squared, for the electronics. Both are drawn as one Gaussian, which that paper does, too: close where many
+photons are counted, not skewed where few are. Each color of each pixel has its own noise; that a sensor sees
+one color per pixel, and that the others are interpolated, is not modeled.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from mfsynth.synthesis.noise import add_noise, normal_quantiles, noise_words
+from mfsynth.synthesis.noise import add_noise, noise_words, normal_quantiles
 from mfsynth.synthesis.optics.reach import Margin, Stage
 
 if TYPE_CHECKING:
@@ -72,9 +72,10 @@ def light_noise(
     variance *= np.float32(shot_noise)
     variance += np.float32(read_noise**2)
     noise = cv2.LUT(noise_words(key, width, window), _quantiles())
-    noise *= np.sqrt(variance, out=variance)
-    noise += values
-    return noise  # type: ignore[return-value]
+    noisy: Values = np.sqrt(variance, out=variance)
+    noisy *= noise
+    noisy += values
+    return noisy
 
 
 @cache

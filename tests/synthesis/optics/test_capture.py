@@ -4,12 +4,27 @@ import io
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import zoom
+from scipy.stats import kstest
 
-from mfsynth.synthesis.capture import COMPRESSED, NOISE, NOISY, capture, compress, sensor_noise
+from mfsynth.order import philox
+from mfsynth.synthesis.optics.capture import (
+    COMPRESSED,
+    NOISE,
+    NOISY,
+    QUALITY,
+    Camera,
+    captured,
+    compress,
+    draw_capture,
+    grained,
+)
 
 Picture = np.ndarray
+DRAWS = 3000
 
 
 def rng(seed: int) -> np.random.Generator:
@@ -26,117 +41,92 @@ def smooth(height: int, width: int) -> Picture:
     return np.clip(zoom(coarse, (8, 8, 1), order=3), 0, 255).astype(np.uint8)[:height, :width]
 
 
-def stripes(side: int) -> Picture:
-    """Red and blue columns, one pixel wide: with chroma at half resolution they become purple."""
-    picture = np.zeros((side, side, 3), np.uint8)
-    picture[:, ::2, 0] = picture[:, 1::2, 2] = 255
-    return picture
+@pytest.fixture(scope="module")
+def cameras() -> list[Camera]:
+    return [draw_capture(philox("cameras", number)) for number in range(DRAWS)]
 
 
-def is_compressed(frame: Picture) -> bool:
-    """Whether a frame of `stripes` has lost its colors."""
-    return bool(np.abs(np.diff(frame[..., 0].astype(int), axis=1)).mean() < 128)
+def test_shares_of_noisy_and_compressed_samples(cameras: list[Camera]) -> None:
+    noisy = [camera for camera in cameras if camera.sigma > 0]
+    assert len(noisy) / DRAWS == pytest.approx(NOISY, abs=0.035)
+    assert np.mean([camera.quality > 0 for camera in noisy]) == pytest.approx(COMPRESSED, abs=0.035)
+    assert all(camera == Camera(0.0, 0, 0, 0) for camera in cameras if camera.sigma == 0)
 
 
-def captured(frames: list[Picture], draws: int) -> list[tuple[Picture, ...]]:
-    return [capture(frames, rng(seed)) for seed in range(draws)]
+def test_strengths_are_uniform_between_their_bounds(cameras: list[Camera]) -> None:
+    sigmas = np.array([camera.sigma for camera in cameras if camera.sigma > 0])
+    assert NOISE == pytest.approx((0, 5 / 255))
+    assert kstest(sigmas / NOISE[1], "uniform").pvalue > 0.001
+    compressed = [camera for camera in cameras if camera.quality]
+    low, high = QUALITY
+    counts = np.bincount([camera.quality for camera in compressed], minlength=high + 1)
+    assert counts[:low].sum() == 0
+    assert len(counts) == high + 1
+    assert counts[low:].min() > 0
+    for offsets in ([camera.grid_x for camera in compressed], [camera.grid_y for camera in compressed]):
+        assert set(offsets) == set(range(16))
+
+
+def test_a_draw_takes_six_words_whatever_they_say() -> None:
+    for number in range(20):
+        words, again = philox("words", number), philox("words", number)
+        draw_capture(words)
+        again.random_raw(6)
+        assert words.random_raw() == again.random_raw()
 
 
 @pytest.mark.parametrize("sigma", [1.0, 2.5, 5.0])
-def test_noise_has_the_given_standard_deviation_in_gray_levels(sigma: float) -> None:
-    noise = sensor_noise(flat(300, 300), sigma, rng(1)).astype(float) - 128
+def test_noise_has_the_given_deviation_and_is_independent_in_each_frame(sigma: float) -> None:
+    frames = grained([flat(200, 200)] * 2, sigma / 255, philox("noise"))
+    noise = [frame.astype(float) - 128 for frame in frames]
     expected = np.hypot(sigma, 12**-0.5)  # rounding adds a twelfth to the variance
-    assert noise.std() == pytest.approx(expected, rel=0.01)
-    assert abs(noise.mean()) < 4 * expected / noise.size**0.5
+    for each in noise:
+        assert each.std() == pytest.approx(expected, rel=0.015)
+    assert abs(np.corrcoef(noise[0].ravel(), noise[1].ravel())[0, 1]) < 0.02
 
 
-def test_values_saturate() -> None:
-    assert sensor_noise(flat(50, 50, 255), 20.0, rng(1)).min() > 150
-    assert sensor_noise(flat(50, 50, 0), 20.0, rng(1)).max() < 105
-
-
-def noises(draws: int) -> list[list[np.ndarray]]:
-    """What was added to two flat frames, of the samples that are noisy and not compressed.
-
-    Stripes of the same size, captured with the same draws, tell which were compressed.
-    """
-    seen = zip(
-        captured([flat(64, 64), flat(64, 64)], draws),
-        captured([stripes(64), stripes(64)], draws),
-        strict=True,
-    )
-    added = [
-        [frame.astype(float) - 128 for frame in frames]
-        for frames, striped in seen
-        if not is_compressed(striped[0])
-    ]
-    return [pair for pair in added if min(noise.std() for noise in pair) > 0.4]
-
-
-def test_a_samples_frames_share_a_level_but_not_the_noise() -> None:
-    pairs = noises(100)
-    assert len(pairs) > 15
-    for first, second in pairs:
-        assert first.std() == pytest.approx(second.std(), rel=0.05)
-        assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.05
-
-
-def test_noise_levels_are_uniform_between_their_bounds() -> None:
-    levels = [float(first.std()) for first, _ in noises(1500)]
-    assert len(levels) > 250
-    assert max(levels) < NOISE[1] * 1.05
-    low = 0.4  # weaker noise is not counted
-    expected = [low + (NOISE[1] - low) * share for share in (0.25, 0.5, 0.75)]
-    assert np.quantile(levels, [0.25, 0.5, 0.75]) == pytest.approx(expected, abs=0.4)
-
-
-def test_shares_of_noisy_and_compressed_samples() -> None:
-    draws = 3000
-    noisy = np.mean([(frame != 128).any() for (frame,) in captured([flat(32, 32)], draws)])
-    compressed = np.mean([is_compressed(frame) for (frame,) in captured([stripes(16)], draws)])
-    invisible = 0.15 / NOISE[1]  # weaker noise is rounded away
-    assert noisy == pytest.approx(NOISY * (1 - invisible), abs=0.035)
-    assert compressed == pytest.approx(NOISY * COMPRESSED, abs=0.035)
-
-
-def test_the_generator_decides_everything() -> None:
+def test_the_words_decide_everything() -> None:
     frames = [smooth(40, 56), smooth(40, 56)[::-1]]
     before = [frame.copy() for frame in frames]
-    first, again = captured(frames, 40), captured(frames, 40)
-    for a, b in zip(first, again, strict=True):
-        assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
-    assert len({a[0].tobytes() for a in first}) > 15
+    seen = set()
+    for number in range(40):
+        one, other = (captured(frames, philox("capture", number)) for _ in range(2))
+        assert all(np.array_equal(x, y) for x, y in zip(one, other, strict=True))
+        seen.add(one[0].tobytes())
+    assert len(seen) > 15
     assert all(np.array_equal(x, y) for x, y in zip(frames, before, strict=True))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (7, 30), (17, 23), (64, 48)])
 def test_shapes_and_types_stay_the_same(shape: tuple[int, int]) -> None:
     frames = [flat(*shape, value) for value in (10, 128, 250)]
-    for seen in captured(frames, 30):
+    for number in range(30):
+        seen = captured(frames, philox("shapes", number))
         assert len(seen) == 3
         assert all((frame.shape, frame.dtype) == ((*shape, 3), np.uint8) for frame in seen)
 
 
-@pytest.mark.parametrize("offset", [(0, 0), (3, 0), (0, 5), (7, 7)])
+@pytest.mark.parametrize("quality", [70, 80, 99])
+@pytest.mark.parametrize("offset", [(0, 0), (3, 0), (0, 5), (15, 9)])
 def test_compression_is_that_of_another_encoder_on_the_picture_moved_by_the_offset(
-    offset: tuple[int, int],
+    offset: tuple[int, int], quality: int
 ) -> None:
-    picture = smooth(61, 83)
-    moved = np.pad(picture, ((offset[0], 0), (offset[1], 0), (0, 0)), mode="edge")
+    picture, (x, y) = smooth(61, 83), offset
+    moved = np.pad(picture, ((y, 0), (x, 0), (0, 0)), mode="edge")
     data = io.BytesIO()
-    Image.fromarray(moved).save(data, "JPEG", quality=80, subsampling="4:2:0")
-    reference = np.asarray(Image.open(data))[offset[0] :, offset[1] :]
-    difference = np.abs(compress(picture, 80, *offset).astype(int) - reference)
+    Image.fromarray(moved).save(data, "JPEG", quality=quality, subsampling="4:2:0")
+    reference = np.asarray(Image.open(data))[y:, x:]
+    difference = np.abs(compress(picture, quality, x, y).astype(int) - reference)
     assert difference.max() <= 2
     assert difference.mean() < 0.01
 
 
-@pytest.mark.parametrize("offset", [(0, 0), (1, 6), (4, 3)])
+@pytest.mark.parametrize("offset", [(0, 0), (1, 6), (12, 3)])
 def test_blocks_begin_outside_the_picture_by_the_offset(offset: tuple[int, int]) -> None:
     """A coarse JPEG of noise jumps where one block ends and the next begins."""
     noise = rng(2).normal(128, 20, (128, 128, 1)).clip(0, 255).astype(np.uint8).repeat(3, axis=2)
     seen = compress(noise, 10, *offset)[..., 0].astype(int)
-    for axis in (0, 1):
+    for axis, begin in ((1, offset[0]), (0, offset[1])):
         jumps = np.abs(np.diff(seen, axis=axis)).mean(axis=1 - axis)
         by_place = [jumps[place::8].mean() for place in range(8)]  # jump k lies between pixels k and k + 1
-        assert (int(np.argmax(by_place)) + 1 + offset[axis]) % 8 == 0
+        assert (int(np.argmax(by_place)) + 1 + begin) % 8 == 0
