@@ -36,6 +36,8 @@ QUALITY = (70, 99)
 UNIT = 16
 """Side of what a JPEG codes as one, in pixels: with colors at half resolution, two blocks of 8."""
 
+_MARGIN = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Camera:
@@ -89,8 +91,9 @@ def grained(frames: Sequence[Picture], sigma: float, words: np.random.Philox) ->
 def camera_stage(recipe: Recipe, number: int, size: Size) -> Stage | None:
     """The JPEG of a frame, if it has one.
 
-    Units are coded each by itself, but their colors are interpolated between them. Decoding the units that a
-    window and two pixels around it touch gives the same as decoding the whole picture.
+    Units are coded each by itself, but colors are interpolated between them. The units that a window and some
+    pixels around it touch give the same as the whole picture: two pixels for the next color, and four
+    since libjpeg interpolates otherwise where no more than four are left.
     """
     if recipe.optics is None or not recipe.optics.frames[number].quality:
         return None
@@ -100,7 +103,7 @@ def camera_stage(recipe: Recipe, number: int, size: Size) -> Stage | None:
         offsets = 0 if given.left else shot.grid_x, 0 if given.top else shot.grid_y
         return compress(picture, shot.quality, *offsets)[window.within(given).slices]
 
-    return Stage(Grid(UNIT, shot.grid_y, shot.grid_x, 2, size), compressed)
+    return Stage(Grid(UNIT, shot.grid_y, shot.grid_x, _MARGIN, size), compressed)
 
 
 def compress(picture: Picture, quality: int, grid_x: int = 0, grid_y: int = 0) -> Picture:

@@ -4,8 +4,6 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import zoom
 from scipy.stats import kstest
@@ -55,7 +53,7 @@ def test_shares_of_noisy_and_compressed_samples(cameras: list[Camera]) -> None:
 
 def test_strengths_are_uniform_between_their_bounds(cameras: list[Camera]) -> None:
     sigmas = np.array([camera.sigma for camera in cameras if camera.sigma > 0])
-    assert NOISE == pytest.approx((0, 5 / 255))
+    assert pytest.approx((0, 5 / 255)) == NOISE
     assert kstest(sigmas / NOISE[1], "uniform").pvalue > 0.001
     compressed = [camera for camera in cameras if camera.quality]
     low, high = QUALITY
