@@ -66,5 +66,5 @@ def add_noise(frame: Picture, sigma: float, key: str, width: int, window: Window
     """
     if sigma == 0:
         return frame
-    noise = noise_table(sigma).take(noise_words(key, width, window))
+    noise = cv2.LUT(noise_words(key, width, window), noise_table(sigma))
     return cv2.add(frame, noise, dtype=cv2.CV_8U)  # type: ignore[return-value]
