@@ -1,6 +1,6 @@
 """A scene in layers, one for each plane, peeled off from the nearest on; each goes on behind nearer ones.
 
-A matte is 1 on all of a layer's own pixels, and falls to 0 within about a pixel outside. Wherever layers that are
+A layer's matte is 1 on its own pixels, and falls to 0 within about a pixel outside. Where layers that are
 seen overlap, all have the color of the picture, so that layers that are not blurred give back the picture.
 """
 
@@ -63,7 +63,7 @@ def peel(scene: Scene, optics: Optics, window: Window, reach: int) -> Iterator[L
         window: A part of its picture.
         reach: How many pixels the largest blur reaches to each side.
     """
-    depth = 2 * reach
+    depth = 2 * reach + 1
     seen = window.grown(reach, *scene.size)
     outer = seen.grown(depth + EDGE + 1, *scene.size)
     canvas = _Canvas(outer, values_of(scene.picture[outer.slices], optics.light), plane_map(scene, outer))
@@ -76,7 +76,7 @@ def peel(scene: Scene, optics: Optics, window: Window, reach: int) -> Iterator[L
         colors, mask = _uncovered(scene, optics, around, plane, depth)
         matte = soft_matte(mask)
         box = box_of(matte > 0, around.window)
-        part = common(box.grown(reach, *scene.size), seen)
+        part = common(box.grown(reach + 1, *scene.size), seen)  # mirrored, its border must be 0
         if not empty(part):
             at = part.within(around.window).slices
             yield Layer(plane, part, premultiplied(colors[at], matte[at]))
