@@ -18,19 +18,27 @@ if TYPE_CHECKING:
 
     from mfsynth.sample import CertainMap, FocusMap, Picture
 
+    Valid = NDArray[np.uint8] | NDArray[np.bool_]
+    """H x W: not 0 where a frame shows the picture."""
+    Errors = NDArray[np.int16]
+    """H x W: the sum of a frame's errors over 3 x 3 pixels, in gray levels."""
+
 REACH = 1
 """Pixels around a pixel whose errors count."""
-VISIBLE = 2.0
+VISIBLE = 2
 """Gray levels that make a visible difference."""
-LOST = 34.0
+LOST = 34
 """Error in gray levels from which on nothing is left of the truth."""
+_AREA = (2 * REACH + 1) ** 2
+_NO_FRAME = _AREA * 256
+"""Stands for the error of a frame that does not show a pixel: more than any error."""
+_CERTAIN = np.rint(np.interp(np.arange(_NO_FRAME + 1), (_AREA * VISIBLE, _AREA * LOST), (255, 0))).astype(
+    np.uint8
+)
 
 
 def targets(
-    frames: Sequence[Picture],
-    gt: Picture,
-    focus: FocusMap,
-    valid: Sequence[NDArray[np.bool_]] | None = None,
+    frames: Sequence[Picture], gt: Picture, focus: FocusMap, valid: Sequence[Valid] | None = None
 ) -> tuple[FocusMap, CertainMap]:
     """`nearest` and `certain` of a sample.
 
@@ -40,23 +48,34 @@ def targets(
         frames: H x W x 3 each, RGB, uint8; without noise, in the ground truth's geometry.
         gt: The same, the ground truth.
         focus: H x W, the index of the sharpest frame; taken where no two errors differ by 2 gray levels.
-        valid: For each frame, H x W: whether the pixel is inside its picture; None if all are.
+        valid: For each frame, where it shows the picture at all; None if all do everywhere.
 
     Returns:
         The index of the frame with the smallest error; and 255 where that error is below 2 gray levels,
-        falling to 0 at 34.
+        falling to 0 at 34. A frame that does not show a pixel is named only if none does: then it is that of
+        the focus map, and `certain` is 0.
     """
-    errors = np.stack([_error(frame, gt) for frame in frames])
-    if valid is not None:
-        errors[~np.stack(valid)] = np.inf
-    smallest = errors.min(0)
-    nearest = errors.argmin(0).astype(np.uint8)
-    alike = errors.max(0) - smallest < VISIBLE
-    certain = 255 * (1 - (smallest - VISIBLE) / (LOST - VISIBLE))
-    return np.where(alike, focus, nearest), np.rint(certain.clip(0, 255)).astype(np.uint8)
+    nearest = focus.copy()
+    smallest = np.full(focus.shape, _NO_FRAME, np.int16)
+    largest = np.zeros(focus.shape, np.int16)
+    usable = np.ones(focus.shape, np.bool_)  # whether the frame that the focus map names shows the pixel
+    for index, frame in enumerate(frames):
+        error = _error(frame, gt)
+        if valid is None:
+            cv2.max(largest, error, largest)
+        else:
+            shown = valid[index] != 0
+            np.maximum(largest, error, out=largest, where=shown)
+            error[~shown] = _NO_FRAME
+            usable &= shown | (focus != index)
+        np.putmask(nearest, error < smallest, index)
+        cv2.min(smallest, error, smallest)
+    alike = largest - smallest < _AREA * VISIBLE
+    np.copyto(nearest, focus, where=alike & usable)
+    return nearest, np.take(_CERTAIN, smallest)
 
 
-def _error(frame: Picture, gt: Picture) -> NDArray[np.float32]:
-    difference = cv2.absdiff(frame, gt).max(axis=2).astype(np.float32)
-    smoothed: NDArray[np.float32] = cv2.blur(difference, (3, 3), borderType=cv2.BORDER_REFLECT_101)
-    return smoothed
+def _error(frame: Picture, gt: Picture) -> Errors:
+    red, green, blue = cv2.split(cv2.absdiff(frame, gt))
+    difference = cv2.max(cv2.max(red, green), blue)
+    return cv2.boxFilter(difference, cv2.CV_16S, (2 * REACH + 1,) * 2, normalize=False)  # type: ignore[return-value]
