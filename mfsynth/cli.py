@@ -14,7 +14,6 @@ from mfsynth.console import (
     FILE,
     FOLDER,
     Commands,
-    Numbers,
     Output,
     coco_option,
     json_option,
@@ -25,21 +24,14 @@ from mfsynth.console import (
     workers_option,
 )
 from mfsynth.errors import LicenseError, OptionsError
+from mfsynth.flags import content_flags
 from mfsynth.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mfsynth.coco.orientation import Orientation
     from mfsynth.coco.split import Masks
-    from mfsynth.options import FrameFormat, Preset, Store
-    from mfsynth.recipe import Boundary, Fill, Kernel, Light, NoiseModel, Order
-    from mfsynth.synthesis.draw import Capture
-
-LICENSES_HELP = """Keep only images under these COCO licenses, by id, such as 4,5,7,8.
-1 BY-NC-SA, 2 BY-NC, 3 BY-NC-ND, 4 BY, 5 BY-SA, 6 BY-ND, 7 no known copyright restrictions,
-8 US government work. All but 3 and 6 allow derivatives, such as blurred frames;
-4, 5, 7 and 8 allow commercial use too."""
+    from mfsynth.options import Preset
 
 PLATFORMS = ("linux", "darwin")
 RESUMED = ("build", "download", "publish", "evaluate", "zoo")
@@ -89,62 +81,15 @@ Examples:
   mfsynth build --split val2017 --shards 64
   mfsynth build --split train2017 --coco ~/coco --store recipe --variants 4
   mfsynth build --split val2017 --noise 0 0.1 --licenses 4,5,7,8 --out noisy
+  mfsynth build --split val2017 --preset realistic --frames 6 --out stacks
+  mfsynth build --preset realistic --kernel polygon --show
   mfsynth build --from published/manifest.json --coco ~/coco --out again""",
 )
 @click.option("--split", help="Name of the split; val2017 and train2017 are official, demo is drawn.")
 @coco_option()
 @click.option("--out", type=FOLDER, help="Folder to make.  [default: out/SPLIT]")
 @click.option("--shards", type=int, default=0, help="Number of shards.  [default: one per 1,000 samples]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of every draw.")
-@click.option("--variants", type=int, default=1, show_default=True, help="Samples per image.")
-@click.option("--sigma", type=float, nargs=2, default=(1.0, 5.0), metavar="LO HI",
-              help="Blur in pixels.  [default: 1 5]")  # fmt: skip
-@click.option("--noise", type=float, nargs=2, default=(0.0, 0.0), metavar="LO HI",
-              help="Standard deviation in units of full range, one per sample.  [default: off]")  # fmt: skip
-@click.option("--store", type=click.Choice(["pairs", "recipe"]), default="pairs", show_default=True,
-              help="Rendered frames, or recipes whose frames are rendered when read.")  # fmt: skip
-@click.option("--format", type=click.Choice(["png", "jpeg"]), default="png", show_default=True,
-              help="Format of the frames; jpeg is quality 95, 4:4:4.")  # fmt: skip
-@click.option("--masks", type=click.Choice(["panoptic", "instances"]), default="panoptic", show_default=True,
-              help="Annotations to use.")  # fmt: skip
-@click.option("--min-area", type=float, default=0.02, show_default=True,
-              help="Fraction of the image that each frame keeps in focus, at most 1/3.")  # fmt: skip
-@click.option("--licenses", type=Numbers(), default=(), help=LICENSES_HELP)
-@click.option("--images", type=FILE, help="File of image ids to take, one per line; !ID leaves ID out.")
-@click.option("--limit", type=click.IntRange(min=1), help="Only the first N images by id, after the filters.")
-@click.option("--orientation", type=click.Choice(["auto", "raw", "upright"]), default="auto",
-              show_default=True, help="Pictures with an EXIF orientation: raw uses them as stored, upright "
-              "turns them, auto does what fits the annotations.")  # fmt: skip
-@click.option("--preset", type=click.Choice(["paper", "realistic"]), default="paper", show_default=True,
-              help="A named bundle of the options below; each of them overrides it.")  # fmt: skip
-@click.option(
-    "--frames", type=click.IntRange(2, 32), default=2, show_default=True, help="Frames of a sample."
-)
-@click.option("--planes", type=int, default=0, help="Planes of a scene.  [default: one per frame]")
-@click.option("--order", type=click.Choice(["random", "layout"]), default="random", show_default=True,
-              help="How segments are shared out among planes; layout guesses which are farther.")  # fmt: skip
-@click.option(
-    "--depth", type=FOLDER, help="Folder of depth maps, named like the pictures: planes are cut from them."
-)
-@click.option("--depth-far-is-large", is_flag=True, help="In depth maps, larger is farther, not nearer.")
-@click.option("--kernel", type=click.Choice(["gaussian", "disk", "polygon"]), default="gaussian",
-              show_default=True, help="Of the blur.")  # fmt: skip
-@click.option("--radius", type=float, nargs=2, default=(2.0, 10.0), metavar="LO HI",
-              help="Radius of a disk or polygon, in pixels.  [default: 2 10]")  # fmt: skip
-@click.option("--boundary", type=click.Choice(["hard", "spread"]), default="hard", show_default=True,
-              help="spread lets what is near and out of focus cover what is behind it.")  # fmt: skip
-@click.option("--fill", type=click.Choice(["nearest", "inpaint"]), default="nearest", show_default=True,
-              help="What is behind a near layer.")  # fmt: skip
-@click.option("--light", type=click.Choice(["srgb", "linear"]), default="srgb", show_default=True,
-              help="In which values light is blurred and composed.")  # fmt: skip
-@click.option("--noise-model", type=click.Choice(["gaussian", "poisson-gaussian"]), default="gaussian",
-              show_default=True, help="Of sRGB values, or shot and read noise in linear light.")  # fmt: skip
-@click.option("--capture", type=click.Choice(["clean", "camera"]), default="clean", show_default=True,
-              help="camera adds sensor noise and JPEG to every frame.")  # fmt: skip
-@click.option("--breathing", type=float, default=0.0, show_default=True,
-              help="Largest change of scale between frames, in per cent.")  # fmt: skip
-@click.option("--min-sharpness", type=float, default=0.0, show_default=True,
-              help="Gray levels; segments that a small blur changes less move with a neighbor.")  # fmt: skip
+@content_flags
 @click.option("--from", "like", metavar="MANIFEST",
               help="Rebuild this manifest's data set; it sets everything that decides content.")  # fmt: skip
 @workers_option()
@@ -154,6 +99,9 @@ Examples:
 @click.option(
     "--dry-run", is_flag=True, help="Show what would be made, its size, and from which files; make nothing."
 )
+@click.option(
+    "--show", is_flag=True, help="Show what the preset sets, and the build's options; make nothing."
+)
 @output_options
 @click.pass_context
 def build(
@@ -162,64 +110,39 @@ def build(
     split: str | None,
     coco: Path | None,
     out: Path | None,
-    shards: int,
-    seed: int,
-    variants: int,
-    sigma: tuple[float, float],
-    noise: tuple[float, float],
-    store: Store,
-    format: FrameFormat,
-    masks: Masks,
-    min_area: float,
-    licenses: tuple[int, ...],
     images: Path | None,
-    limit: int | None,
-    orientation: Orientation,
     preset: Preset,
-    frames: int,
-    planes: int,
-    order: Order,
     depth: Path | None,
     depth_far_is_large: bool,
-    kernel: Kernel,
-    radius: tuple[float, float],
-    boundary: Boundary,
-    fill: Fill,
-    light: Light,
-    noise_model: NoiseModel,
-    capture: Capture,
-    breathing: float,
-    min_sharpness: float,
     like: str | None,
     workers: int | None,
     overwrite: bool,
     strict: bool,
     yes: bool,
     dry_run: bool,
+    show: bool,
     quiet: bool,
     as_json: bool,
+    **_content: object,
 ) -> None:
     """Build a data set of multi-focus pairs, or finish one that was interrupted."""
     from mfsynth.building.make import CocoLookup, Request, content_of, foresee, make
-    from mfsynth.options import BuildOptions, Selection, preset_options
+    from mfsynth.options import Selection, Shown, with_preset
 
-    manifest = None
+    output, manifest = Output(quiet, as_json), None
     if like is not None:
         refuse_content(ctx)
         options, manifest = content_of(like)
-    elif split is None:
+    elif split is None and not show:
         raise click.UsageError("give --split, such as --split val2017, or --split demo", ctx)
     else:
-        given = {
-            name: value
-            for name, value in ctx.params.items()
-            if name in CONTENT and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        }
+        given = {name: ctx.params[name] for name in given_content(ctx) if name not in ("split", "preset")}
         given |= {"depth": "far" if depth_far_is_large else "near"} if depth else {}
         given |= {"images": Selection.read(images)} if images else {}
-        given.pop("preset", None)
-        options = BuildOptions(**preset_options(preset) | given)
-    output = Output(quiet, as_json)
+        options = with_preset(preset, split or "SPLIT", given)
+        if show:
+            output.show(Shown(preset, frozenset(given), options), always=True)
+            return
     with output.archive_bars() as downloading, output.bar("building", "sample") as progress:
         lookup = CocoLookup(coco, approval(yes), output.say, downloading)
         request = Request(
@@ -233,15 +156,19 @@ def build(
 CONTENT = (
     "split", "masks", "seed", "variants", "sigma", "noise", "store", "format", "min_area", "licenses",
     "images", "limit", "shards", "orientation", "preset", "frames", "planes", "order", "depth", "kernel",
-    "radius",
-    "boundary", "fill", "light", "noise_model", "capture", "breathing", "min_sharpness",
+    "radius", "boundary", "fill", "light", "noise_model", "capture", "breathing", "min_sharpness",
 )  # fmt: skip
 """Options of `build` that decide content."""
 
 
+def given_content(ctx: click.Context) -> list[str]:
+    """Names of the options that decide content and are given."""
+    return [name for name in CONTENT if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+
+
 def refuse_content(ctx: click.Context) -> None:
     """Refuse options that a manifest sets."""
-    named = [name for name in CONTENT if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    named = given_content(ctx)
     if named:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in named)
         raise click.UsageError(f"--from sets everything that decides content; omit {flags}", ctx)

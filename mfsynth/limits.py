@@ -7,6 +7,10 @@ PICTURE_PIXELS = 1 << 28
 """Pixels of a picture, a mask or a member of a shard: 16,384 x 16,384."""
 FRAMES = 255
 """Frames of a sample: a focus map has one byte per pixel."""
+STACK = 32
+"""Frames of a sample whose recipe has format 2, and of a build."""
+STACK_PIXELS = 1 << 30
+"""Pixels of all frames of such a sample: 32 frames of 33 megapixels."""
 PLANES = 255
 """Planes of a recipe: a segment's plane has one byte."""
 SAMPLES = 1 << 31

@@ -7,15 +7,21 @@ of a data set: no field is ever absent or null.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import msgspec
 
 from mfsynth import limits, schema
 from mfsynth.errors import ShardError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 FORMATS = (1, 2)
 """The formats of recipes that this release reads and writes."""
+BLADES = (5, 9)
+"""Fewest and most corners of an aperture that is drawn."""
 
 Kernel = Literal["gaussian", "disk", "polygon"]
 Order = Literal["random", "layout"]
@@ -32,19 +38,22 @@ _Plane = Annotated[int, msgspec.Meta(ge=0, le=255)]
 _BlurSigma = Annotated[float, msgspec.Meta(ge=0.1, le=100)]
 _NoiseSigma = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _NoiseKey = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")]
-_Radius = Annotated[float, msgspec.Meta(ge=0, le=200)]
+_Radius = Annotated[float, msgspec.Meta(ge=0, le=100)]
 _Blades = Annotated[int, msgspec.Meta(ge=0, le=32)]
-_Angle = Annotated[float, msgspec.Meta(ge=-7, le=7)]
+_Turn = Annotated[float, msgspec.Meta(ge=0, le=6.3)]
+_Angle = Annotated[float, msgspec.Meta(ge=-0.5, le=0.5)]
+_ShotNoise = Annotated[float, msgspec.Meta(ge=0, le=10)]
 _Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Levels = Annotated[float, msgspec.Meta(ge=0, le=255)]
 _Scale = Annotated[float, msgspec.Meta(ge=0.5, le=2)]
-_Shift = Annotated[float, msgspec.Meta(ge=-100_000, le=100_000)]
-_Stops = Annotated[float, msgspec.Meta(ge=-10, le=10)]
+_Shift = Annotated[float, msgspec.Meta(ge=-10_000, le=10_000)]
+_Stops = Annotated[float, msgspec.Meta(ge=-4, le=4)]
 _Quality = Annotated[int, msgspec.Meta(ge=0, le=100)]
 _Offset = Annotated[int, msgspec.Meta(ge=0, le=15)]
 _Flag = Annotated[int, msgspec.Meta(ge=0, le=1)]
 _AtLeastOne = msgspec.Meta(min_length=1)
 _SomeFrames = msgspec.Meta(min_length=2, max_length=limits.FRAMES)
+_Stack = msgspec.Meta(min_length=2, max_length=limits.STACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +117,7 @@ class Traits:
     Attributes:
         bottom: The lowest row with a pixel of it.
         stuff: 1 if it is stuff, such as sky or grass, or void; 0 if it is a thing.
-        sharpness: How much a small blur changes it: mean absolute difference, in gray levels.
+        sharpness: How much a small blur changes it: root mean square, in gray levels.
         group: Index of the segment whose plane it shares; its own, unless it is not sharp enough.
     """
 
@@ -150,7 +159,7 @@ class Optics:
         radius: Of the disk, or of the polygon's disk of equal area, between the two outermost planes, in
             pixels; 0 for a Gaussian, whose sigma is that of `Blur`.
         blades: Corners of the polygon; 0 for other kernels.
-        rotation: Of the polygon, in radians.
+        rotation: Of the polygon, in radians; 0 for other kernels.
         boundary: `hard`, or `spread`: near layers cover far ones, with mattes.
         fill: What is behind a layer: `nearest` visible pixel, or `inpaint`.
         light: In which values light is blurred and composed: `srgb` or `linear`.
@@ -164,15 +173,15 @@ class Optics:
     planes: Annotated[int, msgspec.Meta(ge=2, le=limits.PLANES)]
     radius: _Radius
     blades: _Blades
-    rotation: _Angle
+    rotation: _Turn
     boundary: Boundary
     fill: Fill
     light: Light
     noise_model: NoiseModel
-    shot_noise: _Fraction
+    shot_noise: _ShotNoise
     read_noise: _Fraction
     segments: Annotated[tuple[Traits, ...], _AtLeastOne]
-    frames: Annotated[tuple[Shot, ...], _SomeFrames]
+    frames: Annotated[tuple[Shot, ...], _Stack]
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,41 +246,96 @@ class Recipe:
         The key is used as a file's name, so it must be the format's own, whoever made the data set.
 
         Raises:
-            ShardError: If the key is not that of image and variant, a plane has no frame, or the picture is
-                larger than any that is read.
+            ShardError: If the key is not that of image and variant, a plane does not exist, the picture or
+                the frames together are larger than any that are read, or the optics contradict themselves.
         """
-        key, image, frames = sample_key(self.image.id, self.variant), self.image, len(self.frames)
-        planes = [each.plane for each in self.segments] + [each.plane for each in self.frames]
+        key, image = sample_key(self.image.id, self.variant), self.image
         if self.key != key:
             raise ShardError(f"the recipe's key is {self.key[:40]!r}, its image and variant give {key!r}")
         if (self.format == 1) != (self.optics is None):
             raise ShardError(
                 f"the recipe has format {self.format}, and {_OPTICS[self.optics is None]} optics"
             )
+        planes = [each.plane for each in self.segments] + [each.plane for each in self.frames]
         if max(planes) >= self.planes:
             raise ShardError(f"the recipe has planes beyond its {self.planes} planes")
-        if self.optics is not None:
-            _check_optics(self.optics, len(self.segments), frames)
         if image.width * image.height > limits.PICTURE_PIXELS:
             raise ShardError(
                 f"the recipe gives a picture of {image.width} x {image.height} pixels, "
                 f"at most {limits.PICTURE_PIXELS:,} pixels are read"
             )
+        if self.optics is not None:
+            wrong = next(_contradictions(self, self.optics), "")
+            if wrong:
+                raise ShardError(f"the recipe contradicts itself: {wrong}")
 
 
 _NO_OPTICS = b',"optics":null}'
 """How the last field of format 1 would be written: msgspec cannot omit a dataclass's default."""
 _OPTICS = ("", "no")
+_AS_FRAME_0 = (1.0, 0.0, 0.0, 0.0, 0.0)
 
 
-def _check_optics(optics: Optics, segments: int, frames: int) -> None:
-    if (len(optics.segments), len(optics.frames)) != (segments, frames):
-        raise ShardError(
-            f"the recipe's optics are of {len(optics.segments)} segments and {len(optics.frames)} frames, "
-            f"it has {segments} and {frames}"
+def _contradictions(recipe: Recipe, optics: Optics) -> Iterator[str]:
+    """What is wrong with a recipe of format 2 though each of its values is within bounds."""
+    if len(optics.segments) != len(recipe.segments) or len(optics.frames) != len(recipe.frames):
+        yield (
+            f"optics of {len(optics.segments)} segments and {len(optics.frames)} frames, "
+            f"of {len(recipe.segments)} and {len(recipe.frames)}"
         )
-    if max(each.group for each in optics.segments) >= segments:
-        raise ShardError(f"the recipe has groups beyond its {segments} segments")
+        return
+    if any(low.plane >= high.plane for low, high in pairwise(recipe.frames)):
+        yield "frames whose planes do not ascend"
+    if len(recipe.frames) * recipe.image.width * recipe.image.height > limits.STACK_PIXELS:
+        yield f"frames of more than {limits.STACK_PIXELS:,} pixels together"
+    yield from _odd_blur(recipe.blur, optics)
+    yield from _odd_segments(recipe, optics)
+    yield from _odd_frames(optics)
+    if optics.boundary == "hard" and optics.fill != "nearest":
+        yield f"a hard boundary with fill {optics.fill}"
+    if optics.noise_model == "gaussian" and (optics.shot_noise or optics.read_noise):
+        yield "Gaussian noise with shot or read noise"
+
+
+def _odd_blur(blur: Blur, optics: Optics) -> Iterator[str]:
+    if blur.kernel not in get_args(Kernel):
+        yield f"unknown blur kernel {blur.kernel[:40]!r}; known: {', '.join(get_args(Kernel))}"
+    if (blur.kernel == "gaussian") != (optics.radius == 0):
+        yield f"kernel {blur.kernel} with radius {optics.radius}"
+    if optics.radius and blur.sigma != optics.radius / 2:
+        yield f"sigma {blur.sigma} is not half the radius {optics.radius}"
+    if (blur.kernel == "polygon") != (optics.blades >= 3) or (optics.blades < 3 and optics.rotation):
+        yield f"kernel {blur.kernel} with {optics.blades} blades and rotation {optics.rotation}"
+
+
+def _odd_segments(recipe: Recipe, optics: Optics) -> Iterator[str]:
+    groups = [each.group for each in optics.segments]
+    if max(groups) >= len(groups):
+        yield f"groups beyond its {len(groups)} segments"
+        return
+    if any(groups[group] != group for group in groups):
+        yield "a group whose segment is in another group"
+    if any(
+        recipe.segments[group].plane != each.plane
+        for group, each in zip(groups, recipe.segments, strict=True)
+    ):
+        yield "a segment outside its group's plane"
+    if any(each.bottom >= recipe.image.height for each in optics.segments):
+        yield "a segment that ends below the picture"
+    kinds = {
+        (segment.category_id, each.stuff)
+        for segment, each in zip(recipe.segments, optics.segments, strict=True)
+    }
+    if len({category for category, _ in kinds}) < len(kinds) or (0, 0) in kinds:
+        yield "a category that is both stuff and things, or void that is not stuff"
+
+
+def _odd_frames(optics: Optics) -> Iterator[str]:
+    first = optics.frames[0]
+    if (first.scale, first.shift_x, first.shift_y, first.rotation, first.exposure) != _AS_FRAME_0:
+        yield "frame 0 is not in its own geometry"
+    if any(not each.quality and (each.grid_x or each.grid_y) for each in optics.frames):
+        yield "a JPEG's grid without a JPEG"
 
 
 def sample_key(image_id: int, variant: int) -> str:

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 MFSYNTH = (
-    ("__init__", "__main__"), ("cli",), ("publish",), ("preview",), ("building", "live"),
+    ("__init__", "__main__"), ("cli",), ("flags",), ("publish",), ("preview",), ("building", "live"),
     ("verification",), ("options",), ("shards", "coco"), ("stream",), ("torch_stream", "synthesis"),
     ("codecs",), ("sample", "cards"), ("recipe",), ("hub",),
     ("engine", "locks", "console", "plots", "schema", "storage", "hub_errors"), ("order",), ("errors",),

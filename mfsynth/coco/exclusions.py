@@ -4,6 +4,8 @@ LICENSE = "license"
 BAD_RECORD = "bad-record"
 NO_ANNOTATION = "no-annotation"
 MIN_AREA = "min-area"
+MIN_SHARPNESS = "min-sharpness"
+TOO_LARGE = "too-large"
 PICTURE_MISSING = "picture-missing"
 PICTURE_BROKEN = "picture-broken"
 PICTURE_KIND = "picture-kind"
@@ -25,7 +27,9 @@ MEANING = {
     LICENSE: "its license is not among --licenses",
     BAD_RECORD: "its records in the annotations are malformed or contradict each other",
     NO_ANNOTATION: "the annotations list no mask for it",
-    MIN_AREA: "its segments cannot be divided so that both frames keep --min-area in focus",
+    MIN_AREA: "its segments cannot be divided so that two planes keep --min-area",
+    MIN_SHARPNESS: "too little of it is sharp: segments below --min-sharpness share the planes of others",
+    TOO_LARGE: "its frames together have more pixels than are read; use fewer --frames",
     PICTURE_MISSING: "the picture is missing",
     PICTURE_BROKEN: "the picture is empty, cut short or damaged",
     PICTURE_KIND: "the picture is of another kind than its name says, or of a kind that is not read",

@@ -42,6 +42,7 @@ class Split:
         annotations: The annotation file's path inside the COCO folder.
         annotations_sha256: Its SHA-256.
         strays: Records in it that belong to no image.
+        stuff: Ids of the categories that are stuff; None if the categories cannot be read.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Split:
     annotations: str
     annotations_sha256: str
     strays: tuple[Fault, ...] = ()
+    stuff: frozenset[int] | None = frozenset()
 
 
 def read_split(
@@ -97,4 +99,5 @@ def read_split(
         annotations=f"annotations/{masks}_{name}.json",
         annotations_sha256=hashlib.sha256(text).hexdigest(),
         strays=listing.strays,
+        stuff=listing.stuff,
     )

@@ -11,8 +11,9 @@ from mfsynth.options.build import (
 )
 from mfsynth.options.choose import Choice, choose, listed_fault
 from mfsynth.options.keywords import ContentOptions, check_names, content_options
-from mfsynth.options.presets import PRESETS, Preset, preset_options
+from mfsynth.options.presets import PRESETS, Preset, Shown, preset_options, with_preset
 from mfsynth.options.selection import Selection
+from mfsynth.options.words import option_words
 
 __all__ = (
     "MAX_FRAMES",
@@ -26,10 +27,13 @@ __all__ = (
     "FrameFormat",
     "Preset",
     "Selection",
+    "Shown",
     "Store",
     "check_names",
     "choose",
     "content_options",
     "listed_fault",
+    "option_words",
     "preset_options",
+    "with_preset",
 )

@@ -15,6 +15,8 @@ from mfsynth.shards.manifest import fingerprint
 from mfsynth.synthesis.draw import Capture, DrawOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mfsynth.shards.manifest import Manifest
 
 Store = Literal["pairs", "recipe"]
@@ -29,7 +31,7 @@ _CHOICES = {
 
 MAX_VARIANTS = 1000
 MAX_MIN_AREA = 1 / 3
-MAX_FRAMES = 32
+MAX_FRAMES = limits.STACK
 _NEW = schema.since("0.2.0")
 
 
@@ -114,13 +116,18 @@ class BuildOptions:
         _require(0 <= self.min_area <= MAX_MIN_AREA, self, "min_area", "from 0 to 1/3")
         _require(2 <= self.frames <= MAX_FRAMES, self, "frames", f"from 2 to {MAX_FRAMES}")
         planes = self.planes == 0 or self.frames <= self.planes <= limits.PLANES
-        _require(planes, self, "planes", f"0, or from the number of frames to {limits.PLANES}")
+        _require(
+            planes, self, "planes", f"from the number of frames, {self.frames}, to {limits.PLANES}, or 0"
+        )
         low, high = self.radius
-        _require(0.1 <= low <= high <= 100, self, "radius", "two ascending numbers from 0.1 to 100")
+        _require(0.2 <= low <= high <= 100, self, "radius", "two ascending numbers from 0.2 to 100")
         _require(0 <= self.breathing <= 20, self, "breathing", "from 0 to 20")
         _require(0 <= self.min_sharpness <= 255, self, "min_sharpness", "from 0 to 255")
         _require(self.limit >= 0, self, "limit", "0 (all) or more")
         _require(self.shards >= 0, self, "shards", "0 (one for every 1,000 samples) or more")
+        for name, serves in SERVES.items():
+            if getattr(self, name) != DEFAULTS[name] and not serves.holds(self):
+                raise OptionsError(f"--{_flag(name)} has no effect {serves.otherwise}", serves.hint)
 
     @property
     def draw(self) -> DrawOptions:
@@ -160,9 +167,49 @@ class BuildOptions:
         return fingerprint(self.to_json())
 
 
+@dataclass(frozen=True, slots=True)
+class Serves:
+    """What an option serves: when it has an effect, and what to do otherwise."""
+
+    holds: Callable[[BuildOptions], bool]
+    otherwise: str
+    hint: str
+
+
+SERVES = {
+    "sigma": Serves(
+        lambda options: options.kernel == "gaussian",
+        "on a disk or polygon",
+        "give --radius, or --kernel gaussian",
+    ),
+    "radius": Serves(
+        lambda options: options.kernel != "gaussian",
+        "on a Gaussian",
+        "give --sigma, or --kernel disk or polygon",
+    ),
+    "fill": Serves(
+        lambda options: options.boundary == "spread", "on a hard boundary", "give --boundary spread"
+    ),
+    "noise_model": Serves(
+        lambda options: options.noise[1] > 0 or options.capture == "camera",
+        "without noise",
+        "give --noise, or --capture camera",
+    ),
+    "order": Serves(lambda options: options.depth == "none", "beside --depth", "omit one of them"),
+}
+"""Options that only have an effect beside others: to give them without is a mistake."""
+
+DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(BuildOptions)}
+"""By name; those of `split` and `images` are no values."""
+
+
 def _require(holds: bool, options: BuildOptions, name: str, rule: str) -> None:
     if not holds:
-        raise OptionsError(f"--{name.replace('_', '-')} is {getattr(options, name)!r}, it must be {rule}")
+        raise OptionsError(f"--{_flag(name)} is {getattr(options, name)!r}, it must be {rule}")
+
+
+def _flag(name: str) -> str:
+    return name.replace("_", "-")
 
 
 def _plain(text: str) -> bool:

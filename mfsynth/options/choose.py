@@ -39,12 +39,17 @@ def choose(split: Split, options: BuildOptions) -> Choice:
     """The images to use, and what is left out because of the annotations.
 
     Raises:
-        SourceError: If no image is left.
+        SourceError: If no image is left, or the order needs categories that cannot be read.
         OptionsError: If a requested image is not in the split.
     """
     if not split.entries:
         raise SourceError(f"{split.annotations} lists no images")
     _check_selection(split, options)
+    if split.stuff is None and options.order == "layout":
+        raise SourceError(
+            f"the categories in {split.annotations} cannot be read, and --order layout needs them",
+            "each is an object with an id and isthing, 0 or 1; or use --order random",
+        )
     chosen: list[Entry] = []
     excluded: dict[str, list[Entry]] = defaultdict(list)
     is_taken = options.images.rule()

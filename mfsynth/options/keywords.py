@@ -11,7 +11,7 @@ from mfsynth.coco.orientation import Orientation
 from mfsynth.coco.split import Masks
 from mfsynth.errors import OptionsError
 from mfsynth.options.build import BuildOptions, Depth
-from mfsynth.options.presets import Preset, preset_options
+from mfsynth.options.presets import Preset, with_preset
 from mfsynth.options.selection import Selection
 from mfsynth.order import whole_number
 from mfsynth.recipe import Boundary, Fill, Kernel, Light, NoiseModel, Order
@@ -21,8 +21,9 @@ from mfsynth.synthesis.draw import Capture
 class ContentOptions(TypedDict, total=False):
     """What decides the scenes besides split and seed, as keyword arguments of Python functions.
 
-    `BuildOptions` says what each means. Numbers may be of any numeric type; `images` are the ids
-    to take, or a Selection.
+    `BuildOptions` says what each means. Numbers may be of any numeric type; `images` are the ids to take, or
+    a Selection; `preset` names a bundle of options, `paper` or `realistic`, each of which is overridden where
+    it is given.
     """
 
     masks: Masks
@@ -56,11 +57,11 @@ def content_options(split: str, seed: int = 0, **content: Unpack[ContentOptions]
         OptionsError: If there is no such option, or its value makes no sense.
     """
     check_names(content, ContentOptions)
-    values: dict[str, Any] = preset_options(content.get("preset", "paper")) | content
-    values.pop("preset", None)
+    values: dict[str, Any] = {**content, "seed": seed}
+    preset: Preset = values.pop("preset", "paper")
     for name in values.keys() & _COERCIONS.keys():
         values[name] = _COERCIONS[name](name, values[name])
-    return BuildOptions(split, seed=whole_number("seed", seed), **values)
+    return with_preset(preset, split, values)
 
 
 def check_names(given: Iterable[str], options: type) -> None:
@@ -84,6 +85,13 @@ def _bounds(name: str, value: tuple[float, float]) -> tuple[float, float]:
         raise OptionsError(f"{name} is {value!r}, it must be two numbers, smallest and largest") from error
 
 
+def _number(name: str, value: float) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise OptionsError(f"{name} is {value!r}, it must be a number") from error
+
+
 def _ids(name: str, value: Iterable[int]) -> tuple[int, ...]:
     try:
         return tuple(sorted(set(map(index, value))))
@@ -101,9 +109,12 @@ def _selection(name: str, images: Iterable[int] | Selection | None) -> Selection
 
 
 _COERCIONS: dict[str, Callable[[str, Any], Any]] = {
+    "seed": whole_number,
     "sigma": _bounds,
     "noise": _bounds,
     "radius": _bounds,
+    "breathing": _number,
+    "min_sharpness": _number,
     "frames": whole_number,
     "planes": whole_number,
     "licenses": _ids,

@@ -6,13 +6,10 @@ import shlex
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from mfsynth.options import BuildOptions
+from mfsynth.options import BuildOptions, option_words
 
 if TYPE_CHECKING:
     from dataclasses import Field
-
-SELECTION = "ids.txt"
-"""Name of the file of image ids in the command."""
 
 
 def build_command(options: BuildOptions) -> str:
@@ -25,17 +22,9 @@ def build_command(options: BuildOptions) -> str:
     for field in fields(BuildOptions):
         value = getattr(options, field.name)
         if value != _default(field):
-            words += [f"--{field.name.replace('_', '-')}", *_words(field.name, value)]
+            words += option_words(field.name, value)
     return shlex.join(words)
 
 
 def _default(field: Field[Any]) -> Any:
     return field.default_factory() if callable(field.default_factory) else field.default
-
-
-def _words(name: str, value: Any) -> list[str]:
-    if name == "images":
-        return [SELECTION]
-    if name == "licenses":
-        return [",".join(map(str, value))]
-    return [str(each) for each in value] if isinstance(value, tuple) else [str(value)]

@@ -6,13 +6,15 @@ key, so that changing one option leaves all other draws unchanged. Only raw word
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
-from mfsynth.order import philox, uniform_between
+from mfsynth import limits
+from mfsynth.errors import UnusableImage
+from mfsynth.order import philox, uniform, uniform_between
 from mfsynth.recipe import (
+    BLADES,
     Blur,
     Boundary,
     Fill,
@@ -27,16 +29,32 @@ from mfsynth.recipe import (
     Shot,
     sample_key,
 )
-from mfsynth.synthesis.planes import draw_by_layout, draw_many_planes, draw_planes
+from mfsynth.synthesis.optics.capture import draw_capture
+from mfsynth.synthesis.planes import Place, deal_planes, draw_planes, lay_out_planes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy as np
 
     from mfsynth.recipe import ImageInfo, SegmentInfo, Traits
 
 Capture = Literal["clean", "camera"]
 
 DEPTH_PLANES = 16
+SHIFT = 0.0025
+"""Largest shift between frames for each per cent of breathing, as a fraction of the longer side."""
+ROTATION = 0.002
+"""Largest rotation for each per cent of breathing, in radians: a fifth of a pixel at 100 from the center."""
+EXPOSURE = 0.05
+"""Largest change of exposure for each per cent of breathing, in stops."""
+SHOT_SHARE = (0.9, 1.0)
+"""Smallest and largest share that shot noise has of the variance in middle gray."""
+_GRAY = ((0.5 + 0.055) / 1.055) ** 2.4
+"""Linear light of the sRGB value 0.5."""
+_GRAY_SLOPE = 2.4 / 1.055 * ((0.5 + 0.055) / 1.055) ** 1.4
+"""How fast linear light grows with sRGB values there."""
+_STILL = (0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +102,25 @@ class DrawOptions:
     @property
     def optical(self) -> bool:
         """Whether recipes say more than format 1 can."""
-        plain = replace(
-            self,
-            seed=0,
-            sigma=(1.0, 5.0),
-            noise=(0.0, 0.0),
-            min_area=0.02,
-            radius=(2.0, 10.0),
-            fill="nearest",
-        )
-        return plain != DrawOptions() and not (self.planes == 2 and replace(plain, planes=0) == DrawOptions())
+        plain = all(getattr(self, name) == value for name, value in _FORMAT_1.items())
+        return not plain or self.depths != 2
 
     @property
     def depths(self) -> int:
         """The number of planes."""
         return self.planes or (self.frames if self.depth == "none" else max(self.frames, DEPTH_PLANES))
+
+    @property
+    def focused(self) -> list[int]:
+        """The plane that each frame focuses: the first, the last, and evenly between them."""
+        return [round(k * (self.depths - 1) / (self.frames - 1)) for k in range(self.frames)]
+
+
+_FORMAT_1 = {
+    "order": "random", "depth": "none", "kernel": "gaussian", "boundary": "hard", "light": "srgb",
+    "noise_model": "gaussian", "capture": "clean", "breathing": 0.0, "min_sharpness": 0.0,
+}  # fmt: skip
+"""What format 1 says of two planes, without saying it."""
 
 
 def stream(purpose: str, seed: int, image_id: int, variant: int) -> np.random.Philox:
@@ -125,15 +147,17 @@ def draw(
     Raises:
         UnusableImage: If the segments cannot be shared out so that enough is in focus.
     """
+    if options.frames * image.width * image.height > limits.STACK_PIXELS:
+        raise UnusableImage("too-large", f"{options.frames} frames of {image.width} x {image.height} pixels")
     seeded = (options.seed, image.id, variant)
     planes, tries = _planes(image, segments, options, variant, traits)
     sigma, radius = _blur(options, stream("blur", *seeded))
     noise = stream("noise", *seeded)
     noise_sigma = uniform_between(noise, options.noise)
-    optics = _optics(options, seeded, traits, radius, noise_sigma) if options.optical else None
-    last = options.depths - 1
+    if options.capture == "camera" and options.noise == (0.0, 0.0):
+        noise_sigma = draw_capture(stream("capture", *seeded)).sigma
     return Recipe(
-        format=1 if optics is None else 2,
+        format=2 if options.optical else 1,
         key=sample_key(image.id, variant),
         seed=options.seed,
         variant=variant,
@@ -142,13 +166,10 @@ def draw(
             Segment(s.index, s.id, s.category_id, s.iscrowd, s.area, plane)
             for s, plane in zip(segments, planes, strict=True)
         ),
-        frames=tuple(
-            FrameRecipe(round(k * last / (options.frames - 1)), noise_sigma, _hex_key(noise))
-            for k in range(options.frames)
-        ),
+        frames=tuple(FrameRecipe(plane, noise_sigma, _hex_key(noise)) for plane in options.focused),
         blur=Blur(options.kernel, sigma),
         tries=tries,
-        optics=optics,
+        optics=_optics(image, options, variant, traits, radius, noise_sigma) if options.optical else None,
     )
 
 
@@ -159,49 +180,117 @@ def _planes(
     variant: int,
     traits: Sequence[Traits],
 ) -> tuple[list[int], int]:
-    """The plane of each segment: groups of segments are shared out."""
+    """The plane of each segment, and the tries: groups of segments are shared out."""
     seeded = (options.seed, image.id, variant)
-    areas = [segment.area for segment in segments]
+    groups = [each.group for each in traits] or [segment.index for segment in segments]
+    areas = dict.fromkeys(sorted(groups), 0)
+    for group, segment in zip(groups, segments, strict=True):
+        areas[group] += segment.area
+    shared, focused, tries = tuple(areas.values()), options.focused, 1
+    _check_groups(shared, [segment.area for segment in segments], options.min_area)
     if options.order == "layout":
+        places = [Place(bool(traits[k].stuff), traits[k].bottom / image.height) for k in areas]
         words = stream("layout", *seeded)
-        return draw_by_layout(areas, traits, options.depths, image.height, options.min_area, words)
-    if options.depths == 2:
-        return draw_planes(areas, options.min_area, stream("segments", *seeded))
-    return draw_many_planes(areas, options.depths, options.min_area, stream("planes", *seeded))
+        planes, tries = lay_out_planes(shared, places, options.depths, focused, options.min_area, words)
+    elif options.depths == 2:
+        planes, tries = draw_planes(shared, options.min_area, stream("segments", *seeded))
+    else:
+        words = stream("planes", *seeded)
+        planes = deal_planes(shared, options.depths, focused, options.min_area, words)
+    of_group = dict(zip(areas, planes, strict=True))
+    return [of_group[group] for group in groups], tries
+
+
+def _check_groups(shared: Sequence[int], areas: Sequence[int], min_area: float) -> None:
+    """Refuse an image that could be used if all of it were sharp.
+
+    Raises:
+        UnusableImage: If it is one.
+    """
+    total = sum(areas)
+    most = total - max(1, min_area * total)
+    if max(shared) > most >= max(areas):
+        told = f"all but {1 - max(shared) / total:.1%} of it is not sharp, or shares a plane with what is not"
+        raise UnusableImage("min-sharpness", told)
 
 
 def _blur(options: DrawOptions, words: np.random.Philox) -> tuple[float, float]:
-    """The sigma that a recipe records, and the radius; one draw gives either."""
+    """The sigma that a recipe records, and the radius; one word gives either."""
     if options.kernel == "gaussian":
         return uniform_between(words, options.sigma), 0.0
     radius = uniform_between(words, options.radius)
     return radius / 2, radius
 
 
+def _hex_key(words: np.random.Philox) -> str:
+    """A 128-bit key from the next two words, as hex text, lowest byte first."""
+    return words.random_raw(2).astype("<u8").tobytes().hex()
+
+
+# --- format 2 -----------------------------------------------------------------------------------------
+
+
 def _optics(
+    image: ImageInfo,
     options: DrawOptions,
-    seeded: tuple[int, int, int],
+    variant: int,
     traits: Sequence[Traits],
     radius: float,
     noise_sigma: float,
 ) -> Optics:
-    shot = Shot(1.0, 0.0, 0.0, 0.0, 0.0, 0, 0, 0)
+    seeded = (options.seed, image.id, variant)
+    blades, rotation = _aperture(options, stream("aperture", *seeded))
+    shot_noise, read_noise = _sensor(options, noise_sigma, stream("sensor", *seeded))
     return Optics(
         planes=options.depths,
         radius=radius,
-        blades=0,
-        rotation=0.0,
+        blades=blades,
+        rotation=rotation,
         boundary=options.boundary,
-        fill=options.fill,
+        fill=options.fill if options.boundary == "spread" else "nearest",
         light=options.light,
         noise_model=options.noise_model,
-        shot_noise=0.0,
-        read_noise=0.0,
+        shot_noise=shot_noise,
+        read_noise=read_noise,
         segments=tuple(traits),
-        frames=(shot,) * options.frames,
+        frames=_shots(image, options, stream("breathing", *seeded), stream("capture", *seeded)),
     )
 
 
-def _hex_key(words: np.random.Philox) -> str:
-    """A 128-bit key from the next two words, as hex text, lowest byte first."""
-    return words.random_raw(2).astype("<u8").tobytes().hex()
+def _aperture(options: DrawOptions, words: np.random.Philox) -> tuple[int, float]:
+    """A polygon's corners, and its rotation: any that changes its shape."""
+    low, high = BLADES
+    blades = low + int(uniform(words) * (high - low + 1))
+    rotation = uniform_between(words, (0.0, 2 * math.pi / blades))
+    return (blades, rotation) if options.kernel == "polygon" else (0, 0.0)
+
+
+def _sensor(options: DrawOptions, sigma: float, words: np.random.Philox) -> tuple[float, float]:
+    """Shot and read noise that together are as strong in middle gray as Gaussian noise of a sigma.
+
+    Shot noise has 90 to 100 per cent of the variance there. That is the range that follows from the sensors
+    in T. Brooks et al., "Unprocessing images for learned raw denoising" (CVPR 2019).
+    """
+    share = uniform_between(words, SHOT_SHARE)
+    if options.noise_model == "gaussian":
+        return 0.0, 0.0
+    variance = (sigma * _GRAY_SLOPE) ** 2
+    return share * variance / _GRAY, math.sqrt((1 - share) * variance)
+
+
+def _shots(
+    image: ImageInfo, options: DrawOptions, breathing: np.random.Philox, capture: np.random.Philox
+) -> tuple[Shot, ...]:
+    """How each frame is taken: the scale follows the focus, the rest is drawn, except frame 0's."""
+    camera, most = draw_capture(capture), options.breathing
+    stored = (camera.quality, camera.grid_x, camera.grid_y) if options.capture == "camera" else (0, 0, 0)
+    shift = SHIFT * most * max(image.width, image.height)
+    bounds = (shift, shift, ROTATION * most, EXPOSURE * most)
+    strength = uniform_between(breathing, (-most / 100, most / 100))
+    shots: list[Shot] = []
+    for plane in options.focused:
+        drawn = [uniform_between(breathing, (-bound, bound)) for bound in bounds]
+        right, down, rotation, exposure = drawn if shots and most else _STILL
+        scale = 1 + strength * plane / (options.depths - 1)
+        shots.append(Shot(scale, right, down, rotation, exposure, *stored))
+    return tuple(shots)

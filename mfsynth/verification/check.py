@@ -24,13 +24,14 @@ from mfsynth.shards.manifest import Manifest, Shard, data_set_at
 from mfsynth.shards.pixels import read_focus, read_frames, read_scene
 from mfsynth.synthesis.draw import DrawOptions, draw
 from mfsynth.synthesis.render import render
+from mfsynth.synthesis.traits import traits_of
 from mfsynth.verification.claims import Held, contradictions, disagreements
 from mfsynth.verification.report import Comparison, Problem, Verification
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mfsynth.sample import Picture, Recipe, Scene
+    from mfsynth.sample import Picture, Scene, Traits
     from mfsynth.shards.tar import Packed
 
 _SEEDS = 100_000
@@ -253,8 +254,7 @@ class _Checks:
         if layout.gt == "jpg" and codecs.orientation_of(packed.members[layout.gt_field]) != 1:
             raise ShardError("its ground truth has an orientation tag")
         _check_segments(scene)
-        if _drawn_again(recipe, self.job.draw) != recipe:
-            raise ShardError("its recipe is not what its seed draws")
+        _check_draw(scene, self.job.draw)
         return scene
 
     def _frames(self, packed: Packed, scene: Scene) -> tuple[Picture, ...]:
@@ -304,9 +304,18 @@ def _check_segments(scene: Scene) -> None:
         raise ShardError("its recipe does not list the segments by ascending id")
 
 
-def _drawn_again(recipe: Recipe, options: DrawOptions) -> Recipe:
+def _check_draw(scene: Scene, options: DrawOptions) -> None:
+    """Draw a recipe again, from what picture and segment map say of the segments."""
+    recipe = scene.recipe
     infos = [SegmentInfo(s.index, s.id, s.category_id, s.iscrowd, s.area) for s in recipe.segments]
-    traits = () if recipe.optics is None else recipe.optics.segments
-    if options.optical != bool(traits):
+    traits: tuple[Traits, ...] = ()
+    if options.optical != (recipe.optics is not None):
         raise ShardError(f"its recipe has format {recipe.format}, which the options do not give")
-    return draw(recipe.image, infos, options, recipe.variant, traits)
+    if recipe.optics is not None:  # which categories are stuff is only in the annotations
+        told = zip(infos, recipe.optics.segments, strict=True)
+        stuff = {info.category_id for info, each in told if each.stuff}
+        traits = traits_of(scene.picture, scene.segments, infos, stuff, options)
+        if traits != recipe.optics.segments:
+            raise ShardError("its recipe does not have the traits of its segments")
+    if draw(recipe.image, infos, options, recipe.variant, traits) != recipe:
+        raise ShardError("its recipe is not what its seed draws")

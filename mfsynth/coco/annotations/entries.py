@@ -96,12 +96,14 @@ class Listing:
         licenses: The table of licenses.
         strays: Records that belong to no image.
         unlisted: Ids of images that have annotations, but are not listed.
+        stuff: Ids of the categories that are stuff; None if the categories cannot be read.
     """
 
     entries: tuple[Entry, ...]
     licenses: tuple[License, ...]
     strays: tuple[Fault, ...]
     unlisted: tuple[int, ...]
+    stuff: frozenset[int] | None
 
 
 def read_panoptic(text: bytes, pictures: FileTree, masks: FileTree, where: str) -> Listing:
@@ -179,12 +181,14 @@ def _listing(
             unsought = Missing(image.file_name, "is not looked for")
             entries.append(Entry(_info(image), unsought, fault=Fault(exclusions.BAD_RECORD, fault)))
         else:
-            entries.append(completed(Entry(_info(image), pictures.find(image.file_name))))
+            found = pictures.find(image.file_name)
+            entries.append(completed(Entry(_info(image), found, stuff=records.stuff or frozenset())))
     return Listing(
         tuple(entries),
         tuple(License(each.id, each.name or "", each.url or "") for each in records.licenses),
         tuple(Fault(exclusions.STRAY, detail) for detail in records.strays),
         tuple(sorted(set(annotated) - images.keys())),
+        records.stuff,
     )
 
 

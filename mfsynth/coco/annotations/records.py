@@ -60,7 +60,15 @@ class LicenseRecord(msgspec.Struct, frozen=True):
     url: str | None = None
 
 
+class CategoryRecord(msgspec.Struct, frozen=True):
+    """A category; only panoptic ones say whether they are things, which have a shape, or stuff."""
+
+    id: int
+    isthing: int | bool | None = None
+
+
 _IMAGE = msgspec.json.Decoder(ImageRecord, strict=False)  # "96" and 96.0 are numbers, too
+_CATEGORIES = msgspec.json.Decoder(list[CategoryRecord] | None, strict=False)
 _LICENSES = msgspec.json.Decoder(list[LicenseRecord] | None, strict=False)
 
 Annotation = TypeVar("Annotation", MaskRecord, Instance)
@@ -70,6 +78,7 @@ class _File(msgspec.Struct, Generic[Annotation], frozen=True):
     images: list[ImageRecord]
     annotations: list[Annotation]
     licenses: list[LicenseRecord] | None = None
+    categories: msgspec.Raw = _NULL
 
 
 @dataclass
@@ -77,7 +86,8 @@ class Records(Generic[Annotation]):
     """What an annotation file lists.
 
     `faults` says by image id what is wrong with a record of that image, `strays` what is wrong with records
-    that belong to no image.
+    that belong to no image. `stuff` are the ids of the categories that are stuff; None if the categories
+    cannot be read.
     """
 
     images: list[ImageRecord]
@@ -85,6 +95,7 @@ class Records(Generic[Annotation]):
     licenses: list[LicenseRecord]
     faults: dict[int, str] = field(default_factory=dict)
     strays: list[str] = field(default_factory=list)
+    stuff: frozenset[int] | None = frozenset()
 
 
 def read_records(text: bytes, kind: type[Annotation], where: str) -> Records[Annotation]:
@@ -113,7 +124,15 @@ def _read(text: bytes, kind: type[Annotation], where: str) -> Records[Annotation
     except msgspec.ValidationError:
         return _read_singly(text, kind, where)
     annotations: list[Annotation] = file.annotations  # type: ignore[assignment]  # of that kind
-    return Records(file.images, annotations, file.licenses or [])
+    return Records(file.images, annotations, file.licenses or [], stuff=_stuff(file.categories))
+
+
+def _stuff(categories: msgspec.Raw) -> frozenset[int] | None:
+    try:
+        listed = _CATEGORIES.decode(categories) or ()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return frozenset(each.id for each in listed if each.isthing is not None and not each.isthing)
 
 
 # --- record by record ---------------------------------------------------------------------------------
@@ -137,6 +156,7 @@ def _read_singly(text: bytes, kind: type[Annotation], where: str) -> Records[Ann
         records.licenses.extend(_LICENSES.decode(lists.get("licenses", _NULL)) or ())
     except (msgspec.DecodeError, UnicodeDecodeError):
         records.strays.append(f"licenses is {_begin(lists['licenses'])}; it must be a list of licenses")
+    records.stuff = _stuff(lists.get("categories", _NULL))
     return records
 
 
