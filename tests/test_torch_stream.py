@@ -50,7 +50,7 @@ def test_arrays_become_tensors_channels_first(small_pairs: Path) -> None:
 def test_targets_become_tensors_with_memory_of_their_own(
     store: str, frames: int, request: pytest.FixtureRequest, recwarn: pytest.WarningsRecorder
 ) -> None:
-    """In format 1, `certain` is one number broadcast, which torch takes with a warning, and `nearest` `focus`."""
+    """In format 1, `certain` is one number broadcast, which torch warns of, and `nearest` is `focus`."""
     folder = request.getfixturevalue(store)
     for sample, item in zip(mfsynth.open(folder), mfsynth.open(folder).torch(), strict=True):
         assert item["frames"].shape == (frames, 3, *sample.focus.shape)

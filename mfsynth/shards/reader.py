@@ -216,7 +216,7 @@ class DataSet(Stream[Item]):
 
 
 def decode(sample: Mapping[str, Any]) -> Scene:
-    """The scene of a sample as webdataset yields it, members undecoded; for either store, any number of frames.
+    """The scene of a sample as webdataset yields it, members undecoded; for either store.
 
     >>> webdataset.WebDataset("val2017-000000.tar").map(mfsynth.decode)  # doctest: +SKIP
 

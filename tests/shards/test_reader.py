@@ -16,11 +16,11 @@ from typing import Any
 import fsspec
 import numpy as np
 import pytest
+from conftest import STACK
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mfsynth
-from conftest import STACK
 from mfsynth import Sample, Scene, Window
 from mfsynth.errors import OptionsError, ShardError
 from mfsynth.order import share
