@@ -102,7 +102,7 @@ def _maps(sample: Sample) -> Iterator[Cell]:
     yield Cell(color_map(sample.focus), "focus map")
     if sample.recipe.optics:
         yield Cell(color_map(sample.nearest), "nearest")
-        yield Cell(cv2.cvtColor(sample.certain, cv2.COLOR_GRAY2RGB), "certain")
+        yield Cell(np.repeat(sample.certain[..., None], 3, axis=2), "certain")
 
 
 def _frames(sample: Sample) -> Iterator[Cell]:
