@@ -50,9 +50,9 @@ class TorchStream(IterableDataset[dict[str, Any]]):
 
     Where ranks would make different numbers of steps, `uneven` repeats or drops samples; see `Stream.torch`.
 
-    A sample has `key`, `recipe`, `window`, and as uint8 tensors `frames` (n x 3 x H x W), `focus` (H x W)
-    and `gt` (3 x H x W); `segments` (H x W) is int32. A batch has the same with one more dimension in
-    front, and lists for the rest.
+    A sample has `key`, `recipe`, `window`, and as uint8 tensors `frames` (n x 3 x H x W), `gt` (3 x H x W),
+    `focus`, `nearest` and `certain` (H x W each); `segments` (H x W) is int32. A batch has the same with
+    one more dimension in front, and lists for the rest.
 
     Always give DataLoader `batch_size=None`: batches are made here. A loader that makes its own batches of
     single samples needs `collate_fn=mfsynth.torch_stream.collate`: torch's default cannot stack recipes.
@@ -138,8 +138,10 @@ def as_tensors(item: Sample | Scene) -> dict[str, Any]:
     return {
         "key": item.key,
         "frames": torch.stack([_channels_first(frame) for frame in item.frames]),
-        "focus": torch.from_numpy(np.ascontiguousarray(item.focus)),
+        "focus": _own(item.focus),
         "gt": _channels_first(item.gt),
+        "nearest": _own(item.nearest),
+        "certain": _own(item.certain),
         "segments": torch.from_numpy(item.segments.astype(np.int32)),
         "recipe": item.recipe,
         "window": item.window,
@@ -231,6 +233,11 @@ def _rank() -> tuple[int, int] | None:
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
     return None
+
+
+def _own(values: np.ndarray) -> torch.Tensor:
+    """A tensor with memory of its own: `certain` of format 1 has none, and `nearest` is `focus`."""
+    return torch.from_numpy(np.array(values, order="C"))
 
 
 def _channels_first(picture: np.ndarray) -> torch.Tensor:

@@ -65,10 +65,16 @@ def small_coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def _build(coco: Path, out: Path, store: Store) -> Path:
-    options = BuildOptions("small", variants=2, shards=3, noise=(0.0, 0.1), store=store)
+def _build(coco: Path, out: Path, store: Store, **more: Any) -> Path:
+    options = BuildOptions("small", variants=2, shards=3, noise=(0.0, 0.1), store=store, **more)
     build(options, Run(coco, out, workers=1))
     return out
+
+
+STACK: dict[str, Any] = {
+    "frames": 12, "kernel": "disk", "radius": (2.0, 6.0), "boundary": "spread", "light": "linear",
+    "noise_model": "poisson-gaussian", "capture": "camera",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +87,18 @@ def small_pairs(small_coco: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def small_recipes(small_coco: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same samples as recipes. Not to be written to."""
     return _build(small_coco, tmp_path_factory.mktemp("recipes") / "set", "recipe")
+
+
+@pytest.fixture(scope="session")
+def small_stacks(small_coco: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stacks of twelve frames, recipes of format 2: 18 samples in 3 shards. Not to be written to."""
+    return _build(small_coco, tmp_path_factory.mktemp("stacks") / "set", "pairs", **STACK)
+
+
+@pytest.fixture(scope="session")
+def small_stack_recipes(small_coco: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same stacks as recipes. Not to be written to."""
+    return _build(small_coco, tmp_path_factory.mktemp("stack-recipes") / "set", "recipe", **STACK)
 
 
 @pytest.fixture(scope="session")

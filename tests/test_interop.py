@@ -30,14 +30,21 @@ def urls(folder: Path) -> list[str]:
     return sorted(str(path) for path in folder.glob("*.tar"))
 
 
-def test_webdataset_reads_pairs(small_pairs: Path) -> None:
-    other = webdataset.WebDataset(urls(small_pairs), shardshuffle=False).decode("rgb8")
+@pytest.mark.parametrize(("store", "frames"), [("small_pairs", 2), ("small_stacks", 12)])
+def test_webdataset_reads_any_number_of_frames(
+    store: str, frames: int, request: pytest.FixtureRequest
+) -> None:
+    folder = request.getfixturevalue(store)
+    other = webdataset.WebDataset(urls(folder), shardshuffle=False).decode("rgb8")
     count = 0
-    for sample, item in zip(mfsynth.open(small_pairs), other, strict=True):
+    for sample, item in zip(mfsynth.open(folder), other, strict=True):
+        assert len(sample.frames) == sum(field.startswith("frame") for field in item) == frames
         assert item["__key__"] == sample.key
         for index, frame in enumerate(sample.frames):
             assert np.array_equal(item[f"frame{index}.png"], frame)
         assert np.array_equal(item["focus.png"][..., 0], sample.focus)
+        for name in ("nearest", "certain") if frames > 2 else ():
+            assert np.array_equal(item[f"{name}.png"][..., 0], getattr(sample, name))
         assert np.array_equal(item["segments.png"][..., 0], sample.segments)
         assert item["json"] == json.loads(sample.recipe.to_json())
         assert np.abs(item["gt.jpg"].astype(int) - sample.gt).max() <= 0  # Pillow's libjpeg-turbo, too
@@ -51,7 +58,10 @@ def test_webdataset_decodes_to_floats_as_its_own_documentation_does(small_pairs:
     assert np.allclose(item["frame1.png"] * 255, sample.frames[1], atol=1e-3)
 
 
-@pytest.mark.parametrize("store", ["small_pairs", "small_recipes"])
+STORES = ["small_pairs", "small_recipes", "small_stacks", "small_stack_recipes"]
+
+
+@pytest.mark.parametrize("store", STORES)
 def test_webdataset_decodes_to_scenes(store: str, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(store)
     other = webdataset.WebDataset(urls(folder), shardshuffle=False).map(mfsynth.decode)
@@ -101,7 +111,7 @@ def test_webdataset_reads_a_shard_that_we_opened(small_pairs: Path) -> None:
 
 
 @pytest.mark.parametrize("streaming", [True, False])
-@pytest.mark.parametrize("store", ["small_pairs", "small_recipes"])
+@pytest.mark.parametrize("store", STORES)
 def test_datasets_reads_every_recipe(
     store: str, streaming: bool, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -120,6 +130,22 @@ def test_datasets_reads_every_recipe(
         assert np.array_equal(np.asarray(row["gt.jpg"]), scene.picture)
         count += 1
     assert count == 18
+
+
+def test_datasets_reads_frames_and_targets_by_name(small_stacks: Path, tmp_path: Path) -> None:
+    rows = datasets.load_dataset(
+        "webdataset",
+        data_files={"train": urls(small_stacks)},
+        split="train",
+        streaming=True,
+        cache_dir=str(tmp_path / "cache"),
+    )
+    for row, sample in zip(rows, mfsynth.open(small_stacks), strict=True):
+        frames = [row[f"frame{k}.png"] for k in range(len(row["json"]["frames"]))]
+        for seen, frame in zip(frames, sample.frames, strict=True):
+            assert np.array_equal(np.asarray(seen), frame)
+        for name in ("focus", "nearest", "certain"):
+            assert np.array_equal(np.asarray(row[f"{name}.png"]), getattr(sample, name))
 
 
 def plain(value: Any) -> Any:

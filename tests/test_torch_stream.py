@@ -46,6 +46,33 @@ def test_arrays_become_tensors_channels_first(small_pairs: Path) -> None:
     assert item["recipe"] == sample.recipe
 
 
+@pytest.mark.parametrize(("store", "frames"), [("small_pairs", 2), ("small_stacks", 12)])
+def test_targets_become_tensors_with_memory_of_their_own(
+    store: str, frames: int, request: pytest.FixtureRequest, recwarn: pytest.WarningsRecorder
+) -> None:
+    """In format 1, `certain` is one number broadcast, which torch warns of, and `nearest` is `focus`."""
+    folder = request.getfixturevalue(store)
+    for sample, item in zip(mfsynth.open(folder), mfsynth.open(folder).torch(), strict=True):
+        assert item["frames"].shape == (frames, 3, *sample.focus.shape)
+        for name in ("focus", "nearest", "certain"):
+            assert item[name].dtype == torch.uint8
+            assert np.array_equal(item[name].numpy(), getattr(sample, name))
+        item["certain"][0, 0] = item["nearest"][0, 0] = 77
+        assert item["certain"].eq(77).sum() == 1
+        assert item["focus"][0, 0] != 77
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_stacks_become_batches(small_stack_recipes: Path, workers: int) -> None:
+    stream = mfsynth.open(small_stack_recipes).torch(batch=4, window=WINDOW)
+    batches = list(DataLoader(stream, batch_size=None, num_workers=workers))
+    assert sorted(len(batch["key"]) for batch in batches) == [2, 4, 4, 4, 4]
+    assert batches[0]["frames"].shape == (4, 12, 3, 12, 10)
+    for name in ("focus", "nearest", "certain"):
+        assert batches[0][name].shape == (4, 12, 10)
+
+
 def test_scenes_become_tensors_too(small_pairs: Path) -> None:
     item = next(iter(mfsynth.open(small_pairs).scenes().torch()))
     assert set(item) == {"key", "gt", "segments", "recipe"}

@@ -10,7 +10,7 @@ import numpy as np
 from mfsynth import plots, storage
 from mfsynth.errors import OptionsError, ShardError
 from mfsynth.plots import GRID, INK, QUIET, TYPE, axes_at, hex_color, shorten, style_panel
-from mfsynth.preview.stats import QUANTITIES, license_name
+from mfsynth.preview.stats import license_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from mfsynth.preview.stats import Quantity, Stats
+    from mfsynth.preview.quantities import Quantity
+    from mfsynth.preview.stats import Stats
     from mfsynth.shards.manifest import LicenseCount
 
 DPI = 200
@@ -28,7 +29,7 @@ _COLUMNS = 3
 _LONGEST_NAME = 54
 
 # Sizes in inches, type in points.
-_WIDTH, _PANEL, _BAR = 9.0, 1.3, 0.24
+_WIDTH, _PANEL, _BAR = 9.4, 1.3, 0.24
 _LEFT, _RIGHT, _TOP, _BOTTOM, _BETWEEN, _ROW_GAP = 0.55, 0.2, 0.8, 0.2, 0.45, 0.65
 _TITLE = 13
 
@@ -70,13 +71,13 @@ def draw_histograms(stats: Stats, dpi: float = DPI) -> bytes:
     Raises:
         MissingExtraError: If matplotlib is not installed.
     """
-    rows = -(-len(QUANTITIES) // _COLUMNS)
+    rows = -(-len(stats.quantities) // _COLUMNS)
     bars = max(1, len(stats.licenses)) * _BAR
     height = _TOP + rows * (_PANEL + _ROW_GAP) + bars + _BOTTOM
     panel = (_WIDTH - _LEFT - _RIGHT - (_COLUMNS - 1) * _BETWEEN) / _COLUMNS
     with plots.figure(_WIDTH, height, dpi) as figure:
         _draw_title(figure, stats)
-        for place, quantity in enumerate(QUANTITIES):
+        for place, quantity in enumerate(stats.quantities):
             row, column = divmod(place, _COLUMNS)
             left, top = _LEFT + column * (panel + _BETWEEN), _TOP + row * (_PANEL + _ROW_GAP)
             axes = axes_at(figure, left, top, panel, _PANEL)
@@ -90,12 +91,14 @@ def draw_histograms(stats: Stats, dpi: float = DPI) -> bytes:
 def _draw_title(figure: Figure, stats: Stats) -> None:
     width, height = figure.get_size_inches()
     y = 1 - 0.3 / height
-    title = f"{stats.split}: {stats.samples:,} samples of {stats.images:,} images"
+    stack = f", {stats.frames} frames each" if stats.frames > 2 else ""
+    title = f"{stats.split}: {stats.samples:,} samples of {stats.images:,} images{stack}"
     figure.text(
         _LEFT / width, y, title,
         fontsize=_TITLE, fontweight="bold", color=INK, va="center", parse_math=False,
     )  # fmt: skip
-    note = "samples per bin; dashed: the median"
+    each = dict.fromkeys(f"{quantity.each}s" for quantity in stats.quantities)
+    note = f"{', '.join(each)} per bin; dashed: the median"
     figure.text(1 - _RIGHT / width, y, note, fontsize=TYPE, color=QUIET, ha="right", va="center")
 
 

@@ -30,6 +30,7 @@ class DataSetInfo:
         store: `pairs` or `recipe`.
         frames: Frames of each sample.
         frame_format: Of stored frames, `png` or `jpg`; empty where frames are rendered on reading.
+        targets: Whether samples have `nearest` and `certain` of their own; else one frame is always right.
         options: The options that decided its content and differ from their defaults, by name.
         packages: Versions of the packages that affect pixels and bytes, by name.
         licenses: Licenses of the pictures, and the number of samples under each.
@@ -46,6 +47,7 @@ class DataSetInfo:
     store: str
     frames: int
     frame_format: str
+    targets: bool
     options: dict[str, Any]
     packages: dict[str, str]
     licenses: tuple[LicenseCount, ...]
@@ -63,6 +65,7 @@ class DataSetInfo:
     def lines(self) -> list[str]:
         """In words."""
         stored = f"stored as {self.frame_format}" if self.frame_format else "rendered on reading"
+        stored += ", with the targets nearest and certain" if self.targets else ""
         amount = f"{count(self.samples, 'sample')} in {count(self.shards, 'shard')}"
         options = ", ".join(f"{name} {_plain(value)}" for name, value in self.options.items())
         packages = ", ".join(f"{name} {version}" for name, version in self.packages.items())
@@ -101,6 +104,7 @@ def info(location: str | os.PathLike[str]) -> DataSetInfo:
         store=layout.store,
         frames=layout.frames,
         frame_format=layout.frame if layout.store == "pairs" else "",
+        targets=layout.targets,
         options=_changed(BuildOptions.of(manifest)),
         packages=manifest.packages,
         licenses=manifest.licenses,

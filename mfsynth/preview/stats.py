@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mfsynth.preview.colors import focus_shares
+from mfsynth.options import BuildOptions
+from mfsynth.preview.quantities import Quantity, quantities_of
 from mfsynth.shards.reader import open as open_data_set
 from mfsynth.shards.recipes import recipes
 
@@ -17,50 +18,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mfsynth.sample import Recipe
     from mfsynth.shards.manifest import LicenseCount
 
 _PROGRESS_STEP = 100
 
 
-class Quantity(NamedTuple):
-    """A number that each sample has: its name in JSON, its title and unit, and how to get it."""
-
-    name: str
-    title: str
-    unit: str
-    of: Callable[[Recipe], float]
-    whole: bool = False
-
-
-def _chosen(recipe: Recipe) -> int:
-    plane = recipe.frames[1].plane
-    return sum(segment.plane == plane for segment in recipe.segments)
-
-
-def _megapixels(recipe: Recipe) -> float:
-    return recipe.image.width * recipe.image.height / 1e6
-
-
-QUANTITIES = (
-    Quantity("sigma", "blur sigma", "px", lambda recipe: recipe.blur.sigma),
-    Quantity(
-        "focus_share", "in focus in frame 1", "fraction of area", lambda recipe: focus_shares(recipe)[1]
-    ),
-    Quantity("noise_sigma", "noise sigma", "fraction of range", lambda recipe: recipe.frames[0].noise_sigma),
-    Quantity("segments", "segments of the image", "count", lambda recipe: len(recipe.segments), True),
-    Quantity("chosen", "segments sharp in frame 1", "count", _chosen, True),
-    Quantity("tries", "subsets tried", "count", lambda recipe: recipe.tries, True),
-    Quantity("width", "image width", "px", lambda recipe: recipe.image.width, True),
-    Quantity("height", "image height", "px", lambda recipe: recipe.image.height, True),
-    Quantity("megapixels", "image size", "megapixels", _megapixels),
-)
-"""What is counted, in the order of tables and drawings. Void counts as a segment, as everywhere."""
-
-
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A distribution in six numbers; percentiles between two samples are interpolated."""
+    """A distribution in six numbers; percentiles between two values are interpolated."""
 
     min: float
     p5: float
@@ -78,12 +43,19 @@ class Summary:
 
 @dataclass(frozen=True, eq=False)
 class Stats:
-    """The distributions of a data set; `values` holds each quantity's value for every sample, in order."""
+    """The distributions of a data set.
+
+    `values` holds each quantity's values by its name, sample by sample: one of each, or as many as it has
+    frames or segments.
+    """
 
     split: str
     samples: int
     shards: int
     images: int
+    frames: int
+    planes: int
+    quantities: tuple[Quantity, ...]
     licenses: tuple[LicenseCount, ...]
     left_out: dict[str, int]
     values: dict[str, NDArray[np.float64]]
@@ -92,7 +64,7 @@ class Stats:
         """Summaries and counts, without the individual values."""
         summaries = {
             quantity.name: {"unit": quantity.unit} | asdict(Summary.of(self.values[quantity.name]))
-            for quantity in QUANTITIES
+            for quantity in self.quantities
             if self.samples
         }
         return {
@@ -100,6 +72,8 @@ class Stats:
             "samples": self.samples,
             "shards": self.shards,
             "images": self.images,
+            "frames": self.frames,
+            "planes": self.planes,
             "distributions": summaries,
             "licenses": [asdict(license) for license in self.licenses],
             "left_out": dict(self.left_out),
@@ -108,14 +82,15 @@ class Stats:
     def lines(self) -> list[str]:
         """The same as an aligned table for people."""
         rows: list[tuple[str, ...]] = [("", "min", "5%", "median", "mean", "95%", "max")]
-        for quantity in QUANTITIES if self.samples else ():
+        for quantity in self.quantities if self.samples else ():
             numbers = asdict(Summary.of(self.values[quantity.name])).values()
             rows.append((f"{quantity.title} ({quantity.unit})", *map(_number, numbers)))
         left_out = "; ".join(f"{count} by {reason}" for reason, count in self.left_out.items())
         return [
             *(_aligned(rows) if self.samples else ()),
             *([""] if self.samples else ()),
-            f"samples {self.samples}, shards {self.shards}, images {self.images}",
+            f"samples {self.samples}, shards {self.shards}, images {self.images}"
+            + (f", frames {self.frames}, planes {self.planes}" if self.planes > 2 else ""),
             f"images left out: {left_out or 'none'}",
             "samples by license:",
             *(f"  {license.samples:>7}  {license_name(license)}" for license in self.licenses),
@@ -134,22 +109,27 @@ def collect(location: str, progress: Callable[[int, int], None]) -> Stats:
     """
     data = open_data_set(location)
     manifest = data.manifest
-    values = array("d")
+    options = BuildOptions.of(manifest)
+    quantities = quantities_of(options)
+    values = {quantity.name: array("d") for quantity in quantities}
     images = set()
     for done, recipe in enumerate(recipes(data.folder, manifest), 1):
-        values.extend(quantity.of(recipe) for quantity in QUANTITIES)
+        for quantity in quantities:
+            values[quantity.name].extend(quantity.of(recipe))
         images.add(recipe.image.id)
         if done % _PROGRESS_STEP == 0 or done == manifest.samples:
             progress(done, manifest.samples)
-    columns = np.array(values, np.float64).reshape(-1, len(QUANTITIES)).T
     return Stats(
         split=manifest.split,
         samples=manifest.samples,
         shards=len(manifest.shards),
         images=len(images),
+        frames=options.frames,
+        planes=options.draw.depths,
+        quantities=quantities,
         licenses=manifest.licenses,
         left_out={reason: len(ids) for reason, ids in manifest.left_out.items()},
-        values={quantity.name: column for quantity, column in zip(QUANTITIES, columns, strict=True)},
+        values={name: np.array(column, np.float64) for name, column in values.items()},
     )
 
 

@@ -12,6 +12,7 @@ from mfsynth.options.words import SELECTION
 from mfsynth.publish.attribution import ATTRIBUTION
 from mfsynth.publish.command import build_command
 from mfsynth.publish.licenses import ANNOTATIONS, licenses_of
+from mfsynth.publish.looks import blur, edges, noise
 from mfsynth.publish.members import members
 from mfsynth.publish.words import hub_split, is_coco, plain, provenance, readable, size_category, tags, title
 
@@ -44,6 +45,11 @@ def dataset_card(
         title=title(manifest),
         manifest=manifest,
         options=options,
+        frames=manifest.layout.frames,
+        optics=manifest.layout.targets,
+        blur=blur(options),
+        edges=edges(options),
+        noise=noise(options),
         provenance=provenance(manifest),
         repository=repository,
         hub_split=hub_split(manifest.split),

@@ -31,9 +31,14 @@ _CONFORMS_TO = "http://mlcommons.org/croissant/1.0"
 _KEY = r"^(\d+-\d+)\."
 _NUMBERS = ("image_id", "samples")
 _DESCRIPTION = (
-    "{samples} samples for multi-focus image fusion, made from {images} pictures: some objects are blurred "
-    "in one frame, the rest in the other. With the all-in-focus ground truth and a focus map, which gives "
-    "the frame that is sharp at each pixel. WebDataset shards, made by mfsynth."
+    "{samples} samples for multi-focus image fusion, made from {images} pictures: {frames}. With the "
+    "all-in-focus ground truth and a focus map, which gives the frame that is sharp at each pixel{targets}. "
+    "WebDataset shards, made by mfsynth."
+)
+_PAIR = "some objects are blurred in one frame, the rest in the other"
+_STACK = "each of {count} frames is focused at another distance"
+_TARGETS = (
+    "; `nearest` gives the frame that is nearest to the ground truth, `certain` where that frame holds it"
 )
 _CITATION = (
     "Guerrero Peña et al., A Multiple Source Hourglass Deep Network for Multi-Focus Image Fusion, "
@@ -59,7 +64,7 @@ def croissant(
     metadata = mlc.Metadata(
         ctx=nodes.context,
         name=title(manifest),
-        description=_DESCRIPTION.format(samples=manifest.samples, images=images),
+        description=_description(manifest, images),
         url=repository.url,
         license=_licenses(manifest),
         keywords=tags(manifest),
@@ -73,6 +78,16 @@ def croissant(
         record_sets=[*(nodes.records(each) for each in found), nodes.images()],
     )
     return (json.dumps(metadata.to_json(), indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _description(manifest: Manifest, images: int) -> str:
+    layout = manifest.layout
+    return _DESCRIPTION.format(
+        samples=manifest.samples,
+        images=images,
+        frames=_PAIR if layout.frames == 2 else _STACK.format(count=layout.frames),
+        targets=_TARGETS if layout.targets else "",
+    )
 
 
 def _licenses(manifest: Manifest) -> list[str]:

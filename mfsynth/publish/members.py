@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mfsynth.shards.layout import FOCUS, RECIPE, SEGMENTS
+from mfsynth.shards.layout import CERTAIN, FOCUS, NEAREST, RECIPE, SEGMENTS
 
 if TYPE_CHECKING:
     from mfsynth.shards.layout import Layout
@@ -14,9 +14,24 @@ _MEDIA_TYPES = {"json": "application/json", "png": "image/png", "jpg": "image/jp
 _RECIPE = (
     "what was drawn: `key`, `seed`, `variant`; `image` (`id`, `file_name`, `width`, `height`, `license`, "
     "`coco_url`, `flickr_url`); `segments` (`index` in segments.png, `id`, `category_id` and `iscrowd` as "
-    "annotated, `area`, `plane`: the frame in which it is sharp); `frames` (`plane`, `noise_sigma`, "
+    "annotated, `area`, `plane`: {plane}); `frames` (`plane`, `noise_sigma`, "
     "`noise_key`); `blur` (`kernel`, `sigma` in pixels); `tries`"
 )
+_OPTICS = (
+    "; `optics`: the lens and the camera (`planes`, `radius` in pixels, `blades`, `rotation`, `boundary`, "
+    "`fill`, `light`, `noise_model`, `shot_noise`, `read_noise`), what the picture says of each of "
+    "`segments` (`bottom`, `stuff`, `sharpness`, `group`), and how each of `frames` was taken (`scale`, "
+    "`shift_x`, `shift_y`, `rotation`, `exposure`, JPEG `quality`, `grid_x`, `grid_y`)"
+)
+_NEAREST = (
+    "the index of the frame that is nearest to the ground truth there, before noise (error averaged over "
+    "3 x 3 pixels); the focus map where no two frames differ visibly"
+)
+_CERTAIN = (
+    "255 where some frame holds the ground truth; less, down to 0, the farther even the nearest frame is "
+    "from it"
+)
+_MAPS = {FOCUS: "the index of the frame that is sharpest there", NEAREST: _NEAREST, CERTAIN: _CERTAIN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +71,7 @@ def members(layout: Layout) -> tuple[Member, ...]:
 
 def _member(field: str, layout: Layout) -> Member:
     if field == RECIPE:
-        return Member(field, "object", _RECIPE)
+        return Member(field, "object", _recipe(layout))
     if field == layout.gt_field:
         own = "the source file's own bytes" if layout.gt == "jpg" else "encoded again"
         return Member(field, "RGB or gray, 8 bit", f"the all-in-focus picture, {own}")
@@ -65,7 +80,16 @@ def _member(field: str, layout: Layout) -> Member:
             "the index of each pixel's segment in the recipe's `segments`; 16 bit if there are more than 256"
         )
         return Member(field, "gray, 8 or 16 bit", text)
-    if field == FOCUS:
-        return Member(field, "gray, 8 bit", "the index of the frame that is sharp there")
+    if field in layout.map_fields:
+        return Member(field, "gray, 8 bit", _MAPS[field])
     index = layout.frame_fields.index(field)
-    return Member(field, "RGB, 8 bit", f"frame {index}: sharp where the focus map says {index}, else blurred")
+    most = "sharpest" if layout.targets else "sharp"
+    return Member(
+        field, "RGB, 8 bit", f"frame {index}: {most} where the focus map says {index}, else blurred"
+    )
+
+
+def _recipe(layout: Layout) -> str:
+    if not layout.targets:
+        return _RECIPE.format(plane="the frame in which it is sharp")
+    return _RECIPE.format(plane="its distance, 0 the farthest; a frame is focused at its own") + _OPTICS

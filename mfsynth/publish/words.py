@@ -36,7 +36,12 @@ def is_coco(manifest: Manifest) -> bool:
 def title(manifest: Manifest) -> str:
     """The data set's title."""
     what = {"coco": f"COCO {manifest.split}", "drawn": "drawn scenes", "own": manifest.split}
-    return f"Multi-focus pairs of {what[provenance(manifest)]}"
+    kind = (
+        "Multi-focus pairs"
+        if manifest.layout.frames == 2
+        else f"Focus stacks of {manifest.layout.frames} frames"
+    )
+    return f"{kind}{' of' if manifest.layout.frames == 2 else ','} {what[provenance(manifest)]}"
 
 
 def tags(manifest: Manifest) -> list[str]:

@@ -32,6 +32,7 @@ SEGMENTS = "segments.png"
 FOCUS = "focus.png"
 NEAREST = "nearest.png"
 CERTAIN = "certain.png"
+GT_FIELDS = ("gt.jpg", "gt.png")
 
 
 @dataclass(frozen=True, slots=True)

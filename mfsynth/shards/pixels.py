@@ -14,7 +14,7 @@ from mfsynth.shards.recipes import read_recipe
 
 if TYPE_CHECKING:
     from mfsynth.codecs.png import Array
-    from mfsynth.sample import CertainMap, FocusMap, Picture
+    from mfsynth.sample import CertainMap, FocusMap, Picture, Recipe
     from mfsynth.shards.layout import Layout
     from mfsynth.shards.tar import Packed
 
@@ -33,8 +33,20 @@ def read_scene(packed: Packed, layout: Layout) -> Scene:
     recipe = read_recipe(packed.key, packed.members[RECIPE])
     if len(recipe.frames) != layout.frames:
         raise ShardError(f"its recipe has {len(recipe.frames)} frames, the manifest says {layout.frames}")
+    if layout.targets != (recipe.optics is not None):
+        said = f"the manifest's layout has {'' if layout.targets else 'no '}targets"
+        raise ShardError(f"its recipe has format {recipe.format}, {said}")
+    return scene_of(packed, recipe, layout.gt_field)
+
+
+def scene_of(packed: Packed, recipe: Recipe, gt_field: str) -> Scene:
+    """Decode a sample's picture and segment map, whose sizes its recipe gives.
+
+    Raises:
+        KeyError, ShardError, CodecError: As `read_scene`.
+    """
     size = recipe.image.height, recipe.image.width
-    picture = _picture(packed, layout.gt_field, size)
+    picture = _picture(packed, gt_field, size)
     segments = _map(packed, SEGMENTS, size)
     if int(segments.max()) >= len(recipe.segments):
         raise ShardError(f"{SEGMENTS} has segments that the recipe does not list")

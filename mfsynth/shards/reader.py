@@ -12,7 +12,7 @@ from mfsynth.errors import MfsynthError, ShardError
 from mfsynth.order import permutation
 from mfsynth.sample import Sample, Scene
 from mfsynth.shards.access import OpenShard, Shelf, in_order
-from mfsynth.shards.layout import RECIPE, Gt, Layout
+from mfsynth.shards.layout import GT_FIELDS, RECIPE
 from mfsynth.shards.manifest import Manifest, data_set_at
 from mfsynth.shards.recipes import open_shard, read_recipe, recipes
 from mfsynth.shards.tar import Packed
@@ -226,11 +226,12 @@ def decode(sample: Mapping[str, Any]) -> Scene:
     Raises:
         ShardError: If a member is missing or broken.
     """
-    from mfsynth.shards.pixels import read_scene
+    from mfsynth.shards.pixels import scene_of
 
-    kind: Gt = "jpg" if "gt.jpg" in sample else "png"
+    gt = next((field for field in GT_FIELDS if field in sample), GT_FIELDS[0])
     with _naming(str(sample.get("__url__", "a shard")), str(sample.get("__key__", "?"))):
-        return read_scene(Packed(sample["__key__"], dict(sample)), Layout("recipe", kind))
+        packed = Packed(sample["__key__"], dict(sample))
+        return scene_of(packed, read_recipe(packed.key, packed.members[RECIPE]), gt)
 
 
 @contextmanager

@@ -19,9 +19,9 @@ from mfsynth.order import some_of, whole_number
 from mfsynth.sample import SegmentInfo
 from mfsynth.shards import tar
 from mfsynth.shards.checked import wrong_bytes
-from mfsynth.shards.layout import MANIFEST, RECIPE, SEGMENTS, Layout, is_ours
+from mfsynth.shards.layout import CERTAIN, MANIFEST, NEAREST, RECIPE, SEGMENTS, Layout, is_ours
 from mfsynth.shards.manifest import Manifest, Shard, data_set_at
-from mfsynth.shards.pixels import read_focus, read_frames, read_scene
+from mfsynth.shards.pixels import read_sample, read_scene
 from mfsynth.synthesis.draw import DrawOptions, draw
 from mfsynth.synthesis.render import render
 from mfsynth.synthesis.traits import traits_of
@@ -31,10 +31,11 @@ from mfsynth.verification.report import Comparison, Problem, Verification
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mfsynth.sample import Picture, Scene, Traits
+    from mfsynth.sample import FocusMap, Picture, Recipe, Sample, Scene, Traits
     from mfsynth.shards.tar import Packed
 
 _SEEDS = 100_000
+_BLOCK = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class ShardResult:
     keys: tuple[str, str] | None = None
     held: Held = field(default_factory=Held)
     comparison: Comparison = field(default_factory=Comparison)
+    targets: Comparison = field(default_factory=Comparison)
     rendered: int = 0
 
 
@@ -146,6 +148,7 @@ def _gathered(folder: Path, manifest: Manifest, seed: int, ordered: list[ShardRe
         seed=seed,
         rendered=sum(result.rendered for result in ordered),
         comparison=sum((result.comparison for result in ordered), Comparison()),
+        targets=sum((result.targets for result in ordered), Comparison()),
         problems=(
             *(Problem("", f"{MANIFEST} {claim}") for claim in claims),
             *in_shards,
@@ -214,7 +217,7 @@ def verify_shard(job: VerifyJob, advance: Callable[[int], None]) -> ShardResult:
             )
         )
     keys = (checks.first, checks.last) if checks.count else None
-    return ShardResult(tuple(problems), keys, checks.held, checks.comparison, checks.rendered)
+    return ShardResult(tuple(problems), keys, checks.held, checks.comparison, checks.targets, checks.rendered)
 
 
 class _Checks:
@@ -225,7 +228,7 @@ class _Checks:
         self.problems = problems
         self.count = self.rendered = 0
         self.first = self.last = ""
-        self.comparison = Comparison()
+        self.comparison, self.targets = Comparison(), Comparison()
         self.held = Held()
 
     def sample(self, packed: Packed, *, again: bool) -> None:
@@ -237,9 +240,9 @@ class _Checks:
         try:
             scene = self._scene(packed)
             self.held.add(scene.recipe)
-            frames = self._frames(packed, scene)
+            stored = self._stored(packed, scene)
             if again:
-                self._render_again(scene, frames)
+                self._render_again(scene, stored)
         except (MfsynthError, ValueError) as error:
             self._report(packed, str(error))
 
@@ -257,24 +260,49 @@ class _Checks:
         _check_draw(scene, self.job.draw)
         return scene
 
-    def _frames(self, packed: Packed, scene: Scene) -> tuple[Picture, ...]:
+    def _stored(self, packed: Packed, scene: Scene) -> Sample | None:
+        """The sample as stored, None in a recipe store; its focus map is compared here."""
         if self.job.layout.store == "recipe":
-            return ()
-        if not np.array_equal(read_focus(packed, scene), scene.focus()):
+            return None
+        stored = read_sample(packed, self.job.layout, scene, None)
+        if not np.array_equal(stored.focus, scene.focus()):
             raise ShardError("its focus map is not the one that its recipe gives")
-        return read_frames(packed, self.job.layout, scene)
+        return stored
 
-    def _render_again(self, scene: Scene, frames: tuple[Picture, ...]) -> None:
+    def _render_again(self, scene: Scene, stored: Sample | None) -> None:
         sample = render(scene)
         self.rendered += 1
-        compared = Comparison()
-        for stored, frame in zip(frames, sample.frames, strict=bool(frames)):
-            compared += compare(stored, _as_stored(frame, self.job.layout))
-        self.comparison += compared
-        if not compared.tolerable:
+        if stored is None:
+            return
+        self._compare_frames(stored, sample)
+        if self.job.layout.targets:
+            self._compare_map(NEAREST, stored.nearest, sample.nearest)
+            self._compare_map(CERTAIN, stored.certain, sample.certain)
+
+    def _compare_frames(self, stored: Sample, sample: Sample) -> None:
+        """Compare frames: exact ones by their values, those that passed through a JPEG by its blocks."""
+        exact, packed, blocks = Comparison(), Comparison(), 0
+        for number, (kept, frame) in enumerate(zip(stored.frames, sample.frames, strict=True)):
+            again = _as_stored(frame, self.job.layout)
+            if _is_compressed(number, sample.recipe, self.job.layout):
+                packed += compare(kept, again)
+                blocks += differing_blocks(kept, again)
+            else:
+                exact += compare(kept, again)
+        self.comparison += exact + packed
+        if not (exact.tolerable and packed.few_blocks(blocks)):
+            whole = exact + packed
             raise ShardError(
-                f"rendered again, {compared.differing} of {compared.values} values differ, "
-                f"by up to {compared.largest} gray levels"
+                f"rendered again, {whole.differing} of {whole.values} values differ, "
+                f"by up to {whole.largest} gray levels"
+            )
+
+    def _compare_map(self, field: str, stored: FocusMap, rendered: FocusMap) -> None:
+        compared = compare(stored, rendered)
+        self.targets += compared
+        if not compared.few(compared.differing):
+            raise ShardError(
+                f"rendered again, {compared.differing} of {compared.values} pixels of {field} differ"
             )
 
     def _report(self, packed: Packed, text: str) -> None:
@@ -282,9 +310,23 @@ class _Checks:
 
 
 def compare(stored: Picture, rendered: Picture) -> Comparison:
-    """Count the values in which two frames differ."""
+    """Count the values in which two frames or maps differ."""
     difference = cv2.absdiff(stored, rendered)
     return Comparison(difference.size, int(np.count_nonzero(difference)), int(difference.max()))
+
+
+def differing_blocks(stored: Picture, rendered: Picture) -> int:
+    """Count the blocks of 16 x 16 pixels in which two frames differ."""
+    differs = (stored != rendered).any(axis=2)
+    rows, columns = (-(-side // _BLOCK) * _BLOCK - side for side in differs.shape)
+    whole = np.pad(differs, ((0, rows), (0, columns)))
+    blocks = whole.reshape(whole.shape[0] // _BLOCK, _BLOCK, -1, _BLOCK)
+    return int(blocks.any(axis=(1, 3)).sum())
+
+
+def _is_compressed(number: int, recipe: Recipe, layout: Layout) -> bool:
+    """Whether a frame was a JPEG at some time: in the store, or in the camera that its recipe describes."""
+    return layout.frame == "jpg" or (recipe.optics is not None and recipe.optics.frames[number].quality > 0)
 
 
 def _as_stored(frame: Picture, layout: Layout) -> Picture:

@@ -93,7 +93,8 @@ def _options(manifest: Manifest, options: BuildOptions) -> Iterator[str]:
         yield "has options that do not match its options_fingerprint"
     layout = manifest.layout
     frame = "jpg" if options.format == "jpeg" else "png"
-    if (options.split, options.store, frame) != (manifest.split, layout.store, layout.frame):
+    wanted = options.split, options.store, frame, options.frames, options.draw.optical
+    if wanted != (manifest.split, layout.store, layout.frame, layout.frames, layout.targets):
         yield "has options that do not match its split and layout"
     if options.shards < len(manifest.shards):
         yield f"lists {count(len(manifest.shards), 'shard')}, its options give {options.shards:,}"

@@ -8,7 +8,13 @@ from typing import Any
 from mfsynth.console import count
 
 TOLERATED_SHARE = 1e-5
-"""Share of a frame's values that may differ by one gray level on another kind of processor."""
+"""Share of a frame's values that may differ by one gray level on another kind of processor.
+
+The same share of a map's pixels may differ, by any amount: they are chosen by comparing the frames' errors.
+"""
+_TOUCHED = 9
+"""Blocks of 16 x 16 pixels that a JPEG changes at most where one value before it differs: colors are stored
+for 16 x 16 pixels and smoothed a little beyond them, and the picture need not begin with a whole block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +27,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Frames rendered again: values compared, values that differ, and by how many gray levels at most."""
+    """What is rendered again: values compared, values that differ, and by how many gray levels at most."""
 
     values: int = 0
     differing: int = 0
@@ -36,8 +42,16 @@ class Comparison:
 
     @property
     def tolerable(self) -> bool:
-        """Whether the difference is within what float rounding explains."""
-        return self.largest <= 1 and self.differing <= TOLERATED_SHARE * max(self.values, 1 / TOLERATED_SHARE)
+        """Whether frames differ within what float rounding explains."""
+        return self.largest <= 1 and self.few(self.differing)
+
+    def few(self, differing: int) -> bool:
+        """Whether so many differing values are few among those compared; one always is."""
+        return differing <= max(1, TOLERATED_SHARE * self.values)
+
+    def few_blocks(self, differing: int) -> bool:
+        """Whether so many differing blocks of JPEGs follow from a few differing values before them."""
+        return self.few(-(-differing // _TOUCHED))
 
 
 @dataclass(frozen=True)
@@ -50,7 +64,8 @@ class Verification:
         samples: In all shards.
         seed: The seed that chose the samples that were rendered again.
         rendered: How many samples were rendered again.
-        comparison: Of what was rendered with what is stored.
+        comparison: Of the frames that were rendered with those stored.
+        targets: Of the maps `nearest` and `certain`, which sets of recipes of format 2 have.
         problems: What is wrong; empty for a data set that is whole.
         repaired: What was wrong with shards that were then made again.
         empty_shards: Shards without samples, which 0.1.0 wrote where no picture could be used.
@@ -62,6 +77,7 @@ class Verification:
     seed: int
     rendered: int
     comparison: Comparison
+    targets: Comparison = field(default_factory=Comparison)
     problems: tuple[Problem, ...] = field(default_factory=tuple)
     repaired: tuple[Problem, ...] = field(default_factory=tuple)
     empty_shards: tuple[str, ...] = ()
@@ -102,6 +118,10 @@ class Verification:
         if compared.values:
             again += f": {compared.differing:,} of {count(compared.values, 'value')} differ"
             again += f", by up to {compared.largest}" if compared.differing else ""
+        if self.targets.values:
+            again += (
+                f", and {self.targets.differing:,} of {count(self.targets.values, 'pixel')} of the targets"
+            )
         amount = f"{count(self.samples, 'sample')} in {count(self.shards, 'shard')}"
         return [f"{self.location} is intact: {amount}, {again}", *self._empty_lines()]
 

@@ -8,13 +8,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 import mfsynth
+from mfsynth.building.run import Run, build
 from mfsynth.errors import MissingExtraError, OptionsError, OutputError, ShardError
+from mfsynth.options import BuildOptions
+from mfsynth.preview.colors import color_map, dark_color, focus_shares
 from mfsynth.preview.samples import places, preview
+from mfsynth.preview.sheet import caption
 
 
 def page_data(path: Path) -> Any:
@@ -180,3 +185,120 @@ def test_only_the_sheet_needs_matplotlib(data, tmp_path, monkeypatch):
         preview(str(data.pairs), tmp_path / "sheet.png")
     preview(str(data.pairs), tmp_path / "page.html", samples=1)
     assert (tmp_path / "page.html").exists()
+
+
+# --- stacks -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def moved(tiny_coco, tmp_path_factory):
+    """Stacks of six frames, with everything that a recipe of format 2 can say."""
+    out = tmp_path_factory.mktemp("moved") / "set"
+    options = BuildOptions(
+        "tiny", frames=6, kernel="polygon", boundary="spread", light="linear", capture="camera",
+        noise_model="poisson-gaussian", noise=(0.02, 0.02), breathing=1.0, shards=1,
+    )  # fmt: skip
+    build(options, Run(tiny_coco, out, workers=1))
+    return out
+
+
+def test_page_flips_through_any_number_of_frames(small_stacks, tmp_path):
+    preview(str(small_stacks), tmp_path / "page.html", samples=2)
+    shown = page_data(tmp_path / "page.html")
+    first = next(iter(shown["scenes"]))
+    names = [*(f"frame {k}" for k in range(12)), "ground truth", "certain"]
+    assert [view["name"] for view in first["views"]] == names
+    assert [view["press"] for view in first["views"]] == [*"123456789", "", "", "", "g", "c"]
+    assert shown["slides"] == 12
+    assert [name for name, _ in shown["legend"]] == names[:12]
+    assert len({color for _, color in shown["legend"]}) == 12
+    assert (shown["overlay"]["name"], [each["name"] for each in shown["others"]]) == (
+        "focus map",
+        ["nearest"],
+    )
+
+
+def test_page_shows_the_targets_of_a_stack(small_stacks, tmp_path):
+    preview(str(small_stacks), tmp_path / "page.html", samples=18)
+    shown = page_data(tmp_path / "page.html")
+    colors = np.array([[int(color[k : k + 2], 16) for k in (1, 3, 5)] for _, color in shown["legend"]])
+    differ = 0
+    for entry, sample in zip(shown["scenes"], mfsynth.open(small_stacks), strict=True):
+        (certain,) = [view for view in entry["views"] if view["name"] == "certain"]
+        np.testing.assert_array_equal(picture(shown["pictures"][certain["picture"]])[..., 0], sample.certain)
+        for view in entry["views"]:
+            np.testing.assert_array_equal(picture(shown["pictures"][view["overlay"]]), colors[sample.focus])
+            (nearest,) = (picture(shown["pictures"][place]) for place in view["others"])
+            np.testing.assert_array_equal(nearest, colors[sample.nearest])
+        differ += int((sample.nearest != sample.focus).any())
+    assert differ
+
+
+def test_page_of_pairs_has_neither_targets_nor_slider(data, tmp_path):
+    preview(str(data.pairs), tmp_path / "page.html", samples=1)
+    shown = page_data(tmp_path / "page.html")
+    assert not shown.keys() & {"others", "slides"}
+    assert [name for name, _ in shown["legend"]] == ["frame 0", "frame 1"]
+
+
+def test_page_tells_how_every_frame_was_taken(moved, tmp_path):
+    preview(str(moved), tmp_path / "page.html", samples=1)
+    (entry,) = page_data(tmp_path / "page.html")["scenes"]
+    facts, optics = dict(entry["facts"]), entry["json"]["optics"]
+    assert f"radius {optics['radius']:.3f} px" in facts["blur"]
+    assert facts["edges and light"] == "spread edges, linear light"
+    assert facts["planes"] == "6, 0 the farthest"
+    for k, shot in enumerate(optics["frames"]):
+        if shot["quality"]:
+            assert f"JPEG {shot['quality']}" in facts[f"frame {k} taken"]
+        if shot["scale"] != 1:
+            assert f"scale {shot['scale']:.4f}" in facts[f"frame {k} taken"]
+
+
+@pytest.mark.parametrize(("store", "lines"), [("small_stacks", 3), ("moved", 3), ("small_pairs", 1)])
+def test_a_sheet_has_lines_of_at_most_six_pictures(store, lines, tmp_path, request):
+    """Twelve frames fill two lines below that of the maps, six one, and one more where each is sharp."""
+    preview(str(request.getfixturevalue(store)), tmp_path / "sheet.png", samples=1)
+    pixels = np.asarray(Image.open(tmp_path / "sheet.png").convert("L"))
+    assert pixels.shape[1] == pytest.approx(2507, abs=10)
+    gray = np.convolve((pixels[:, 100:400] < 250).any(axis=1), np.ones(60), "same") == 60
+    assert np.count_nonzero(np.diff(gray.astype(int)) == 1) == lines
+
+
+def test_every_frame_is_named_on_a_sheet(small_stacks, monkeypatch, tmp_path):
+    from mfsynth.preview.kit.sheet import _Pen
+
+    written = []
+    monkeypatch.setattr(_Pen, "write_line", lambda self, text, *_: written.append(text))
+    preview(str(small_stacks), tmp_path / "sheet.png", samples=2)
+    assert [text for text in written if text.startswith("frame")] == 2 * [f"frame {k}" for k in range(12)]
+    assert [text for text in written if not text.startswith("frame")].count("certain") == 2
+
+
+def test_a_caption_says_what_was_drawn(moved, data):
+    (recipe, *_) = mfsynth.open(moved).recipes()
+    words = caption(recipe)
+    assert f"radius {recipe.optics.radius:.2f} px" in words
+    assert "spread edges, linear light" in words
+    assert "in focus by frame: " in words
+    (recipe, *_) = mfsynth.open(data.pairs).recipes()
+    assert caption(recipe).startswith(f"blur σ = {recipe.blur.sigma:.2f} px  ·  noise σ = ")
+
+
+def test_thirty_two_frames_have_colors_that_differ():
+    """CIELAB by OpenCV: 2.3 is just noticeable."""
+    lab = cv2.cvtColor(
+        color_map(np.arange(32, dtype=np.uint8)[None]).astype(np.float32) / 255, cv2.COLOR_RGB2LAB
+    )
+    between = np.linalg.norm(lab[0][:, None] - lab[0][None], axis=2) + 999 * np.eye(32)
+    assert between.min() > 25
+    white = cv2.cvtColor(np.ones((1, 1, 3), np.float32), cv2.COLOR_RGB2LAB)[0, 0]
+    text = np.array([dark_color(frame) for frame in range(32)], np.float32)[None] / 255
+    assert np.linalg.norm(cv2.cvtColor(text, cv2.COLOR_RGB2LAB)[0] - white, axis=1).min() > 45
+
+
+def test_shares_are_of_frames_not_of_planes(small_stacks):
+    """Where there are more planes than frames, a segment counts where it is sharpest."""
+    for sample in mfsynth.open(small_stacks):
+        found = np.bincount(sample.focus.ravel(), minlength=12) / sample.focus.size
+        assert focus_shares(sample.recipe) == pytest.approx(found)

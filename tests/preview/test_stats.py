@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mfsynth.building.run import Run, build
 from mfsynth.errors import OptionsError, ShardError
+from mfsynth.options import BuildOptions
 from mfsynth.preview.histograms import draw
 from mfsynth.preview.stats import collect
 
@@ -148,3 +150,53 @@ def test_wrong_output_is_noticed_before_anything_is_read(tmp_path, mfsynth):
     done = mfsynth("stats", tmp_path / "nowhere", "-o", tmp_path / "stats.jpg")
     assert done.returncode == 2
     assert "name the output .png" in done.stderr
+
+
+def test_numbers_of_stacks_are_those_of_their_recipes(small_stacks, tmp_path):
+    stats = collect(str(small_stacks), quiet)
+    every = recipes(small_stacks)
+    shots = [shot for recipe in every for shot in recipe["optics"]["frames"]]
+    expected = {
+        "radius": [recipe["optics"]["radius"] for recipe in every],
+        "shot_noise": [recipe["optics"]["shot_noise"] for recipe in every],
+        "read_noise": [recipe["optics"]["read_noise"] for recipe in every],
+        "sharpness": [each["sharpness"] for recipe in every for each in recipe["optics"]["segments"]],
+        "quality": [shot["quality"] for shot in shots],
+        "frame_share": [
+            sum(each["area"] for each in recipe["segments"] if each["plane"] == k)
+            / (recipe["image"]["width"] * recipe["image"]["height"])
+            for recipe in every for k in range(12)
+        ],
+        "frames_in_focus": [len({each["plane"] for each in recipe["segments"]}) for recipe in every],
+    }  # fmt: skip
+    for name, values in expected.items():
+        assert stats.values[name].tolist() == pytest.approx(values), name
+    shared = {"segments", "tries", "width", "height", "megapixels"}
+    assert set(stats.values) == set(expected) | shared
+    report = stats.to_json()
+    assert (report["frames"], report["planes"]) == (12, 12)
+    assert "frames 12, planes 12" in "\n".join(stats.lines())
+    draw(stats, tmp_path / "stats.png")
+
+
+def test_breathing_and_joined_segments_are_counted(tiny_coco, tmp_path):
+    options = BuildOptions("tiny", frames=3, store="recipe", breathing=2.0, min_sharpness=1.0, shards=1)
+    build(options, Run(tiny_coco, tmp_path / "set", workers=1))
+    stats = collect(str(tmp_path / "set"), quiet)
+    every = recipes(tmp_path / "set")
+    shots = [shot for recipe in every for shot in recipe["optics"]["frames"]]
+    assert stats.values["scale"].tolist() == pytest.approx([100 * (shot["scale"] - 1) for shot in shots])
+    assert stats.values["exposure"].tolist() == [shot["exposure"] for shot in shots]
+    joined = [
+        sum(each["group"] != k for k, each in enumerate(recipe["optics"]["segments"])) for recipe in every
+    ]
+    assert stats.values["joined"].tolist() == joined
+
+
+def test_options_that_the_recipes_do_not_follow_are_named(data, tmp_path):
+    shutil.copytree(data.recipes, tmp_path / "set")
+    manifest = json.loads((tmp_path / "set" / "manifest.json").read_text())
+    manifest["options"]["kernel"] = "disk"
+    (tmp_path / "set" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ShardError, match="recipe has format 1, the manifest's options give format 2"):
+        collect(str(tmp_path / "set"), quiet)

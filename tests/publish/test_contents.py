@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -314,6 +315,42 @@ def test_the_command_gives_the_options_again(
     assert BuildOptions(**given) == options
 
 
+def test_a_card_of_stacks_names_targets_and_reads_frames_by_number(small_stacks: Path) -> None:
+    text = dataset_card(Manifest.read(small_stacks), PAIRS, {4: 9})
+    assert "# Focus stacks of 12 frames, small" in text
+    assert "12 x 3 x H x W" in text
+    assert "disk, radius from 2.0 to 6.0 pixels" in text
+    assert "near objects out of focus spread over what is behind them; in linear light" in text
+    assert "| `KEY.nearest.png` | gray, 8 bit | the index of the frame that is nearest" in text
+    assert "| `KEY.certain.png` | gray, 8 bit | 255 where some frame holds the ground truth" in text
+    assert [line.split("`")[1] for line in text.splitlines() if "| `KEY.frame" in line] == [
+        f"KEY.frame{k}.png" for k in range(12)
+    ]
+    for untrue in ("pairs of", "both frames", "hard edges", "Gaussian blur", "{{", "{%", "\n\n\n"):
+        assert untrue not in text
+
+
+def test_the_cards_code_reads_stacks(
+    small_stacks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The blocks for datasets and webdataset run, on the folder instead of the Hub."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf")
+    folder = copied(small_stacks, tmp_path / "set")
+    card = dataset_card(Manifest.read(folder), PAIRS, {4: 9})
+    (folder / "README.md").write_text(card)
+    blocks = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    assert len(blocks) == 4
+    found: dict[str, Any] = {}
+    for block in blocks:
+        code = block.replace("hf://datasets/ann/pairs", str(folder)).replace("ann/pairs", str(folder))
+        code = re.sub(r'url = ".*/', f'url = "{folder}/', code)
+        exec(code, found)
+        if "frames = " in code:
+            for seen, frame in zip(found.pop("frames"), mfsynth.open(folder)[0].frames, strict=True):
+                assert np.array_equal(np.asarray(seen), frame)
+
+
 # --- Croissant ----------------------------------------------------------------------------------------
 
 READ = """
@@ -387,6 +424,27 @@ def test_mlcroissant_reads_every_member_from_the_shards(demo: Path, tmp_path: Pa
             assert content[name][sample.key] == mfsynth_hash(picture), name
     assert [each["image_id"] for each in records["images"]] == [1, 2, 3, 4, 5, 6]
     assert {each["license"] for each in records["images"]} == {"CC0 1.0"}
+
+
+def test_mlcroissant_reads_stacks_and_their_targets(small_stacks: Path, tmp_path: Path) -> None:
+    file = described(small_stacks, tmp_path / "repository")
+    done = read_by_mlcroissant(file, tmp_path / "cache")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["errors"] == []
+    records = found["records"]
+    frames = [f"frame{k}" for k in range(12)]
+    maps = ["focus", "nearest", "certain"]
+    assert set(records) == {"json", "gt", "segments", "images", *maps, *frames}
+    content = {name: {each["key"]: each["content"] for each in records[name]} for name in (*maps, *frames)}
+    for sample in mfsynth.open(small_stacks):
+        pictures = dict(zip(frames, sample.frames, strict=True)) | {
+            name: getattr(sample, name) for name in maps
+        }
+        for name, picture in pictures.items():
+            assert content[name][sample.key] == mfsynth_hash(picture), name
+    described_sets = {each["@id"]: each["description"] for each in json.loads(file.read_text())["recordSet"]}
+    assert set(described_sets) == set(records)
 
 
 def mfsynth_hash(picture: np.ndarray) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import itertools
 import json
+import re
 import shutil
 import tarfile
 import tracemalloc
@@ -33,6 +34,12 @@ SHARD = "small-000000.tar"
 def recipes(small_recipes: Path, tmp_path: Path) -> Path:
     shutil.copytree(small_recipes, tmp_path / "set")
     return tmp_path / "set"
+
+
+@pytest.fixture
+def stacks(small_stacks: Path, tmp_path: Path) -> Path:
+    shutil.copytree(small_stacks, tmp_path / "stacks")
+    return tmp_path / "stacks"
 
 
 def forge_recipe(folder: Path, change: Callable[[dict[str, Any]], object], *, rename: str = "") -> None:
@@ -93,6 +100,51 @@ def test_a_recipe_under_the_key_of_another_sample_is_refused_by_every_reader(rec
     for read in readers(recipes):
         with pytest.raises(ShardError, match="its recipe is that of another sample, 000000000003-000"):
             read()
+
+
+FRAMES: dict[str, tuple[str, Callable[[dict[str, Any]], object]]] = {
+    "a frame less": (
+        "recipe has 11 frames, the manifest says 12",
+        lambda r: (r["frames"].pop(), r["optics"]["frames"].pop()),
+    ),
+    "a shot less": (
+        "optics are of 5 segments and 11 frames, it has 5 and 12",
+        lambda r: r["optics"]["frames"].pop(),
+    ),
+    "no optics": ("has format 2, and no optics", lambda r: r.pop("optics")),
+    "another format": (
+        "has planes beyond|its recipe has format 1, the manifest's layout has targets",
+        lambda r: (r.pop("optics"), r.update(format=1)),
+    ),
+    "too many frames": (
+        "frames",
+        lambda r: (r.update(frames=r["frames"] * 30), r["optics"].update(frames=r["optics"]["frames"] * 30)),
+    ),
+    "a plane beyond": ("has planes beyond its 12 planes", lambda r: r["segments"][0].update(plane=12)),
+    "an endless blur": ("malformed: Expected", lambda r: r["optics"].update(radius=1e9)),
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_a_stack_that_contradicts_its_manifest_is_refused(stacks: Path, name: str) -> None:
+    text, change = FRAMES[name]
+    forge_recipe(stacks, change)
+    for data in (mfsynth.open(stacks), mfsynth.open(stacks).scenes()):
+        with pytest.raises(ShardError, match=rf"sample 000000000003-000: .*({text})"):
+            list(data)
+    assert re.search(text, "\n".join(verify(stacks, samples=0, workers=1).problem_lines()))
+
+
+def test_pairs_cannot_pass_for_stacks_with_targets(small_stacks: Path, tmp_path: Path) -> None:
+    """Without targets, `nearest` would be the focus map and every pixel certain, which is not so."""
+    shutil.copytree(small_stacks, tmp_path / "set")
+    manifest = json.loads((tmp_path / "set" / "manifest.json").read_text())
+    del manifest["layout"]["targets"]
+    (tmp_path / "set" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ShardError, match="its recipe has format 2, the manifest's layout has no targets"):
+        list(mfsynth.open(tmp_path / "set"))
+    found = "\n".join(verify(tmp_path / "set", samples=0, workers=1).problem_lines())
+    assert "manifest.json has options that do not match its split and layout" in found
 
 
 def test_evaluate_writes_nothing_where_a_hostile_key_points(recipes: Path, tmp_path: Path, cli: Cli) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import fsspec
 import numpy as np
 import pytest
+from conftest import STACK
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,6 +32,8 @@ def same(a: Sample, b: Sample) -> bool:
     arrays = [
         (a.gt, b.gt),
         (a.focus, b.focus),
+        (a.nearest, b.nearest),
+        (a.certain, b.certain),
         (a.segments, b.segments),
         *zip(a.frames, b.frames, strict=True),
     ]
@@ -51,7 +54,17 @@ def test_every_way_gives_identical_pixels(small_coco: Path, small_pairs: Path, s
         assert all_same(iter(pairs[epoch::2]), iter(live))
 
 
-@pytest.mark.parametrize("store", ["small_pairs", "small_recipes"])
+def test_every_way_gives_identical_stacks(
+    small_coco: Path, small_stacks: Path, small_stack_recipes: Path
+) -> None:
+    stacks = list(mfsynth.open(small_stacks))
+    assert {len(sample.frames) for sample in stacks} == {12}
+    assert all_same(iter(stacks), iter(mfsynth.open(small_stack_recipes)))
+    live = mfsynth.synthesize(small_coco, "small", noise=(0.0, 0.1), epoch=1, **STACK)
+    assert all_same(iter(stacks[1::2]), iter(live))
+
+
+@pytest.mark.parametrize("store", ["small_pairs", "small_recipes", "small_stacks"])
 def test_a_window_is_the_cut(store: str, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(store)
     window = Window(3, 5, 13, 11)
@@ -60,7 +73,8 @@ def test_a_window_is_the_cut(store: str, request: pytest.FixtureRequest) -> None
         assert part.gt.shape == (13, 11, 3)
         for cut, frame in zip(part.frames, whole.frames, strict=True):
             assert np.array_equal(cut, frame[window.slices])
-        assert np.array_equal(part.focus, whole.focus[window.slices])
+        for name in ("focus", "nearest", "certain"):
+            assert np.array_equal(getattr(part, name), getattr(whole, name)[window.slices])
 
 
 def test_four_numbers_are_a_window(small_recipes: Path) -> None:

@@ -9,6 +9,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from conftest import Cli, tree
@@ -18,7 +19,7 @@ from mfsynth import codecs
 from mfsynth.building.make import content_of
 from mfsynth.errors import ShardError
 from mfsynth.preview.stats import collect
-from mfsynth.verification.check import compare, verify
+from mfsynth.verification.check import compare, differing_blocks, verify
 from mfsynth.verification.report import Comparison
 
 Members = dict[str, bytes]
@@ -241,6 +242,78 @@ def test_a_forged_sample_is_found_though_every_hash_fits(out: Path, name: str) -
     assert re.search(text, found), found
 
 
+@pytest.fixture
+def stacks(small_stacks: Path, tmp_path: Path) -> Path:
+    shutil.copytree(small_stacks, tmp_path / "stacks")
+    return tmp_path / "stacks"
+
+
+def test_whole_stacks_pass(small_stacks: Path, small_stack_recipes: Path, cli: Cli) -> None:
+    for folder, maps in ((small_stacks, True), (small_stack_recipes, False)):
+        result = verify(folder, samples=18, workers=1)
+        assert result.problems == ()
+        assert (result.rendered, result.targets.values > 0) == (18, maps)
+        assert (result.comparison.differing, result.targets.differing) == (0, 0)
+    said = cli("verify", small_stacks, "--samples", 2)
+    assert re.search(r"values differ, and 0 of [\d,]+ pixels of the targets\n", said.stdout), said.stdout
+
+
+def swap_members(field: str, other: str) -> Callable[[Members], None]:
+    def change(members: Members) -> None:
+        one, two = f"{KEY}.{field}", f"{KEY}.{other}"
+        members[one], members[two] = members[two], members[one]
+
+    return change
+
+
+def fill(field: str, value: int, count: int) -> Callable[[Members], None]:
+    def change(members: Members) -> None:
+        array = codecs.decode_png(members[f"{KEY}.{field}"]).copy()
+        array.reshape(-1)[:count] = value
+        members[f"{KEY}.{field}"] = codecs.encode_png(array)
+
+    return change
+
+
+FORGED_STACKS: dict[str, tuple[str, Callable[[Members], object]]] = {
+    "nearest": ("rendered again, .* pixels of nearest.png differ", fill("nearest.png", 9, 400)),
+    "nearest beyond the frames": (
+        "nearest.png has values beyond the sample's 12 frames",
+        fill("nearest.png", 12, 1),
+    ),
+    "certain": ("rendered again, .* pixels of certain.png differ", fill("certain.png", 7, 40)),
+    "colored certain": (
+        "certain.png is not a gray PNG",
+        lambda m: m.update({f"{KEY}.certain.png": m[f"{KEY}.frame0.png"]}),
+    ),
+    "certain of 16 bits": (
+        "certain.png is not a map of 8 bits",
+        lambda m: m.update(
+            {f"{KEY}.certain.png": codecs.encode_png(focus_of(m).astype(np.uint16) + np.uint16(256))}
+        ),
+    ),
+    "exchanged targets": ("", swap_members("nearest.png", "certain.png")),
+    "frames in another order": (
+        "rendered again, .* values differ",
+        swap_members("frame1.png", "frame10.png"),
+    ),
+    "no targets": ("has members .*, not json, ", lambda m: m.pop(f"{KEY}.nearest.png")),
+    "a frame more": (
+        "has members .*, not json, ",
+        lambda m: m.update({f"{KEY}.frame12.png": m[f"{KEY}.frame1.png"]}),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORGED_STACKS)
+def test_a_forged_stack_is_found_though_every_hash_fits(stacks: Path, name: str) -> None:
+    text, change = FORGED_STACKS[name]
+    rewrite(stacks, change)
+    found = problems(stacks)
+    assert f"small-000000.tar sample {KEY}: " in found
+    assert re.search(text, found), found
+
+
 DRAWN: dict[str, Callable[[dict], object]] = {
     "swapped planes": lambda r: [s.update(plane=1 - s["plane"]) for s in r["segments"]],
     "sigma": lambda r: r["blur"].update(sigma=r["blur"]["sigma"] / 2),
@@ -346,6 +419,37 @@ def test_one_grey_level_in_a_hundred_thousand_is_tolerated() -> None:
     rendered = stored.copy()
     rendered[0, 0, 0] += 2
     assert not compare(stored, rendered).tolerable
+
+
+def test_one_pixel_of_a_map_in_a_hundred_thousand_is_tolerated_whatever_it_says() -> None:
+    stored = np.zeros((500, 400), np.uint8)
+    rendered = stored.copy()
+    rendered[0, :2] = 31
+    compared = compare(stored, rendered)
+    assert compared.few(compared.differing)
+    rendered[9, 0] = 1
+    compared = compare(stored, rendered)
+    assert not compared.few(compared.differing)
+
+
+def test_what_a_jpeg_makes_of_one_differing_value_is_tolerated() -> None:
+    """The value changes its block, and colors of the blocks around it; a second place is too many."""
+    rng = np.random.default_rng(2)
+    frame = cv2.resize(rng.integers(0, 256, (8, 8, 3), np.uint8), (160, 160), interpolation=cv2.INTER_CUBIC)
+    touched = []
+    for place in [(80, 80), (95, 96), (64, 79)]:
+        changed = frame.copy()
+        changed[place] ^= 1
+        one, other = (
+            cv2.imdecode(cv2.imencode(".jpg", each, [cv2.IMWRITE_JPEG_QUALITY, 98])[1], cv2.IMREAD_COLOR)
+            for each in (frame, changed)
+        )
+        blocks, compared = differing_blocks(one, other), compare(one, other)
+        touched.append(blocks)
+        assert compared.few_blocks(blocks)
+    assert max(touched) > 0
+    assert not compared.few_blocks(10)
+    assert differing_blocks(frame, 255 - frame) == 100
 
 
 def test_shards_in_the_wrong_place_are_found(out: Path) -> None:

@@ -1,7 +1,8 @@
 "use strict";
 const by = (id) => document.getElementById(id);
 const page = JSON.parse(by("data").textContent);
-const { scenes = [], pictures, measures = [] } = page;
+const { scenes = [], pictures, measures = [], legend = [], slides = 0 } = page;
+const maps = [page.overlay, ...(page.others ?? [])];
 
 /** An element with properties and children; strings become text, never markup. */
 function make(tag, properties = {}, ...children) {
@@ -96,11 +97,13 @@ function sorted(rows, column, down) {
 
 // --- viewer: what is shown ---
 
-const state = { scene: -1, view: 0, second: 0, peek: -1, overlay: false, error: false, both: false, zoom: 4, x: 0.5, y: 0.5, pinned: false };
-let images = new Map(), panes = [], tiles = [];
+const state = { scene: -1, view: 0, second: 0, peek: -1, map: -1, error: false, both: false, zoom: 4, x: 0.5, y: 0.5, pinned: false };
+let images = new Map(), panes = [], tiles = [], mapButtons = [];
 const scene = () => scenes[state.scene];
 const shownView = () => state.peek >= 0 ? state.peek : state.view;
 const shownPlaces = () => state.both ? [shownView(), state.second] : [shownView()];
+/** The picture of a view's map; undefined where it has none, or none is on. */
+const mapOf = (view, map = state.map) => map <= 0 ? (map < 0 ? undefined : view.overlay) : view.others?.[map - 1];
 
 /** A picture of the page, drawn again when it has loaded; those of other scenes are let go. */
 function image(place) {
@@ -158,8 +161,14 @@ function refresh() {
   by("viewer").classList.toggle("both", state.both);
   while (panes.length < places.length) panes.push(pane());
   by("stage").replaceChildren(...panes.slice(0, places.length).map((each) => each.element));
-  for (const name of ["overlay", "error", "both"]) by(name).setAttribute("aria-pressed", state[name]);
-  by("overlay").disabled = !views.some((view) => view.overlay !== undefined);
+  for (const name of ["error", "both"]) by(name).setAttribute("aria-pressed", state[name]);
+  for (const [k, button] of mapButtons.entries()) {
+    button.setAttribute("aria-pressed", k === state.map);
+    button.disabled = !views.some((view) => mapOf(view, k) !== undefined);
+  }
+  by("legend").hidden = state.map < 0 || !legend.length;
+  if (state.view < slides) by("slides").value = state.view;
+  by("slid").textContent = state.view < slides ? views[state.view].name : "";
   by("second").hidden = !state.both;
   by("second").value = state.second;
   by("zoom").value = state.zoom;
@@ -169,8 +178,8 @@ function refresh() {
     button.classList.toggle("second", state.both && k === state.second && k !== state.view);
     note.textContent = views[k].values?.[measure] ?? "";
   }
-  const on = [true, state.overlay, state.error];
-  by("said").textContent = [scene().name, ...(notes ?? []).filter((note, k) => note && on[k])].join(" · ");
+  const [always, first, wrong] = notes ?? [], ofMap = [first, ...(scene().other_notes ?? [])][state.map];
+  by("said").textContent = [scene().name, always, ofMap, state.error && wrong].filter(Boolean).join(" · ");
   const cell = (text) => ({ text: text || "–" });
   by("facts").hidden = !facts.length && !measures.length;
   by("facts").classList.toggle("plain", !measures.length);
@@ -194,7 +203,7 @@ function later() {
 function draw(canvas, view, [x, y, width, height], smooth) {
   const context = canvas.getContext("2d"), opacity = Number(by("opacity").value);
   const layers = [[state.error && view.error !== undefined ? view.error : view.picture, 1]];
-  if (state.overlay && view.overlay !== undefined) layers.push([view.overlay, opacity]);
+  if (mapOf(view) !== undefined) layers.push([mapOf(view), opacity]);
   context.imageSmoothingEnabled = smooth;
   context.clearRect(0, 0, canvas.width, canvas.height);
   for (const [place, alpha] of layers) {
@@ -258,6 +267,7 @@ function fit() {
 function choose(place) { Object.assign(state, { view: place, peek: -1 }); note(); }
 function compareWith(place) { Object.assign(state, { second: place, both: true }); note(); }
 function toggle(name) { state[name] = !state[name]; note(); }
+function toggleMap(map) { state.map = state.map === map ? -1 : map; note(); }
 function exchange() { Object.assign(state, { view: state.second, second: state.view, peek: -1 }); note(); }
 function magnify(zoom) { state.zoom = Math.min(16, Math.max(2, zoom)); refresh(); }
 function flip(step) { const count = scene().views.length; choose((state.view + step + count) % count); }
@@ -279,23 +289,34 @@ function followHash() {
   by("pictures").scrollIntoView();
 }
 function start() {
-  const actions = { previous: () => move(-1), next: () => move(1), ...Object.fromEntries(["overlay", "error", "both"].map((name) => [name, () => toggle(name)])) };
+  const actions = { previous: () => move(-1), next: () => move(1), ...Object.fromEntries(["error", "both"].map((name) => [name, () => toggle(name)])) };
   const keys = {
     s: actions.both, x: exchange, p: actions.previous, n: actions.next, "+": () => magnify(state.zoom + 1), "=": () => magnify(state.zoom + 1),
     "-": () => magnify(state.zoom - 1), ArrowRight: () => flip(1), ArrowLeft: () => flip(-1),
   };
-  for (const name of ["overlay", "error"]) {
-    const { name: label, press } = page[name] ?? {};
-    by(name).hidden = !label;
+  mapButtons = maps.map(() => make("button"));
+  by("opacity").before(...mapButtons);
+  const switches = maps.map((each, k) => [mapButtons[k], each, () => toggleMap(k)]);
+  for (const [button, { name: label, press } = {}, action] of [...switches, [by("error"), page.error, actions.error]]) {
+    button.hidden = !label;
     if (!label) continue;
-    keys[press] = actions[name];
-    by(name).append(label, make("kbd", { textContent: press }));
+    keys[press] = action;
+    button.append(label, make("kbd", { textContent: press }));
     by("mapKeys").append(make("kbd", { textContent: press }), ` ${label} `);
   }
+  for (const [k, button] of mapButtons.entries()) button.addEventListener("click", () => toggleMap(k));
+  for (const [name, background] of legend) {
+    const patch = make("i");
+    patch.style.background = background;
+    by("legend").append(make("li", {}, patch, name));
+  }
+  by("sliding").hidden = !slides;
+  by("slides").max = Math.max(slides - 1, 0);
+  by("slides").addEventListener("input", () => choose(Number(by("slides").value)));
   for (const [id, action] of Object.entries(actions)) by(id).addEventListener("click", action);
   by("second").addEventListener("change", () => compareWith(Number(by("second").value)));
   by("zoom").addEventListener("input", () => magnify(Number(by("zoom").value)));
-  by("opacity").addEventListener("input", () => { state.overlay = true; refresh(); });
+  by("opacity").addEventListener("input", () => { state.map = Math.max(state.map, 0); refresh(); });
   by("measure").addEventListener("change", refresh);
   by("measure").append(...measures.map((textContent, value) => make("option", { value, textContent })));
   by("measured").hidden = !measures.length;

@@ -30,6 +30,7 @@ class View(_Part, frozen=True, omit_defaults=True):
         press: The key that shows it, if any.
         picture: Its number among the page's pictures.
         overlay: The number of a map to lay over it.
+        others: The numbers of other maps, as many as the page names.
         error: The number of the picture that shows what is wrong with it.
         values: Of the page's measures, as text.
     """
@@ -40,6 +41,7 @@ class View(_Part, frozen=True, omit_defaults=True):
     overlay: int | None = None
     error: int | None = None
     values: tuple[str, ...] = ()
+    others: tuple[int, ...] = ()
 
 
 class Scene(_Part, frozen=True, omit_defaults=True):
@@ -54,6 +56,7 @@ class Scene(_Part, frozen=True, omit_defaults=True):
         facts: Rows of a table, name and value.
         notes: What is said below the picture: always, with the overlay, with the error.
         json: Shown as JSON, folded.
+        other_notes: What is said with each of the other maps.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Scene(_Part, frozen=True, omit_defaults=True):
     facts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, str, str] = ("", "", "")
     json: Any = None
+    other_notes: tuple[str, ...] = ()
 
 
 class Switch(_Part, frozen=True, omit_defaults=True):
@@ -140,6 +144,9 @@ class Page(_Part, frozen=True, omit_defaults=True):
         error: The map shown instead of the picture.
         measures: What views have values of.
         footer: The last line.
+        others: Other maps over the picture; one at a time is shown.
+        legend: What the maps' colors mean: names, and colors as CSS has them.
+        slides: How many views, from the first, a slider flips through; 0 for none.
     """
 
     kind: str
@@ -155,6 +162,9 @@ class Page(_Part, frozen=True, omit_defaults=True):
     made_from: tuple[str, Any] | None = None
     measures: tuple[str, ...] = ()
     footer: str = ""
+    others: tuple[Switch, ...] = ()
+    legend: tuple[tuple[str, str], ...] = ()
+    slides: int = 0
 
     def to_html(self) -> bytes:
         """The page as UTF-8."""
