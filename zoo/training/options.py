@@ -46,8 +46,7 @@ class TrainOptions:
         exposure: Largest change of exposure, in stops up or down, equal for frames and truth; 0 means none.
         noise: Smallest and largest standard deviation of the noise that is added to each frame, as a
             fraction of the full range, drawn for each sample; the truth stays clean. (0, 0) means none.
-        capture: Add what a camera adds (`mfsynth.synthesis.optics.capture`) to frames whose recipes do not decide
-            on it.
+        capture: Add what a camera adds, where recipes do not decide on it.
         precision: Of the arithmetic; weights are always float32.
         channels_last: Whether tensors are stored channels last.
         ema: Decay of the averaged weights per step; 0 means no averaging.

@@ -6,16 +6,17 @@ theirs, which is that of a camera, before its JPEG; see `Source.captured` for wh
 
 from __future__ import annotations
 
+from cmath import phase, rect
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mfsynth.synthesis.optics.breathing import without_breathing
+from mfsynth.synthesis.optics.breathing import is_still, without_breathing
 from zoo.errors import TrainingError
 
 if TYPE_CHECKING:
-    from mfsynth.sample import Recipe, Scene
+    from mfsynth.sample import Recipe, Scene, Shot
     from zoo.training.options import TrainOptions
 
 
@@ -43,11 +44,39 @@ def pair_of(scene: Scene, rng: np.random.Generator) -> Scene:
 
 
 def only(recipe: Recipe, *numbers: int) -> Recipe:
-    """A recipe of format 2 with only the frames of these numbers; planes stay as they are."""
+    """A recipe of format 2 with only the frames of these numbers, the first as it is without breathing.
+
+    Planes stay as they are.
+    """
     assert recipe.optics is not None
-    shots = tuple(recipe.optics.frames[number] for number in numbers)
+    first = recipe.optics.frames[numbers[0]]
+    shots = tuple(relative(recipe.optics.frames[number], first) for number in numbers)
     frames = tuple(recipe.frames[number] for number in numbers)
     return replace(recipe, frames=frames, optics=replace(recipe.optics, frames=shots))
+
+
+def relative(shot: Shot, first: Shot) -> Shot:
+    """How a frame is taken against another, which is made frame 0; both are given against the same one.
+
+    A frame shows a place p, counted from the center, at m p + t, where m is its scale and rotation as a
+    complex number and t its shift.
+    """
+    if is_still(first):
+        return shot
+    motion = _motion(shot) / _motion(first)
+    shift = complex(shot.shift_x, shot.shift_y) - motion * complex(first.shift_x, first.shift_y)
+    return replace(
+        shot,
+        scale=abs(motion),
+        rotation=phase(motion),
+        shift_x=shift.real,
+        shift_y=shift.imag,
+        exposure=shot.exposure - first.exposure,
+    )
+
+
+def _motion(shot: Shot) -> complex:
+    return rect(shot.scale, shot.rotation)
 
 
 def as_trained(scene: Scene, options: TrainOptions) -> Scene:

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import mfsynth
-from mfsynth.sample import Scene, Window
+from mfsynth.sample import Scene, Shot, Window
+from mfsynth.synthesis.optics.breathing import Motion, is_still
 from zoo.errors import TrainingError
 from zoo.training.crops import draws, make_crop
 from zoo.training.presets import preset
-from zoo.training.scenes import as_trained, only, pair_of, without_noise
+from zoo.training.scenes import as_trained, only, pair_of, relative, without_noise
 
 PLAIN = replace(preset("hf-seg", "fast"), crop=32, mirror=False, rotate=False, exposure=0.0, capture=False)
 LARGE = Window(0, 0, 32, 32)
@@ -162,6 +165,63 @@ def test_a_camera_adds_to_crops_once(small_coco: Path) -> None:
         added += not np.array_equal(make_crop(scene, settings, draws("test", number)).frames, plain.frames)
     assert kept == 12
     assert 3 <= added <= 11  # six of ten
+
+
+BREATH = Shot(1.0, 0.0, 0.0, 0.0, 0.0, 0, 0, 0)
+
+
+def moved(scene: Scene, *shots: Shot) -> Scene:
+    assert scene.recipe.optics is not None
+    return replace(scene, recipe=replace(scene.recipe, optics=replace(scene.recipe.optics, frames=shots)))
+
+
+def test_breathing_is_undone_or_left_as_taken(small_coco: Path) -> None:
+    scene = next(iter(mfsynth.synthesize(small_coco, "small", kernel="disk").scenes()))
+    breathing = moved(scene, BREATH, replace(BREATH, scale=1.03, shift_x=2.0, exposure=0.3))
+    still, aligned, taken = (
+        make_crop(each, replace(PLAIN, aligned=flag), draws("test"))
+        for each, flag in ((scene, True), (breathing, True), (breathing, False))
+    )
+    np.testing.assert_array_equal(aligned.frames, still.frames)
+    np.testing.assert_array_equal(taken.frames[0], still.frames[0])
+    assert not np.array_equal(taken.frames[1], still.frames[1])
+    for crop in (aligned, taken):
+        np.testing.assert_array_equal(crop.gt, still.gt)
+
+
+@settings(deadline=None)
+@given(
+    scales=st.tuples(*[st.floats(0.8, 1.25)] * 2),
+    angles=st.tuples(*[st.floats(-0.2, 0.2)] * 2),
+    shifts=st.tuples(*[st.floats(-20, 20)] * 4),
+)
+def test_relative_motion_and_the_first_frame_s_are_that_of_the_second(
+    scales: tuple[float, float], angles: tuple[float, float], shifts: tuple[float, float, float, float]
+) -> None:
+    """By matrices: places of the first frame, moved on, are places of the second."""
+    size = (90, 120)
+    first, second = (
+        replace(BREATH, scale=scale, rotation=angle, shift_x=x, shift_y=y)
+        for scale, angle, x, y in zip(scales, angles, shifts[::2], shifts[1::2], strict=True)
+    )
+    both = matrix(relative(second, first), size) @ matrix(first, size)
+    np.testing.assert_allclose(both, matrix(second, size), atol=1e-9)
+
+
+def matrix(shot: Shot, size: tuple[int, int]) -> np.ndarray:
+    motion = Motion.of(shot, size)
+    return np.array([[motion.a, -motion.b, motion.x0], [motion.b, motion.a, motion.y0], [0, 0, 1]])
+
+
+def test_first_frame_of_a_pair_out_of_a_stack_is_the_one_that_the_truth_fits(stacks: list[Scene]) -> None:
+    assert stacks[0].recipe.optics is not None
+    shots = [replace(BREATH, scale=1 + k / 50, shift_y=float(k), exposure=k / 10) for k in range(6)]
+    pair = only(moved(stacks[0], *shots).recipe, 2, 4)
+    assert pair.optics is not None
+    first, second = pair.optics.frames
+    assert is_still(first)
+    assert second.exposure == pytest.approx(0.2)
+    assert second.scale == pytest.approx(1.08 / 1.04)
 
 
 def test_only_keeps_planes_and_shots(stacks: list[Scene]) -> None:
