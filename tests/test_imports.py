@@ -27,7 +27,7 @@ ZOO = (
 SHARED_GROUND = {
     "mfsynth", "mfsynth.errors", "mfsynth.engine", "mfsynth.locks", "mfsynth.console", "mfsynth.hub",
     "mfsynth.codecs", "mfsynth.storage", "mfsynth.plots", "mfsynth.cards", "mfsynth.order", "mfsynth.schema",
-    "mfsynth.limits", "mfsynth.locations",
+    "mfsynth.limits", "mfsynth.locations", "mfsynth.options",
     "mfsynth.sample", "mfsynth.synthesis", "mfsynth.preview.kit", "mfsynth.preview.colors",
     "mfsynth.coco.demo",
 }  # fmt: skip

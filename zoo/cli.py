@@ -16,7 +16,7 @@ from mfsynth.errors import MissingExtraError
 if TYPE_CHECKING:
     from zoo.fusing.fusion import Burst, Rule
     from zoo.store.find import Origin
-    from zoo.training.options import Kind
+    from zoo.training.options import Kind, Target
     from zoo.training.presets import Preset
 
 PRESENT_FOLDER = LocalPath(exists=True, file_okay=False, path_type=Path)
@@ -110,13 +110,15 @@ def fuse(
     epilog="""\b
 Examples:
   mfsynth train hf-seg --data coco:DIR:train2017 --out runs/seg
+  mfsynth train hf-seg --data coco:DIR:train2017:realistic --out runs/lens
   mfsynth train hf-reg --data shards --data more@2 --set lr=5e-4 --set model.width=32 --out runs/reg
   mfsynth train hf-seg --preset paper --show
   accelerate launch --num_processes 4 -m mfsynth train hf-seg --data shards --out runs/seg""",
 )
 @click.argument("network", type=click.Choice(["hf-seg", "hf-reg", "noisy-hf-reg"]))
 @click.option("--data", multiple=True, metavar="SOURCE",
-              help="coco:DIR:SPLIT, or shards: a folder or URL; @2 doubles its weight.")  # fmt: skip
+              help="coco:DIR:SPLIT or coco:DIR:SPLIT:PRESET, synthesized live, or shards: a folder or URL; "
+              "@2 doubles its weight.")  # fmt: skip
 @click.option("--validation", multiple=True, metavar="SOURCE",
               help="Data to validate on.  [default: one image in twenty of --data]")  # fmt: skip
 @click.option("--out", type=FOLDER, help="Folder to make.")
@@ -125,6 +127,10 @@ Examples:
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
               help="Override the preset: lr=1e-4, model.width=32; --show lists all.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1), help="Short for --set steps=N.")
+@click.option("--target", type=click.Choice(["nearest", "focus"]),
+              help="Frame to choose: the nearest to the truth, or the sharpest.  [nearest]")  # fmt: skip
+@click.option("--aligned/--as-taken", default=None,
+              help="Undo the breathing of frames, or render them as they are taken.  [aligned]")  # fmt: skip
 @click.option(
     "--workers", type=click.IntRange(min=0), help="Loader processes.  [default: half the cores, 8 at most]"
 )
@@ -141,6 +147,8 @@ def train(
     preset: Preset,
     settings: tuple[str, ...],
     steps: int | None,
+    target: Target | None,
+    aligned: bool | None,
     workers: int | None,
     resume: bool,
     overwrite: bool,
@@ -154,8 +162,9 @@ def train(
     from zoo.training.request import TrainRequest, main_process, train_as_asked
 
     request = TrainRequest(
-        network, data, out, validation, preset, settings, steps, workers, resume, overwrite, cpu
-    )
+        network, data, out, validation, preset, settings, steps, workers, resume, overwrite, cpu,
+        target, aligned,
+    )  # fmt: skip
     if show:
         click.echo(json.dumps(request.to_json(), indent=2))
         return

@@ -23,7 +23,7 @@ PUSH = ["zoo", "push", "hf-seg", "--repo", "ann/net"]
         (["fuse", "a.png", "b.png", "-o", "x/a.png", "--rule", "nearest"], 2, "has no rule nearest"),
         (["fuse", "a.png", "b.png", "-o", "x/a.png", "--model", "nowhere/x"], 1, "nowhere/x"),
         (["fuse", "a.png", "b.png", "-o", "x/a.png"], 1, "a.png"),
-        ([*TRAIN, "coco:DIR"], 2, "coco:DIR does not name a split; write coco:DIR:SPLIT"),
+        ([*TRAIN, "coco:DIR"], 2, "coco:DIR does not name a folder and a split; write coco:DIR:SPLIT"),
         ([*TRAIN, "shards@0"], 2, "the weight of shards is 0.0"),
         ([*TRAIN, "coco:nowhere:val2017"], 1, "nowhere"),
         ([*TRAIN, "shards", "--steps", "0"], 2, "--steps"),

@@ -10,60 +10,65 @@ import numpy as np
 
 import mfsynth
 from mfsynth.order import philox, uniform_between
-from mfsynth.synthesis.optics.capture import captured, grained
-from zoo.errors import TrainingError
+from mfsynth.synthesis.optics import capture
+from zoo.training.scenes import as_trained, pair_of
 
 if TYPE_CHECKING:
     from mfsynth.sample import FocusMap, Picture, Scene
-    from zoo.training.options import TrainOptions
+    from zoo.training.options import Target, TrainOptions
 
 _TRIES = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crop:
-    """Two frames and the truth, side x side x 3 uint8 each, and the focus map, side x side."""
+    """Two frames and the truth, side x side x 3 uint8 each, and which frame to choose, side x side."""
 
     frames: tuple[Picture, ...]
-    focus: FocusMap
+    target: FocusMap
     gt: Picture
 
 
-def make_crop(scene: Scene, options: TrainOptions, rng: np.random.Generator) -> Crop:
-    """Choose a window, render only that, and augment it as the options say."""
-    crop = rendered(scene, choose_window(scene.focus(), options.crop, rng), options.crop)
+def make_crop(scene: Scene, options: TrainOptions, rng: np.random.Generator, captured: bool = False) -> Crop:
+    """Choose two frames and a window, render only those, and augment the crop as the options say.
+
+    Args:
+        scene: To make it of.
+        options: Of the training.
+        rng: Makes all draws.
+        captured: Whether the scene's recipe decides what a camera adds; see `Source.captured`.
+
+    Raises:
+        TrainingError: If the scene has no pair of frames.
+    """
+    scene = as_trained(pair_of(scene, rng), options)
+    crop = rendered(scene, choose_window(scene.focus(), options.crop, rng), options.crop, options.target)
     turns = int(rng.integers(4)) if options.rotate else 0
     flips = bool(rng.integers(2)) if options.mirror else False
     crop = rotate_flip(crop, turns, flips)
     if options.exposure:
         crop = adjust_exposure(crop, rng.uniform(-options.exposure, options.exposure))
-    return Crop(add_noise(crop.frames, options.noise, options.capture, rng), crop.focus, crop.gt)
+    return with_noise(crop, options, captured, rng)
 
 
-def rendered(scene: Scene, window: mfsynth.Window, side: int) -> Crop:
-    """A window of a scene, extended to `side` by mirroring, without the recipe's noise.
+def rendered(scene: Scene, window: mfsynth.Window, side: int, target: Target) -> Crop:
+    """A window of a scene, extended to `side` by mirroring."""
+    sample = mfsynth.render(scene, window)
+    chosen = sample.nearest if target == "nearest" else sample.focus
+    return pad_reflect(Crop(sample.frames, chosen, sample.gt), side)
 
-    Raises:
-        TrainingError: If it is not a pair.
+
+def with_noise(crop: Crop, options: TrainOptions, captured: bool, rng: np.random.Generator) -> Crop:
+    """A crop whose frames have the settings' noise, of one random standard deviation, independent in each.
+
+    Then comes what a camera adds, if the settings ask for it and the recipe does not decide on it.
     """
-    if len(scene.recipe.frames) != 2:
-        raise TrainingError(
-            f"{scene.key} has {len(scene.recipe.frames)} frames",
-            "only pairs can be trained on: give a data set of pairs",
-        )
-    frames = tuple(replace(frame, noise_sigma=0.0) for frame in scene.recipe.frames)
-    sample = mfsynth.render(replace(scene, recipe=replace(scene.recipe, frames=frames)), window)
-    return pad_reflect(Crop(sample.frames, sample.focus, sample.gt), side)
-
-
-def add_noise(
-    frames: tuple[Picture, ...], noise: tuple[float, float], camera: bool, rng: np.random.Generator
-) -> tuple[Picture, ...]:
-    """Frames with noise of one random standard deviation, independent in each; then what a camera adds."""
-    words = philox("capture", rng.integers(1 << 63))
-    if noise[1] > 0:
-        frames = grained(frames, uniform_between(words, noise), words)
-    return captured(frames, words) if camera else frames
+    frames, words = crop.frames, philox("capture", rng.integers(1 << 63))
+    if options.noise[1] > 0:
+        frames = capture.grained(frames, uniform_between(words, options.noise), words)
+    if options.capture and not captured:
+        frames = capture.captured(frames, words)
+    return replace(crop, frames=frames)
 
 
 def choose_window(focus: FocusMap, side: int, rng: np.random.Generator) -> mfsynth.Window:
@@ -90,7 +95,7 @@ def choose_window(focus: FocusMap, side: int, rng: np.random.Generator) -> mfsyn
 
 def pad_reflect(crop: Crop, side: int) -> Crop:
     """A crop of a picture smaller than `side`, extended to that by mirroring at its border."""
-    height, width = crop.focus.shape
+    height, width = crop.target.shape
     if (height, width) == (side, side):
         return crop
     below, right = side - height, side - width
@@ -98,7 +103,7 @@ def pad_reflect(crop: Crop, side: int) -> Crop:
     def fill(array: np.ndarray) -> np.ndarray:
         return np.pad(array, [(0, below), (0, right), (0, 0)][: array.ndim], "reflect")
 
-    return Crop(tuple(fill(frame) for frame in crop.frames), fill(crop.focus), fill(crop.gt))
+    return Crop(tuple(fill(frame) for frame in crop.frames), fill(crop.target), fill(crop.gt))
 
 
 def rotate_flip(crop: Crop, turns: int, flips: bool) -> Crop:
@@ -108,7 +113,7 @@ def rotate_flip(crop: Crop, turns: int, flips: bool) -> Crop:
         array = np.rot90(array, turns)
         return np.ascontiguousarray(array[:, ::-1] if flips else array)
 
-    return Crop(tuple(turn(frame) for frame in crop.frames), turn(crop.focus), turn(crop.gt))
+    return Crop(tuple(turn(frame) for frame in crop.frames), turn(crop.target), turn(crop.gt))
 
 
 def adjust_exposure(crop: Crop, stops: float) -> Crop:
@@ -116,7 +121,7 @@ def adjust_exposure(crop: Crop, stops: float) -> Crop:
     levels = np.arange(256) * 2.0 ** (stops / 2.2)
     table = np.rint(levels).clip(0, 255).astype(np.uint8)
     frames = tuple(cv2.LUT(frame, table) for frame in crop.frames)
-    return Crop(frames, crop.focus, cv2.LUT(crop.gt, table))  # type: ignore[arg-type]
+    return Crop(frames, crop.target, cv2.LUT(crop.gt, table))  # type: ignore[arg-type]
 
 
 def draws(*words: object) -> np.random.Generator:

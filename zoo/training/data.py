@@ -37,28 +37,28 @@ class Position:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Crops, uint8: frames P x 2 x 3 x S x S, focus P x S x S, gt P x 3 x S x S; and their worker."""
+    """Crops, uint8: frames P x 2 x 3 x S x S, target P x S x S, gt P x 3 x S x S; and their worker."""
 
     frames: Tensor
-    focus: Tensor
+    target: Tensor
     gt: Tensor
     worker: int
     position: Position
 
     def __reduce__(self) -> tuple[Any, ...]:
         """As arrays: tensors would be fetched from the worker later, which may no longer answer."""
-        arrays = (self.frames.numpy(), self.focus.numpy(), self.gt.numpy())
+        arrays = (self.frames.numpy(), self.target.numpy(), self.gt.numpy())
         return _of_arrays, (*arrays, self.worker, self.position)
 
 
 def _of_arrays(
     frames: NDArray[np.uint8],
-    focus: NDArray[np.uint8],
+    target: NDArray[np.uint8],
     gt: NDArray[np.uint8],
     worker: int,
     position: Position,
 ) -> Batch:
-    return Batch(torch.from_numpy(frames), torch.from_numpy(focus), torch.from_numpy(gt), worker, position)
+    return Batch(torch.from_numpy(frames), torch.from_numpy(target), torch.from_numpy(gt), worker, position)
 
 
 class Batches:
@@ -109,7 +109,8 @@ class Batches:
             crops = []
             for _ in range(self.options.pairs):
                 rng = draws("crop", self.options.seed, reader.number, drawn)
-                crops.append(make_crop(mixture.next(drawn), self.options, rng))
+                source, scene = mixture.next(drawn)
+                crops.append(make_crop(scene, self.options, rng, source.captured))
                 drawn += 1
             yield batch_of(crops, worker, Position(drawn, [list(each) for each in mixture.position]))
 
@@ -162,7 +163,7 @@ def batch_of(crops: Sequence[Crop], worker: int = 0, position: Position = Positi
     frames = np.stack([np.stack(crop.frames) for crop in crops])
     return Batch(
         torch.from_numpy(frames).permute(0, 1, 4, 2, 3).contiguous(),
-        torch.from_numpy(np.stack([crop.focus for crop in crops])),
+        torch.from_numpy(np.stack([crop.target for crop in crops])),
         torch.from_numpy(np.stack([crop.gt for crop in crops])).permute(0, 3, 1, 2).contiguous(),
         worker,
         position,

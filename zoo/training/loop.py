@@ -229,10 +229,10 @@ class _Training:
         return nullcontext() if last else self.accelerator.no_sync(self.model)
 
     def _loss(self, batch: Batch) -> Tensor:
-        a, b, focus, gt = to_device(batch, self.accelerator.device, self.options)
+        a, b, target, gt = to_device(batch, self.accelerator.device, self.options)
         output = self.model(a, b)
         if self.options.model.task == "seg":
-            return cross_entropy(focus, output)
+            return cross_entropy(target, output)
         return REGRESSION[self.options.loss](gt, output)
 
     def _checked(self, loss: Tensor, norm: Tensor, step: int) -> float:

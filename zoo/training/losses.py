@@ -20,17 +20,17 @@ ALPHA = 6.0
 """Alpha of NPS6; the paper also has NPS8 and NPS10."""
 
 
-def cross_entropy(focus: Tensor, logit: Tensor) -> Tensor:
+def cross_entropy(target: Tensor, logit: Tensor) -> Tensor:
     """Eq. 3, corrected: -mean[g log z_1 + (1 - g) log z_0], z_0 being the logit's sigmoid.
 
     The paper prints the focus map g beside z_0, but by Eq. 1 it is frame 1 that is sharp where g is 1.
 
     Args:
-        focus: N x H x W or N x 1 x H x W: the index of the frame that is sharp there, 0 or 1.
+        target: N x H x W or N x 1 x H x W: the index of the frame to choose there, 0 or 1.
         logit: N x 1 x H x W, of frame 0 against frame 1.
     """
     logit = _wide(logit)
-    return F.binary_cross_entropy_with_logits(logit, 1 - focus.view_as(logit).to(logit.dtype))
+    return F.binary_cross_entropy_with_logits(logit, 1 - target.view_as(logit).to(logit.dtype))
 
 
 def nps(truth: Tensor, predicted: Tensor, alpha: float = ALPHA) -> Tensor:

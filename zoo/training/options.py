@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -16,6 +16,7 @@ Kind = Literal["hf-seg", "hf-reg", "noisy-hf-reg"]
 Optimizer = Literal["adam", "adamw"]
 Schedule = Literal["constant", "cosine"]
 Precision = Literal["fp32", "bf16", "fp16"]
+Target = Literal["nearest", "focus"]
 
 KINDS: tuple[Kind, ...] = ("hf-seg", "hf-reg", "noisy-hf-reg")
 
@@ -45,7 +46,7 @@ class TrainOptions:
         exposure: Largest change of exposure, in stops up or down, equal for frames and truth; 0 means none.
         noise: Smallest and largest standard deviation of the noise that is added to each frame, as a
             fraction of the full range, drawn for each sample; the truth stays clean. (0, 0) means none.
-        capture: Add what a camera adds (`mfsynth.synthesis.optics.capture`).
+        capture: Add what a camera adds, where recipes do not decide on it.
         precision: Of the arithmetic; weights are always float32.
         channels_last: Whether tensors are stored channels last.
         ema: Decay of the averaged weights per step; 0 means no averaging.
@@ -53,6 +54,11 @@ class TrainOptions:
         validate_every: Number of steps between validations.
         checkpoint_every: Number of steps between checkpoints.
         keep_every: Number of epochs between weights that are kept, if `epochs` is used; 0 keeps none.
+        target: What decisions are trained on and measured against: `nearest`, the frame that is nearest to
+            the truth, or `focus`, the frame that is sharpest. They differ only where a defocused foreground
+            spreads.
+        aligned: Render every frame in the truth's geometry and exposure; otherwise as it is taken, with the
+            change of scale that focusing causes, where recipes have one.
 
     Raises:
         ConfigError: If a value makes no sense.
@@ -84,6 +90,8 @@ class TrainOptions:
     validate_every: int = 250
     checkpoint_every: int = 250
     keep_every: int = 0
+    target: Target = field(default="nearest", metadata=schema.since("0.2.0"))
+    aligned: bool = field(default=True, metadata=schema.since("0.2.0"))
 
     def __post_init__(self) -> None:
         losses = ("cross-entropy",) if self.model.task == "seg" else tuple(REGRESSION)
@@ -114,6 +122,7 @@ class TrainOptions:
             "validate_every": (self.validate_every >= 1, "1 or more"),
             "checkpoint_every": (self.checkpoint_every >= 1, "1 or more"),
             "keep_every": (self.keep_every >= 0, "0 (none) or more"),
+            "target": (self.target in get_args(Target), "nearest or focus"),
         }
         for name, (holds, rule) in rules.items():
             if not holds:

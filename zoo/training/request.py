@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from mfsynth.engine import usable_cores
@@ -16,7 +16,7 @@ from zoo.training.presets import preset
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zoo.training.options import Kind, TrainOptions
+    from zoo.training.options import Kind, Target, TrainOptions
     from zoo.training.presets import Preset
     from zoo.training.run import TrainReport
 
@@ -32,7 +32,7 @@ class TrainRequest:
         validation: Sources to validate on; if empty, part of `data` is held out.
         preset: The options that the settings change.
         settings: `NAME=VALUE` each.
-        steps: Short for the setting `steps`.
+        steps, target, aligned: Short for the settings of these names; None leaves them as they are.
         workers: Loader processes; None takes half the cores, 8 at most.
         resume, overwrite, cpu: As for `TrainRun`.
     """
@@ -48,6 +48,8 @@ class TrainRequest:
     resume: bool = False
     overwrite: bool = False
     cpu: bool = False
+    target: Target | None = None
+    aligned: bool | None = None
 
     def options(self) -> TrainOptions:
         """The preset's options with the settings applied.
@@ -61,12 +63,16 @@ class TrainRequest:
             if not equals:
                 raise OptionsError(f"--set {text} has no value", "write NAME=VALUE")
             settings[name.strip()] = value.strip()
-        if self.steps is not None:
-            settings["steps"] = str(self.steps)
+        settings |= {name: str(value).lower() for name, value in self._named().items()}
         try:
             return preset(self.network, self.preset).override(settings)
         except ConfigError as error:
             raise OptionsError(f"--set: {error.message}", error.hint) from error
+
+    def _named(self) -> dict[str, object]:
+        """The settings that have options of their own, where they are given."""
+        named = {name: getattr(self, name) for name in ("steps", "target", "aligned")}
+        return {name: value for name, value in named.items() if value is not None}
 
     @property
     def loaders(self) -> int:
@@ -76,7 +82,8 @@ class TrainRequest:
     def to_json(self) -> dict[str, Any]:
         """Every setting of the training, as JSON's own types; to be shown, so without passwords."""
         sources = {"data": [*map(shown, self.data)], "validation": [*map(shown, self.validation)]}
-        return self.options().to_json() | sources | {"workers": self.loaders}
+        options = self.options()
+        return asdict(options) | options.to_json() | sources | {"workers": self.loaders}
 
     def command(self) -> str:
         """The command in a form for any machine: without this machine's folders."""
@@ -88,6 +95,10 @@ class TrainRequest:
         words += [f"--preset {self.preset}", *(f"--set {text}" for text in self.settings)]
         if self.steps is not None:
             words.append(f"--steps {self.steps}")
+        if self.target is not None:
+            words.append(f"--target {self.target}")
+        if self.aligned is not None:
+            words.append("--aligned" if self.aligned else "--as-taken")
         return " ".join([*words, f"--out {self.network}"])
 
 

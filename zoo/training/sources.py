@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import mfsynth
 from mfsynth.errors import OptionsError
 from mfsynth.locations import local_path, shown
+from mfsynth.options import PRESETS, BuildOptions, Preset
 from mfsynth.order import share
 from zoo.errors import TrainingError
+from zoo.training.names import COCO, CocoName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,9 +53,10 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class SourceSpec:
-    """A source as the command line names it: `coco:DIR:SPLIT`, or a folder or URL of shards; `@2` weights it.
+    """A source as the command line names it: `coco:DIR:SPLIT`, `coco:DIR:SPLIT:PRESET`, or shards.
 
-    `weight` says how often each of its samples comes, relative to other sources' samples.
+    Shards are a folder or a URL. `@2` weights a source: `weight` says how often each of its samples comes,
+    relative to other sources' samples.
     """
 
     location: str
@@ -73,15 +76,18 @@ class SourceSpec:
         return spec
 
     @property
+    def live(self) -> bool:
+        """Whether it is synthesized from COCO."""
+        return self.location.startswith(COCO)
+
+    @property
     def folder(self) -> Path | None:
         """The local folder that is read; None for a URL.
 
         >>> SourceSpec.parse("coco:data:train2017").folder
         PosixPath('data')
         """
-        if self.location.startswith("coco:"):
-            return Path(self.location.removeprefix("coco:").rpartition(":")[0]).expanduser()
-        return local_path(self.location)
+        return CocoName.parse(self.location).path if self.live else local_path(self.location)
 
     def __str__(self) -> str:
         """As on the command line, but without the folder, which another machine does not have, or a password.
@@ -89,9 +95,8 @@ class SourceSpec:
         >>> str(SourceSpec.parse("coco:data:train2017@2"))
         'coco:DIR:train2017@2'
         """
-        kind, colon, rest = self.location.partition(":")
-        if kind == "coco" and colon:
-            name = f"coco:DIR:{rest.rpartition(':')[2]}"
+        if self.live:
+            name = str(CocoName.parse(self.location))
         else:
             name = shown(self.location).rstrip("/").rpartition("/")[2]
         return name if self.weight == 1 else f"{name}@{self.weight:g}"
@@ -106,11 +111,12 @@ class Source(ABC):
     """Scenes to train with, without those held out.
 
     Args:
+        options: What decides its recipes.
         holding: Whether one image in twenty is held out; otherwise all are for training, or for validation.
     """
 
-    def __init__(self, holding: bool) -> None:
-        self.holding = holding
+    def __init__(self, options: BuildOptions, holding: bool) -> None:
+        self.options, self.holding = options, holding
 
     def trains(self, image_id: int) -> bool:
         """Whether an image is used for training."""
@@ -119,6 +125,15 @@ class Source(ABC):
     def validates(self, image_id: int) -> bool:
         """Whether an image is used for validation."""
         return not self.holding or held_out(image_id)
+
+    @property
+    def captured(self) -> bool:
+        """Whether its recipes decide what a camera adds, even if they leave some samples clean.
+
+        Those of format 1 never do: their noise is not rendered.
+        """
+        noisy = self.options.capture == "camera" or self.options.noise[1] > 0
+        return self.options.draw.optical and noisy
 
     @abstractmethod
     def __len__(self) -> int:
@@ -138,12 +153,14 @@ class Source(ABC):
 
 
 class LiveSource(Source):
-    """A COCO split, synthesized live: epoch e brings each image's variant e."""
+    """A COCO split, synthesized live with a preset: epoch e brings each image's variant e."""
 
-    def __init__(self, folder: str, split: str, seed: int, holding: bool = True) -> None:
-        super().__init__(holding)
-        stream = mfsynth.synthesize(folder, split, seed, shuffle=seed).scenes()
-        self.folder, self.split, self.seed = folder, split, seed
+    def __init__(
+        self, folder: str, split: str, seed: int, holding: bool = True, preset: Preset = "paper"
+    ) -> None:
+        stream = mfsynth.synthesize(folder, split, seed, shuffle=seed, preset=preset).scenes()
+        super().__init__(stream.options, holding)
+        self.split, self.preset = split, preset
         self.kept = stream.select(lambda image: self.trains(image.id))
         self.held = stream.select(lambda image: self.validates(image.id))
 
@@ -163,23 +180,28 @@ class LiveSource(Source):
         return iter(self.held.at(0))
 
     def fingerprint(self) -> dict[str, Any]:
-        """The options of the synthesis and the ids of the images."""
+        """The options of the synthesis and the ids of the images; of a preset, also what it sets."""
         images = sorted(entry.image.id for entry in self.kept.entries)
-        return {
+        told = {
             "source": f"coco:{self.split}",
-            "options": self.kept.options.fingerprint,
+            "options": self.options.fingerprint,
             "images": len(images),
             "ids": hashlib.sha256(json.dumps(images).encode()).hexdigest(),
         }
+        if self.preset == "paper":
+            return told
+        values = self.options.to_json()
+        settings = {name: values[name] for name in PRESETS[self.preset] if name in values}
+        return told | {"source": f"coco:{self.split}:{self.preset}", "settings": settings}
 
 
 class ShardSource(Source):
     """A data set of shards of either store; shards, and the samples of each, are shuffled every epoch."""
 
     def __init__(self, location: str, seed: int, holding: bool = True) -> None:
-        super().__init__(holding)
         self.location = location
         self.data = mfsynth.open(location, shuffle=seed).scenes()
+        super().__init__(BuildOptions.of(self.data.manifest), holding)
         self.kept = self.data.select(lambda image: self.trains(image.id))
 
     def __len__(self) -> int:
@@ -212,12 +234,11 @@ def open_source(spec: SourceSpec, seed: int, holding: bool = True) -> Source:
         OptionsError: If its name is not understood.
         MfsynthError: If its data is missing or broken.
     """
-    if not spec.location.startswith("coco:"):
+    if not spec.live:
         return ShardSource(spec.location, seed, holding)
-    folder, _, split = spec.location.removeprefix("coco:").rpartition(":")
-    if not folder or not split:
-        raise OptionsError(f"{spec.location} does not name a split", "write coco:DIR:SPLIT")
-    return LiveSource(str(Path(folder).expanduser()), split, seed, holding)
+    name = CocoName.parse(spec.location)
+    name.check(spec.location)
+    return LiveSource(str(name.path), name.split, seed, holding, name.preset)
 
 
 class Mixture:
@@ -252,8 +273,8 @@ class Mixture:
             )
         self._streams: list[Iterator[tuple[int, Scene]] | None] = [None] * len(sources)
 
-    def next(self, number: int) -> Scene:
-        """The scene with a number in the reader's stream.
+    def next(self, number: int) -> tuple[Source, Scene]:
+        """The scene with a number in the reader's stream, and where it is from.
 
         Raises:
             TrainingError: If the source has no scene for this reader.
@@ -263,7 +284,7 @@ class Mixture:
         for _ in range(EMPTY_EPOCHS):
             for place, scene in self._stream(chosen):
                 self.position[chosen][1] = place
-                return scene
+                return self.sources[chosen], scene
             self.position[chosen] = [self.position[chosen][0] + 1, 0]
             self._streams[chosen] = None
         raise TrainingError(

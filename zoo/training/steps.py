@@ -28,20 +28,20 @@ def learning_rate(options: TrainOptions, step: int, total: int) -> float:
 def to_device(
     batch: Batch, device: torch.device, options: TrainOptions
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Frames, focus map and truth of a batch as floats in [0, 1], with the reversed pairs if asked for.
+    """Frames, target and truth of a batch as floats in [0, 1], with the reversed pairs if asked for.
 
     Returns:
-        a, b: N x 3 x S x S; focus: N x 1 x S x S; truth: N x 3 x S x S.
+        a, b: N x 3 x S x S; target: N x 1 x S x S; truth: N x 3 x S x S.
     """
     layout = torch.channels_last if options.channels_last else torch.contiguous_format
     frames = batch.frames.to(device, non_blocking=True).float() / 255
     a, b = (frames[:, k].contiguous(memory_format=layout) for k in (0, 1))
-    focus = batch.focus.to(device, non_blocking=True).float()[:, None]
+    target = batch.target.to(device, non_blocking=True).float()[:, None]
     gt = batch.gt.to(device, non_blocking=True).float() / 255
     if options.both_orders:
         a, b = torch.cat([a, b]), torch.cat([b, a])
-        focus, gt = torch.cat([focus, 1 - focus]), torch.cat([gt, gt])
-    return a, b, focus, gt
+        target, gt = torch.cat([target, 1 - target]), torch.cat([gt, gt])
+    return a, b, target, gt
 
 
 def make_optimizer(options: TrainOptions, model: Network) -> torch.optim.Optimizer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,10 @@ from torch import Tensor
 
 from zoo.errors import TrainingError
 from zoo.metrics import gray, psnr, ssim
-from zoo.training.crops import Crop, add_noise, choose_window, draws, rendered
+from zoo.training.crops import Crop, choose_window, draws, rendered, with_noise
 from zoo.training.data import batch_of
 from zoo.training.losses import REGRESSION, cross_entropy
+from zoo.training.scenes import as_trained, pair_of, without_noise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,7 @@ class ValidationScores:
         loss: The loss that is trained, of one pass.
         psnr: Of the fused picture against the truth, in dB; both orders evaluated. Equal pictures count 100.
         ssim: The same, on gray pictures.
-        accuracy: Share of the pixels whose frame is chosen correctly; for HF-Reg by the rule `nearest`.
+        accuracy: Share of the pixels whose frame is the target's; for HF-Reg by the rule `nearest`.
         commutativity: Mean squared difference of the pictures that the two orders give, in [0, 1].
     """
 
@@ -56,18 +57,21 @@ class ValidationScores:
 
 
 def validation_crops(sources: Sequence[Source], options: TrainOptions) -> dict[str, list[Crop]]:
-    """The held-out pairs, by kind: `clean`, and `captured` if training adds noise to the frames.
+    """The held-out pairs, by kind: `clean`, and `captured` if training sees frames with noise.
 
     Raises:
         TrainingError: If no image is held out.
     """
-    scenes = [scene for source in sources for scene in islice(source.validation(), 4 * SAMPLES)]
+    scenes = [(source, scene) for source in sources for scene in islice(source.validation(), 4 * SAMPLES)]
     if not scenes:
         raise TrainingError("no image is held out for validation", "give --validation SOURCE, or more data")
     chosen = [scenes[place * len(scenes) // SAMPLES] for place in range(min(SAMPLES, len(scenes)))]
-    crops = {"clean": [_crop(scene) for scene in chosen]}
-    if options.capture or options.noise[1] > 0:
-        crops["captured"] = [_captured(crop, number, options) for number, crop in enumerate(crops["clean"])]
+    crops = {"clean": [_crop(scene, options, clean=True) for _, scene in chosen]}
+    if options.capture or options.noise[1] > 0 or any(source.captured for source in sources):
+        crops["captured"] = [
+            _captured(scene, number, options, source.captured)
+            for number, (source, scene) in enumerate(chosen)
+        ]
     return crops
 
 
@@ -93,10 +97,10 @@ def _validate_one(
     device = next(model.parameters()).device
     batch = batch_of([crop])
     a, b, gt = (part.to(device) / 255 for part in (batch.frames[:, 0], batch.frames[:, 1], batch.gt))
-    focus = batch.focus.to(device)
+    target = batch.target.to(device)
     forth, back = model(a, b), model(b, a)
     if options.model.task == "seg":
-        loss = cross_entropy(focus, forth)
+        loss = cross_entropy(target, forth)
         logit = (forth - back) / 2
         either, one, other = (_weighted(each, a, b) for each in (logit, forth, -back))
         decision = (logit[:, 0] < 0).byte()
@@ -109,7 +113,7 @@ def _validate_one(
         loss=loss.item(),
         psnr=min(psnr(crop.gt, picture), _BEST),
         ssim=ssim(gray(crop.gt), gray(picture)),
-        accuracy=(decision == focus).float().mean().item(),
+        accuracy=(decision == target).float().mean().item(),
         commutativity=(one - other).square().mean().item(),
     )
     return scores, _row(crop, picture, decision[0].cpu().numpy())
@@ -126,16 +130,23 @@ def _picture(values: Tensor) -> NDArray[np.uint8]:
 
 
 def _row(crop: Crop, picture: Picture, decision: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Side by side: both frames, the fused picture, its error eightfold, the decision and the focus map."""
+    """Side by side: both frames, the fused picture, its error eightfold, the decision and the target."""
     error = np.abs(picture.astype(np.int16) - crop.gt).clip(0, 31).astype(np.uint8) * 8
-    maps = [np.repeat((255 * each)[..., None], 3, 2) for each in (decision, crop.focus)]
+    maps = [np.repeat((255 * each)[..., None], 3, 2) for each in (decision, crop.target)]
     return np.hstack([*crop.frames, picture, error, *maps])
 
 
-def _crop(scene: Scene) -> Crop:
-    return rendered(scene, choose_window(scene.focus(), SIDE, draws("validation", scene.key)), SIDE)
+def _crop(scene: Scene, options: TrainOptions, *, clean: bool) -> Crop:
+    """A scene's crop as training renders it; if `clean`, without any noise."""
+    rng = draws("validation", scene.key)
+    scene = as_trained(pair_of(scene, rng), options)
+    window = choose_window(scene.focus(), SIDE, rng)
+    if clean:
+        scene = replace(scene, recipe=without_noise(scene.recipe))
+    return rendered(scene, window, SIDE, options.target)
 
 
-def _captured(crop: Crop, number: int, options: TrainOptions) -> Crop:
-    rng = draws("validation capture", number)
-    return Crop(add_noise(crop.frames, options.noise, options.capture, rng), crop.focus, crop.gt)
+def _captured(scene: Scene, number: int, options: TrainOptions, captured: bool) -> Crop:
+    """A scene's crop with all the noise that training sees."""
+    crop = _crop(scene, options, clean=False)
+    return with_noise(crop, options, captured, draws("validation capture", number))

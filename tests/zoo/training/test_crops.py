@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mfsynth
-from zoo.errors import TrainingError
 from zoo.training.crops import (
     Crop,
     adjust_exposure,
@@ -27,21 +26,12 @@ def scenes(small_coco):
 
 
 def test_noise_of_a_recipe_is_left_out(small_recipes, scenes):
-    """The training's own settings decide on noise."""
+    """The training's own settings decide on noise, where recipes are of format 1."""
     noisy = [scene for scene in mfsynth.open(small_recipes).scenes() if scene.key.endswith("-000")]
     assert any(scene.recipe.frames[0].noise_sigma > 0.01 for scene in noisy)
     for scene, plain in zip(noisy, scenes, strict=True):
         one, other = (make_crop(each, PLAIN, draws("test")) for each in (scene, plain))
         np.testing.assert_array_equal(one.frames, other.frames)
-
-
-def test_scene_of_three_frames_is_not_trained_on_as_a_pair(scenes):
-    scene = scenes[0]
-    three = replace(
-        scene, recipe=replace(scene.recipe, frames=(*scene.recipe.frames, scene.recipe.frames[0]))
-    )
-    with pytest.raises(TrainingError, match=f"{scene.key} has 3 frames"):
-        make_crop(three, PLAIN, draws("test"))
 
 
 def test_crop_is_a_window_of_the_rendered_sample(scenes):
@@ -51,7 +41,7 @@ def test_crop_is_a_window_of_the_rendered_sample(scenes):
         crop = make_crop(scene, options, draws("test", number))
         sample = mfsynth.render(scene, window)
         np.testing.assert_array_equal(crop.gt, sample.gt)
-        np.testing.assert_array_equal(crop.focus, sample.focus)
+        np.testing.assert_array_equal(crop.target, sample.focus)
         for got, expected in zip(crop.frames, sample.frames, strict=True):
             np.testing.assert_array_equal(got, expected)
 
@@ -91,7 +81,7 @@ def test_everything_is_turned_alike(turns, flips):
         return np.fliplr(array) if flips else array
 
     for now, before in zip(
-        (got.gt, got.focus, *got.frames), (crop.gt, crop.focus, *crop.frames), strict=True
+        (got.gt, got.target, *got.frames), (crop.gt, crop.target, *crop.frames), strict=True
     ):
         np.testing.assert_array_equal(now, expected(before))
 
@@ -111,7 +101,7 @@ def test_small_pictures_are_mirrored_up_to_the_side():
     crop = crop_of(height=10, width=12)
     got = pad_reflect(crop, 30)
     np.testing.assert_array_equal(got.gt, np.pad(crop.gt, [(0, 20), (0, 18), (0, 0)], "reflect"))
-    np.testing.assert_array_equal(got.focus, np.pad(crop.focus, [(0, 20), (0, 18)], "reflect"))
+    np.testing.assert_array_equal(got.target, np.pad(crop.target, [(0, 20), (0, 18)], "reflect"))
 
 
 def test_noise_is_independent_and_leaves_the_truth_clean(scenes):

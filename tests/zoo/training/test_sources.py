@@ -1,9 +1,11 @@
+import json
 import os
 import shutil
 import subprocess
 import sys
 import threading
 from collections import Counter
+from dataclasses import replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 
@@ -15,8 +17,8 @@ from hypothesis import strategies as st
 import mfsynth
 from mfsynth.building.run import Run, build
 from mfsynth.coco.demo import draw_demo
-from mfsynth.errors import OptionsError
-from mfsynth.options import BuildOptions
+from mfsynth.errors import MfsynthError
+from mfsynth.options import BuildOptions, preset_options
 from mfsynth.storage import digest
 from zoo.errors import TrainingError
 from zoo.training.data import Batches, Loader, Position
@@ -137,7 +139,7 @@ def test_shards_and_live_give_the_same_scenes(sources):
 def test_mixture_weighs_its_sources(demo):
     sources = [LiveSource(str(demo), "demo", seed) for seed in (1, 2)]
     mixture = Mixture([(sources[0], 3.0), (sources[1], 1.0)], 0, Reader())
-    seeds = Counter(mixture.next(number).recipe.seed for number in range(400))
+    seeds = Counter(mixture.next(number)[1].recipe.seed for number in range(400))
     assert seeds[1] / 400 == pytest.approx(0.75, abs=0.08)
 
 
@@ -146,12 +148,12 @@ def test_mixture_goes_on_from_its_position(demo, sources):
         return Mixture([(sources["live"], 1.0), (sources["shards"], 2.0)], 5, Reader(0, 1, 0, 1), position)
 
     whole = mixture()
-    keys = [whole.next(number).key for number in range(120)]  # several epochs of each
+    keys = [whole.next(number)[1].key for number in range(120)]  # several epochs of each
     first = mixture()
     for number in range(77):
         first.next(number)
     second = mixture(first.position)
-    assert [second.next(number).key for number in range(77, 120)] == keys[77:]
+    assert [second.next(number)[1].key for number in range(77, 120)] == keys[77:]
 
 
 def first_batches(count, batches):
@@ -187,10 +189,76 @@ def test_empty_share_is_an_error_not_a_hang(demo):
         mixture.next(0)
 
 
-@pytest.mark.parametrize("text", ["coco:nowhere", "coco::val", "set@0"])
-def test_bad_sources_are_refused(text):
-    with pytest.raises(OptionsError):
-        open_source(SourceSpec.parse(text), 0)
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("coco:nowhere", "coco:nowhere does not name a folder and a split.*coco:DIR:SPLIT"),
+        ("coco::val", "coco::val does not name a folder and a split"),
+        ("coco::val:realistic", "does not name a folder and a split"),
+        ("coco:a::realistic", "does not name a folder and a split"),
+        ("coco:{coco}:demo:realstic", "there is no preset 'realstic'.*known: paper, realistic"),
+        ("coco:{colons}:realistic", "no folder .*a.*add a preset: coco:DIR:realistic:paper"),
+        ("set@0", "weight"),
+    ],
+)
+def test_bad_sources_are_refused(text, message, demo, tmp_path):
+    (tmp_path / "a:b").mkdir()
+    with pytest.raises(MfsynthError, match=message):
+        open_source(SourceSpec.parse(text.format(coco=demo, colons=tmp_path / "a:b")), 0)
+
+
+@pytest.mark.parametrize(
+    ("location", "folder", "shown"),
+    [
+        ("coco:d:val", "d", "coco:DIR:val"),
+        ("coco:d:val:realistic@3", "d", "coco:DIR:val:realistic@3"),
+        ("coco:d:val:paper", "d", "coco:DIR:val"),
+        ("coco:a:b:val", "a:b", "coco:DIR:val"),
+        ("coco:a:b:val:realistic", "a:b", "coco:DIR:val:realistic"),
+        ("coco:d:realistic", "d", "coco:DIR:realistic"),
+        ("coco:a:b:realistic:paper", "a:b", "coco:DIR:realistic"),
+        ("sets/coco", "sets/coco", "coco"),
+    ],
+)
+def test_sources_names_are_read_from_their_end(location, folder, shown):
+    """Folders may have colons, and a split may be named like a preset."""
+    spec = SourceSpec.parse(location)
+    assert str(spec.folder) == folder
+    assert str(spec) == shown
+    assert str(SourceSpec.parse(shown.replace("DIR", "x"))) == shown
+
+
+def test_preset_of_a_live_source_gives_the_recipes_of_a_build(demo, tmp_path):
+    options = BuildOptions("demo", **preset_options("realistic"), store="recipe", seed=4, limit=6)
+    build(options, Run(demo, tmp_path / "set", workers=1))
+    live = open_source(SourceSpec(f"coco:{demo}:demo:realistic"), 4)
+    recipes = {scene.key: scene.recipe for _, scene in live.epoch(0, Reader(), 0)}
+    built = [scene for scene in mfsynth.open(tmp_path / "set").scenes() if scene.key in recipes]
+    assert len(built) >= 4
+    for scene in built:
+        assert scene.recipe == recipes[scene.key]
+        assert scene.recipe.format == 2
+
+
+def test_fingerprint_of_a_preset_says_what_it_sets(demo, sources):
+    plain = sources["live"].fingerprint()
+    assert plain.keys() == {"source", "options", "images", "ids"}  # as 0.1.0 wrote it
+    lens = open_source(SourceSpec(f"coco:{demo}:demo:realistic"), 1).fingerprint()
+    assert lens["source"] == "coco:demo:realistic"
+    assert lens["options"] != plain["options"]
+    assert lens["ids"] == plain["ids"]
+    assert lens["settings"] == json.loads(json.dumps(preset_options("realistic")))
+
+
+def test_only_recipes_of_format_2_decide_what_a_camera_adds(demo, small_recipes, sources, tmp_path):
+    assert not sources["live"].captured
+    assert not ShardSource(str(small_recipes), 0).captured  # noisy, of format 1
+    assert open_source(SourceSpec(f"coco:{demo}:demo:realistic"), 1).captured
+    clean = BuildOptions("demo", kernel="disk", store="recipe", limit=2)
+    build(clean, Run(demo, tmp_path / "clean", workers=1))
+    assert not ShardSource(str(tmp_path / "clean"), 0).captured
+    build(replace(clean, capture="camera"), Run(demo, tmp_path / "camera", workers=1))
+    assert ShardSource(str(tmp_path / "camera"), 0).captured
 
 
 def test_source_of_shards_is_read_from_a_url(demo):
