@@ -108,7 +108,7 @@ FRAMES: dict[str, tuple[str, Callable[[dict[str, Any]], object]]] = {
         lambda r: (r["frames"].pop(), r["optics"]["frames"].pop()),
     ),
     "a shot less": (
-        "optics are of 5 segments and 11 frames, it has 5 and 12",
+        "optics of 5 segments and 11 frames, of 5 and 12",
         lambda r: r["optics"]["frames"].pop(),
     ),
     "no optics": ("has format 2, and no optics", lambda r: r.pop("optics")),
