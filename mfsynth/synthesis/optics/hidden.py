@@ -68,6 +68,9 @@ def hidden_pixels(planes: PlaneMap, plane: int, depth: int) -> Hidden:
     are up to 2 % too small.
     """
     mask = planes > plane
+    if not mask.any():
+        nothing = np.empty(0, np.intp)
+        return Hidden(nothing, nothing.astype(np.uint8), nothing)
     distances, labels = cv2.distanceTransformWithLabels(
         mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mfsynth.recipe import Optics
     from mfsynth.sample import Scene, Window
     from mfsynth.synthesis.optics.hidden import Mask, PlaneMap
-    from mfsynth.synthesis.optics.kernels import Planes
     from mfsynth.synthesis.optics.light import Values
 
     Matte = NDArray[np.float32]
@@ -41,13 +40,14 @@ class Layer:
     Attributes:
         plane: Its index.
         part: The part of the picture where it is, and as much around it as a blur reaches.
-        light: In that part, color times matte, and the matte as the fourth channel: H x W x 4, float32, 0 to
-            1. The farthest layer covers everything, and has three channels.
+        matte: In that part; None for the farthest layer, which covers everything.
+        light: In that part, its colors times its matte.
     """
 
     plane: int
     part: Window
-    light: Planes
+    matte: Matte | None
+    light: Values
 
 
 def peel(scene: Scene, optics: Optics, window: Window, reach: int) -> Iterator[Layer]:
@@ -79,9 +79,9 @@ def peel(scene: Scene, optics: Optics, window: Window, reach: int) -> Iterator[L
         part = common(box.grown(reach + 1, *scene.size), seen)  # mirrored, its border must be 0
         if not empty(part):
             at = part.within(around.window).slices
-            yield Layer(plane, part, premultiplied(colors[at], matte[at]))
+            yield Layer(plane, part, matte[at], times(colors[at], matte[at]))
     colors, _ = _uncovered(scene, optics, canvas, farthest, depth)
-    yield Layer(farthest, seen, colors[seen.within(outer).slices])
+    yield Layer(farthest, seen, None, colors[seen.within(outer).slices])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +118,6 @@ def soft_matte(mask: Mask) -> Matte:
     return cv2.LUT(cv2.filter2D(mask.view(np.uint8), -1, _SOFT), _COVERED)  # type: ignore[return-value]
 
 
-def premultiplied(colors: Values, matte: Matte) -> Planes:
-    """Colors times a matte, and the matte itself as the fourth channel."""
-    matte = np.ascontiguousarray(matte)
-    return cv2.merge([*(cv2.multiply(plane, matte) for plane in cv2.split(colors)), matte])  # type: ignore[return-value]
+def times(colors: Values, factors: Matte) -> Values:
+    """Colors times a factor for each pixel."""
+    return cv2.multiply(colors, cv2.merge([factors] * 3))  # type: ignore[return-value]
