@@ -63,16 +63,16 @@ def peel(scene: Scene, optics: Optics, window: Window, reach: int) -> Iterator[L
         window: A part of its picture.
         reach: How many pixels the largest blur reaches to each side.
     """
-    depth = 2 * reach + 1
+    depth = 2 * reach + 1 + EDGE
     seen = window.grown(reach, *scene.size)
-    outer = seen.grown(depth + EDGE + 1, *scene.size)
+    outer = seen.grown(depth + 2 * EDGE + 1, *scene.size)
     canvas = _Canvas(outer, values_of(scene.picture[outer.slices], optics.light), plane_map(scene, outer))
     farthest, *others = sorted({segment.plane for segment in scene.recipe.segments})
     for plane in reversed(others):
         own = box_of(canvas.planes == plane, outer)
         if empty(own):
             continue
-        around = canvas.cut(common(own.grown(2 * depth + EDGE + 1, *scene.size), outer))
+        around = canvas.cut(common(own.grown(2 * depth + 2 * EDGE + 1, *scene.size), outer))
         colors, mask = _uncovered(scene, optics, around, plane, depth)
         matte = soft_matte(mask)
         box = box_of(matte > 0, around.window)
@@ -97,14 +97,14 @@ class _Canvas:
 
 def _uncovered(scene: Scene, optics: Optics, canvas: _Canvas, plane: int, depth: int) -> tuple[Values, Mask]:
     """What is seen when all nearer layers are taken away, and where it is in a plane."""
-    hidden = hidden_pixels(canvas.planes, plane, depth)
+    hidden = hidden_pixels(canvas.planes, plane, depth, scene.recipe)
     mask = canvas.planes == plane
     if not hidden.places.size:
         return canvas.values, mask
     mask.reshape(-1)[hidden.places] = hidden.planes == plane
     colors = canvas.values.copy()
     if optics.fill == "nearest":
-        colors.reshape(-1, 3)[hidden.places] = canvas.values.reshape(-1, 3)[hidden.colors]
+        colors.reshape(-1, 3)[hidden.places] = canvas.values.reshape(-1, 3)[hidden.sources]
     else:
         picture = np.ascontiguousarray(inpainted(scene, plane, depth)[canvas.window.slices])
         colors.reshape(-1, 3)[hidden.places] = values_of(
