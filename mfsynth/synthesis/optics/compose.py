@@ -14,7 +14,7 @@ from mfsynth.synthesis.optics.windows import box_of
 
 if TYPE_CHECKING:
     from mfsynth.sample import Window
-    from mfsynth.synthesis.optics.kernels import Planes
+    from mfsynth.synthesis.optics.layers import Matte
     from mfsynth.synthesis.optics.light import Values
 
 _NOTHING = 4e-6
@@ -22,40 +22,28 @@ _NOTHING = 4e-6
 
 
 class Exposure:
-    """A frame that is being made.
+    """A frame that is being made, in a window.
 
-    Args:
-        window: Which part of the picture.
+    Attributes:
+        values: H x W x 3, float32: the light of all layers so far.
     """
 
     def __init__(self, window: Window) -> None:
+        self.values: Values = np.zeros((window.height, window.width, 3), np.float32)
         self._window = window
-        size = (window.height, window.width)
-        self._colors = [np.zeros(size, np.float32) for _ in range(3)]
-        self._open = np.ones(size, np.float32)
+        self._open: Matte = np.ones((window.height, window.width), np.float32)
 
     def box(self) -> Window:
         """The smallest part of the picture with all pixels at which farther layers can be seen."""
         return box_of(self._open > 0, self._window)
 
-    def add(self, light: Planes, part: Window) -> None:
-        """Add the next layer in a part of the picture.
-
-        Args:
-            light: Its light after blurring, as `Layer` has it: with the matte, or without if it is 1.
-            part: Where.
-        """
+    def add(self, light: Values, matte: Matte | None, part: Window) -> None:
+        """Add the next layer in a part of the picture: its light and matte, blurred; no matte is 1."""
         at = part.within(self._window).slices
         through = self._open[at]
-        planes = cv2.split(light)
-        for total, color in zip(self._colors, planes, strict=False):
-            cv2.accumulateProduct(color, through, total[at])
-        if len(planes) == 3:
+        cv2.accumulateProduct(light, cv2.merge([through] * 3), self.values[at])
+        if matte is None:
             through[:] = 0
         else:
-            _, left = cv2.threshold(np.subtract(1, planes[3]), _NOTHING, 0, cv2.THRESH_TOZERO)
+            _, left = cv2.threshold(np.subtract(1, matte), _NOTHING, 0, cv2.THRESH_TOZERO)
             cv2.multiply(through, left, through)
-
-    def values(self) -> Values:
-        """The frame: H x W x 3, float32."""
-        return cv2.merge(self._colors)  # type: ignore[return-value]

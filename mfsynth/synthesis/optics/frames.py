@@ -7,6 +7,7 @@ Only inpainting looks at the whole picture; what it makes is kept for the next w
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import cv2
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from mfsynth.synthesis.optics.kernels import Planes
     from mfsynth.synthesis.optics.light import Values
 
+_LARGEST_BLOCK = 31 << 20
+
 
 def clean_frames(scene: Scene, optics: Optics, window: Window) -> tuple[Values, ...]:
     """All frames inside a window.
@@ -34,7 +37,18 @@ def clean_frames(scene: Scene, optics: Optics, window: Window) -> tuple[Values, 
     Returns:
         H x W x 3 each, float32, 0 to 1: linear light or sRGB values, as `optics.light` says.
     """
+    keep_memory()
     return (_hard_frames if optics.boundary == "hard" else _spread_frames)(scene, optics, window)
+
+
+@cache
+def keep_memory() -> None:
+    """Let this process keep the memory of arrays that it frees, which halves the time that frames take.
+
+    By default the C library on Linux gives large blocks back at once, and the system clears their pages again
+    for the next array. But it keeps blocks up to the size of the largest that was freed, up to 32 MB.
+    """
+    np.empty(_LARGEST_BLOCK, np.uint8)
 
 
 class Lens:
@@ -100,7 +114,8 @@ def _spread_frames(scene: Scene, optics: Optics, window: Window) -> tuple[Values
             chosen = [frame for frame, its in zip(frames, apart, strict=True) if its == distance]
             part = common(layer.part, union([frame.box() for frame in chosen]))
             if not empty(part):
-                blurred = lens.blur(layer.light, layer.part, part, distance)
+                light = lens.blur(layer.light, layer.part, part, distance)
+                matte = None if layer.matte is None else lens.blur(layer.matte, layer.part, part, distance)
                 for frame in chosen:
-                    frame.add(blurred, part)
-    return tuple(frame.values() for frame in frames)
+                    frame.add(light, matte, part)
+    return tuple(frame.values for frame in frames)

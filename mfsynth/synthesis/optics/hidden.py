@@ -8,7 +8,7 @@ since masks are a little too tight or too wide, and a near layer's own color beh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -19,6 +19,7 @@ from mfsynth.sample import Window
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mfsynth.recipe import Recipe
     from mfsynth.sample import Picture, Scene
 
     PlaneMap = NDArray[np.uint8]
@@ -30,27 +31,27 @@ if TYPE_CHECKING:
     Distances = NDArray[np.floating[Any] | np.integer[Any]]
 
 EDGE = 3
-"""Pixels from an edge to where colors are taken: outlines of COCO are off by two or three."""
+"""Pixels on either side of an edge whose colors are a mixture: outlines of COCO are off by two or three."""
 _RADIUS = 3
 """Of the neighborhood that inpainting looks at, in pixels."""
 _KEPT = 16
 """How many inpainted pictures are kept."""
+_NOWHERE = np.empty(0, np.intp)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hidden:
-    """Pixels that nearer layers hide, and what each of them shows when those are taken away.
+    """Pixels that have another color, or another plane too, when nearer layers are taken away.
 
     Attributes:
         places: Where they are.
-        planes: For each, the plane of the nearest pixel that is not hidden.
-        colors: For each, the pixel that its color comes from, `EDGE` beyond that one as seen from here; it
-            itself if there is another plane.
+        planes: For each, its plane then.
+        sources: For each, the pixel whose color it takes.
     """
 
     places: Places
     planes: NDArray[np.uint8]
-    colors: Places
+    sources: Places
 
 
 def plane_map(scene: Scene, window: Window) -> PlaneMap:
@@ -61,29 +62,62 @@ def plane_map(scene: Scene, window: Window) -> PlaneMap:
     return cv2.LUT(segments, table[:256]) if segments.dtype == np.uint8 else table[segments]  # type: ignore[return-value]
 
 
-def hidden_pixels(planes: PlaneMap, plane: int, depth: int) -> Hidden:
-    """The pixels nearer than a plane, up to `depth` pixels from the nearest one that is not.
+def rim(recipe: Recipe, distance: int) -> int:
+    """How many pixels beside a layer that many planes nearer are uncertain.
 
-    What a pixel shows is decided by those up to `depth + EDGE` pixels from it. Distances are OpenCV's, which
-    are up to 2 % too small.
+    Their color may be the near layer's. It is not used if either layer's blur hides that pixels are missing:
+    the two blurs together are at least that between the layers, of which this is the standard deviation.
+    """
+    return min(EDGE, int(recipe.blur.sigma * distance / (recipe.planes - 1)))
+
+
+def hidden_pixels(planes: PlaneMap, plane: int, depth: int, recipe: Recipe) -> Hidden:
+    """The pixels whose color or plane is not known when nearer layers are taken away, and what they become.
+
+    They are those that nearer layers hide, up to `depth` pixels from what is known, and the rims of those
+    layers. Each takes the color, and if it was hidden the plane, of the nearest known pixel; a rim's pixel
+    keeps its color if that one has another plane. Distances are OpenCV's, which are up to 2 % too small.
     """
     mask = planes > plane
+    if not mask.any():
+        return Hidden(_NOWHERE, _NOWHERE.astype(np.uint8), _NOWHERE)
+    unknown, width = _with_rims(planes, plane, recipe)
     distances, labels = cv2.distanceTransformWithLabels(
-        mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+        unknown.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
     places = np.flatnonzero((distances > 0) & (distances <= depth))
-    nearest = np.flatnonzero(~mask)[labels.reshape(-1)[places] - 1]
-    colors = _beyond(planes, places, nearest, distances.reshape(-1)[places])
-    return Hidden(places, planes.reshape(-1)[nearest], colors)
+    nearest = np.flatnonzero(~unknown)[labels.reshape(-1)[places] - 1]
+    sources = _beyond(planes, places, nearest, distances.reshape(-1)[places], EDGE - width)
+    flat = planes.reshape(-1)
+    new, old, hidden = flat[nearest], flat[places], mask.reshape(-1)[places]
+    known = hidden | (new == old)
+    return Hidden(places[known], new[known], sources[known])
 
 
-def _beyond(planes: PlaneMap, places: Places, nearest: Places, distances: Distances) -> Places:
-    """The pixels `EDGE` farther away than the nearest, in the same direction, where they have its plane."""
+def _with_rims(planes: PlaneMap, plane: int, recipe: Recipe) -> tuple[Mask, int]:
+    """What is nearer than a plane, with its rims; and the widest rim."""
+    mask, widest = planes > plane, 0
+    for distance in range(1, recipe.planes - plane):
+        if rim(recipe, distance) > widest:
+            widest = rim(recipe, distance)
+            mask |= cv2.dilate((planes >= plane + distance).view(np.uint8), _round(widest)).view(np.bool_)
+    return mask, widest
+
+
+@cache
+def _round(radius: int) -> NDArray[np.uint8]:
+    offsets = np.arange(-radius, radius + 1) ** 2
+    return (offsets[:, None] + offsets <= radius**2 + radius).astype(np.uint8)
+
+
+def _beyond(planes: PlaneMap, places: Places, nearest: Places, distances: Distances, step: int) -> Places:
+    """The pixels a step beyond the nearest, as seen from the places; or the nearest, if the planes differ."""
+    if step == 0:
+        return nearest
     height, width = planes.shape
     (rows, columns), (from_rows, from_columns) = np.divmod(nearest, width), np.divmod(places, width)
-    step = EDGE / distances
-    rows = rows + np.rint((rows - from_rows) * step).astype(np.intp)
-    columns = columns + np.rint((columns - from_columns) * step).astype(np.intp)
+    rows = rows + np.rint((rows - from_rows) * (step / distances)).astype(np.intp)
+    columns = columns + np.rint((columns - from_columns) * (step / distances)).astype(np.intp)
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     beyond = np.where(inside, rows * width + columns, nearest)
     flat = planes.reshape(-1)

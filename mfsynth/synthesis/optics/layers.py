@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mfsynth.recipe import Optics
     from mfsynth.sample import Scene, Window
     from mfsynth.synthesis.optics.hidden import Mask, PlaneMap
-    from mfsynth.synthesis.optics.kernels import Planes
     from mfsynth.synthesis.optics.light import Values
 
     Matte = NDArray[np.float32]
@@ -41,13 +40,14 @@ class Layer:
     Attributes:
         plane: Its index.
         part: The part of the picture where it is, and as much around it as a blur reaches.
-        light: In that part, color times matte, and the matte as the fourth channel: H x W x 4, float32, 0 to
-            1. The farthest layer covers everything, and has three channels.
+        matte: In that part; None for the farthest layer, which covers everything.
+        light: In that part, its colors times its matte.
     """
 
     plane: int
     part: Window
-    light: Planes
+    matte: Matte | None
+    light: Values
 
 
 def peel(scene: Scene, optics: Optics, window: Window, reach: int) -> Iterator[Layer]:
@@ -63,25 +63,25 @@ def peel(scene: Scene, optics: Optics, window: Window, reach: int) -> Iterator[L
         window: A part of its picture.
         reach: How many pixels the largest blur reaches to each side.
     """
-    depth = 2 * reach + 1
+    depth = 2 * reach + 1 + EDGE
     seen = window.grown(reach, *scene.size)
-    outer = seen.grown(depth + EDGE + 1, *scene.size)
+    outer = seen.grown(depth + 2 * EDGE + 1, *scene.size)
     canvas = _Canvas(outer, values_of(scene.picture[outer.slices], optics.light), plane_map(scene, outer))
     farthest, *others = sorted({segment.plane for segment in scene.recipe.segments})
     for plane in reversed(others):
         own = box_of(canvas.planes == plane, outer)
         if empty(own):
             continue
-        around = canvas.cut(common(own.grown(2 * depth + EDGE + 1, *scene.size), outer))
+        around = canvas.cut(common(own.grown(2 * depth + 2 * EDGE + 1, *scene.size), outer))
         colors, mask = _uncovered(scene, optics, around, plane, depth)
         matte = soft_matte(mask)
         box = box_of(matte > 0, around.window)
         part = common(box.grown(reach + 1, *scene.size), seen)  # mirrored, its border must be 0
         if not empty(part):
             at = part.within(around.window).slices
-            yield Layer(plane, part, premultiplied(colors[at], matte[at]))
+            yield Layer(plane, part, matte[at], times(colors[at], matte[at]))
     colors, _ = _uncovered(scene, optics, canvas, farthest, depth)
-    yield Layer(farthest, seen, colors[seen.within(outer).slices])
+    yield Layer(farthest, seen, None, colors[seen.within(outer).slices])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,14 +97,14 @@ class _Canvas:
 
 def _uncovered(scene: Scene, optics: Optics, canvas: _Canvas, plane: int, depth: int) -> tuple[Values, Mask]:
     """What is seen when all nearer layers are taken away, and where it is in a plane."""
-    hidden = hidden_pixels(canvas.planes, plane, depth)
+    hidden = hidden_pixels(canvas.planes, plane, depth, scene.recipe)
     mask = canvas.planes == plane
     if not hidden.places.size:
         return canvas.values, mask
     mask.reshape(-1)[hidden.places] = hidden.planes == plane
     colors = canvas.values.copy()
     if optics.fill == "nearest":
-        colors.reshape(-1, 3)[hidden.places] = canvas.values.reshape(-1, 3)[hidden.colors]
+        colors.reshape(-1, 3)[hidden.places] = canvas.values.reshape(-1, 3)[hidden.sources]
     else:
         picture = np.ascontiguousarray(inpainted(scene, plane, depth)[canvas.window.slices])
         colors.reshape(-1, 3)[hidden.places] = values_of(
@@ -118,7 +118,6 @@ def soft_matte(mask: Mask) -> Matte:
     return cv2.LUT(cv2.filter2D(mask.view(np.uint8), -1, _SOFT), _COVERED)  # type: ignore[return-value]
 
 
-def premultiplied(colors: Values, matte: Matte) -> Planes:
-    """Colors times a matte, and the matte itself as the fourth channel."""
-    matte = np.ascontiguousarray(matte)
-    return cv2.merge([*(cv2.multiply(plane, matte) for plane in cv2.split(colors)), matte])  # type: ignore[return-value]
+def times(colors: Values, factors: Matte) -> Values:
+    """Colors times a factor for each pixel."""
+    return cv2.multiply(colors, cv2.merge([factors] * 3))  # type: ignore[return-value]
