@@ -67,12 +67,14 @@ class Estimate:
     examples: dict[str, str]
     tried: int
     untried: int = 0
+    frames: int = 2
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
         return {
             "split": self.split,
             "samples": self.samples,
+            "frames": self.frames,
             "shards": self.shards,
             "bytes": self.bytes,
             "files": self.files,
@@ -86,7 +88,8 @@ class Estimate:
         """In words."""
         size = f"about {self.bytes / 1e6:.0f} MB" if self.bytes else "of unknown size"
         read = "pictures" if "/instances_" in self.annotations else "pictures and masks"
-        amount = f"{count(self.samples, 'sample')} in {count(self.shards, 'shard')}"
+        stacks = f" of {self.frames} frames" if self.frames > 2 else ""
+        amount = f"{count(self.samples, 'sample')}{stacks} in {count(self.shards, 'shard')}"
         return [
             f"would make {amount}, {size}, in {self.out}",
             f"from {count(self.files, 'file')} ({read}) and {self.annotations} in {self.coco}",
@@ -138,6 +141,7 @@ def estimate(options: BuildOptions, run: Run, like: Manifest | None = None) -> E
         examples=examples(left_out, found, plan.faults),
         tried=len(tried),
         untried=len(there) - len(tried),
+        frames=options.frames,
     )
 
 

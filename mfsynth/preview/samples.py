@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SHEET_SAMPLES = 6
 PAGE_SAMPLES = 12
+PAGE_FRAMES = 96
+"""A page of stacks shows fewer samples, or it would be too large to open: some 10 MB for so many frames."""
 _PAGE = (".html", ".htm")
 
 
@@ -46,7 +48,8 @@ def preview(location: str, output: Path, *, samples: int | None = None, seed: in
     Args:
         location: The data set's folder, a local path or URL.
         output: The file to write; an existing one is replaced.
-        samples: How many; None is 6 for a sheet, 12 for a page. A smaller data set is shown whole.
+        samples: How many; None is 6 for a sheet, 12 for a page, or fewer of stacks of more than eight
+            frames. A smaller data set is shown whole.
         seed: Chooses them at random; None spreads them evenly over the data set.
 
     Raises:
@@ -65,7 +68,8 @@ def preview(location: str, output: Path, *, samples: int | None = None, seed: in
     data = open_data_set(location)
     if not len(data):
         raise ShardError(f"{location} holds no samples, there is nothing to show")
-    default = SHEET_SAMPLES if kind == ".png" else PAGE_SAMPLES
+    frames = data.manifest.layout.frames
+    default = SHEET_SAMPLES if kind == ".png" else max(1, min(PAGE_SAMPLES, PAGE_FRAMES // frames))
     shown = places(len(data), default if samples is None else samples, seed)
     chosen = read(data, shown)
     if kind == ".png":

@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 import pytest
 from coco_folder import Picture, edit_annotations, save_annotations, write_coco
-from conftest import Cli, tree
+from conftest import STACK, Cli, tree
 
 import mfsynth
 from mfsynth import Manifest
+from mfsynth.building.estimate import estimate
 from mfsynth.building.run import Run, build
 from mfsynth.errors import BuildError, OutputError, SourceError
 from mfsynth.options import BuildOptions
@@ -326,6 +327,14 @@ def test_dry_run_writes_nothing_and_is_about_right(small_coco: Path, tmp_path: P
     report = json.loads(cli(*command, "--json").stdout)
     assert expected["samples"] == report["samples"] == 36
     assert expected["bytes"] == pytest.approx(report["bytes"], rel=0.2)
+
+
+def test_dry_run_counts_every_frame_and_target(small_coco: Path, small_stacks: Path, tmp_path: Path) -> None:
+    options = BuildOptions("small", variants=2, shards=3, noise=(0.0, 0.1), **STACK)
+    found = estimate(options, Run(small_coco, tmp_path / "out"))
+    assert found.bytes == pytest.approx(Manifest.read(small_stacks).shards[0].size * 3, rel=0.25)
+    assert found.lines()[0].startswith("would make 18 samples of 12 frames in 3 shards, about ")
+    assert found.to_json()["frames"] == 12
 
 
 def test_dry_run_heeds_strict_and_the_manifest(

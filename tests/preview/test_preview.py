@@ -218,6 +218,11 @@ def test_page_flips_through_any_number_of_frames(small_stacks, tmp_path):
     )
 
 
+def test_page_of_large_stacks_shows_fewer_samples(small_stacks, tmp_path):
+    assert preview(str(small_stacks), tmp_path / "page.html").samples == 8
+    assert preview(str(small_stacks), tmp_path / "page.html", samples=10).samples == 10
+
+
 def test_page_shows_the_targets_of_a_stack(small_stacks, tmp_path):
     preview(str(small_stacks), tmp_path / "page.html", samples=18)
     shown = page_data(tmp_path / "page.html")

@@ -15,7 +15,7 @@ import pytest
 from conftest import Cli, tree
 
 import mfsynth
-from mfsynth import codecs
+from mfsynth import Manifest, codecs
 from mfsynth.building.make import content_of
 from mfsynth.errors import ShardError
 from mfsynth.preview.stats import collect
@@ -481,6 +481,17 @@ def test_repair_makes_the_bad_shards_again_and_only_them(
     assert "rebuilt 2 of 3 shards" in run.stderr
     assert tree(out) == tree(small_pairs)
     assert (out / "small-000000.tar").stat().st_mtime_ns == rewrite_time
+
+
+def test_repair_makes_stacks_again(stacks: Path, small_stacks: Path, small_coco: Path, cli: Cli) -> None:
+    rewrite(stacks, FORGED_STACKS["nearest"][1])
+    before = Manifest.read(small_stacks).to_json()
+    (stacks / "manifest.json").write_bytes(before)
+    (stacks / "small-000001.tar").unlink()
+    run = cli("verify", stacks, "--repair", "--coco", small_coco)
+    assert run.returncode == 0, run.stderr
+    assert "rebuilt 2 of 3 shards" in run.stderr
+    assert tree(stacks) == tree(small_stacks)
 
 
 def test_json_tells_what_was_repaired(out: Path, small_coco: Path, cli: Cli) -> None:
