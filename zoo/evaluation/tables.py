@@ -11,7 +11,7 @@ import numpy as np
 from zoo.evaluation.paper import Printed
 from zoo.evaluation.ranks import Ranks, Test
 from zoo.evaluation.scores import Row, Scores
-from zoo.metrics.measures import MEASURES
+from zoo.metrics.measures import MEASURES, is_part
 
 
 def csv_of(scores: Scores) -> str:
@@ -83,13 +83,19 @@ def markdown_of(scores: Scores, paper: Printed) -> str:
     """Means, methods in rows, measures in columns, the best in bold; below each, what the paper prints.
 
     A mean that leaves out images for which the measure is not defined says how many it was taken over.
-    An arrow marks the measures for which less is better.
+    An arrow marks the measures for which less is better. Measures that are taken in a part of the picture
+    follow in a table of their own.
     """
-    firsts = {name: best(scores, name) for name in scores.measures}
-    lines = [line(["", *map(_head, scores.measures)]), line(["---", *["---:"] * len(scores.measures)])]
+    groups = [[name for name in scores.measures if is_part(name) == part] for part in (False, True)]
+    return "\n".join(_table(scores, names, paper) for names in groups if names)
+
+
+def _table(scores: Scores, measures: Sequence[str], paper: Printed) -> str:
+    firsts = {name: best(scores, name) for name in measures}
+    lines = [line(["", *map(_head, measures)]), line(["---", *["---:"] * len(measures)])]
     for method in scores.methods:
-        lines.append(line([method, *(_cell(scores, name, method, firsts[name]) for name in scores.measures)]))
-        printed = [_printed(paper, method, name) for name in scores.measures]
+        lines.append(line([method, *(_cell(scores, name, method, firsts[name]) for name in measures)]))
+        printed = [_printed(paper, method, name) for name in measures]
         if any(printed):
             lines.append(line(["*paper*", *printed]))
     return "\n".join(lines) + "\n"
@@ -112,7 +118,7 @@ def ranks_of(ranks: Ranks) -> str:
     columns = {} if ranks.by_means is None else {"of means": ranks.by_means}
     columns |= {label: test.ranks for label, test in tested.items()}
     if not columns or len(ranks.methods) < 2:
-        return "Too few methods or pairs to rank.\n"
+        return "Too few methods or stacks to rank.\n"
     lines = [line(["mean rank", *columns]), line(["---", *["---:"] * len(columns)])]
     for place in np.argsort(next(iter(columns.values())), kind="stable"):
         lines.append(line([ranks.methods[place], *(f"{column[place]:.2f}" for column in columns.values())]))
@@ -131,7 +137,7 @@ def ranks_of(ranks: Ranks) -> str:
 _FEET: dict[str, Callable[[Test], str]] = {
     "*Friedman p*": lambda test: f"{test.p_value:.1e}",
     "*critical difference*": lambda test: f"{test.difference:.2f}",
-    "*pairs ranked*": lambda test: str(test.images),
+    "*stacks ranked*": lambda test: str(test.images),
 }
 """The rows below the ranks."""
 
