@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mfsynth.errors import MissingExtraError
 from zoo.evaluation.scores import Scores
-from zoo.metrics.measures import MEASURES, QUALITY, is_part
+from zoo.metrics.measures import MEASURES, QUALITY, part_of
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -105,7 +105,7 @@ def rank(scores: Scores, methods: Sequence[str] = (), alpha: float = ALPHA) -> R
         MissingExtraError: If SciPy is not installed.
     """
     chosen = tuple(methods) or scores.methods
-    whole = [measure for measure in scores.measures if not is_part(measure)]
+    whole = [measure for measure in scores.measures if not part_of(measure)]
     ranked = {measure: image_ranks(scores, measure, chosen) for measure in whole}
     quality = [ranked[measure] for measure in QUALITY if measure in ranked]
     return Ranks(

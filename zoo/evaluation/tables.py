@@ -11,7 +11,7 @@ import numpy as np
 from zoo.evaluation.paper import Printed
 from zoo.evaluation.ranks import Ranks, Test
 from zoo.evaluation.scores import Row, Scores
-from zoo.metrics.measures import MEASURES, is_part
+from zoo.metrics.measures import MEASURES, PARTS, part_of
 
 
 def csv_of(scores: Scores) -> str:
@@ -83,14 +83,19 @@ def markdown_of(scores: Scores, paper: Printed) -> str:
     """Means, methods in rows, measures in columns, the best in bold; below each, what the paper prints.
 
     A mean that leaves out images for which the measure is not defined says how many it was taken over.
-    An arrow marks the measures for which less is better. Measures that are taken in a part of the picture
-    follow in a table of their own.
+    An arrow marks the measures for which less is better. What is measured only where some frame holds the
+    truth, and only where none does, follows in tables of its own.
     """
-    groups = [[name for name in scores.measures if is_part(name) == part] for part in (False, True)]
-    return "\n".join(_table(scores, names, paper) for names in groups if names)
+    lines: list[str] = []
+    for end, words in {"": "", **PARTS}.items():
+        names = [name for name in scores.measures if part_of(name) == end]
+        if names:
+            lines += ["", f"{words[:1].upper()}{words[1:]}:", ""] if words else []
+            lines += _table(scores, names, paper)
+    return "\n".join(lines) + "\n"
 
 
-def _table(scores: Scores, measures: Sequence[str], paper: Printed) -> str:
+def _table(scores: Scores, measures: Sequence[str], paper: Printed) -> list[str]:
     firsts = {name: best(scores, name) for name in measures}
     lines = [line(["", *map(_head, measures)]), line(["---", *["---:"] * len(measures)])]
     for method in scores.methods:
@@ -98,7 +103,7 @@ def _table(scores: Scores, measures: Sequence[str], paper: Printed) -> str:
         printed = [_printed(paper, method, name) for name in measures]
         if any(printed):
             lines.append(line(["*paper*", *printed]))
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def best(scores: Scores, measure: str) -> frozenset[str]:
@@ -143,7 +148,8 @@ _FEET: dict[str, Callable[[Test], str]] = {
 
 
 def _head(measure: str) -> str:
-    return MEASURES[measure].label + ("" if MEASURES[measure].rising else " ↓")
+    """A measure's label; what part of the picture it is of is said above the table."""
+    return MEASURES[measure.removesuffix(part_of(measure))].label + ("" if MEASURES[measure].rising else " ↓")
 
 
 def _cell(scores: Scores, measure: str, method: str, first: frozenset[str]) -> str:

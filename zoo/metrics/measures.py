@@ -45,18 +45,16 @@ _TRUE: dict[str, Measure] = {
     "ssim_band": Measure("SSIM at edges", f"SSIM {_EDGES}"),
     "accuracy_band": Measure("decision at edges", f"{_DECISION} within 5 pixels of its edges"),
 }
-_PARTS = {
-    CERTAIN: ("where certain", "where some frame holds the truth"),
-    RIM: ("in the rim", "where no frame holds the truth"),
-}
+PARTS = {CERTAIN: "where some frame holds the truth", RIM: "where no frame holds the truth"}
+_BRIEF = {CERTAIN: "where certain", RIM: "in the rim"}
 
 
 def _in_part(whole: Measure, part: str) -> Measure:
     """A measure, taken only in a part of the picture."""
-    brief, long = _PARTS[part]
     label, comma, unit = whole.label.partition(", ")
     title, _, _ = whole.title.partition(", ")
-    return replace(whole, label=f"{label} {brief}{comma}{unit}", title=f"{title} {long}{comma}{unit}")
+    label, title = f"{label} {_BRIEF[part]}{comma}{unit}", f"{title} {PARTS[part]}{comma}{unit}"
+    return replace(whole, label=label, title=title)
 
 
 MEASURES: dict[str, Measure] = {
@@ -68,7 +66,7 @@ MEASURES: dict[str, Measure] = {
     "q_s": Measure("Q_S"),
     "q_cb": Measure("Q_CB"),
     **_TRUE,
-    **{name + part: _in_part(whole, part) for part in _PARTS for name, whole in _TRUE.items()},
+    **{name + part: _in_part(whole, part) for part in PARTS for name, whole in _TRUE.items()},
     "commutativity": Measure("commutativity", f"mean {_ORDERS}", "{:.1e}", rising=False),
     "swap_mean": Measure("swap, mean", f"mean {_ORDERS}", "{:.1e}", rising=False),
     "swap_max": Measure("swap, largest", f"largest {_ORDERS}", "{:.1e}", rising=False),
@@ -83,9 +81,13 @@ where none does. `swap` is the squared difference of the pictures that both orde
 """
 
 
-def is_part(name: str) -> bool:
-    """Whether a measure is taken only where some frame holds the truth, or only where none does."""
-    return name.endswith((CERTAIN, RIM))
+def part_of(name: str) -> str:
+    """The end of a measure's name, if it says in which part of the picture it is taken; else empty.
+
+    >>> part_of("psnr_band_rim"), part_of("psnr_band")
+    ('_rim', '')
+    """
+    return next((part for part in PARTS if name.endswith(part)), "")
 
 
 def brief(name: str, value: float) -> str:

@@ -12,7 +12,7 @@ from zoo.evaluation.report import figures
 from zoo.evaluation.report.page import write_page
 from zoo.evaluation.report.sheet import write_sheet
 from zoo.evaluation.scores import Exhibit
-from zoo.metrics.measures import MEASURES, is_part
+from zoo.metrics.measures import MEASURES, part_of
 
 if TYPE_CHECKING:
     from zoo.evaluation.evaluated import Evaluated
@@ -48,7 +48,7 @@ def drawings(
 
 def _figures(evaluated: Evaluated, ranks: Ranks) -> Iterator[tuple[str, bytes]]:
     scores = evaluated.scores
-    drawn = [name for name in scores.measures if MEASURES[name].rising and not is_part(name)]
+    drawn = [name for name in scores.measures if MEASURES[name].rising and not part_of(name)]
     yield "boxes", figures.boxes(scores, drawn)
     if isinstance(ranks.together, Test):
         title = f"{evaluated.data.title}: the paper's measures"
