@@ -184,25 +184,27 @@ Methods, separated by commas:
   hf-seg, runs/try, org/name     networks; +near or +select: another rule; +single: one order of the frames
   gff, dct, dct+cv, im, cnn, pyramid, average, dummy-a, dummy-b
   hf-seg+denoise                 followed by OpenCV's non-local means
+  gff+align                      the frames are first registered to frame 0
   folder:NAME:DIR                pictures that others fused, by the pairs' names
   ours=runs/try+near             any of these under a name of your own
 \b
 Data:
   lytro:DIR   the Lytro set      shards:DIR   what `mfsynth build` made
   pairs:DIR   NAME_A, NAME_B and, where it is known, NAME_GT
+  stacks:DIR  the same with NAME_C and more
 \b
 Examples:
   mfsynth evaluate --methods hf-seg,hf-reg+near,gff --data lytro:DIR --out results/lytro
   mfsynth evaluate --methods hf-seg,folder:theirs:DIR --data shards:val2017 --times --out results/coco""",
 )
 @click.option("--methods", multiple=True, required=True, metavar="METHOD,…", help="What to score; see below.")
-@click.option("--data", required=True, metavar="KIND:DIR", help="Pairs to score on; see below.")
+@click.option("--data", required=True, metavar="KIND:DIR", help="Frames to score on; see below.")
 @click.option("--out", type=FOLDER, required=True, help="Folder to fill; a second run continues from there.")
-@click.option("--limit", type=click.IntRange(min=1), help="Take only the first N pairs.")
+@click.option("--limit", type=click.IntRange(min=1), help="Take only the first N stacks.")
 @click.option("--no-swap", is_flag=True, help="Do not measure commutativity; halves the time.")
 @click.option("--times", is_flag=True, help="Also time every method at 520², 260² and 130².")
 @click.option("--shown", type=click.IntRange(1, 20), default=20, show_default=True,
-              help="Pairs on the page and the contact sheet.")  # fmt: skip
+              help="Stacks on the page and the contact sheet.")  # fmt: skip
 @click.option("--against", type=PRESENT_FILE,
               help="JSON to rank among: {method: {measure: [a value for each pair]}}.")  # fmt: skip
 @click.option(
@@ -224,7 +226,7 @@ def evaluate(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Score fusion methods over pairs: tables, rank tests, figures, times, and a page to browse."""
+    """Score fusion methods over pairs or stacks: tables, rank tests, figures, times, a page to browse."""
     need("evaluate", "torch", "matplotlib", "PIL", "scipy")
     from mfsynth.engine import usable_cores
     from zoo.evaluation.evaluate import evaluate as run_evaluation

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from zoo.evaluation import leaderboard, tables, times
 from zoo.evaluation.methods import NETWORK
+from zoo.metrics.measures import QUALITY
 from zoo.store import registry
 from zoo.store.results import Result, results
 
@@ -32,12 +33,13 @@ def score_documents(evaluated: Evaluated, ranks: Ranks) -> Iterator[tuple[str, b
 
 
 def _result(evaluated: Evaluated, method: Method) -> Result:
-    scores, title = evaluated.scores, evaluated.data.title
+    scores, data = evaluated.scores, evaluated.data
     noisy = any(scores.noise)
+    kind = (*data.variant, *(["noisy"] if noisy else []))
     return Result(
-        data=f"{title}, frames with noise" if noisy else title,
-        identity=f"coco/{title}" if evaluated.official else title.lower(),
-        kind="noisy" if noisy else "",
+        data=f"{data.title}, frames with noise" if noisy else data.title,
+        identity=f"coco/{data.split}" if evaluated.official else (data.split or data.title).lower(),
+        kind="-".join(kind).replace(" ", "-"),
         samples=len(scores.images),
         metrics=tables.means_of(scores, method.name),
         command=evaluated.options.command,
@@ -47,9 +49,12 @@ def _result(evaluated: Evaluated, method: Method) -> Result:
 def leaderboard_document(
     evaluated: Evaluated, published: Published, say: Callable[[str], None]
 ) -> Iterator[tuple[str, bytes]]:
-    """The leaderboard with published methods, if all pairs were scored."""
+    """The leaderboard with published methods, if all stacks were scored, and are pairs."""
+    if not set(QUALITY) <= set(evaluated.scores.measures):
+        say("the paper's measures need pairs, so there is no leaderboard among published methods")
+        return
     if evaluated.outcome.errors:
-        say("pairs were left out, so there is no leaderboard among published methods")
+        say("stacks were left out, so there is no leaderboard among published methods")
         return
     table = leaderboard.markdown_of(evaluated.scores, published, evaluated.paper)
     yield "leaderboard.md", table.encode()
@@ -63,7 +68,9 @@ def time_documents(
     if not any(method.fuses for method in methods):
         say("pictures that others fused have no times")
         return
-    pairs = [evaluated.data.load(name) for name in evaluated.scores.images[:_TIMED]]
-    taken = times.time_methods(methods, pairs, threads=threads, progress=progress)
+    stacks = [evaluated.data.load(name) for name in evaluated.scores.images[:_TIMED]]
+    taken = times.time_methods(methods, stacks, threads=threads, progress=progress)
     yield "times.csv", times.csv_of(taken).encode()
-    yield "times.md", times.markdown_of(taken, times.conditions(methods, threads)).encode()
+    frames = len(stacks[0].frames)
+    note = times.conditions(methods, threads, frames)
+    yield "times.md", times.markdown_of(taken, note, None if frames == 2 else {}).encode()

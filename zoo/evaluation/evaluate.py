@@ -1,4 +1,4 @@
-"""`mfsynth evaluate`: methods over pairs, and a folder with everything about them.
+"""`mfsynth evaluate`: methods over stacks, and a folder with everything about them.
 
 OUT/scores.csv        every value                 OUT/index.html   all of it, on one page
 OUT/means.csv         means and deviations        OUT/sheet.webp   pictures, decision maps, errors
@@ -61,7 +61,7 @@ class EvaluateReport:
 
     Attributes:
         scores: All values.
-        errors: Why pairs were left out, by name.
+        errors: Why stacks were left out, by name.
         kept: Number of fused pictures that an earlier run had left.
         changed: Those that something else than a run had changed since, which were fused and scored again.
         seconds: How long it took.
@@ -117,7 +117,7 @@ def evaluate(
 
     Raises:
         OptionsError: If methods or data make no sense.
-        ZooError: If a network cannot be loaded, or no pair could be scored.
+        ZooError: If a network cannot be loaded, or no stack could be scored.
         MissingExtraError: If a package is missing.
         OutputError: If the folder holds anything else, or cannot be written to.
     """
@@ -126,8 +126,8 @@ def evaluate(
     options = replace(options, command=options.command or evaluate_command(options, out))
     data = open_data(options.data)
     methods = parse_methods(options.methods, options.device)
-    pairs = len(data.names[: options.limit or None])
-    published = leaderboard.read_published(options.against, pairs) if options.against else {}
+    stacks = len(data.names[: options.limit or None])
+    published = leaderboard.read_published(options.against, stacks) if options.against else {}
     _check_apart(options, methods, out)
     with locked(out, "evaluation"):
         _take(out)
@@ -138,10 +138,10 @@ def _check_apart(options: EvaluateOptions, methods: tuple[Method, ...], out: Pat
     """Outputs are never inputs.
 
     Raises:
-        OutputError: If pairs, or pictures that others fused, are in the folder to fill.
+        OutputError: If stacks, or pictures that others fused, are in the folder to fill.
     """
-    pairs = local_path(options.data.partition(":")[2])
-    inputs = [*([pairs] if pairs else []), *(Path(each.base) for each in methods if not each.fuses)]
+    data = local_path(options.data.partition(":")[2])
+    inputs = [*([data] if data else []), *(Path(each.base) for each in methods if not each.fuses)]
     for folder in inputs:
         if folder.resolve().is_relative_to(out.resolve()):
             raise OutputError(f"{folder}, which is read, is in {out}, which is written", "give another --out")
@@ -191,7 +191,7 @@ def _score(
     say: Say,
     progress: Progress,
 ) -> Evaluated:
-    """Fuse and score the pairs.
+    """Fuse and score the stacks.
 
     Raises:
         ZooError: If none could be scored.
@@ -210,7 +210,7 @@ def _score(
     )
     if not outcome.scores.images:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in outcome.errors.items())
-        raise ZooError(f"no pair could be scored: {reasons}")
+        raise ZooError(f"no stack could be scored: {reasons}")
     return Evaluated(options, data, methods, outcome, out)
 
 

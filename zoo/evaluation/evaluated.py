@@ -1,4 +1,4 @@
-"""An evaluation whose pairs are scored: what its documents and drawings are made from."""
+"""An evaluation whose stacks are scored: what its documents and drawings are made from."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _OFFICIAL = ("train2017", "val2017")
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """An evaluation whose pairs are scored.
+    """An evaluation whose stacks are scored.
 
     Attributes:
         options: What was requested.
-        data: The pairs.
+        data: The stacks.
         methods: What was scored.
-        outcome: The scores, and which pairs were left out.
+        outcome: The scores, and which stacks were left out.
         out: The folder that holds the fused pictures.
     """
 
@@ -47,14 +47,14 @@ class Evaluated:
 
     @property
     def official(self) -> bool:
-        """Whether the pairs are of a split that COCO publishes."""
-        return self.data.kind == "shards" and self.data.title in _OFFICIAL
+        """Whether the stacks are of a split that COCO publishes."""
+        return self.data.split in _OFFICIAL
 
     @property
     def paper(self) -> Printed:
-        """What the paper prints for such data; nothing for noisy pairs, or for shards that are not COCO's."""
+        """What the paper prints for such data; nothing for noisy frames, other optics, or other splits."""
         other = self.data.kind == "shards" and not self.official
-        return {} if other or any(self.scores.noise) else printed(self.data.kind)
+        return {} if other or self.data.variant or any(self.scores.noise) else printed(self.data.kind)
 
 
 def manifest_of(evaluated: Evaluated) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def manifest_of(evaluated: Evaluated) -> dict[str, Any]:
         "data": {
             "title": evaluated.data.title,
             "kind": evaluated.data.kind,
-            "pairs": len(scores.images),
+            "stacks": len(scores.images),
             "sha256": hashlib.sha256(digests.encode()).hexdigest(),
         },
         "left_out": {name: _without_folders(evaluated, why) for name, why in outcome.errors.items()},
@@ -81,10 +81,15 @@ def _described(evaluated: Evaluated, method: Method) -> dict[str, Any]:
         "name": method.name,
         "kind": method.kind,
         "base": base.name if base.is_dir() else method.base,
-        "options": dict(method.options) | ({"denoise": True} if method.denoise else {}),
+        "options": dict(method.options) | dict.fromkeys(_steps(method), True),
         "weights": weights(method),
         "identity": method.identity or _pictures(evaluated, method),
     }
+
+
+def _steps(method: Method) -> list[str]:
+    """What a method does before and after fusing."""
+    return [name for name, does in (("align", method.align), ("denoise", method.denoise)) if does]
 
 
 def _without_folders(evaluated: Evaluated, text: str) -> str:

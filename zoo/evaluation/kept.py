@@ -1,8 +1,8 @@
-"""What a run keeps of a pair: pictures and scores, sealed, under names that stay in its folder.
+"""What a run keeps of a stack: pictures and scores, sealed, under names that stay in its folder.
 
-OUT/fused/METHOD/PAIR.png           the fused picture, lossless
-OUT/fused/METHOD/PAIR.decision.png  its decision map, if there is one
-OUT/fused/METHOD/PAIR.json          its scores and hashes; written last, so that a run can be killed
+OUT/fused/METHOD/STACK.png           the fused picture, lossless
+OUT/fused/METHOD/STACK.decision.png  its decision map, if there is one
+OUT/fused/METHOD/STACK.json          its scores and hashes; written last, so that a run can be killed
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a run keeps a method's pictures of a pair.
+    """Where a run keeps a method's pictures of a stack.
 
     Args:
         out: The run's folder.
         method: Who fused.
-        name: The pair's name: as its data says, so it may be anything.
+        name: The stack's name: as its data says, so it may be anything.
     """
 
     out: Path
@@ -58,7 +58,7 @@ class Place:
         """The file of this kind.
 
         Raises:
-            PictureError: If the pair's name cannot be a file's.
+            PictureError: If the stack's name cannot be a file's.
         """
         if not is_safe(self.name):
             raise _unsafe(self.name)
@@ -75,7 +75,7 @@ def is_safe(name: str) -> bool:
 
 
 def unusable_names(names: Sequence[str]) -> dict[str, str]:
-    """The pairs whose pictures cannot be kept under their names, and why.
+    """The stacks whose pictures cannot be kept under their names, and why.
 
     Some file systems do not tell upper from lower case, nor composed letters from their parts.
     """
@@ -94,7 +94,7 @@ def unusable_names(names: Sequence[str]) -> dict[str, str]:
 
 
 def _unsafe(name: str) -> PictureError:
-    return PictureError(f"{name[:_LONGEST]!r} cannot be a file name", "rename the pair")
+    return PictureError(f"{name[:_LONGEST]!r} cannot be a file name", "rename the stack")
 
 
 class _Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,7 +157,7 @@ def keep(place: Place, fused: Fused, values: dict[str, float], key: str) -> None
 
 
 def kept_values(place: Place, key: str) -> Found:
-    """Scores of an earlier run, if they are of the same method, pair and measures, and were not changed."""
+    """Scores of an earlier run, if they are of the same method, stack and measures, and were not changed."""
     try:
         text = place.path(".json").read_bytes()
     except OSError:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.evaluation.data import Pair
+from zoo.evaluation.data import Stack
 from zoo.fusing.fusion import Fused
 from zoo.metrics import FramePair, gray, psnr, ssim_map
+from zoo.metrics.measures import CERTAIN, RIM
 
 if TYPE_CHECKING:
     from mfsynth.sample import Picture
+
+_Value = TypeVar("_Value", bound=np.generic)
 
 BAND = 5
 """How far from an edge of the focus map, in pixels, the band reaches to either side."""
@@ -25,31 +28,49 @@ _MARGIN = 5
 
 
 class Measured:
-    """A pair, ready to measure fused pictures of it; what the measures share is computed once."""
+    """A stack, ready to measure fused pictures of it; what the measures share is computed once."""
 
-    def __init__(self, pair: Pair) -> None:
-        self.pair = pair
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
 
     @cached_property
     def _frames(self) -> FramePair:
-        return FramePair(*map(gray, self.pair.frames))
+        return FramePair(*map(gray, self.stack.frames))
 
     @cached_property
-    def _band(self) -> NDArray[np.bool_] | None:
-        return None if self.pair.focus is None else edge_band(self.pair.focus)
+    def _areas(self) -> dict[str, NDArray[np.bool_] | None]:
+        """Where measures are taken, H x W, by the ends of their names; None is everywhere.
+
+        The parts are there only if the stack says where some frame holds the truth.
+        """
+        stack = self.stack
+        areas: dict[str, NDArray[np.bool_] | None] = {"": None}
+        if stack.focus is not None:
+            areas["_band"] = edge_band(stack.focus)
+        if stack.certain is None:
+            return areas
+        certain = stack.certain == 255
+        parts = {CERTAIN: certain, RIM: ~certain}
+        return areas | {
+            name + end: part if area is None else part & area
+            for end, part in parts.items()
+            for name, area in areas.items()
+        }
 
     def values(self, fused: Fused, swapped: Picture | None = None) -> dict[str, float]:
-        """Every measure that can be taken on a fused picture, by name.
+        """Every measure that can be taken on a fused picture, by name; NaN where its area is empty.
 
         Args:
             fused: The picture, and a decision map if there is one.
             swapped: What the method makes of the frames in the other order; None if that is not measured.
         """
-        values = self._frames.score(gray(fused.image))
-        if self.pair.truth is not None:
-            values |= self._against_truth(self.pair.truth, fused.image)
-        if self.pair.focus is not None and fused.decision is not None:
-            values |= self._decided(fused.decision == self.pair.focus)
+        stack = self.stack
+        values = self._frames.score(gray(fused.image)) if len(stack.frames) == 2 else {}
+        if stack.truth is not None:
+            values |= self._against_truth(stack.truth, fused.image)
+        if stack.target is not None and fused.decision is not None:
+            right = fused.decision == stack.target
+            values |= {f"accuracy{end}": _mean(_inside(right, area)) for end, area in self._areas.items()}
         if swapped is not None:
             squares = np.square((fused.image.astype(np.float64) - swapped) / 255)
             values |= {"swap_mean": float(squares.mean()), "swap_max": float(squares.max())}
@@ -57,20 +78,20 @@ class Measured:
 
     def _against_truth(self, truth: Picture, picture: Picture) -> dict[str, float]:
         similar = ssim_map(gray(truth), gray(picture))
-        values = {"psnr": min(psnr(truth, picture), EQUAL), "ssim": float(similar.mean())}
-        if self._band is not None:
-            inner = self._band[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
-            values["psnr_band"] = (
-                min(psnr(truth[self._band], picture[self._band]), EQUAL) if self._band.any() else np.nan
-            )
-            values["ssim_band"] = _mean(similar[inner])
+        values = {}
+        for end, area in self._areas.items():
+            inner = area if area is None else area[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+            values[f"psnr{end}"] = _psnr(_inside(truth, area), _inside(picture, area))
+            values[f"ssim{end}"] = _mean(_inside(similar, inner))
         return values
 
-    def _decided(self, right: NDArray[np.bool_]) -> dict[str, float]:
-        values = {"accuracy": float(right.mean())}
-        if self._band is not None:
-            values["accuracy_band"] = _mean(right[self._band])
-        return values
+
+def _inside(values: NDArray[_Value], area: NDArray[np.bool_] | None) -> NDArray[_Value]:
+    return values if area is None else values[area]
+
+
+def _psnr(truth: NDArray[np.uint8], picture: NDArray[np.uint8]) -> float:
+    return min(psnr(truth, picture), EQUAL) if truth.size else np.nan
 
 
 def edge_band(focus: NDArray[np.uint8], reach: int = BAND) -> NDArray[np.bool_]:

@@ -5,8 +5,9 @@ gff               a classic method: see `zoo.evaluation.baselines`
 hf-reg+near       a network by one of its other rules: near (Eq. 6) or select
 hf-seg+single     a network's single pass, as in the paper, instead of both orders
 hf-seg+denoise    followed by OpenCV's non-local means
+gff+align         the frames are first registered to frame 0, whose geometry the picture has
 ours=runs/try     any of these under another name
-folder:NAME:DIR   pictures in DIR, by the pairs' names
+folder:NAME:DIR   pictures in DIR, by the stacks' names
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import platform
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,8 @@ from mfsynth.errors import OptionsError
 from mfsynth.storage import digest
 from zoo.errors import PictureError
 from zoo.evaluation import baselines
-from zoo.evaluation.data import Pair, read_rgb
+from zoo.evaluation.data import Stack, read_rgb
+from zoo.fusing.align import align
 from zoo.fusing.fusion import RULES, Fused
 from zoo.store import registry
 
@@ -43,7 +45,7 @@ _MODIFIERS: dict[str, dict[str, Any]] = {
     "select": {"rule": "select"},
     "single": {"symmetric": False},
 }
-_DENOISE = "denoise"
+_DENOISE, _ALIGN = "denoise", "align"
 _NAME = re.compile(r"\w[\w.+-]*")
 _ZOO = Path(__file__).parents[1]
 _PACKAGES = ("mfsynth", "numpy", "opencv-python-headless", "torch", "pymatting", "scipy", "numba")
@@ -66,7 +68,7 @@ class Fuser:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method that fuses pairs; it can be pickled.
+    """A method that fuses stacks; it can be pickled.
 
     Attributes:
         name: Its name in tables.
@@ -74,6 +76,7 @@ class Method:
         base: The network's name or folder, the classic method's name, or the folder of the pictures.
         options: Keywords of `fuse`, for a network.
         denoise: Whether the fused picture is denoised.
+        align: Whether the frames are first registered to frame 0.
         device: Where a network runs.
         identity: Hash of everything that its pictures depend on besides the frames; empty for `folder`.
     """
@@ -83,6 +86,7 @@ class Method:
     base: str
     options: tuple[tuple[str, Any], ...] = ()
     denoise: bool = False
+    align: bool = False
     device: str = "cpu"
     identity: str = ""
 
@@ -96,31 +100,51 @@ class Method:
         """Its name as a folder's: only letters, digits, + and -."""
         return re.sub(r"[^\w+-]", "_", self.name)
 
-    def fused(self, pair: Pair) -> Fused:
-        """Its picture of a pair.
+    def fused(self, stack: Stack) -> Fused:
+        """Its picture of a stack.
 
         Raises:
             MfsynthError: If it cannot fuse, or the picture that others fused is missing or of another size.
         """
         if self.fuses:
-            return self.fuse(pair.frames)
-        picture = _picture_of(Path(self.base), pair.name)
-        if picture.shape != pair.frames[0].shape:
-            (height, width), (high, wide) = picture.shape[:2], pair.frames[0].shape[:2]
+            return self._fuse(self._taken(stack))
+        picture = _picture_of(Path(self.base), stack.name)
+        if picture.shape != stack.frames[0].shape:
+            (height, width), (high, wide) = picture.shape[:2], stack.frames[0].shape[:2]
             raise PictureError(
-                f"{pair.name} in {self.base} is {width} x {height}, its frames {wide} x {high}",
+                f"{stack.name} in {self.base} is {width} x {height}, its frames {wide} x {high}",
                 "fuse the frames as they are",
             )
         return Fused(picture, None, None)
 
+    def swapped(self, stack: Stack) -> Fused:
+        """Its picture of a stack whose frames come in reversed order, in frame 0's geometry all the same.
+
+        Raises:
+            MfsynthError: If it cannot fuse.
+        """
+        return self._fuse(self._taken(stack)[::-1])
+
     def fuse(self, frames: Sequence[Picture]) -> Fused:
-        """Fuse two frames, H x W x 3 uint8 RGB each; not for `folder`.
+        """Fuse two or more frames, H x W x 3 uint8 RGB each; not for `folder`.
 
         Raises:
             MfsynthError: If it cannot.
         """
+        return self._fuse(align(frames)[0] if self.align else frames)
+
+    def _taken(self, stack: Stack) -> tuple[Picture, ...]:
+        return _aligned(stack) if self.align else stack.frames
+
+    def _fuse(self, frames: Sequence[Picture]) -> Fused:
         fused = opened(self.kind, self.base, self.device).fuse(frames, **dict(self.options))
         return Fused(denoised(fused.image), fused.decision, fused.confidence) if self.denoise else fused
+
+
+@lru_cache(maxsize=1)
+def _aligned(stack: Stack) -> tuple[Picture, ...]:
+    """A stack's frames, registered to frame 0: once for all methods that follow one another."""
+    return tuple(align(stack.frames)[0])
 
 
 def parse_methods(texts: Sequence[str], device: str = "cpu") -> tuple[Method, ...]:
@@ -168,13 +192,20 @@ def _parse(text: str, device: str) -> Method:
         _checked(name)
     settings = [setting for word in modifiers for setting in _MODIFIERS.get(word, {}).items()]
     options = dict(settings)
-    if len(options) < len(settings) or modifiers.count(_DENOISE) > 1:
+    if len(options) < len(settings) or len(set(modifiers)) < len(modifiers):
         raise OptionsError(f"{spec} has variants that exclude one another", "omit one")
     kind = CLASSIC if base in baselines.names() else NETWORK
     if kind == CLASSIC and options:
-        raise OptionsError(f"{base} has no variant +{' +'.join(modifiers)}", "only networks have them")
+        words = " +".join(word for word in modifiers if word in _MODIFIERS)
+        raise OptionsError(f"{base} has no variant +{words}", "only networks have it")
     method = Method(
-        name if given else spec, kind, base, tuple(sorted(options.items())), _DENOISE in modifiers, device
+        name if given else spec,
+        kind,
+        base,
+        tuple(sorted(options.items())),
+        denoise=_DENOISE in modifiers,
+        align=_ALIGN in modifiers,
+        device=device,
     )
     _check_rule(method)
     return replace(method, identity=_identity(method))
@@ -192,7 +223,7 @@ def _split(spec: str) -> tuple[str, list[str]]:
     modifiers: list[str] = []
     while spec not in baselines.names():
         rest, plus, word = spec.rpartition("+")
-        if not plus or word not in (*_MODIFIERS, _DENOISE):
+        if not plus or word not in (*_MODIFIERS, _DENOISE, _ALIGN):
             break
         modifiers.append(word)
         spec = rest
@@ -228,6 +259,7 @@ def _identity(method: Method) -> str:
         "base": method.base,
         "options": method.options,
         "denoise": method.denoise,
+        "align": method.align,
         "device": method.device if method.kind == NETWORK else "",
         "code": _code(),
         "packages": packages(),
@@ -267,7 +299,7 @@ def _pictures_in(folder: Path) -> tuple[Path, ...]:
 
 
 def _picture_of(folder: Path, name: str) -> Picture:
-    """The picture with exactly a pair's name, else the only one whose name differs just in case."""
+    """The picture with exactly a stack's name, else the only one whose name differs just in case."""
     like = [path for path in _pictures_in(folder) if path.stem.lower() == name.lower()]
     found = [path for path in like if path.stem == name] or like
     if not found:

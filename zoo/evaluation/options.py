@@ -15,11 +15,11 @@ class EvaluateOptions:
 
     Args:
         methods: Texts that name them; see `zoo.evaluation.methods`.
-        data: Text that names the pairs; see `zoo.evaluation.data`.
-        limit: Take only the first pairs; 0 takes all.
-        swap: Whether to measure commutativity; this fuses every pair twice.
+        data: Text that names the stacks; see `zoo.evaluation.data`.
+        limit: Take only the first stacks; 0 takes all.
+        swap: Whether to measure commutativity; this fuses every stack twice.
         times: Whether to measure times at the end.
-        shown: How many pairs the page and the sheet show, evenly chosen.
+        shown: How many stacks the page and the sheet show, evenly chosen.
         against: A file of published values to rank among.
         device: Where networks run.
         workers: Processes.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mfsynth.errors import MissingExtraError
 from zoo.evaluation.scores import Scores
-from zoo.metrics.measures import MEASURES, QUALITY
+from zoo.metrics.measures import MEASURES, QUALITY, part_of
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -71,6 +71,9 @@ class Untested:
     left_out: int
 
 
+_NO_PAIRS = Untested("the paper's measures need pairs", 0)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranks:
     """Everything about the methods' order.
@@ -81,7 +84,7 @@ class Ranks:
             tables have it; None where a method has no value in one of them.
         together: One test over all of the paper's measures: a picture's methods are ranked by their mean rank
             in them. A picture counts once, because its measures are not independent.
-        tests: A test for each measure.
+        tests: A test for each measure of whole pictures.
     """
 
     methods: tuple[str, ...]
@@ -102,13 +105,13 @@ def rank(scores: Scores, methods: Sequence[str] = (), alpha: float = ALPHA) -> R
         MissingExtraError: If SciPy is not installed.
     """
     chosen = tuple(methods) or scores.methods
-    ranked = {measure: image_ranks(scores, measure, chosen) for measure in scores.measures}
+    whole = [measure for measure in scores.measures if not part_of(measure)]
+    ranked = {measure: image_ranks(scores, measure, chosen) for measure in whole}
     quality = [ranked[measure] for measure in QUALITY if measure in ranked]
-    together = np.mean(quality, axis=0) if quality else np.empty((0, len(chosen)))
     return Ranks(
         methods=chosen,
         by_means=rank_of_means(scores, chosen),
-        together=friedman(together, chosen, alpha),
+        together=friedman(np.mean(quality, axis=0), chosen, alpha) if quality else _NO_PAIRS,
         tests={measure: friedman(table, chosen, alpha) for measure, table in ranked.items()},
     )
 

@@ -1,6 +1,6 @@
-"""Methods over pairs: fused pictures and their scores, kept by the hash of everything they depend on.
+"""Methods over stacks: fused pictures and their scores, kept by the hash of everything they depend on.
 
-A worker takes one pair at a time and runs all methods on it, so that what the measures need of the pair is
+A worker takes one stack at a time and runs all methods on it, so that what the measures need of the stack is
 computed once.
 """
 
@@ -20,7 +20,7 @@ from mfsynth.errors import MfsynthError, OutputError
 from mfsynth.storage import digest
 from zoo import metrics
 from zoo.evaluation import measure
-from zoo.evaluation.data import Data, Pair
+from zoo.evaluation.data import Data, Stack
 from zoo.evaluation.kept import FUSED, Place, keep, kept_values, unusable_names
 from zoo.evaluation.methods import Method
 from zoo.evaluation.scores import Row, Scores
@@ -35,9 +35,9 @@ class Outcome:
     """What a run found.
 
     Attributes:
-        scores: Of the pairs that every method was scored on.
-        digests: SHA-256 of these pairs' pixels, by name.
-        errors: Why pairs were left out, by name.
+        scores: Of the stacks that every method was scored on.
+        digests: SHA-256 of these stacks' pixels, by name.
+        errors: Why stacks were left out, by name.
         kept: Number of fused pictures that an earlier run had left.
         changed: Those that something else than a run had changed since, which were fused and scored again.
     """
@@ -60,21 +60,21 @@ def run(
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Outcome:
-    """Score methods over pairs; what an earlier run left in `out` is reused where it is still valid.
+    """Score methods over stacks; what an earlier run left in `out` is reused where it is still valid.
 
     Args:
         methods: As `parse_methods` gives them.
         data: As `open_data` gives it.
         out: Folder to fill; created if needed.
-        names: Which pairs; all if empty.
-        swap: Whether every pair is also fused in the other order, to measure commutativity.
+        names: Which stacks; all if empty.
+        swap: Whether every stack is also fused in the other order, to measure commutativity.
         workers: Processes of one thread each.
         say: Called with a line when a worker dies, or where kept results were changed.
         progress: Called with the number of pictures fused and to fuse.
 
     Raises:
         OutputError: If the folder cannot be made or written to.
-        BuildError: If a worker died twice on a pair.
+        BuildError: If a worker died twice on a stack.
     """
     names = names or data.names
     try:
@@ -86,18 +86,18 @@ def run(
     except OSError as error:
         raise OutputError(f"cannot make {out}: {error.strerror or error}") from error
     refused = unusable_names(names)
-    jobs = [PairJob(name, data, methods, out, swap) for name in names if name not in refused]
+    jobs = [StackJob(name, data, methods, out, swap) for name in names if name not in refused]
     total = len(jobs) * len(methods)
     results = {
         job.name: result
         for job, result in run_jobs(
-            score_pair,
+            score_stack,
             jobs,
             workers=max(1, min(workers, len(jobs))),
             say=say,
             progress=lambda done: progress(done, total),
         )
-    } | {name: PairResult(error=reason) for name, reason in refused.items()}
+    } | {name: StackResult(error=reason) for name, reason in refused.items()}
     outcome = _outcome(methods, data, names, results)
     if outcome.changed:
         some = ", ".join(outcome.changed[:_NAMED]) + (", …" if len(outcome.changed) > _NAMED else "")
@@ -106,7 +106,7 @@ def run(
 
 
 def _outcome(
-    methods: tuple[Method, ...], data: Data, names: tuple[str, ...], results: dict[str, PairResult]
+    methods: tuple[Method, ...], data: Data, names: tuple[str, ...], results: dict[str, StackResult]
 ) -> Outcome:
     good = [name for name in names if results[name].error is None]
     errors = {name: error for name in names if (error := results[name].error) is not None}
@@ -126,8 +126,8 @@ def _outcome(
 
 
 @dataclass(frozen=True, slots=True)
-class PairJob:
-    """A pair and what to do with it."""
+class StackJob:
+    """A stack and what to do with it."""
 
     name: str
     data: Data
@@ -137,8 +137,8 @@ class PairJob:
 
 
 @dataclass(frozen=True, slots=True)
-class PairResult:
-    """What was found of a pair: a row for each method, or the reason why there are none.
+class StackResult:
+    """What was found of a stack: a row for each method, or the reason why there are none.
 
     `changed` names the methods whose kept pictures or scores something else than a run has changed.
     """
@@ -151,16 +151,16 @@ class PairResult:
     error: str | None = None
 
 
-def score_pair(job: PairJob, advance: Callable[[int], None]) -> PairResult:
-    """Fuse and score a pair with all methods; one that cannot be read or fused is left out."""
+def score_stack(job: StackJob, advance: Callable[[int], None]) -> StackResult:
+    """Fuse and score a stack with all methods; one that cannot be read or fused is left out."""
     _one_thread()
     rows, kept, changed, at_work = [], 0, [], ""
     try:
-        pair = job.data.load(job.name)
-        measured, hashed = measure.Measured(pair), pair.digest()
+        stack = job.data.load(job.name)
+        measured, hashed = measure.Measured(stack), stack.digest()
         for method in job.methods:
             at_work = f"{method.name}: "
-            key = _key(method, pair, hashed, job.swap)
+            key = _key(method, stack, hashed, job.swap)
             found = kept_values(Place(job.out, method, job.name), key)
             kept += found.values is not None
             changed += [method.name] if found.changed else []
@@ -178,24 +178,24 @@ def score_pair(job: PairJob, advance: Callable[[int], None]) -> PairResult:
         RuntimeError,
     ) as error:  # torch has no error class of its own for this
         advance(len(job.methods) - len(rows))
-        return PairResult(error=f"{at_work}{error or type(error).__name__}")
-    return PairResult(tuple(rows), hashed, pair.noise, kept, tuple(changed))
+        return StackResult(error=f"{at_work}{error or type(error).__name__}")
+    return StackResult(tuple(rows), hashed, stack.noise, kept, tuple(changed))
 
 
-def _fuse_and_score(job: PairJob, method: Method, measured: measure.Measured, key: str) -> dict[str, float]:
-    pair = measured.pair
-    fused = method.fused(pair)
-    swapped = method.fuse(pair.frames[::-1]).image if job.swap and method.fuses else None
+def _fuse_and_score(job: StackJob, method: Method, measured: measure.Measured, key: str) -> dict[str, float]:
+    stack = measured.stack
+    fused = method.fused(stack)
+    swapped = method.swapped(stack).image if job.swap and method.fuses else None
     values = measured.values(fused, swapped)
     keep(Place(job.out, method, job.name), fused, values, key)
     return values
 
 
-def _key(method: Method, pair: Pair, hashed: str, swap: bool) -> str:
+def _key(method: Method, stack: Stack, hashed: str, swap: bool) -> str:
     """Hash of everything that a picture and its scores depend on."""
     identity = method.identity
     if not method.fuses:
-        identity = hashlib.sha256(np.ascontiguousarray(method.fused(pair).image).data).hexdigest()
+        identity = hashlib.sha256(np.ascontiguousarray(method.fused(stack).image).data).hexdigest()
     parts = [identity, hashed, str(swap), _measures()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

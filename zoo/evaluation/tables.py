@@ -11,7 +11,7 @@ import numpy as np
 from zoo.evaluation.paper import Printed
 from zoo.evaluation.ranks import Ranks, Test
 from zoo.evaluation.scores import Row, Scores
-from zoo.metrics.measures import MEASURES
+from zoo.metrics.measures import MEASURES, PARTS, part_of
 
 
 def csv_of(scores: Scores) -> str:
@@ -83,16 +83,27 @@ def markdown_of(scores: Scores, paper: Printed) -> str:
     """Means, methods in rows, measures in columns, the best in bold; below each, what the paper prints.
 
     A mean that leaves out images for which the measure is not defined says how many it was taken over.
-    An arrow marks the measures for which less is better.
+    An arrow marks the measures for which less is better. What is measured only where some frame holds the
+    truth, and only where none does, follows in tables of its own.
     """
-    firsts = {name: best(scores, name) for name in scores.measures}
-    lines = [line(["", *map(_head, scores.measures)]), line(["---", *["---:"] * len(scores.measures)])]
+    lines: list[str] = []
+    for end, words in {"": "", **PARTS}.items():
+        names = [name for name in scores.measures if part_of(name) == end]
+        if names:
+            lines += ["", f"{words[:1].upper()}{words[1:]}:", ""] if words else []
+            lines += _table(scores, names, paper)
+    return "\n".join(lines) + "\n"
+
+
+def _table(scores: Scores, measures: Sequence[str], paper: Printed) -> list[str]:
+    firsts = {name: best(scores, name) for name in measures}
+    lines = [line(["", *map(_head, measures)]), line(["---", *["---:"] * len(measures)])]
     for method in scores.methods:
-        lines.append(line([method, *(_cell(scores, name, method, firsts[name]) for name in scores.measures)]))
-        printed = [_printed(paper, method, name) for name in scores.measures]
+        lines.append(line([method, *(_cell(scores, name, method, firsts[name]) for name in measures)]))
+        printed = [_printed(paper, method, name) for name in measures]
         if any(printed):
             lines.append(line(["*paper*", *printed]))
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def best(scores: Scores, measure: str) -> frozenset[str]:
@@ -112,7 +123,7 @@ def ranks_of(ranks: Ranks) -> str:
     columns = {} if ranks.by_means is None else {"of means": ranks.by_means}
     columns |= {label: test.ranks for label, test in tested.items()}
     if not columns or len(ranks.methods) < 2:
-        return "Too few methods or pairs to rank.\n"
+        return "Too few methods or stacks to rank.\n"
     lines = [line(["mean rank", *columns]), line(["---", *["---:"] * len(columns)])]
     for place in np.argsort(next(iter(columns.values())), kind="stable"):
         lines.append(line([ranks.methods[place], *(f"{column[place]:.2f}" for column in columns.values())]))
@@ -131,13 +142,14 @@ def ranks_of(ranks: Ranks) -> str:
 _FEET: dict[str, Callable[[Test], str]] = {
     "*Friedman p*": lambda test: f"{test.p_value:.1e}",
     "*critical difference*": lambda test: f"{test.difference:.2f}",
-    "*pairs ranked*": lambda test: str(test.images),
+    "*stacks ranked*": lambda test: str(test.images),
 }
 """The rows below the ranks."""
 
 
 def _head(measure: str) -> str:
-    return MEASURES[measure].label + ("" if MEASURES[measure].rising else " ↓")
+    """A measure's label; what part of the picture it is of is said above the table."""
+    return MEASURES[measure.removesuffix(part_of(measure))].label + ("" if MEASURES[measure].rising else " ↓")
 
 
 def _cell(scores: Scores, measure: str, method: str, first: frozenset[str]) -> str:

@@ -1,4 +1,4 @@
-"""How long methods take for a pair, all on the same pictures in one run (the paper's Table III)."""
+"""How long methods take for a stack, all on the same pictures in one run (the paper's Table III)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zoo.evaluation.tables import line
 
 if TYPE_CHECKING:
     from mfsynth.sample import Picture
-    from zoo.evaluation.data import Pair
+    from zoo.evaluation.data import Stack
     from zoo.evaluation.methods import Method
 
 SIDES = (520, 260, 130)
@@ -33,7 +33,7 @@ class Time:
     Args:
         method: Its name.
         side: Of the square pictures, in pixels.
-        seconds: Median of the calls, for one pair.
+        seconds: Median of the calls, for one stack.
         calls: How many, after one that does not count.
         threads: Of torch and OpenCV.
     """
@@ -47,19 +47,19 @@ class Time:
 
 def time_methods(
     methods: Sequence[Method],
-    pairs: Sequence[Pair],
+    stacks: Sequence[Stack],
     *,
     threads: int,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[Time]:
-    """Time methods in this process, one after the other, on squares made of the pairs in turn.
+    """Time methods in this process, one after the other, on squares made of the stacks in turn.
 
     A network's result is an array, so a call ends only when a GPU has finished. Each method is called 5 to 50
     times, and no more once three seconds are spent.
 
     Args:
         methods: Those that fuse are timed.
-        pairs: One or more.
+        stacks: One or more.
         threads: Of torch and OpenCV.
         progress: Called with the number of times measured and to measure.
     """
@@ -70,7 +70,7 @@ def time_methods(
     chosen = [method for method in methods if method.fuses]
     times = []
     for side in SIDES:
-        squares = [tuple(square(frame, side) for frame in pair.frames) for pair in pairs]
+        squares = [tuple(square(frame, side) for frame in stack.frames) for stack in stacks]
         for method in chosen:
             times.append(_time(method, squares, side, threads))
             progress(len(times), len(SIDES) * len(chosen))
@@ -89,27 +89,35 @@ def square(picture: Picture, side: int) -> Picture:
     return np.asarray(cv2.resize(middle, (side, side), interpolation=how), np.uint8)
 
 
-def conditions(methods: Sequence[Method], threads: int) -> str:
-    """The conditions of the measurement, for people."""
+def conditions(methods: Sequence[Method], threads: int, frames: int = 2) -> str:
+    """The conditions of the measurement, for people; `frames` is the number that is fused."""
     devices = sorted({method.device for method in methods if method.fuses})
     return (
         f"{platform.machine()}, threads of torch and OpenCV: {threads}; networks on {', '.join(devices)}. "
-        "Medians of 5 to 50 warm calls for one pair."
+        f"Medians of 5 to 50 warm calls for one {'pair' if frames == 2 else f'stack of {frames} frames'}."
     )
 
 
-def markdown_of(times: Sequence[Time], note: str) -> str:
-    """Milliseconds, with methods in rows and sides in columns; next to them the paper's, and a note below."""
+def markdown_of(times: Sequence[Time], note: str, paper: dict[str, dict[int, float]] | None = None) -> str:
+    """Milliseconds, with methods in rows and sides in columns, and a note below.
+
+    Args:
+        times: What was measured.
+        note: Its conditions.
+        paper: Seconds that the paper prints, to stand beside them; those of Table III if None.
+    """
+    paper = printed() if paper is None else paper
     sides = sorted({each.side for each in times}, reverse=True)
     taken = {(each.method, each.side): each.seconds for each in times}
-    heads = ["", *(f"{side}², ms" for side in sides), *(f"*paper, {side}², ms*" for side in sides)]
+    theirs = sides if paper else []
+    heads = ["", *(f"{side}², ms" for side in sides), *(f"*paper, {side}², ms*" for side in theirs)]
     lines = [line(heads), line(["---"] * len(heads))]
     for method in dict.fromkeys(each.method for each in times):
         ours = [f"{taken[method, side] * 1e3:.1f}" for side in sides]
-        paper = [
-            f"*{value * 1e3:.1f}*" if (value := printed().get(method, {}).get(side)) else "" for side in sides
+        cells = [
+            f"*{value * 1e3:.1f}*" if (value := paper.get(method, {}).get(side)) else "" for side in theirs
         ]
-        lines.append(line([method, *ours, *paper]))
+        lines.append(line([method, *ours, *cells]))
     return "\n".join([*lines, "", note]) + "\n"
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 QUALITY = ("q_mi", "q_te", "q_ncie", "q_g", "q_p", "q_s", "q_cb")
-"""The paper's measures, which need no ground truth, in its order."""
+"""The paper's measures, which need two frames and no ground truth, in its order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,30 @@ class Measure:
 
 _EDGES = "within 5 pixels of the focus map's edges"
 _ORDERS = "squared difference of both orders"
+_DECISION = "accuracy of the decision map"
+
+CERTAIN, RIM = "_certain", "_rim"
+"""Ends of the names of measures where some frame holds the truth, and where none does."""
+
+_TRUE: dict[str, Measure] = {
+    "psnr": Measure("PSNR, dB", "PSNR of the fused picture, dB", "{:.2f}"),
+    "ssim": Measure("SSIM", "SSIM of the fused picture"),
+    "accuracy": Measure("decision", _DECISION),
+    "psnr_band": Measure("PSNR at edges, dB", f"PSNR {_EDGES}, dB", "{:.2f}"),
+    "ssim_band": Measure("SSIM at edges", f"SSIM {_EDGES}"),
+    "accuracy_band": Measure("decision at edges", f"{_DECISION} within 5 pixels of its edges"),
+}
+PARTS = {CERTAIN: "where some frame holds the truth", RIM: "where no frame holds the truth"}
+_BRIEF = {CERTAIN: "where certain", RIM: "in the rim"}
+
+
+def _in_part(whole: Measure, part: str) -> Measure:
+    """A measure, taken only in a part of the picture."""
+    label, comma, unit = whole.label.partition(", ")
+    title, _, _ = whole.title.partition(", ")
+    label, title = f"{label} {_BRIEF[part]}{comma}{unit}", f"{title} {PARTS[part]}{comma}{unit}"
+    return replace(whole, label=label, title=title)
+
 
 MEASURES: dict[str, Measure] = {
     "q_mi": Measure("Q_MI"),
@@ -41,14 +65,8 @@ MEASURES: dict[str, Measure] = {
     "q_p": Measure("Q_P"),
     "q_s": Measure("Q_S"),
     "q_cb": Measure("Q_CB"),
-    "psnr": Measure("PSNR, dB", "PSNR of the fused picture, dB", "{:.2f}"),
-    "ssim": Measure("SSIM", "SSIM of the fused picture"),
-    "accuracy": Measure("decision", "accuracy of the decision map"),
-    "psnr_band": Measure("PSNR at edges, dB", f"PSNR {_EDGES}, dB", "{:.2f}"),
-    "ssim_band": Measure("SSIM at edges", f"SSIM {_EDGES}"),
-    "accuracy_band": Measure(
-        "decision at edges", "accuracy of the decision map within 5 pixels of its edges"
-    ),
+    **_TRUE,
+    **{name + part: _in_part(whole, part) for part in PARTS for name, whole in _TRUE.items()},
     "commutativity": Measure("commutativity", f"mean {_ORDERS}", "{:.1e}", rising=False),
     "swap_mean": Measure("swap, mean", f"mean {_ORDERS}", "{:.1e}", rising=False),
     "swap_max": Measure("swap, largest", f"largest {_ORDERS}", "{:.1e}", rising=False),
@@ -56,10 +74,20 @@ MEASURES: dict[str, Measure] = {
 }
 """All measures, in the order of the tables.
 
-`psnr`, `ssim` and `accuracy` need the truth; `_band` is the same within 5 pixels of the focus map's edges;
-`swap` is the squared difference of the pictures that both orders of the frames give, in [0, 1].
-`commutativity` and `loss` come from training.
+Those of `QUALITY` need two frames. `psnr`, `ssim` and `accuracy` need the truth; `_band` is the same within
+5 pixels of the focus map's edges; `_certain` and `_rim` are the same where some frame holds the truth, and
+where none does. `swap` is the squared difference of the pictures that both orders of the frames give, in
+[0, 1]; the other order of more than two is the reversed one. `commutativity` and `loss` come from training.
 """
+
+
+def part_of(name: str) -> str:
+    """The end of a measure's name, if it says in which part of the picture it is taken; else empty.
+
+    >>> part_of("psnr_band_rim"), part_of("psnr_band")
+    ('_rim', '')
+    """
+    return next((part for part in PARTS if name.endswith(part)), "")
 
 
 def brief(name: str, value: float) -> str:

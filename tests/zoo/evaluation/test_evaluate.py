@@ -99,7 +99,7 @@ def test_the_manifest_names_command_weights_and_data_and_no_folder_of_this_machi
     text = (out / "manifest.json").read_text()
     manifest = json.loads(text)
     assert manifest["command"].startswith(f"mfsynth evaluate --methods hf-seg,{QUICK} --data pairs:")
-    assert manifest["data"]["pairs"] == 3
+    assert manifest["data"]["stacks"] == 3
     network = next(method for method in manifest["methods"] if method["name"] == "hf-seg")
     assert set(network["weights"]) == {"config.json", "model.safetensors"}
     assert str(pairs) not in text
@@ -320,7 +320,7 @@ def test_when_no_pair_is_left_nothing_is_claimed(tmp_path, cli):
     out = tmp_path / "out"
     done = cli("evaluate", "--methods", "average", "--data", f"pairs:{tmp_path}", "--out", out)
     assert done.returncode == 1
-    assert "no pair could be scored" in done.stderr
+    assert "no stack could be scored" in done.stderr
     assert not (out / "scores.csv").exists()
 
 

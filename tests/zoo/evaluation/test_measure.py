@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.ndimage import distance_transform_edt
 
-from zoo.evaluation.data import Pair
+from zoo.evaluation.data import Stack
 from zoo.evaluation.measure import EQUAL, Measured, edge_band
 from zoo.fusing.fusion import Fused
 from zoo.metrics import gray, score
@@ -26,14 +26,14 @@ def halves(side=48, at=24):
 
 def test_without_truth_the_seven_alone():
     a, b, f = pictures(3)
-    values = Measured(Pair("p", (a, b))).values(Fused(f, None, None))
+    values = Measured(Stack("p", (a, b))).values(Fused(f, None, None))
     assert values == score(a, b, f)
     assert list(values) == ["q_mi", "q_te", "q_ncie", "q_g", "q_p", "q_s", "q_cb"]
 
 
 def test_with_truth_psnr_and_ssim_and_equality_is_capped():
     a, b, truth = pictures(3)
-    pair = Pair("p", (a, b), truth)
+    pair = Stack("p", (a, b), truth)
     off = truth.copy()
     off[0, 0, 0] = truth[0, 0, 0] + (1 if truth[0, 0, 0] < 255 else -1)
     values = Measured(pair).values(Fused(off, None, None))
@@ -47,7 +47,7 @@ def test_with_truth_psnr_and_ssim_and_equality_is_capped():
 def test_the_band_counts_its_own_pixels_alone():
     a, b, truth = pictures(3)
     focus = halves()
-    pair = Pair("p", (a, b), truth, focus)
+    pair = Stack("p", (a, b), truth, focus)
     wrong = truth.copy()
     wrong[:, :10] = 255 - truth[:, :10]  # far from the edge
     decision = focus.copy()
@@ -62,7 +62,7 @@ def test_the_band_counts_its_own_pixels_alone():
 def test_a_focus_map_without_edges_has_no_band():
     a, b, truth = pictures(3)
     focus = np.zeros((48, 48), np.uint8)
-    values = Measured(Pair("p", (a, b), truth, focus)).values(Fused(truth, focus, None))
+    values = Measured(Stack("p", (a, b), truth, focus)).values(Fused(truth, focus, None))
     assert values["accuracy"] == 1
     assert np.isnan([values[name] for name in ("psnr_band", "ssim_band", "accuracy_band")]).all()
 
@@ -71,7 +71,7 @@ def test_swapping_is_measured_in_units_of_full_range():
     a, b, f = pictures(3)
     swapped = f.copy()
     swapped[2, 3, 1] = f[2, 3, 1] ^ 255
-    values = Measured(Pair("p", (a, b))).values(Fused(f, None, None), swapped)
+    values = Measured(Stack("p", (a, b))).values(Fused(f, None, None), swapped)
     step = (int(swapped[2, 3, 1]) - int(f[2, 3, 1])) / 255
     assert values["swap_max"] == pytest.approx(step**2)
     assert values["swap_mean"] == pytest.approx(step**2 / f.size)

@@ -94,7 +94,7 @@ def test_ranks_as_a_table_from_the_best():
     lines = tables.ranks_of(rank(scores(values))).splitlines()
     assert [line.split("|")[1].strip() for line in lines[2:5]] == ["good", "middle", "bad"]
     assert "| good | 1.00 |" in lines[2]
-    assert lines[-1] == "| *pairs ranked* | 12 |"
+    assert lines[-1] == "| *stacks ranked* | 12 |"
 
 
 def test_too_little_to_rank_is_said():

@@ -12,7 +12,7 @@ from zoo.evaluation.report import figures
 from zoo.evaluation.report.page import write_page
 from zoo.evaluation.report.sheet import write_sheet
 from zoo.evaluation.scores import Exhibit
-from zoo.metrics.measures import MEASURES
+from zoo.metrics.measures import MEASURES, part_of
 
 if TYPE_CHECKING:
     from zoo.evaluation.evaluated import Evaluated
@@ -48,7 +48,8 @@ def drawings(
 
 def _figures(evaluated: Evaluated, ranks: Ranks) -> Iterator[tuple[str, bytes]]:
     scores = evaluated.scores
-    yield "boxes", figures.boxes(scores, [name for name in scores.measures if MEASURES[name].rising])
+    drawn = [name for name in scores.measures if MEASURES[name].rising and not part_of(name)]
+    yield "boxes", figures.boxes(scores, drawn)
     if isinstance(ranks.together, Test):
         title = f"{evaluated.data.title}: the paper's measures"
         yield "ranks", figures.critical_differences(ranks.together, title)
@@ -68,7 +69,7 @@ def draw_noise(title: str, curves: Mapping[str, NoiseCurve]) -> bytes:
 
 
 def _exhibits(evaluated: Evaluated, stage: str, progress: Progress) -> Iterator[Exhibit]:
-    """The pairs to be shown, evenly chosen, one by one."""
+    """The stacks to be shown, evenly chosen, one by one."""
     names = evaluated.scores.images
     count = min(evaluated.options.shown, len(names))
     for number in range(count):
@@ -78,15 +79,15 @@ def _exhibits(evaluated: Evaluated, stage: str, progress: Progress) -> Iterator[
 
 
 def _exhibit(evaluated: Evaluated, name: str) -> Exhibit:
-    pair = evaluated.data.load(name)
+    stack = evaluated.data.load(name)
     fused, decisions = {}, {}
     for method in evaluated.methods:
         picture, decision = (
             load_fused(Place(evaluated.out, method, name))
             if method.fuses
-            else (method.fused(pair).image, None)
+            else (method.fused(stack).image, None)
         )
         fused[method.name] = picture
         if decision is not None:
             decisions[method.name] = decision
-    return Exhibit(name, pair.frames, pair.truth, pair.focus, fused, decisions)
+    return Exhibit(name, stack.frames, stack.truth, stack.target, fused, decisions, stack.certain)

@@ -63,7 +63,7 @@ def boxes(scores: Scores, measures: Sequence[str] = (), methods: Sequence[str] =
     width = left + across * panel[0] + (across - 1) * between + MARGIN
     height = TITLE_ROOM + 0.3 + down * (panel[1] + below) - 0.35
     with plots.figure(width, height) as figure:
-        pictures = f"{len(scores.images)} pair{'s' if len(scores.images) != 1 else ''}"
+        pictures = f"{len(scores.images)} stack{'s' if len(scores.images) != 1 else ''}"
         write_title(figure, f"{scores.data}: {pictures}", "box: quartiles; diamond: mean; orange: best mean")
         for place, (name, table) in enumerate(tables.items()):
             row, column = divmod(place, across)
@@ -90,7 +90,7 @@ def critical_differences(test: Test, title: str = "") -> bytes:
     width, height = 2 * margin + axis, first + rows * step + 0.1
     with plots.figure(width, height) as figure:
         write_title(
-            figure, title or "mean ranks", f"{test.images} pairs; Friedman p {_probability(test.p_value)}"
+            figure, title or "mean ranks", f"{test.images} stacks; Friedman p {_probability(test.p_value)}"
         )
         axes = _canvas(figure, width, height)
 

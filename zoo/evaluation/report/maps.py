@@ -1,7 +1,8 @@
-"""The errors of a fused picture, as a picture: against the truth, or against the sharper frame."""
+"""The errors of a fused picture, as a picture: against the truth, or against the sharpest frame."""
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import cv2
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 TRUE_RANGE = 32
 """The largest difference from the truth that the colors resolve, in levels of 255."""
 
+COLOR_NAMES = ("blue", "orange", "green", "pink", "red", "light blue")
+"""Of the colors of planes, `mfsynth.plots.color`, after which they come again."""
+
 _SIGMA = 2.0  # of the window in which sharpness is measured, in pixels
 _SHARPNESS_RANGE = 12.0  # levels of 255 of the Laplacian, beyond which colors are full
 _LOST, _ADDED = color(4), color(0)
@@ -27,14 +31,21 @@ def error_words(exhibit: Exhibit) -> str:
     """What the error map of an exhibit's fused pictures shows."""
     if exhibit.truth is not None:
         return f"|fused − truth|, from 0 (black) to {TRUE_RANGE} levels and more (yellow)"
-    return "sharpness against the sharper frame: lost (orange), added (blue)"
+    return "sharpness against the sharpest frame: lost (orange), added (blue)"
+
+
+def decision_words(frames: int) -> str:
+    """What the colors of a decision map mean."""
+    taken = (f"frame {number} ({name})" for number, name in zip(range(frames), COLOR_NAMES, strict=False))
+    again = ", and so on, by turns" if frames > len(COLOR_NAMES) else ""
+    return f"taken from {', '.join(taken)}{again}"
 
 
 def error_map(exhibit: Exhibit, fused: Picture) -> Picture:
     """Where a fused picture is wrong, H x W x 3 uint8 RGB; `error_words` says how to read it.
 
-    Without the truth, a pixel's difference from either frame says little: a copy of one frame has none. What
-    can be seen is whether detail of the sharper frame was lost, or detail added that neither has.
+    Without the truth, a pixel's difference from a frame says little: a copy of one frame has none. What
+    can be seen is whether detail of the sharpest frame was lost, or detail added that none has.
     """
     if exhibit.truth is not None:
         return _difference(fused, exhibit.truth)
@@ -47,11 +58,11 @@ def _difference(fused: Picture, truth: Picture) -> Picture:
     return np.asarray(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)[..., ::-1], np.uint8)
 
 
-def _sharpness_change(fused: Picture, frames: tuple[Picture, Picture]) -> Picture:
-    change = _sharpness(fused) - np.maximum(_sharpness(frames[0]), _sharpness(frames[1]))
+def _sharpness_change(fused: Picture, frames: tuple[Picture, ...]) -> Picture:
+    change = _sharpness(fused) - reduce(np.maximum, [_sharpness(frame) for frame in frames])
     share = np.minimum(np.abs(change) / _SHARPNESS_RANGE, 1)[..., None]
     full = np.where(change[..., None] < 0, _LOST, _ADDED)
-    return (255 + share * (full - 255.0) + 0.5).astype(np.uint8)
+    return np.asarray(255 + share * (full - 255.0) + 0.5).astype(np.uint8)
 
 
 def _sharpness(picture: Picture) -> NDArray[np.float32]:

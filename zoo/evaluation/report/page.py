@@ -7,19 +7,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import cv2
+import numpy as np
 
 from mfsynth.preview.colors import color_map
 from mfsynth.preview.kit.page import VIEWER, Figure, Page, Pictures, Scene, Section, Switch, View, data_uri
-from zoo.evaluation.report.maps import error_map, error_words
-from zoo.evaluation.report.tables import label_of, pair_tables, rank_tables, summary_table, written
+from zoo.evaluation.report.maps import decision_words, error_map, error_words
+from zoo.evaluation.report.tables import label_of, rank_tables, stack_tables, summary_table, written
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from mfsynth.sample import Picture
     from zoo.evaluation.paper import Printed
     from zoo.evaluation.ranks import Ranks
     from zoo.evaluation.scores import Exhibit, Scores
 
-_LARGEST = 1024  # of a picture's longer side; twenty pairs at full size are too much for a page
+_LARGEST = 1024  # of a picture's longer side; twenty stacks at full size are too much for a page
 _QUALITY, _MAP_QUALITY, _LOSSLESS = 90, 75, 101
 
 _CAPTIONS = {
@@ -28,11 +31,11 @@ _CAPTIONS = {
 }
 _RANKS = (
     "Rank 1 is the best. “Of means” is the mean over the paper's measures of the rank among the methods'"
-    " means, as in published tables. The others are mean ranks over the pairs: “all seven” ranks a pair's"
+    " means, as in published tables. The others are mean ranks over the stacks: “all seven” ranks a stack's"
     " methods by their mean rank in the paper's measures. Friedman's p says how probable such ranks are if"
     " all methods are alike; mean ranks further apart than the critical difference differ significantly."
 )
-_DECISION = "taken from frame 0 (blue), frame 1 (orange)"
+_LETTERS = "abcfghijklmoqruvwyz"  # keys of frames: not those of the viewer
 
 
 def write_page(
@@ -51,11 +54,11 @@ def write_page(
 
     Args:
         scores: What was measured.
-        exhibits: The pairs to show, taken one by one; twenty are plenty.
+        exhibits: The stacks to show, taken one by one; twenty are plenty.
         ranks: What `rank` says of the scores.
         figures: PNGs by name.
         manifest: JSON of what the evaluation was made from; `command` and `packages` are shown first.
-        paper: What a paper prints for such pairs, to compare the same methods with.
+        paper: What a paper prints for such stacks, to compare the same methods with.
     """
     pictures = Pictures()
     scenes = tuple(_scene(scores, exhibit, pictures) for exhibit in exhibits)
@@ -66,7 +69,7 @@ def write_page(
         subtitle=" · ".join(
             _count(len(some), word)
             for some, word in (
-                (scores.images, "pair"),
+                (scores.images, "stack"),
                 (scores.methods, "method"),
                 (scores.measures, "measure"),
             )
@@ -87,7 +90,7 @@ def write_page(
 def _sections(
     scores: Scores, ranks: Ranks, figures: Mapping[str, bytes], paper: Printed, shown: set[str]
 ) -> Iterator[Section]:
-    note = "Mean ± sample standard deviation over the pairs; the best mean is bold."
+    note = "Mean ± sample standard deviation over the stacks; the best mean is bold."
     note += " Below it is what the paper prints." if paper else ""
     yield Section("summary", "Means", note, (summary_table(scores, paper),))
     if shown:
@@ -98,14 +101,14 @@ def _sections(
             Figure(_CAPTIONS.get(name, name), data_uri("png", png)) for name, png in figures.items()
         )
         yield Section("figures", "Figures", figures=drawn)
-    note = "The best of each pair is bold; click a heading to sort."
-    yield Section("every", "Every pair", note, (pair_tables(scores, shown),))
+    note = "The best of each stack is bold; click a heading to sort."
+    yield Section("every", "Every stack", note, (stack_tables(scores, shown),))
 
 
 def _problems(manifest: Mapping[str, Any]) -> Iterator[str]:
     left_out = manifest.get("left_out", {})
     if left_out:
-        yield f"{_count(len(left_out), 'pair')} left out:"
+        yield f"{_count(len(left_out), 'stack')} left out:"
         yield from (f"{name}: {why}" for name, why in left_out.items())
 
 
@@ -123,16 +126,35 @@ def _scene(scores: Scores, exhibit: Exhibit, pictures: Pictures) -> Scene:
         round(height * scale),
         views,
         shown=len(views) - len(exhibit.fused),
-        notes=("shown at reduced size" if scale < 1 else "", _DECISION, error_words(exhibit)),
+        notes=(
+            "shown at reduced size" if scale < 1 else "",
+            decision_words(len(exhibit.frames)),
+            _errors(exhibit),
+        ),
     )
+
+
+def _errors(exhibit: Exhibit) -> str:
+    """What the error maps show."""
+    rim = "" if exhibit.certain is None else "; of the ground truth: darker where no frame holds it"
+    return error_words(exhibit) + rim
+
+
+def _gray(values: NDArray[np.uint8]) -> Picture:
+    return np.repeat(values[..., None], 3, 2)
 
 
 def _views(scores: Scores, exhibit: Exhibit, shrunk: _Shrunk) -> Iterator[View]:
     for number, frame in enumerate(exhibit.frames):
-        yield View(f"frame {number}", "ab"[number], shrunk.add(frame))
+        yield View(f"frame {number}", _LETTERS[number : number + 1], shrunk.add(frame))
     if exhibit.truth is not None:
-        focus = None if exhibit.focus is None else shrunk.add(color_map(exhibit.focus), _LOSSLESS)
-        yield View("ground truth", "t", shrunk.add(exhibit.truth), overlay=focus)
+        yield View(
+            "ground truth",
+            "t",
+            shrunk.add(exhibit.truth),
+            overlay=None if exhibit.focus is None else shrunk.add(color_map(exhibit.focus), _LOSSLESS),
+            error=None if exhibit.certain is None else shrunk.add(_gray(exhibit.certain), _MAP_QUALITY, 0.5),
+        )
     for number, (name, fused) in enumerate(exhibit.fused.items(), 1):
         decision = exhibit.decisions.get(name)
         yield View(
@@ -153,7 +175,7 @@ def _values(scores: Scores, image: str, method: str) -> Iterator[str]:
 
 
 class _Shrunk:
-    """Adds one pair's pictures to the page, reduced if they are large."""
+    """Adds one stack's pictures to the page, reduced if they are large."""
 
     def __init__(self, exhibit: Exhibit, pictures: Pictures) -> None:
         self.pictures = pictures

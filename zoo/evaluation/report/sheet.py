@@ -1,7 +1,8 @@
-"""The contact sheet: a block for each pair, a column for each method, with its maps below its picture."""
+"""The contact sheet: a block for each stack, a column for each method, with its maps below its picture."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import cv2
 from mfsynth.preview.colors import color_map
 from mfsynth.preview.kit.sheet import Block, Cell, draw_sheet
 from zoo.errors import ZooError
-from zoo.evaluation.report.maps import error_map, error_words
+from zoo.evaluation.report.maps import decision_words, error_map, error_words
 
 if TYPE_CHECKING:
     from zoo.evaluation.scores import Exhibit
@@ -25,13 +26,13 @@ _QUALITY = 90
 def write_sheet(exhibits: Iterable[Exhibit]) -> bytes:
     """The sheet as WebP.
 
-    Each pair has the frames and each method's picture in a row; below that are its decision map and error
+    Each stack has the frames and each method's picture in a row; below that are its decision map and error
     map; the focus map and the truth are below the frames if they are known. One exhibit is held at a
-    time, and of the sheet some 5 MB for each pair of fourteen methods; a sheet of more than thirty pairs or
+    time, and of the sheet some 5 MB for each stack of fourteen methods; a sheet of more than thirty stacks or
     so, longer than a WebP can be, is made smaller.
 
     Args:
-        exhibits: The pairs, taken one by one.
+        exhibits: The stacks, taken one by one.
 
     Raises:
         ZooError: If there are none.
@@ -39,7 +40,7 @@ def write_sheet(exhibits: Iterable[Exhibit]) -> bytes:
     """
     first = next(remaining := iter(exhibits), None)
     if first is None:
-        raise ZooError("there is no pair to draw", "evaluate at least one pair")
+        raise ZooError("there is no stack to draw", "evaluate at least one stack")
     sheet = draw_sheet((_block(exhibit) for exhibit in chain([first], remaining)), WIDTH)
     scale = _LONGEST_SIDE / max(sheet.shape)
     if scale < 1:
@@ -55,15 +56,19 @@ def _block(exhibit: Exhibit) -> Block:
 
 
 def _rows(exhibit: Exhibit) -> Iterator[list[Cell]]:
-    """Two columns for what was given, one for each method."""
+    """On the left what was given, in as few columns as hold it; then a column for each method."""
     methods = list(exhibit.fused)
     frames = [Cell(frame, f"frame {k}") for k, frame in enumerate(exhibit.frames)]
-    yield [*frames, *(Cell(exhibit.fused[name], name) for name in methods)]
-    if exhibit.decisions or exhibit.focus is not None:
-        words = Cell(None, "decision maps: taken from frame 0 (blue), frame 1 (orange)")
-        focus = Cell() if exhibit.focus is None else Cell(color_map(exhibit.focus), "focus map")
+    columns = math.ceil((len(frames) + 4) / 3)  # rows two and three begin with words and end with the truth
+    yield [*frames[:columns], *(Cell(exhibit.fused[name], name) for name in methods)]
+    rest = [*frames[columns:], *[Cell()] * (2 * columns)]
+    if exhibit.decisions or exhibit.focus is not None or len(frames) > columns:
+        words = Cell(None, f"decision maps: {decision_words(len(frames))}")
+        focus = Cell() if exhibit.focus is None else Cell(color_map(exhibit.focus), "right decision")
         maps = [exhibit.decisions.get(name) for name in methods]
-        yield [words, focus, *(Cell() if each is None else Cell(color_map(each)) for each in maps)]
+        decided = (Cell() if each is None else Cell(color_map(each)) for each in maps)
+        yield [words, *rest[: columns - 2], focus, *decided]
     words = Cell(None, f"error maps: {error_words(exhibit)}")
     truth = Cell() if exhibit.truth is None else Cell(exhibit.truth, "ground truth")
-    yield [words, truth, *(Cell(error_map(exhibit, exhibit.fused[name])) for name in methods)]
+    errors = (Cell(error_map(exhibit, exhibit.fused[name])) for name in methods)
+    yield [words, *rest[columns - 2 : 2 * (columns - 2)], truth, *errors]

@@ -1,4 +1,4 @@
-"""The page's tables: means, ranks, Nemenyi's p-values, every pair."""
+"""The page's tables: means, ranks, Nemenyi's p-values, every stack."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _mean_cell(scores: Scores, measure: str, method: str, first: frozenset[str],
     values = scores.table(measure, [method])[:, 0]
     mean, deviation = (written(measure, number) for number in mean_and_deviation(values))
     count = int((~np.isnan(values)).sum())
-    below = [f"of {count} pair{'' if count == 1 else 's'}"] if 0 < count < len(values) else []
+    below = [f"of {count} stack{'' if count == 1 else 's'}"] if 0 < count < len(values) else []
     printed = _printed(paper, method, measure)
     return Cell(
         mean or _NONE,
@@ -107,8 +107,8 @@ def _feet(tests: Sequence[Test | None]) -> Iterator[tuple[Cell, ...]]:
         "Friedman's χ²": [test and f"{test.statistic:.2f}" for test in tests],
         "p": [test and _probability(test.p_value) for test in tests],
         "critical difference": [test and f"{test.difference:.2f}" for test in tests],
-        "pairs": [test and str(test.images) for test in tests],
-        "pairs left out": [test and str(test.left_out or "") for test in tests],
+        "stacks": [test and str(test.images) for test in tests],
+        "stacks left out": [test and str(test.left_out or "") for test in tests],
     }
     for name, values in lines.items():
         if any(values):
@@ -149,19 +149,19 @@ def _probability(value: float) -> str:
     return f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
 
 
-# --- every pair ---------------------------------------------------------------------------------------
+# --- every stack --------------------------------------------------------------------------------------
 
 
-def pair_tables(scores: Scores, shown: set[str]) -> Tables:
-    """Every value: a table for each measure, pairs in rows, methods in columns; shown pairs are links."""
+def stack_tables(scores: Scores, shown: set[str]) -> Tables:
+    """Every value: a table for each measure, stacks in rows, methods in columns; shown stacks are links."""
     tables = tuple(
-        Table(MEASURES[name].label, _heads("pair", scores.methods), tuple(_pair_rows(scores, name, shown)))
+        Table(MEASURES[name].label, _heads("stack", scores.methods), tuple(_stack_rows(scores, name, shown)))
         for name in scores.measures
     )
     return Tables("Measure", tables, sorts=True)
 
 
-def _pair_rows(scores: Scores, measure: str, shown: set[str]) -> Iterator[tuple[Cell, ...]]:
+def _stack_rows(scores: Scores, measure: str, shown: set[str]) -> Iterator[tuple[Cell, ...]]:
     pick = np.max if MEASURES[measure].rising else np.min
     for image, values in zip(scores.images, scores.table(measure), strict=True):
         known = values[~np.isnan(values)]

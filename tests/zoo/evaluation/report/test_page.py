@@ -176,7 +176,7 @@ def test_text_stays_text(html, data):
     assert (
         data["scenes"][2]["name"] == data["scenes"][0]["views"][4]["name"] == figures[1]["caption"] == HOSTILE
     )
-    assert data["problems"] == ["1 pair left out:", f"four: {HOSTILE}"]
+    assert data["problems"] == ["1 stack left out:", f"four: {HOSTILE}"]
     assert data["command"] == MANIFEST["command"]
     assert data["made_from"] == ["numpy 2.4", MANIFEST]
 

@@ -80,7 +80,7 @@ def test_sheets_longer_than_webp_allows_are_made_smaller():
 
 
 def test_nothing_to_draw_is_an_error():
-    with pytest.raises(ZooError, match="no pair"):
+    with pytest.raises(ZooError, match="no stack"):
         write_sheet([])
 
 
