@@ -21,10 +21,10 @@ def planes_by_depth(
         layers: The layers that have pixels, as segments.
         planes: Number of planes.
         focus: The plane that each frame focuses.
-        min_area: At least two frames keep this fraction in focus: of the planes, those nearest to theirs.
+        min_area: At least two frames keep this fraction in focus: the planes that are nearest to theirs.
 
     Raises:
-        UnusableImage: If the segments are not layers, or all but one frame have less than `min_area` in focus.
+        UnusableImage: If the segments are not layers, or only one frame keeps `min_area` in focus.
     """
     if not all(1 <= layer.id <= planes for layer in layers):
         raise UnusableImage("depth-broken", f"its segments are not {planes} layers of a depth map")
