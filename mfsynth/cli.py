@@ -133,10 +133,13 @@ def build(
     if like is not None:
         refuse_content(ctx)
         options, manifest = content_of(like)
+    elif depth_far_is_large and not depth:
+        raise click.UsageError("--depth-far-is-large is about the maps of --depth; give --depth DIR", ctx)
     elif split is None and not show:
         raise click.UsageError("give --split, such as --split val2017, or --split demo", ctx)
     else:
-        given = {name: ctx.params[name] for name in given_content(ctx) if name not in ("split", "preset")}
+        own = ("split", "preset", "depth_far_is_large")
+        given = {name: ctx.params[name] for name in given_content(ctx) if name not in own}
         given |= {"depth": "far" if depth_far_is_large else "near"} if depth else {}
         given |= {"images": Selection.read(images)} if images else {}
         options = with_preset(preset, split or "SPLIT", given)
@@ -144,7 +147,7 @@ def build(
             output.show(Shown(preset, frozenset(given), options), always=True)
             return
     with output.archive_bars() as downloading, output.bar("building", "sample") as progress:
-        lookup = CocoLookup(coco, approval(yes), output.say, downloading)
+        lookup = CocoLookup(coco, approval(yes), output.say, downloading, depth)
         request = Request(
             options, lookup, out=out, like=manifest, workers=workers or 0, overwrite=overwrite,
             strict=strict, say=output.say, progress=progress,
@@ -155,10 +158,10 @@ def build(
 
 CONTENT = (
     "split", "masks", "seed", "variants", "sigma", "noise", "store", "format", "min_area", "licenses",
-    "images", "limit", "shards", "orientation", "preset", "frames", "planes", "order", "depth", "kernel",
-    "radius", "boundary", "fill", "light", "noise_model", "capture", "breathing", "min_sharpness",
+    "images", "limit", "shards", "orientation", "preset", "frames", "planes", "order", "depth_far_is_large",
+    "kernel", "radius", "boundary", "fill", "light", "noise_model", "capture", "breathing", "min_sharpness",
 )  # fmt: skip
-"""Options of `build` that decide content."""
+"""Options of `build` that decide content; --depth names a folder, and is given beside --from, too."""
 
 
 def given_content(ctx: click.Context) -> list[str]:
@@ -220,6 +223,7 @@ Examples:
 @click.option("--seed", type=int, help="Seed that chooses these samples.  [default: a new one each time]")
 @click.option("--repair", is_flag=True, help="Rebuild the bad shards, and no others.")
 @coco_option("COCO folder for --repair, as for build.")
+@click.option("--depth", type=FOLDER, help="Folder of depth maps for --repair, as for build.")
 @workers_option()
 @quiet_option("No progress, problems only.")
 @json_option
@@ -229,6 +233,7 @@ def verify(
     seed: int | None,
     repair: bool,
     coco: Path | None,
+    depth: Path | None,
     workers: int | None,
     quiet: bool,
     as_json: bool,
@@ -241,7 +246,7 @@ def verify(
 
     output = Output(quiet, as_json)
     with output.archive_bars() as downloading, output.stage_bars("sample") as progress:
-        lookup = CocoLookup(coco, say=output.say, progress=downloading) if repair else None
+        lookup = CocoLookup(coco, say=output.say, progress=downloading, depth_maps=depth) if repair else None
         result = verify_and_repair(
             out, lookup, samples=samples, seed=seed, workers=workers or 0, say=output.say, progress=progress
         )

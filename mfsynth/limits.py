@@ -29,6 +29,8 @@ SEGMENTS = 30_000
 """Segments of an image; this keeps its recipe below `RECIPE_BYTES`."""
 JPEG_SCANS = 500
 """Scans of a progressive JPEG, each of which covers all pixels. Honest files have about ten."""
+TIFF_STRIPS = 1 << 17
+"""Strips of a TIFF, each of which has at least one row."""
 JPEG_SIDE = 65_500
 """Longest side of a JPEG that libjpeg-turbo can write, in pixels."""
 FILE_BYTES = 1 << 30

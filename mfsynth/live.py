@@ -8,12 +8,17 @@ from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast, overload
 
-from mfsynth import storage
 from mfsynth.coco import notes
 from mfsynth.coco.image import gt_kind, read_image
-from mfsynth.coco.split import read_split
 from mfsynth.errors import UnusableImage
-from mfsynth.options import BuildOptions, ContentOptions, choose, content_options
+from mfsynth.options import (
+    BuildOptions,
+    ContentOptions,
+    choose,
+    content_options,
+    split_of,
+    with_depth,
+)
 from mfsynth.order import permutation
 from mfsynth.sample import Sample, Scene
 from mfsynth.stream import Item, Keep, Stream, WindowRule
@@ -40,6 +45,7 @@ def synthesize(
     shuffle: int | None = None,
     window: WindowRule | None = None,
     render: Literal[True] = True,
+    depth_maps: str | os.PathLike[str] | None = None,
     **content: Unpack[ContentOptions],
 ) -> Live[Sample]: ...
 @overload
@@ -52,6 +58,7 @@ def synthesize(
     shuffle: int | None = None,
     window: WindowRule | None = None,
     render: Literal[False],
+    depth_maps: str | os.PathLike[str] | None = None,
     **content: Unpack[ContentOptions],
 ) -> Live[Scene]: ...
 def synthesize(
@@ -63,6 +70,7 @@ def synthesize(
     shuffle: int | None = None,
     window: WindowRule | None = None,
     render: bool = True,
+    depth_maps: str | os.PathLike[str] | None = None,
     **content: Unpack[ContentOptions],
 ) -> Live[Sample] | Live[Scene]:
     """Make samples from COCO as they are asked for; the pixels are those of a build with these options.
@@ -75,6 +83,7 @@ def synthesize(
         shuffle: Seed of the order; None keeps ascending image ids.
         window: A window, or a function from scene to window; only that part is rendered.
         render: False yields scenes, as `.scenes()` does.
+        depth_maps: Folder of depth maps, named like the pictures: planes are cut from them instead of masks.
         masks: `panoptic` or `instances`.
         sigma: Smallest and largest blur, in pixels.
         noise: Smallest and largest standard deviation of the noise, in units of full range.
@@ -91,9 +100,9 @@ def synthesize(
         SourceError: If the data is missing or broken.
         OptionsError: If an option makes no sense.
     """
-    options = content_options(split, seed, **content)
-    folder, cache = Path(coco).expanduser(), storage.cache_folder()
-    choice = choose(read_split(folder, split, options.masks, cache=cache, say=log.info), options)
+    options = content_options(split, seed, **with_depth(content, depth_maps))
+    maps = None if depth_maps is None else Path(depth_maps).expanduser()
+    choice = choose(split_of(options, Path(coco).expanduser(), maps, log.info), options)
     for fault in choice.faults:
         log.warning("%s", fault.detail)
     gt = gt_kind(choice.entries)
@@ -163,7 +172,7 @@ class Live(Stream[Item]):
         Raises:
             UnusableImage: If its files are missing or broken.
         """
-        image = read_image(entry, self.options.orientation, self.gt)
+        image = read_image(entry, self.options.orientation, self.gt, self.options.cut)
         for code in image.notes:
             log.info("image %d: %s", entry.image.id, notes.MEANING[code])
         traits = traits_of(image.picture, image.segments, image.infos, entry.stuff, self.options.draw)

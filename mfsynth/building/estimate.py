@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from mfsynth import storage
 from mfsynth.building.parts import Exclusion
 from mfsynth.building.plan import make_plan, none_usable, say_faults
 from mfsynth.building.report import STRICT_HINT, by_reason, examples, loss_lines
 from mfsynth.building.run import check_inputs
 from mfsynth.building.work import encode_image
-from mfsynth.coco import exclusions
 from mfsynth.coco.image import read_image
-from mfsynth.coco.split import read_split
 from mfsynth.console import count
 from mfsynth.errors import BuildError, UnusableImage
+from mfsynth.options import split_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -68,6 +66,7 @@ class Estimate:
     tried: int
     untried: int = 0
     frames: int = 2
+    reads: str = "pictures and masks"
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
@@ -87,12 +86,11 @@ class Estimate:
     def lines(self) -> list[str]:
         """In words."""
         size = f"about {self.bytes / 1e6:.0f} MB" if self.bytes else "of unknown size"
-        read = "pictures" if "/instances_" in self.annotations else "pictures and masks"
         stacks = f" of {self.frames} frames" if self.frames > 2 else ""
         amount = f"{count(self.samples, 'sample')}{stacks} in {count(self.shards, 'shard')}"
         return [
             f"would make {amount}, {size}, in {self.out}",
-            f"from {count(self.files, 'file')} ({read}) and {self.annotations} in {self.coco}",
+            f"from {count(self.files, 'file')} ({self.reads}) and {self.annotations} in {self.coco}",
             f"{count(self.tried, 'picture')} tried"
             + ("; others may still prove unusable" if self.untried else ""),
             *loss_lines(self.left_out, self.skipped, self.examples, expected=True),
@@ -100,7 +98,7 @@ class Estimate:
 
 
 def estimate(options: BuildOptions, run: Run, like: Manifest | None = None) -> Estimate:
-    """Plan a build and estimate its size; nothing is written except what `read_split` may unpack.
+    """Plan a build and estimate its size; nothing is written except what `split_of` may unpack.
 
     Args:
         options: What would be made.
@@ -112,7 +110,7 @@ def estimate(options: BuildOptions, run: Run, like: Manifest | None = None) -> E
         SourceError: If the COCO data is missing or broken, or is not what `like` was made from.
         BuildError: If the build is strict and an image is known to be unusable.
     """
-    split = read_split(run.coco, options.split, options.masks, cache=storage.cache_folder(), say=run.say)
+    split = split_of(options, run.coco, run.depth_maps, run.say)
     plan = make_plan(split, options, strict=run.strict)
     say_faults(plan, run.say)
     if like is not None:
@@ -142,15 +140,21 @@ def estimate(options: BuildOptions, run: Run, like: Manifest | None = None) -> E
         tried=len(tried),
         untried=len(there) - len(tried),
         frames=options.frames,
+        reads=_reads(options),
     )
+
+
+def _reads(options: BuildOptions) -> str:
+    """What kinds of files a build reads."""
+    if options.depth != "none":
+        return "pictures and depth maps"
+    return "pictures" if options.masks == "instances" else "pictures and masks"
 
 
 def _missing(entries: Iterable[Entry]) -> Iterator[Exclusion]:
     for entry in entries:
         if entry.missing:
-            is_mask = entry.missing is entry.mask
-            reason = exclusions.MASK_MISSING if is_mask else exclusions.PICTURE_MISSING
-            yield Exclusion(entry.image.id, reason, str(entry.missing))
+            yield Exclusion(entry.image.id, entry.missing_reason, str(entry.missing))
 
 
 def _try(entries: Iterable[Entry], plan: Plan) -> tuple[float, list[Exclusion]]:
@@ -159,7 +163,7 @@ def _try(entries: Iterable[Entry], plan: Plan) -> tuple[float, list[Exclusion]]:
     unusable = []
     for entry in entries:
         try:
-            image = read_image(entry, plan.options.orientation, plan.layout.gt)
+            image = read_image(entry, plan.options.orientation, plan.layout.gt, plan.options.cut)
             _, members = next(encode_image(image, entry, plan.options, plan.layout))
         except UnusableImage as error:
             unusable.append(Exclusion(entry.image.id, error.reason, error.message))

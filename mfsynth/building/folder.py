@@ -177,9 +177,9 @@ def _differences(there: BuildFile, begun: BuildFile) -> Iterable[str]:
     if len(changed) > _SHOWN:
         yield f"{count(len(changed) - _SHOWN, 'more file')}"
     if not changed:
-        for what in ("pictures", "masks"):
+        for what in ("pictures", "masks", "depth_maps"):
             if getattr(there.inputs, what) != getattr(begun.inputs, what):
-                yield f"names and sizes of the {what}"
+                yield f"names and sizes of the {what.replace('_', ' ')}"
 
 
 def version_changes(then: dict[str, str], now: dict[str, str]) -> list[str]:

@@ -25,6 +25,7 @@ from mfsynth.options import (
     Store,
     check_names,
     content_options,
+    with_depth,
 )
 from mfsynth.order import whole_number
 from mfsynth.shards.manifest import Manifest
@@ -49,12 +50,14 @@ class CocoLookup:
         approve: Called with a split's name and bytes before a large download; False declines it.
         say: Called with a line about what takes a while.
         progress: Called with an archive's name, bytes done and bytes to do.
+        depth_maps: Folder of depth maps, if the data set is made of them; it is the user's own.
     """
 
     coco: Path | None = None
     approve: Callable[[str, int], bool] = lambda _split, _size: False
     say: Callable[[str], None] = lambda _: None
     progress: Callable[[str, int, int], None] = lambda _name, _done, _total: None
+    depth_maps: Path | None = None
 
     def folder(self, split: str, masks: Masks) -> Path:
         """The folder that has a split, downloaded or drawn if needed.
@@ -104,7 +107,16 @@ class Request:
         """Inputs, output and how to build; this looks for COCO."""
         coco = self.lookup.folder(self.options.split, self.options.masks)
         out = self.out or OUT / self.options.split
-        return Run(coco, out, self.workers, self.overwrite, self.strict, self.say, self.progress)
+        return Run(
+            coco,
+            out,
+            self.workers,
+            self.overwrite,
+            self.strict,
+            self.say,
+            self.progress,
+            self.lookup.depth_maps,
+        )
 
 
 def make(request: Request) -> BuildReport:
@@ -151,6 +163,7 @@ def build(
     overwrite: bool = False,
     strict: bool = False,
     like: Location | Manifest | None = None,
+    depth_maps: Location | None = None,
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
     **content: Unpack[DataSetOptions],
@@ -169,6 +182,8 @@ def build(
         overwrite: Replace another data set in `out`.
         strict: Any unusable image is an error.
         like: A data set, or its manifest, to reproduce: it sets everything that decides content.
+        depth_maps: Folder of depth maps, named like the pictures: planes are cut from them instead of masks.
+            What is large in them, `depth="near"` (the default with it) or `"far"`, decides content.
         say: Called with a line about what takes a while.
         progress: Called with the number of samples done and to do.
         content: What else decides content: `masks`, `seed`, `variants`, `sigma`, `noise`, `store`, `format`,
@@ -186,11 +201,12 @@ def build(
             without the guard.
     """
     check_guard()
-    options, manifest = _following(_options(split, whole_number("shards", shards), content), like)
+    given = content if like is not None else with_depth(content, depth_maps)
+    options, manifest = _following(_options(split, whole_number("shards", shards), given), like)
     return make(
         Request(
             options,
-            CocoLookup(_path(coco), say=say),
+            CocoLookup(_path(coco), say=say, depth_maps=_path(depth_maps)),
             _path(out),
             manifest,
             whole_number("workers", workers),
@@ -278,6 +294,7 @@ def verify_and_repair(
         workers,
         say=say,
         progress=lambda done, total: progress("repairing", done, total),
+        depth_maps=lookup.depth_maps,
     )
     made = repair(manifest, result.bad_shards, run)
     say(f"rebuilt {made:,} of {count(result.shards, 'shard')}")

@@ -36,7 +36,7 @@ class Plan:
         left_out: Ids of images that were left out before planning, by reason.
         skipped: Number of records that were skipped without leaving out an image, by reason.
         faults: What is wrong with the annotations, record by record.
-        files: Size of every picture and mask used, by name; -1 if it is missing.
+        files: Size of every picture, mask and depth map used, by name; -1 if it is missing.
         inputs: Fingerprints of the annotations and of `files`.
     """
 
@@ -136,12 +136,18 @@ def _files(split: Split, entries: Sequence[Entry]) -> dict[str, int]:
 
 
 def _inputs(split: Split, files: dict[str, int]) -> Inputs:
-    prefix = f"panoptic_{split.name}/"
-    masks = {name: size for name, size in files.items() if name.startswith(prefix)}
-    pictures = {name: size for name, size in files.items() if name not in masks}
+    masks = _inside(f"panoptic_{split.name}/", files)
+    depth_maps = _inside(f"depth_{split.name}/", files)
+    pictures = {name: size for name, size in files.items() if name not in masks and name not in depth_maps}
     parts = {
         "annotations_sha256": split.annotations_sha256,
         "pictures": fingerprint(pictures),
         "masks": fingerprint(masks) if masks else "",
     }
+    if depth_maps:
+        parts["depth_maps"] = fingerprint(depth_maps)
     return Inputs(split.annotations, files=len(files), fingerprint=fingerprint(parts), **parts)
+
+
+def _inside(folder: str, files: dict[str, int]) -> dict[str, int]:
+    return {name: size for name, size in files.items() if name.startswith(folder)}

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mfsynth import storage
 from mfsynth.building.folder import disk_errors, other_bytes, parts_folder
 from mfsynth.building.parts import part_path
 from mfsynth.building.plan import make_plan
 from mfsynth.building.run import check_inputs, packages
 from mfsynth.building.work import Job, make_shard
-from mfsynth.coco.split import read_split
 from mfsynth.console import count
 from mfsynth.engine import check_guard, run_jobs, usable_cores
 from mfsynth.errors import BuildError
 from mfsynth.locks import locked
-from mfsynth.options import BuildOptions
+from mfsynth.options import BuildOptions, split_of
 from mfsynth.version import __version__, same_content
 
 if TYPE_CHECKING:
@@ -47,7 +45,7 @@ def repair(manifest: Manifest, bad: Collection[str], run: Run) -> int:
     check_guard()
     options = BuildOptions.of(manifest)
     _check_release(manifest)
-    split = read_split(run.coco, options.split, options.masks, cache=storage.cache_folder(), say=run.say)
+    split = split_of(options, run.coco, run.depth_maps, run.say)
     plan = make_plan(split, options)
     check_inputs(plan.inputs, manifest.inputs)
     with locked(run.out, "build"), disk_errors(run.out), parts_folder(run.out):

@@ -19,12 +19,11 @@ from mfsynth.building.plan import make_plan, none_usable, say_faults
 from mfsynth.building.report import STRICT_HINT, BuildReport, by_reason, examples
 from mfsynth.building.work import Job, file_hash, make_shard
 from mfsynth.coco import exclusions
-from mfsynth.coco.split import read_split
 from mfsynth.console import count, some
 from mfsynth.engine import check_guard, run_jobs, usable_cores
 from mfsynth.errors import BuildError, OutputError, SourceError
 from mfsynth.locks import locked
-from mfsynth.options import BuildOptions
+from mfsynth.options import BuildOptions, split_of
 from mfsynth.shards.layout import MANIFEST, PARTS, shard_name
 from mfsynth.shards.manifest import MANIFEST_FORMAT, Inputs, LicenseCount, Manifest, Shard
 from mfsynth.version import __version__
@@ -48,6 +47,7 @@ class Run:
         strict: Any unusable image is an error.
         say: Called with a line about what takes a while.
         progress: Called with the number of samples done and to do.
+        depth_maps: Folder of depth maps, if the options take planes from them.
     """
 
     coco: Path
@@ -57,6 +57,7 @@ class Run:
     strict: bool = False
     say: Callable[[str], None] = lambda _: None
     progress: Callable[[int, int], None] = lambda _done, _total: None
+    depth_maps: Path | None = None
 
 
 def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> BuildReport:
@@ -75,7 +76,7 @@ def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Buil
     """
     check_guard()
     started = time.monotonic()
-    split = read_split(run.coco, options.split, options.masks, cache=storage.cache_folder(), say=run.say)
+    split = split_of(options, run.coco, run.depth_maps, run.say)
     plan = make_plan(split, options, strict=run.strict)
     say_faults(plan, run.say)
     begun = BuildFile(plan.options.to_json(), plan.inputs, packages(plan.options), plan.files)
@@ -230,6 +231,8 @@ def check_inputs(now: Inputs, then: Inputs) -> None:
         differing.append("the names and sizes of the pictures")
     if now.masks != then.masks:
         differing.append("the names and sizes of the masks")
+    if now.depth_maps != then.depth_maps:
+        differing.append("the names and sizes of the depth maps")
     if now.files != then.files:
         differing.append(f"the number of files ({now.files}, was {then.files})")
     raise SourceError(

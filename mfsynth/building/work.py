@@ -108,7 +108,7 @@ def _make_shard(job: Job, advance: Advance) -> Part:
 
 def _write_image(writer: ShardWriter, entry: Entry, job: Job, advance: Advance) -> DecodedImage:
     """Write all variants of an image, or none: whatever can fail fails before the first is yielded."""
-    image = read_image(entry, job.options.orientation, job.layout.gt)
+    image = read_image(entry, job.options.orientation, job.layout.gt, job.options.cut)
     for key, members in encode_image(image, entry, job.options, job.layout):
         writer.add(key, members)
         advance(1)
@@ -169,7 +169,7 @@ def _exclusion(entry: Entry, error: UnusableImage, split: str) -> Exclusion:
 
 
 def file_hash(file: FileRef | Missing | None) -> str:
-    """SHA-256 of a picture or mask file; else "missing" or "unreadable".
+    """SHA-256 of a picture, mask or depth map; else "missing" or "unreadable".
 
     Raises:
         ChangedError: If it is no longer the file that was found.

@@ -16,6 +16,9 @@ SIZE = "size-mismatch"
 JPEG_SIZE = "too-large-for-jpeg"
 MASK_MISSING = "mask-missing"
 MASK_BROKEN = "mask-broken"
+DEPTH_MISSING = "depth-missing"
+DEPTH_BROKEN = "depth-broken"
+DEPTH_FLAT = "depth-flat"
 UNKNOWN_SEGMENT = "unknown-segment"
 MISSING_SEGMENT = "missing-segment"
 BAD_INSTANCE = "bad-instance"
@@ -35,11 +38,14 @@ MEANING = {
     PICTURE_KIND: "the picture is of another kind than its name says, or of a kind that is not read",
     CMYK: "the JPEG has four channels (CMYK)",
     DEPTH: "the JPEG has more than 8 bits per channel",
-    UNREADABLE: "its picture or mask is there, but cannot be read",
-    SIZE: "picture, mask and annotation differ in size",
+    UNREADABLE: "its picture, mask or depth map is there, but cannot be read",
+    SIZE: "picture, mask or depth map, and annotation differ in size",
     JPEG_SIZE: "it is larger than a JPEG can be, and --format is jpeg",
     MASK_MISSING: "the mask is missing",
     MASK_BROKEN: "the mask is empty, cut short, damaged, or not a PNG whose segment ids can be told",
+    DEPTH_MISSING: "its depth map is missing",
+    DEPTH_BROKEN: "the depth map is empty, cut short, damaged, or not gray with 8 or 16 bits",
+    DEPTH_FLAT: "its depth map says nothing: it is constant, or has measured less than half of its pixels",
     UNKNOWN_SEGMENT: "the mask has segment ids that the annotations do not list",
     MISSING_SEGMENT: "the annotations list segment ids that the mask does not have",
     BAD_INSTANCE: "an instance's polygons or RLE cannot be read",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from mfsynth import codecs
 from mfsynth.coco import exclusions, notes
 from mfsynth.coco.finding.files import Missing
+from mfsynth.coco.masks.depth import depth_segments
 from mfsynth.coco.masks.segments import instance_segments, panoptic_segments
 from mfsynth.coco.orientation import Orientation, turn_of
 from mfsynth.codecs import kinds
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from mfsynth.coco.annotations.entries import Entry
     from mfsynth.coco.finding.files import FileRef
+    from mfsynth.coco.masks.depth import DepthCut
     from mfsynth.sample import Picture, SegmentInfo, SegmentMap
 
 _JPEG_NAMES = (".jpg", ".jpeg")
@@ -51,13 +53,16 @@ def gt_kind(entries: Iterable[Entry]) -> Literal["jpg", "png"]:
     return "jpg" if all(name.endswith(_JPEG_NAMES) for name in names) else "png"
 
 
-def read_image(entry: Entry, orientation: Orientation = "auto", gt: str = "jpg") -> DecodedImage:
-    """Read and decode an image's picture and mask.
+def read_image(
+    entry: Entry, orientation: Orientation = "auto", gt: str = "jpg", cut: DepthCut | None = None
+) -> DecodedImage:
+    """Read and decode an image's picture and its mask or depth map.
 
     Args:
         entry: Which.
         orientation: Whether a picture with an orientation tag is turned upright.
         gt: The kind of ground truth that it becomes: `jpg` or `png`.
+        cut: How a depth map is cut into layers; needed where there is one.
 
     Raises:
         UnusableImage: If a file is missing or broken, or they do not fit together. The message names files by
@@ -77,7 +82,7 @@ def read_image(entry: Entry, orientation: Orientation = "auto", gt: str = "jpg")
     size = (entry.image.height, entry.image.width)
     if picture.shape[:2] != size:
         raise UnusableImage(exclusions.SIZE, f"{name} does not have the size that its own header gives")
-    segments, infos = _segments(entry, size)
+    segments, infos = _layers(entry.depth, cut, size) if entry.depth and cut else _segments(entry, size)
     return DecodedImage(name, data, picture, segments, infos, noted)
 
 
@@ -136,6 +141,16 @@ def _bytes(file: FileRef | Missing, missing: str, broken: str) -> bytes:
     except SourceError as error:
         reason = exclusions.UNREADABLE if isinstance(error, UnreadableError) else broken
         raise UnusableImage(reason, str(error).replace(str(file), file.name)) from error
+
+
+def _layers(
+    depth: FileRef | Missing, cut: DepthCut, size: tuple[int, int]
+) -> tuple[SegmentMap, tuple[SegmentInfo, ...]]:
+    data = _bytes(depth, exclusions.DEPTH_MISSING, exclusions.DEPTH_BROKEN)
+    try:
+        return depth_segments(data, cut, size)
+    except UnusableImage as error:
+        raise UnusableImage(error.reason, f"depth map {depth.name}: {error}") from error
 
 
 def _segments(entry: Entry, size: tuple[int, int]) -> tuple[SegmentMap, tuple[SegmentInfo, ...]]:

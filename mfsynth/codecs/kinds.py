@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from mfsynth.codecs.jpeg import is_jpeg
 
-JPEG, PNG, WEBP, BMP = "a JPEG", "a PNG", "a WebP", "a BMP"
+JPEG, PNG, WEBP, BMP, TIFF = "a JPEG", "a PNG", "a WebP", "a BMP", "a TIFF"
 PICTURES = (JPEG, PNG, WEBP, BMP)
-"""The kinds of picture that are read. No TIFF: OpenCV swallows its errors and turns it."""
+"""The kinds of picture that are read. No TIFF: OpenCV swallows its errors and turns it; `tiff` reads gray."""
 
 EMPTY, ZEROS, UNKNOWN = "empty", "nothing but zeros", "of an unknown kind"
 NOTHING = (EMPTY, ZEROS, UNKNOWN)
@@ -19,8 +19,8 @@ _SVG, _HTML, _LFS, _ZIP = "an SVG drawing", "an HTML page", "a Git LFS pointer",
 
 _BEGINNINGS = {
     b"\x89PNG\r\n\x1a\n": PNG,
-    b"II*\0": "a TIFF",
-    b"MM\0*": "a TIFF",
+    b"II*\0": TIFF,
+    b"MM\0*": TIFF,
     b"II+\0": "a BigTIFF",
     b"MM\0+": "a BigTIFF",
     b"GIF8": "a GIF",

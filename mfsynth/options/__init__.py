@@ -9,8 +9,8 @@ from mfsynth.options.build import (
     FrameFormat,
     Store,
 )
-from mfsynth.options.choose import Choice, choose, listed_fault
-from mfsynth.options.keywords import ContentOptions, check_names, content_options
+from mfsynth.options.choose import Choice, choose, listed_fault, split_of
+from mfsynth.options.keywords import ContentOptions, check_names, content_options, with_depth
 from mfsynth.options.presets import PRESETS, Preset, Shown, preset_options, with_preset
 from mfsynth.options.selection import Selection
 from mfsynth.options.words import option_words
@@ -35,5 +35,7 @@ __all__ = (
     "listed_fault",
     "option_words",
     "preset_options",
+    "split_of",
+    "with_depth",
     "with_preset",
 )

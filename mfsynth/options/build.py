@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mfsynth import limits, schema
+from mfsynth.coco.masks.depth import DepthCut
 from mfsynth.coco.orientation import Orientation
 from mfsynth.coco.split import Masks
 from mfsynth.errors import OptionsError, ShardError
@@ -134,6 +135,11 @@ class BuildOptions:
         """The options that drawing a recipe needs."""
         return DrawOptions(**{each.name: getattr(self, each.name) for each in fields(DrawOptions)})
 
+    @property
+    def cut(self) -> DepthCut | None:
+        """How depth maps are cut into layers; None without them."""
+        return None if self.depth == "none" else DepthCut(self.draw.depths, self.depth)
+
     def to_json(self) -> dict[str, Any]:
         """The options as JSON's own types."""
         return schema.to_json(self)
@@ -196,6 +202,7 @@ SERVES = {
         "give --noise, or --capture camera",
     ),
     "order": Serves(lambda options: options.depth == "none", "beside --depth", "omit one of them"),
+    "min_sharpness": Serves(lambda options: options.depth == "none", "beside --depth", "omit one of them"),
 }
 """Options that only have an effect beside others: to give them without is a mistake."""
 

@@ -7,12 +7,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mfsynth import storage
 from mfsynth.coco import exclusions
 from mfsynth.coco.annotations.entries import Fault
+from mfsynth.coco.split import read_split
 from mfsynth.console import count, some
 from mfsynth.errors import OptionsError, SourceError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from mfsynth.coco.annotations.entries import Entry
     from mfsynth.coco.split import Split
     from mfsynth.options.build import BuildOptions
@@ -33,6 +38,34 @@ class Choice:
     left_out: dict[str, tuple[int, ...]]
     skipped: dict[str, int]
     faults: tuple[Fault, ...]
+
+
+def split_of(
+    options: BuildOptions,
+    coco: Path,
+    depth_maps: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Split:
+    """The split that options name; no picture is opened.
+
+    Args:
+        options: The options.
+        coco: Folder with the COCO data.
+        depth_maps: Folder of depth maps, if the options take planes from them.
+        say: Called with a line about what takes a while.
+
+    Raises:
+        OptionsError: If there are depth maps and the options do not use any, or the other way round.
+        SourceError: If the data is missing or broken.
+    """
+    if options.depth != "none" and depth_maps is None:
+        raise OptionsError(
+            "the planes of this data set come from depth maps", "give the folder that has them: --depth DIR"
+        )
+    if options.depth == "none" and depth_maps is not None:
+        raise OptionsError("this data set is not made of depth maps", "omit --depth")
+    cache = storage.cache_folder()
+    return read_split(coco, options.split, options.masks, depth_maps=depth_maps, cache=cache, say=say)
 
 
 def choose(split: Split, options: BuildOptions) -> Choice:
@@ -105,6 +138,8 @@ def listed_fault(entry: Entry, options: BuildOptions) -> str | None:
         return exclusions.LICENSE
     if entry.fault:
         return entry.fault.reason
+    if entry.depth is not None:
+        return None
     if entry.segments is None and entry.instances is None:
         return exclusions.NO_ANNOTATION
     pixels = entry.image.width * entry.image.height

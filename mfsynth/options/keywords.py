@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from operator import index
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack, cast
 
 from mfsynth.coco.orientation import Orientation
 from mfsynth.coco.split import Masks
@@ -16,6 +16,8 @@ from mfsynth.options.selection import Selection
 from mfsynth.order import whole_number
 from mfsynth.recipe import Boundary, Fill, Kernel, Light, NoiseModel, Order
 from mfsynth.synthesis.draw import Capture
+
+Options = TypeVar("Options", bound="ContentOptions")
 
 
 class ContentOptions(TypedDict, total=False):
@@ -62,6 +64,14 @@ def content_options(split: str, seed: int = 0, **content: Unpack[ContentOptions]
     for name in values.keys() & _COERCIONS.keys():
         values[name] = _COERCIONS[name](name, values[name])
     return with_preset(preset, split, values)
+
+
+def with_depth(content: Options, depth_maps: object) -> Options:
+    """Keyword arguments, with `depth="near"` if there are depth maps and nothing else is said of them."""
+    if depth_maps is None or "depth" in content:
+        return content
+    with_it: Any = {**content, "depth": "near"}
+    return cast("Options", with_it)
 
 
 def check_names(given: Iterable[str], options: type) -> None:

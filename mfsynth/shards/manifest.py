@@ -55,8 +55,10 @@ class Shard:
 class Inputs:
     """What a data set was made from.
 
-    `pictures` and `masks` are the SHA-256 of the sorted names and sizes of the files used (empty if there are
-    none); `fingerprint` is the SHA-256 of these two and the hash of the annotations.
+    `annotations` is the annotation file, or the pictures' folder, such as `mine/`, where they are listed
+    without one; its hash is then that of their ids, names and sizes. `pictures`, `masks` and `depth_maps` are
+    the SHA-256 of the sorted names and sizes of the files used (empty if there are none); `fingerprint` is
+    the SHA-256 of these and the hash of the annotations.
     """
 
     annotations: str
@@ -65,6 +67,7 @@ class Inputs:
     masks: str
     files: int
     fingerprint: str
+    depth_maps: str = field(default="", metadata=schema.since("0.2.0"))
 
 
 @dataclass(frozen=True, slots=True)

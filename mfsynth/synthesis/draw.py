@@ -29,6 +29,7 @@ from mfsynth.recipe import (
     Shot,
     sample_key,
 )
+from mfsynth.synthesis.depths import planes_by_depth
 from mfsynth.synthesis.optics.capture import draw_capture
 from mfsynth.synthesis.planes import Place, deal_planes, draw_planes, lay_out_planes
 
@@ -180,7 +181,9 @@ def _planes(
     variant: int,
     traits: Sequence[Traits],
 ) -> tuple[list[int], int]:
-    """The plane of each segment, and the tries: groups of segments are shared out."""
+    """The plane of each segment, and the tries: its depth map's, or groups of segments are shared out."""
+    if options.depth != "none":
+        return planes_by_depth(segments, options.depths, options.focused, options.min_area), 1
     seeded = (options.seed, image.id, variant)
     groups = [each.group for each in traits] or [segment.index for segment in segments]
     areas = dict.fromkeys(sorted(groups), 0)

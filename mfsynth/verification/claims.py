@@ -109,21 +109,24 @@ def _options(manifest: Manifest, options: BuildOptions) -> Iterator[str]:
 
 
 def _inputs(manifest: Manifest, options: BuildOptions) -> Iterator[str]:
-    inputs, panoptic = manifest.inputs, options.masks == "panoptic"
+    inputs, by_depth = manifest.inputs, options.depth != "none"
+    panoptic = options.masks == "panoptic" and not by_depth
     parts = {
         "annotations_sha256": inputs.annotations_sha256,
         "pictures": inputs.pictures,
         "masks": inputs.masks,
     }
+    parts |= {"depth_maps": inputs.depth_maps} if inputs.depth_maps else {}
     for name, value in parts.items():
         if not (SHA256.fullmatch(value) or (name == "masks" and not value)):
             yield f"has inputs whose {name} is not a SHA-256"
     if fingerprint(parts) != inputs.fingerprint:
         yield "has inputs that do not match their fingerprint"
-    if bool(inputs.masks) != panoptic or inputs.annotations != (
-        f"annotations/{options.masks}_{manifest.split}.json"
-    ):
-        yield f"has inputs that are not those of {options.masks} masks of {manifest.split}"
+    places = [f"annotations/{options.masks}_{manifest.split}.json", *([f"{manifest.split}/"] * by_depth)]
+    kinds = (bool(inputs.masks), bool(inputs.depth_maps))
+    if kinds != (panoptic, by_depth) or inputs.annotations not in places:
+        made_of = "depth maps" if by_depth else f"{options.masks} masks"
+        yield f"has inputs that are not those of {made_of} of {manifest.split}"
 
 
 def _licenses(manifest: Manifest) -> Iterator[str]:
@@ -146,7 +149,7 @@ def _left_out(manifest: Manifest) -> Iterator[str]:
     for reason, number in manifest.skipped.items():
         if reason not in exclusions.MEANING or number < 1:
             yield f"says that {number:,} records were skipped for the reason {reason[:60]!r}"
-    places = (f"{manifest.split}/", f"panoptic_{manifest.split}/")
+    places = tuple(f"{front}{manifest.split}/" for front in ("", "panoptic_", "depth_"))
     files = manifest.left_out_files
     if len(files) > 2 * len(all_ids):
         yield "gives the files of more images than it leaves out"
@@ -209,9 +212,9 @@ def _wrong_notes(manifest: Manifest, held: Held) -> Iterator[str]:
 def _wrong_files(
     manifest: Manifest, options: BuildOptions, held: Held, left_out: Collection[int]
 ) -> Iterator[str]:
-    """Each image has a picture and, if masks are panoptic, a mask, which several pictures may share."""
-    panoptic = options.masks == "panoptic"
-    least = len(held.files) + panoptic + len(manifest.left_out_files)
-    most = (len(held.images) + len(left_out)) * (1 + panoptic)
+    """Each image has a picture, and a mask or depth map, which several may share; instances need no mask."""
+    second = options.masks == "panoptic" or options.depth != "none"
+    least = len(held.files) + second + len(manifest.left_out_files)
+    most = (len(held.images) + len(left_out)) * (1 + second)
     if not least <= manifest.inputs.files <= most:
         yield f"gives {count(manifest.inputs.files, 'input file')}, its images have {least:,} to {most:,}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,6 +16,7 @@ from mfsynth import limits
 from mfsynth.coco import exclusions
 from mfsynth.coco.annotations.records import MAX_ID, MAX_SEGMENT_ID, MaskRecord, read_records
 from mfsynth.coco.finding.files import Missing
+from mfsynth.coco.finding.places import depth_map
 from mfsynth.coco.masks.outlines import has_outline
 from mfsynth.coco.masks.segments import Instance
 from mfsynth.coco.words import quoted
@@ -43,11 +44,11 @@ class Fault:
 class Entry:
     """One image of a split, with everything that a worker needs to read it.
 
-    `picture` and `mask` are Missing where they are not found; `mask` is None and `mask_name` empty if none is
-    listed, as with instances. `segments` or `instances` is what the annotations list; both are None where
-    they list nothing. An entry with a `fault` cannot be used, and only its image's id is sure. `skipped` is
-    about instances that are not among `instances`. `stuff` are the ids of the categories that are stuff, such
-    as sky and grass.
+    `picture`, `mask` and `depth` are Missing where they are not found. `mask` is None and `mask_name` empty
+    if none is listed, as with instances. `segments` or `instances` is what the annotations list; both are
+    None where they list nothing. `depth` is the depth map that takes the place of all these, None without.
+    An entry with a `fault` cannot be used, and only its image's id is sure. `skipped` is about instances that
+    are not among `instances`. `stuff` are the ids of the categories that are stuff, such as sky and grass.
     """
 
     image: ImageInfo
@@ -59,18 +60,28 @@ class Entry:
     fault: Fault | None = None
     skipped: tuple[Fault, ...] = ()
     stuff: frozenset[int] = frozenset()
+    depth: FileRef | Missing | None = None
 
     def files(self, split: str) -> dict[str, FileRef | Missing]:
         """Its files by folder and name, as listed."""
         files = {f"{split}/{self.image.file_name}": self.picture}
         if self.mask is not None:
             files[f"panoptic_{split}/{self.mask_name}"] = self.mask
+        if self.depth is not None:
+            files[f"depth_{split}/{self.depth.name}"] = self.depth
         return files
 
     @property
     def missing(self) -> Missing | None:
         """The first of its files that was not found."""
-        return next((file for file in (self.picture, self.mask) if isinstance(file, Missing)), None)
+        files = (self.picture, self.mask, self.depth)
+        return next((file for file in files if isinstance(file, Missing)), None)
+
+    @property
+    def missing_reason(self) -> str:
+        """Why the image cannot be used if a file is missing: the reason from `exclusions`."""
+        reasons = (exclusions.PICTURE_MISSING, exclusions.MASK_MISSING, exclusions.DEPTH_MISSING)
+        return reasons[(self.picture, self.mask, self.depth).index(self.missing)]
 
     @property
     def listed_areas(self) -> list[float | None]:
@@ -162,6 +173,28 @@ def read_instances(text: bytes, pictures: FileTree, where: str) -> Listing:
         return _with_instances(entry, _numbered(listed)) if listed else entry
 
     return _listing(records, pictures, completed, by_image.keys())
+
+
+def read_images(text: bytes, pictures: FileTree, maps: FileTree, masks: str, where: str) -> Listing:
+    """The images of an annotation file, with their pictures and depth maps; its masks are not needed.
+
+    Args:
+        text: The file's bytes.
+        pictures: Where the pictures are.
+        maps: Where the depth maps are.
+        masks: `panoptic` or `instances`: what the file is of.
+        where: The file, for errors.
+
+    Raises:
+        SourceError: If the text is not one JSON document, or has no list of images or annotations.
+    """
+    kind: type[MaskRecord | Instance] = MaskRecord if masks == "panoptic" else Instance
+    records: Records[Any] = read_records(text, kind, where)
+
+    def completed(entry: Entry) -> Entry:
+        return replace(entry, depth=depth_map(maps, entry.image.file_name))
+
+    return _listing(records, pictures, completed, ())
 
 
 def _listing(

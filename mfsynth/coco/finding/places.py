@@ -1,14 +1,16 @@
 """Where the three places of a split are in a COCO folder: its pictures, its masks, its annotations.
 
 Each may be extracted, or still be in a zip. Pictures may also be under `images/`, as Datumaro writes them.
+Depth maps are in a folder of their own, anywhere.
 """
 
 from __future__ import annotations
 
+from posixpath import splitext
 from typing import TYPE_CHECKING
 
-from mfsynth.coco.finding.files import FileRef, read_errors
-from mfsynth.coco.finding.names import Spelling
+from mfsynth.coco.finding.files import FileRef, Missing, read_errors
+from mfsynth.coco.finding.names import Spelling, fault, shown
 from mfsynth.coco.finding.nested import nested_archive
 from mfsynth.coco.finding.trees import FileTree, Folder, ZipFolder
 from mfsynth.coco.finding.zips import read_archive
@@ -17,6 +19,8 @@ from mfsynth.errors import SourceError
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+DEPTH_SUFFIXES = (".png", ".tif", ".tiff")
 
 
 def has_split(coco: Path, name: str) -> bool:
@@ -80,6 +84,33 @@ def mask_files(coco: Path, name: str, listed_in: str, cache: Path, say: Callable
         f"{coco} has no masks of split {name!r}: neither {folder}/, annotations/{folder}/ nor a zip of them",
         "put them there, or build from --masks instances",
     )
+
+
+def depth_files(folder: Path, name: str) -> FileTree:
+    """The depth maps of a split.
+
+    Raises:
+        SourceError: If there is no such folder, or its zip is damaged.
+    """
+    if not _is_there(folder):
+        raise SourceError(
+            f"there is no folder {folder} of depth maps", "give the folder that has a map for each picture"
+        )
+    return _tree(folder, Spelling((f"{name}/", f"images/{name}/")))
+
+
+def depth_map(maps: FileTree, picture: str) -> FileRef | Missing:
+    """The depth map of a picture: named like it, with another extension."""
+    names = [splitext(picture)[0] + suffix for suffix in DEPTH_SUFFIXES]
+    found = [each for each in map(maps.find, names) if isinstance(each, FileRef)]
+    if len(found) == 1:
+        return found[0]
+    reason = fault(picture)
+    if not reason:
+        reason = (
+            f"{'could be any of' if found else 'is not there; looked for'} {', '.join(map(shown, names))}"
+        )
+    return Missing(names[0], reason, "the depth maps")
 
 
 def annotation_file(coco: Path, file_name: str) -> FileRef:

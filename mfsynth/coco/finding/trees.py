@@ -57,6 +57,10 @@ class FileTree(ABC):
         return f"is not there; looked for {' and '.join(map(self._shown, looked_for))}"
 
     @abstractmethod
+    def names(self) -> list[str]:
+        """The names of the files in it, sorted; those in folders inside it are not listed."""
+
+    @abstractmethod
     def _file(self, path: str, name: str) -> FileRef | None:
         """The file at a path, which the annotations list under a name."""
 
@@ -92,6 +96,11 @@ class Folder(FileTree):
         if wrong := storage.irregular(status):
             return FileRef(full, name, -1, _NEVER, fault=wrong)
         return FileRef(full, name, status.st_size, Stamp.of(status))
+
+    def names(self) -> list[str]:
+        """Those that are in the folder, whether or not they can be read."""
+        with os.scandir(self.root) as found:
+            return sorted(each.name for each in found if not each.is_dir())
 
     def _is_open(self) -> bool:
         """Whether the folder itself may be searched."""
@@ -141,6 +150,12 @@ class ZipFolder(FileTree):
         inside = f"{self.folder}/"
         key = names.alike(inside + path)
         return [other.removeprefix(inside) for other in self._names.get(key, ()) if other.startswith(inside)]
+
+    def names(self) -> list[str]:
+        """The archive's members in the folder."""
+        front = f"{self.folder}/"
+        inside = (path.removeprefix(front) for path in self.archive.members if path.startswith(front))
+        return sorted(name for name in inside if name and "/" not in name)
 
     @cached_property
     def _names(self) -> Mapping[str, Sequence[str]]:
