@@ -50,7 +50,7 @@ def list_pictures(pictures: FileTree, maps: FileTree) -> Listing:
         for id, name in zip(_ids(listed), listed, strict=True)
     )
     ordered = sorted(entries, key=lambda entry: sample_key(entry.image.id, 0))
-    return Listing(tuple(ordered), (), tuple(strays), ())
+    return Listing(tuple(ordered), (), tuple(strays), (), frozenset())
 
 
 def as_text(listing: Listing) -> bytes:
