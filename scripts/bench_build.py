@@ -14,233 +14,34 @@ import json
 import platform
 import random
 import shutil
-import struct
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 import cv2
 import numpy as np
-import pyspng
-import simplejpeg
-from isal import igzip_lib, isal_zlib
+from bench_floor import PASSES, Item, Step, floor_of, measure, prepare, steps
+from bench_optics import optical_steps
 
 import mfsynth
 from mfsynth import storage
 from mfsynth.building.plan import Plan, make_plan
 from mfsynth.building.run import Run, build
 from mfsynth.building.work import Job, make_shard
-from mfsynth.coco.image import DecodedImage, read_image
 from mfsynth.coco.official.resolve import coco_folder
-from mfsynth.coco.split import read_split
-from mfsynth.codecs import decode_ids, decode_picture, encode_png
-from mfsynth.options import BuildOptions
+from mfsynth.coco.split import Split, read_split
+from mfsynth.options import BuildOptions, preset_options
 from mfsynth.shards.checked import wrong_bytes
 from mfsynth.shards.layout import PARTS
-from mfsynth.synthesis.draw import draw
-from mfsynth.synthesis.render import gaussian_reach, render
 
-PASSES = 3
 TRAIN_IMAGES = 118_287
-
-
-@dataclass
-class Item:
-    """One image with all that a step may need, prepared."""
-
-    jpeg: bytes
-    mask: bytes
-    ids: np.ndarray
-    image: DecodedImage
-    scenes: list[mfsynth.Scene]
-    samples: list[mfsynth.Sample]
-    members: list[bytes]
-
-
-@dataclass
-class Step:
-    """One step: `floor` and `ours` are called with an item; times are in ms per image or per sample."""
-
-    name: str
-    per: str
-    floor: Callable[[Item], object]
-    ours: Callable[[Item], object] | None = None
-    floor_ms: float = 0.0
-    ours_ms: float = 0.0
-
-
-def prepare(plan: Plan, scenes: int) -> list[Item]:
-    """Decode every image and render `scenes` of its variants."""
-    items = []
-    for entry in (entry for shard in plan.shards for entry in shard):
-        image = read_image(entry)
-        recipes = [draw(entry.image, image.infos, plan.options.draw, variant) for variant in range(scenes)]
-        made = [mfsynth.Scene(image.picture, image.segments, recipe) for recipe in recipes]
-        samples = [render(scene) for scene in made]
-        members = [image.data, encode_png(image.segments), encode_png(samples[0].focus)]
-        members += [encode_png(frame) for frame in samples[0].frames]
-        assert entry.picture is not None
-        assert entry.mask is not None
-        jpeg, mask = entry.picture.read(), entry.mask.read()
-        items.append(Item(jpeg, mask, decode_ids(mask), image, made, samples, members))
-    return items
-
-
-# --- the floor: each step separately ------------------------------------------------------------------
-
-TABLE = np.full(1 << 24, 255, np.uint8)
-
-
-def floor_indices(item: Item) -> object:
-    """Turn ids into indices, by a table of all ids."""
-    return TABLE.take(item.ids)
-
-
-def floor_png(array: np.ndarray) -> bytes:
-    """Filter and compress one PNG, with its checksum."""
-    flat = array.reshape(array.shape[0], -1)
-    rows = np.empty((flat.shape[0], flat.shape[1] + 1), np.uint8)
-    rows[:, 0] = 2
-    rows[0, 1:] = flat[0]
-    np.subtract(flat[1:], flat[:-1], out=rows[1:, 1:])
-    body = rows.data.cast("B")
-    compressor = isal_zlib.compressobj(1, wbits=-15, zdict=body[:1])  # so that equal rows give equal bytes
-    data = b"".join((compressor.compress(body[1:]), compressor.flush()))
-    isal_zlib.adler32(body)
-    isal_zlib.crc32(data)
-    return data
-
-
-def floor_unpng(data: bytes) -> np.ndarray:
-    """Decompress and unfilter one of our own PNGs of one byte per pixel, with its checksum."""
-    width = int.from_bytes(data[16:20], "big")
-    body = memoryview(data)[41:-16]
-    isal_zlib.crc32(body)
-    rows = np.frombuffer(isal_zlib.decompress(body), np.uint8).reshape(-1, width + 1)
-    return np.add.accumulate(rows[:, 1:], axis=0, dtype=np.uint8)
-
-
-def floor_mask(data: bytes) -> np.ndarray:
-    """Decode a panoptic PNG: inflated by ISA-L, which verifies it, and unfiltered by pyspng."""
-    parts, at = [], 33
-    while data[at + 4 : at + 8] != b"IEND":
-        length = int.from_bytes(data[at : at + 4], "big")
-        parts.append(memoryview(data)[at + 8 : at + 8 + length])
-        at += 12 + length
-    isal_zlib.crc32(data)
-    stream, blocks = b"".join(parts), [b"\x78\x01"]
-    decompressor = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_ZLIB)
-    while not decompressor.eof:
-        rows, stream = decompressor.decompress(stream, 0xFFFF), b""
-        blocks += [struct.pack("<BHH", 0, len(rows), 0xFFFF - len(rows)), rows]
-    length = struct.pack(">I", sum(map(len, blocks)) + 9)
-    png = [data[:33], length, b"IDAT", *blocks, b"\1\0\0\xff\xff", bytes(12), b"IEND", bytes(4)]
-    return pyspng.load(b"".join(png), format="RGBA")
-
-
-def floor_blur(scene: mfsynth.Scene) -> np.ndarray:
-    """The separable filter, at the drawn sigma."""
-    sigma = scene.recipe.blur.sigma
-    taps = cv2.getGaussianKernel(2 * gaussian_reach(sigma) + 1, sigma, cv2.CV_32F)
-    return cv2.sepFilter2D(scene.picture, -1, taps, taps, borderType=cv2.BORDER_REFLECT_101)
-
-
-def floor_compose(sample: mfsynth.Sample) -> None:
-    """Both frames from picture, blurred picture and focus map."""
-    first, second = sample.gt.copy(), sample.frames[0].copy()
-    cv2.copyTo(sample.frames[1], sample.focus, first)
-    cv2.copyTo(sample.gt, sample.focus, second)
-
-
-def floor_tar(members: list[bytes], file: io.BufferedWriter) -> None:
-    """Write headers and contents to a growing file, which starts again at 1 GiB."""
-    if file.tell() > 1 << 30:
-        file.seek(0)
-        file.truncate()
-    for data in members:
-        info = tarfile.TarInfo("000000000139-000.frame0.png")
-        info.size = len(data)
-        file.write(info.tobuf(tarfile.USTAR_FORMAT))
-        file.write(data)
-        file.write(bytes(-len(data) % 512))
-
-
-def floor_hash(members: list[bytes]) -> None:
-    """SHA-256 of all members' bytes."""
-    import hashlib
-
-    digest = hashlib.sha256()
-    for data in members:
-        digest.update(data)
-
-
-def steps(scratch: io.BufferedWriter) -> dict[str, list[Step]]:
-    """Every step of a build of pairs, of a build of recipes, and of reading recipes."""
-    decode = [
-        Step("JPEG decode", "image", lambda i: simplejpeg.decode_jpeg(i.jpeg),
-             lambda i: decode_picture(i.jpeg)),
-        Step("panoptic PNG decode", "image", lambda i: floor_mask(i.mask), lambda i: decode_ids(i.mask)),
-        Step("ids to indices", "image", floor_indices),
-        Step("areas", "image", lambda i: cv2.calcHist([i.image.segments], [0], None, [256], [0, 256])),
-        Step("encode segments", "image", lambda i: floor_png(i.image.segments),
-             lambda i: encode_png(i.image.segments)),
-    ]  # fmt: skip
-    focus = Step("focus map", "sample", lambda i: [cv2.LUT(s.segments, PLANES) for s in i.scenes],
-                 lambda i: [s.focus() for s in i.scenes])  # fmt: skip
-    blur = Step("blur", "sample", lambda i: [floor_blur(s) for s in i.scenes])
-    compose = Step("compose", "sample", lambda i: [floor_compose(s) for s in i.samples])
-    encode = Step(
-        "encode frames and focus map", "sample",
-        lambda i: [[floor_png(a) for a in (s.focus, *s.frames)] for s in i.samples],
-        lambda i: [[encode_png(a) for a in (s.focus, *s.frames)] for s in i.samples],
-    )  # fmt: skip
-    write = [
-        Step("tar", "sample", lambda i: [floor_tar(i.members, scratch) for _ in i.scenes]),
-        Step("SHA-256", "sample", lambda i: [floor_hash(i.members) for _ in i.scenes]),
-    ]
-    write_recipe = [
-        Step("tar", "sample", lambda i: [floor_tar(i.members[:2], scratch) for _ in i.scenes]),
-        Step("SHA-256", "sample", lambda i: [floor_hash(i.members[:2]) for _ in i.scenes]),
-    ]
-    read = [
-        Step("gt decode", "sample", lambda i: [decode[0].floor(i) for _ in i.scenes]),
-        Step("segments decode", "sample", lambda i: [floor_unpng(i.members[1]) for _ in i.scenes]),
-    ]
-    return {
-        "pairs": [*decode, focus, blur, compose, encode, *write],
-        "recipe": [*decode, *write_recipe],
-        "reading recipes": [*read, focus, blur, compose],
-    }
-
-
-PLANES = np.arange(256, dtype=np.uint8) & 1
-
-
-def timed(call: Callable[[Item], object], items: Iterable[Item]) -> float:
-    """Seconds for one pass over all items."""
-    started = time.perf_counter()
-    for item in items:
-        call(item)
-    return time.perf_counter() - started
-
-
-def measure(step: Step, items: list[Item]) -> None:
-    """Fill in a step's times: the median of a few passes, per image or per sample."""
-    count = len(items) * (len(items[0].scenes) if step.per == "sample" else 1)
-    step.floor_ms = sorted(timed(step.floor, items) for _ in range(PASSES))[PASSES // 2] / count * 1e3
-    if step.ours:
-        step.ours_ms = sorted(timed(step.ours, items) for _ in range(PASSES))[PASSES // 2] / count * 1e3
-
-
-def floor_of(table: list[Step], variants: int) -> float:
-    """Milliseconds per sample."""
-    return sum(step.floor_ms / (variants if step.per == "image" else 1) for step in table)
+OPTICS = {"realistic pairs": 2, "realistic stacks of 6": 6}
+"""Number of frames of what is built with `--preset realistic`."""
 
 
 # --- ours, and the naive script -----------------------------------------------------------------------
@@ -339,10 +140,12 @@ WORKER = """
 import sys; from pathlib import Path
 from mfsynth.options import BuildOptions; from mfsynth.building.plan import make_plan
 from mfsynth.building.work import Job, make_shard; from mfsynth.coco.split import read_split
-coco, split, out, variants, limit = sys.argv[1:]
+from mfsynth.options import preset_options
+coco, split, out, variants, limit, preset, frames = sys.argv[1:]
 (Path(out) / ".parts").mkdir(parents=True)
 read = read_split(Path(coco), split, cache=Path(out))
-plan = make_plan(read, BuildOptions(split, variants=int(variants), limit=int(limit)))
+plan = make_plan(read, BuildOptions(split, variants=int(variants), limit=int(limit),
+                 frames=int(frames), **preset_options(preset)))
 entries = tuple(entry for shard in plan.shards for entry in shard)
 make_shard(Job(plan.options, plan.layout, 0, entries, Path(out)), lambda _: None)
 """
@@ -396,14 +199,16 @@ def write_train(root: Path) -> None:
 
 def memory(coco: Path, split: str, scratch: Path) -> list[tuple[str, str]]:
     """Rows about peak memory: a worker with few and many images, a parent with as much as train2017 has."""
-    few = peak_megabytes(WORKER, coco, split, scratch / "few", 2, 10)
-    many = peak_megabytes(WORKER, coco, split, scratch / "many", 10, 0)
+    few = peak_megabytes(WORKER, coco, split, scratch / "few", 2, 10, "paper", 2)
+    many = peak_megabytes(WORKER, coco, split, scratch / "many", 10, 0, "paper", 2)
+    stacks = peak_megabytes(WORKER, coco, split, scratch / "stacks", 1, 0, "realistic", 6)
     write_train(scratch / "train")
     size = (scratch / "train" / "annotations" / "panoptic_train.json").stat().st_size / 1e6
     parent = peak_megabytes(PARENT, scratch / "train")
     return [
         ("worker, 20 samples of 10 images", f"{few:.0f} MB"),
         ("worker, 10 samples of every image", f"{many:.0f} MB"),
+        ("worker, a realistic stack of 6 of every image", f"{stacks:.0f} MB"),
         (f"parent, {TRAIN_IMAGES:,} images in {size:.0f} MB of annotations", f"{parent:.0f} MB"),
     ]
 
@@ -458,6 +263,7 @@ def main(coco: Path | None, split: str, samples: int, quick: bool) -> None:
     recipes = make_plan(read, BuildOptions(split, variants=variants, shards=1, store="recipe"))
     with tempfile.TemporaryDirectory() as name:
         report(pairs, recipes, coco, Path(name), quick)
+        optics(read, Path(name))
 
 
 def report(pairs: Plan, recipes: Plan, coco: Path, scratch: Path, quick: bool) -> None:
@@ -496,6 +302,30 @@ def report(pairs: Plan, recipes: Plan, coco: Path, scratch: Path, quick: bool) -
         rows += [("start-up of a build, s", f"{start:.2f}"), ("two workers against one", f"{one / two:.2f}")]
         rows += memory(coco, split, scratch)
     table(("", ""), rows)
+
+
+def optics(split: Split, scratch: Path) -> None:
+    """Measure builds of real optics and print; fewer pictures, since their frames take memory."""
+    rates, ours = [], {}
+    for name, frames in OPTICS.items():
+        options = BuildOptions(
+            split.name, **preset_options("realistic"), frames=frames, limit=20, variants=2, shards=1
+        )
+        plan = make_plan(split, options)
+        items = prepare(plan, options.variants)
+        with (scratch / "tar").open("wb") as file:
+            table_ = optical_steps(steps(file)["pairs"][:5], file)
+            floors = [_floors(table_, {"": table_}, items, options.variants)[""]]
+            total, size = pipeline(plan, scratch / "optics")
+            floors += [_floors(table_, {"": table_}, items, options.variants)[""]]
+        rates.append(rate_row(f"build {name}", sum(floors) / 2, total, size))
+        ours[name] = table_
+    rows = [
+        (first.name, first.per, f"{first.floor_ms:.2f}", f"{second.floor_ms:.2f}")
+        for first, second in zip(*ours.values(), strict=True)
+    ]
+    table(("step", "per", *(f"floor of {name}, ms" for name in OPTICS)), rows)
+    table(("", "floor, ms per sample", "ours", "samples/s/core", "MB/s", "floor / ours"), rates)
 
 
 def _floors(

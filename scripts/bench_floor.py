@@ -1,0 +1,225 @@
+"""The unavoidable steps of a build and of reading, each done by the fastest exact method known.
+
+Every step runs on prepared data: no Python between the steps, no objects, no checks. What we do ourselves is
+timed beside it, on its own. `bench_build.py` compares their sum with a whole build.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+import tarfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pyspng
+import simplejpeg
+from isal import igzip_lib, isal_zlib
+
+import mfsynth
+from mfsynth.building.plan import Plan
+from mfsynth.coco.image import DecodedImage, read_image
+from mfsynth.codecs import decode_ids, decode_picture, encode_png
+from mfsynth.synthesis.draw import draw
+from mfsynth.synthesis.render import gaussian_reach, render
+from mfsynth.synthesis.traits import traits_of
+
+PASSES = 3
+
+
+@dataclass
+class Item:
+    """One image with all that a step may need, prepared."""
+
+    jpeg: bytes
+    mask: bytes
+    ids: np.ndarray
+    image: DecodedImage
+    scenes: list[mfsynth.Scene]
+    samples: list[mfsynth.Sample]
+    members: list[bytes]
+
+
+@dataclass
+class Step:
+    """One step: `floor` and `ours` are called with an item; times are in ms per image or per sample."""
+
+    name: str
+    per: str
+    floor: Callable[[Item], object]
+    ours: Callable[[Item], object] | None = None
+    floor_ms: float = 0.0
+    ours_ms: float = 0.0
+
+
+def prepare(plan: Plan, scenes: int) -> list[Item]:
+    """Decode every image and render `scenes` of its variants."""
+    items = []
+    for entry in (entry for shard in plan.shards for entry in shard):
+        image = read_image(entry)
+        drawing = plan.options.draw
+        traits = traits_of(image.picture, image.segments, image.infos, entry.stuff, drawing)
+        recipes = [draw(entry.image, image.infos, drawing, variant, traits) for variant in range(scenes)]
+        made = [mfsynth.Scene(image.picture, image.segments, recipe) for recipe in recipes]
+        samples = [render(scene) for scene in made]
+        members = [image.data, encode_png(image.segments), encode_png(samples[0].focus)]
+        maps = (samples[0].nearest, samples[0].certain) if plan.layout.targets else ()
+        members += [encode_png(array) for array in (*maps, *samples[0].frames)]
+        assert entry.picture is not None
+        assert entry.mask is not None
+        jpeg, mask = entry.picture.read(), entry.mask.read()
+        items.append(Item(jpeg, mask, decode_ids(mask), image, made, samples, members))
+    return items
+
+
+# --- the floor: each step separately ------------------------------------------------------------------
+
+TABLE = np.full(1 << 24, 255, np.uint8)
+
+
+def floor_indices(item: Item) -> object:
+    """Turn ids into indices, by a table of all ids."""
+    return TABLE.take(item.ids)
+
+
+def floor_png(array: np.ndarray) -> bytes:
+    """Filter and compress one PNG, with its checksum."""
+    flat = array.reshape(array.shape[0], -1)
+    rows = np.empty((flat.shape[0], flat.shape[1] + 1), np.uint8)
+    rows[:, 0] = 2
+    rows[0, 1:] = flat[0]
+    np.subtract(flat[1:], flat[:-1], out=rows[1:, 1:])
+    body = rows.data.cast("B")
+    compressor = isal_zlib.compressobj(1, wbits=-15, zdict=body[:1])  # so that equal rows give equal bytes
+    data = b"".join((compressor.compress(body[1:]), compressor.flush()))
+    isal_zlib.adler32(body)
+    isal_zlib.crc32(data)
+    return data
+
+
+def floor_unpng(data: bytes) -> np.ndarray:
+    """Decompress and unfilter one of our own PNGs of one byte per pixel, with its checksum."""
+    width = int.from_bytes(data[16:20], "big")
+    body = memoryview(data)[41:-16]
+    isal_zlib.crc32(body)
+    rows = np.frombuffer(isal_zlib.decompress(body), np.uint8).reshape(-1, width + 1)
+    return np.add.accumulate(rows[:, 1:], axis=0, dtype=np.uint8)
+
+
+def floor_mask(data: bytes) -> np.ndarray:
+    """Decode a panoptic PNG: inflated by ISA-L, which verifies it, and unfiltered by pyspng."""
+    parts, at = [], 33
+    while data[at + 4 : at + 8] != b"IEND":
+        length = int.from_bytes(data[at : at + 4], "big")
+        parts.append(memoryview(data)[at + 8 : at + 8 + length])
+        at += 12 + length
+    isal_zlib.crc32(data)
+    stream, blocks = b"".join(parts), [b"\x78\x01"]
+    decompressor = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_ZLIB)
+    while not decompressor.eof:
+        rows, stream = decompressor.decompress(stream, 0xFFFF), b""
+        blocks += [struct.pack("<BHH", 0, len(rows), 0xFFFF - len(rows)), rows]
+    length = struct.pack(">I", sum(map(len, blocks)) + 9)
+    png = [data[:33], length, b"IDAT", *blocks, b"\1\0\0\xff\xff", bytes(12), b"IEND", bytes(4)]
+    return pyspng.load(b"".join(png), format="RGBA")
+
+
+def floor_blur(scene: mfsynth.Scene) -> np.ndarray:
+    """The separable filter, at the drawn sigma."""
+    sigma = scene.recipe.blur.sigma
+    taps = cv2.getGaussianKernel(2 * gaussian_reach(sigma) + 1, sigma, cv2.CV_32F)
+    return cv2.sepFilter2D(scene.picture, -1, taps, taps, borderType=cv2.BORDER_REFLECT_101)
+
+
+def floor_compose(sample: mfsynth.Sample) -> None:
+    """Both frames from picture, blurred picture and focus map."""
+    first, second = sample.gt.copy(), sample.frames[0].copy()
+    cv2.copyTo(sample.frames[1], sample.focus, first)
+    cv2.copyTo(sample.gt, sample.focus, second)
+
+
+def floor_tar(members: list[bytes], file: io.BufferedWriter) -> None:
+    """Write headers and contents to a growing file, which starts again at 1 GiB."""
+    if file.tell() > 1 << 30:
+        file.seek(0)
+        file.truncate()
+    for data in members:
+        info = tarfile.TarInfo("000000000139-000.frame0.png")
+        info.size = len(data)
+        file.write(info.tobuf(tarfile.USTAR_FORMAT))
+        file.write(data)
+        file.write(bytes(-len(data) % 512))
+
+
+def floor_hash(members: list[bytes]) -> None:
+    """SHA-256 of all members' bytes."""
+    digest = hashlib.sha256()
+    for data in members:
+        digest.update(data)
+
+
+def steps(scratch: io.BufferedWriter) -> dict[str, list[Step]]:
+    """Every step of a build of pairs, of a build of recipes, and of reading recipes."""
+    decode = [
+        Step("JPEG decode", "image", lambda i: simplejpeg.decode_jpeg(i.jpeg),
+             lambda i: decode_picture(i.jpeg)),
+        Step("panoptic PNG decode", "image", lambda i: floor_mask(i.mask), lambda i: decode_ids(i.mask)),
+        Step("ids to indices", "image", floor_indices),
+        Step("areas", "image", lambda i: cv2.calcHist([i.image.segments], [0], None, [256], [0, 256])),
+        Step("encode segments", "image", lambda i: floor_png(i.image.segments),
+             lambda i: encode_png(i.image.segments)),
+    ]  # fmt: skip
+    focus = Step("focus map", "sample", lambda i: [cv2.LUT(s.segments, PLANES) for s in i.scenes],
+                 lambda i: [s.focus() for s in i.scenes])  # fmt: skip
+    blur = Step("blur", "sample", lambda i: [floor_blur(s) for s in i.scenes])
+    compose = Step("compose", "sample", lambda i: [floor_compose(s) for s in i.samples])
+    encode = Step(
+        "encode frames and focus map", "sample",
+        lambda i: [[floor_png(a) for a in (s.focus, *s.frames)] for s in i.samples],
+        lambda i: [[encode_png(a) for a in (s.focus, *s.frames)] for s in i.samples],
+    )  # fmt: skip
+    write = [
+        Step("tar", "sample", lambda i: [floor_tar(i.members, scratch) for _ in i.scenes]),
+        Step("SHA-256", "sample", lambda i: [floor_hash(i.members) for _ in i.scenes]),
+    ]
+    write_recipe = [
+        Step("tar", "sample", lambda i: [floor_tar(i.members[:2], scratch) for _ in i.scenes]),
+        Step("SHA-256", "sample", lambda i: [floor_hash(i.members[:2]) for _ in i.scenes]),
+    ]
+    read = [
+        Step("gt decode", "sample", lambda i: [decode[0].floor(i) for _ in i.scenes]),
+        Step("segments decode", "sample", lambda i: [floor_unpng(i.members[1]) for _ in i.scenes]),
+    ]
+    return {
+        "pairs": [*decode, focus, blur, compose, encode, *write],
+        "recipe": [*decode, *write_recipe],
+        "reading recipes": [*read, focus, blur, compose],
+    }
+
+
+PLANES = np.arange(256, dtype=np.uint8) & 1
+
+
+def timed(call: Callable[[Item], object], items: Iterable[Item]) -> float:
+    """Seconds for one pass over all items."""
+    started = time.perf_counter()
+    for item in items:
+        call(item)
+    return time.perf_counter() - started
+
+
+def measure(step: Step, items: list[Item]) -> None:
+    """Fill in a step's times: the median of a few passes, per image or per sample."""
+    count = len(items) * (len(items[0].scenes) if step.per == "sample" else 1)
+    step.floor_ms = sorted(timed(step.floor, items) for _ in range(PASSES))[PASSES // 2] / count * 1e3
+    if step.ours:
+        step.ours_ms = sorted(timed(step.ours, items) for _ in range(PASSES))[PASSES // 2] / count * 1e3
+
+
+def floor_of(table: list[Step], variants: int) -> float:
+    """Milliseconds per sample."""
+    return sum(step.floor_ms / (variants if step.per == "image" else 1) for step in table)
