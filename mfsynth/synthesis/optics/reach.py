@@ -107,14 +107,6 @@ def passed(stages: Sequence[Stage], frame: Frame, given: Window, wanted: Window)
     return frame[wanted.within(given).slices]
 
 
-def hull(windows: Sequence[Window]) -> Window:
-    """The smallest window that covers some others."""
-    top, left = min(each.top for each in windows), min(each.left for each in windows)
-    bottom = max(each.top + each.height for each in windows)
-    right = max(each.left + each.width for each in windows)
-    return Window(top, left, bottom - top, right - left)
-
-
 def _tiles(window: Window) -> Iterator[Window]:
     for top in range(window.top, window.top + window.height, SIDE):
         for left in range(window.left, window.left + window.width, SIDE):

@@ -17,9 +17,10 @@ from mfsynth.synthesis.optics.breathing import breathing_stage, inside, is_still
 from mfsynth.synthesis.optics.capture import camera_stage
 from mfsynth.synthesis.optics.frames import clean_frames
 from mfsynth.synthesis.optics.light import linear_values, picture_of
-from mfsynth.synthesis.optics.reach import hull, needed, passed
+from mfsynth.synthesis.optics.reach import needed, passed
 from mfsynth.synthesis.optics.sensor import grain_stage, sensor_stage
 from mfsynth.synthesis.optics.targets import REACH, targets
+from mfsynth.synthesis.optics.windows import union
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +72,7 @@ def render_optics(scene: Scene, optics: Optics, window: Window) -> Sample:
     recipe, size = scene.recipe, scene.size
     around = window.grown(REACH, *size)
     ways = [_Way.of(recipe, number, size) for number in range(len(recipe.frames))]
-    given = hull([around, *(way.needed(window) for way in ways)])
+    given = union([around, *(way.needed(window) for way in ways)])
     clean = clean_frames(scene, optics, given)
     shown = [picture_of(values, optics.light) for values in clean]
     target, cut = around.within(given).slices, window.within(around).slices

@@ -4,11 +4,14 @@ import io
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import zoom
 from scipy.stats import kstest
 
 from mfsynth.order import philox
+from mfsynth.sample import Window
 from mfsynth.synthesis.optics.capture import (
     COMPRESSED,
     NOISE,
@@ -20,6 +23,7 @@ from mfsynth.synthesis.optics.capture import (
     draw_capture,
     grained,
 )
+from mfsynth.synthesis.optics.reach import Grid
 
 Picture = np.ndarray
 DRAWS = 3000
@@ -117,6 +121,17 @@ def test_compression_is_that_of_another_encoder_on_the_picture_moved_by_the_offs
     difference = np.abs(compress(picture, quality, x, y).astype(int) - reference)
     assert difference.max() <= 2
     assert difference.mean() < 0.01
+
+
+@given(st.integers(0, 15), st.integers(0, 15), st.integers(0, 299), st.integers(1, 50))
+def test_a_window_needs_whole_units_but_no_more_than_it_must(x: int, y: int, at: int, side: int) -> None:
+    reach = Grid(16, y, x, 4, (350, 350))
+    top, left, height, width = reach.around(Window(at, at, side, side))
+    for start, length, offset in ((top, height, y), (left, width, x)):
+        assert start == 0 or (start + offset) % 16 == 0
+        assert start + length == 350 or (start + length + offset) % 16 == 0
+        assert at - 20 < start <= max(0, at - 4)
+        assert min(350, at + side + 4) <= start + length < at + side + 20
 
 
 @pytest.mark.parametrize("offset", [(0, 0), (1, 6), (12, 3)])

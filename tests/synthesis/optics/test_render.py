@@ -118,6 +118,17 @@ def test_exposure_multiplies_linear_light_and_saturates() -> None:
     assert (after[1][doubled > 1.01] == 255).all()
 
 
+def test_the_sensor_comes_after_the_lens() -> None:
+    """Noise is neither moved nor exposed: that of a pixel is the same whatever the frame shows there."""
+    options: dict[str, Any] = {"noise_model": "poisson-gaussian", "read_noise": 0.02}
+    noises = []
+    for shot in (STILL, replace(MOVED, exposure=-1.0)):
+        noisy, clean = (render(scene_of(200, 240, (STILL, shot), **each)).frames[1] for each in (options, {}))
+        noises.append(values_of(noisy, "linear") - values_of(clean, "linear").astype(np.float64))
+    assert np.corrcoef(noises[0].ravel(), noises[1].ravel())[0, 1] > 0.98
+    assert noises[1].std() == pytest.approx(noises[0].std(), rel=0.03)
+
+
 def test_breathing_moves_frames_but_neither_truth_nor_targets() -> None:
     still, moved = render(scene_of()), render(scene_of(shots=(STILL, MOVED)))
     assert np.array_equal(moved.frames[0], still.frames[0])
