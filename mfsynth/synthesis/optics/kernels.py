@@ -19,12 +19,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import cv2
 import numpy as np
 
 from mfsynth.errors import ShardError
+from mfsynth.recipe import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     Taps = NDArray[np.float64]
     """Rows x columns, float64."""
 
-_KERNELS = ("gaussian", "disk", "polygon")
+_KERNELS = get_args(Kernel)
 _BLOCK = 128
 """Largest area of taps; OpenCV turns to the DFT by itself from 130 on."""
 _BOX = 32
