@@ -1,16 +1,17 @@
 """Blur kernels on float32 planes: Gaussian, disk and polygon; each with its reach, all normalized.
 
-The taps of a disk or a polygon are the fractions of pixels that it covers, calculated exactly. They are
-summed up without approximation: rectangles of fully covered pixels by running sums (`cv2.boxFilter`), which
-take the same time at any size, and all other taps directly (`cv2.filter2D`). A Gaussian takes two direct
-passes. For values from 0 to 1, results differ from float64's by less than 1e-6. `scripts/bench_kernels.py`
-measures this beside other routes: separable filters of low rank are slower as soon as they are right to half
-a gray level, and the DFT is slower up to a radius of about 15 pixels.
+The taps of a disk or a polygon are the fractions of pixels that it covers, calculated exactly, and nothing is
+approximated on the way. Up to 23 rows of taps, which is a radius of 11.5 pixels, the largest rectangle of
+fully covered pixels is summed up by running sums (`cv2.boxFilter`) and all other taps directly
+(`cv2.filter2D`); from there on, the DFT takes the same time at any size. A Gaussian takes two direct passes.
+For values from 0 to 1, results differ from float64's by less than 1e-6; with the DFT, by less than 2e-6.
+`scripts/bench_kernels.py` measures this beside the other routes, such as separable filters of low rank, which
+are slower as soon as they are right to half a gray level.
 
-A window has the whole picture's values, bit for bit, which takes three measures. OpenCV turns to the DFT by
-itself for kernels of 130 or more taps: they are cut into blocks. Where there are running sums, values are
-first rounded to multiples of 2^-23, so that sums in float64 are exact, wherever they start. And rows are
-padded to whole vector registers, since OpenCV calculates what is left over in another way.
+A window has the whole picture's values, bit for bit. For running sums, values are first rounded to multiples
+of 2^-23, so that sums in float64 are exact, wherever they start. For the DFT, values and taps are rounded to
+integers, so that its results can be, too. And rows are padded to whole vector registers, since OpenCV
+calculates what is left over in another way.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import cv2
 import numpy as np
 
 from mfsynth.errors import ShardError
+from mfsynth.recipe import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,11 +37,15 @@ if TYPE_CHECKING:
     Taps = NDArray[np.float64]
     """Rows x columns, float64."""
 
-_KERNELS = ("gaussian", "disk", "polygon")
+_KERNELS = get_args(Kernel)
 _BLOCK = 128
-"""Largest area of taps that OpenCV filters directly on every build."""
-_BOX = 24
-"""Taps that take as long as a running sum."""
+"""Largest area of taps; OpenCV turns to the DFT by itself from 130 on."""
+_BOX = 32
+"""Fewest pixels of a rectangle; below, a running sum saves no time."""
+_SIDE = 23
+"""Most rows of taps for which sums are faster than the DFT."""
+_VALUE, _WEIGHT = 1 << 20, 1 << 23
+"""For the DFT: steps from value 0 to 1, and in all taps together."""
 _LANES = 16
 """Floats of the widest vector register."""
 _STRIP = 1 << 20
@@ -87,7 +93,7 @@ class Aperture:
         A kernel that does not leave its pixel, such as that of size 0, gives the planes themselves.
 
         Args:
-            planes: H x W or H x W x C, float32, C up to 4; values from about -1 to 1, or they lose precision.
+            planes: H x W or H x W x C, float32, C from 2 to 4; values from about -1 to 1.
             size: At least 0.
         """
         reach = self.reach(size)
@@ -226,36 +232,60 @@ class _Stage:
             made *= np.float32(self.scale)
 
 
+@dataclass(frozen=True, slots=True)
+class _Spectrum:
+    """One pass by the DFT, of integers: in float64 it is off by less than 0.02, and rounding makes it exact.
+
+    Attributes:
+        taps: Integers whose sum is about `_WEIGHT`.
+    """
+
+    taps: Taps
+
+    def run(self, padded: Planes, wide: int, _step: int) -> Planes:
+        """Blur H + rows - 1 rows, which are padded on the right, to H rows of `wide` pixels."""
+        height = padded.shape[0] - len(self.taps) + 1
+        scale = 1 / (_VALUE * self.taps.sum())
+        kernel = _spectrum(self.taps, 1, padded.shape)
+        blurred = []
+        for plane in cv2.split(padded):
+            spectrum = _spectrum(np.asarray(plane, np.float32), _VALUE, padded.shape)
+            product = cv2.mulSpectrums(spectrum, kernel, 0, conjB=True)
+            sums = cv2.idft(product, flags=cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT, nonzeroRows=height)
+            blurred.append((np.rint(sums[:height, :wide]) * scale).astype(np.float32))
+        return np.asarray(cv2.merge(blurred), np.float32)
+
+
+def _spectrum(values: NDArray[np.floating], unit: int, shape: tuple[int, ...]) -> Taps:
+    """The spectrum of values in integer steps of 1 / unit, in the shape that is fast for one of `shape`."""
+    height, width = values.shape
+    made = np.zeros([cv2.getOptimalDFTSize(side) for side in shape[:2]])
+    steps = made[:height, :width]
+    np.rint(np.multiply(values, unit, out=steps), out=steps)
+    return cv2.dft(made, nonzeroRows=height)  # type: ignore[return-value]
+
+
 @lru_cache(maxsize=64)
-def _stages(aperture: Aperture, size: float) -> tuple[_Stage, ...]:
+def _stages(aperture: Aperture, size: float) -> tuple[_Stage | _Spectrum, ...]:
     if aperture.kernel == "gaussian":
         line = _gaussian(size)[None]
         return _stage(line), _stage(line.T)
-    return (_stage(aperture.taps(size)[::-1, ::-1]),)  # OpenCV correlates
+    taps = aperture.taps(size)[::-1, ::-1]  # OpenCV correlates
+    if len(taps) > _SIDE:
+        plateau = np.rint(_WEIGHT * taps.max())
+        return (_Spectrum(np.rint(taps / taps.max() * plateau)),)
+    return (_stage(taps),)
 
 
 def _stage(taps: Taps) -> _Stage:
-    rest, plateau = taps.copy(), float(taps.max())
-    boxes = list(_boxes(taps == plateau, 0, 0))
-    for box in boxes:
-        rest[box.top : box.top + box.height, box.left : box.left + box.width] = 0
-    scale = plateau if boxes else 1.0
-    return _Stage((*boxes, *_blocks(rest / scale, 0, 0)), len(taps), scale)
-
-
-def _boxes(full: NDArray[np.bool_], top: int, left: int) -> Iterator[_Part]:
-    """The largest rectangle, and those above, below and beside it."""
-    if full.size < _BOX:
-        return
-    row, column, height, width = _largest(full)
+    plateau = float(taps.max())
+    top, left, height, width = _largest(taps == plateau)
     if height * width < _BOX:
-        return
-    yield _Part(top + row, left + column, height, width, None)
-    yield from _boxes(full[:row], top, left)
-    yield from _boxes(full[row + height :], top + row + height, left)
-    beside = full[row : row + height]
-    yield from _boxes(beside[:, :column], top + row, left)
-    yield from _boxes(beside[:, column + width :], top + row, left + column + width)
+        return _Stage(tuple(_blocks(taps, 0, 0)), len(taps), 1.0)
+    rest = taps / plateau
+    rest[top : top + height, left : left + width] = 0
+    box = _Part(top, left, height, width, None)
+    return _Stage((box, *_blocks(rest, 0, 0)), len(taps), plateau)
 
 
 def _largest(full: NDArray[np.bool_]) -> tuple[int, int, int, int]:

@@ -129,7 +129,7 @@ def _padded(aperture: Aperture, size: float) -> NDArray[np.float64]:
 # --- pictures -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [0.3, 0.8, 1.7, 5.2, 9])
+@pytest.mark.parametrize("size", [0.3, 0.8, 1.7, 5.2, 9, 14])
 @pytest.mark.parametrize("aperture", SHAPES)
 def test_a_point_becomes_the_kernel(aperture: Aperture, size: float) -> None:
     reach = aperture.reach(size)
@@ -140,7 +140,7 @@ def test_a_point_becomes_the_kernel(aperture: Aperture, size: float) -> None:
     assert np.abs(image - expected[..., None]).max() < 1e-7
 
 
-@pytest.mark.parametrize("radius", [0.7, 1.5, 4, 8.3])
+@pytest.mark.parametrize("radius", [0.7, 1.5, 4, 8.3, 15])
 def test_a_straight_edge_spreads_as_the_segments_of_a_disk(radius: float) -> None:
     distance = np.arange(-20, 20) + 0.5  # from the edge, which lies between two pixels, to pixels' middles
     edge = np.broadcast_to(distance > 0, (40, 40)).astype(np.float32)
@@ -161,7 +161,7 @@ def test_a_straight_edge_spreads_as_the_integral_of_a_gaussian(sigma: float) -> 
     assert np.abs(GAUSSIAN.blur(edge, sigma) - expected).max() < 1.1 * sampled + cut
 
 
-@pytest.mark.parametrize("size", [0.2, 0.9, 2.5, 7.7, 12])
+@pytest.mark.parametrize("size", [0.2, 0.9, 2.5, 7.7, 13])
 @pytest.mark.parametrize("aperture", SHAPES)
 def test_light_is_neither_lost_nor_made(aperture: Aperture, size: float) -> None:
     reach = aperture.reach(size)
@@ -190,13 +190,13 @@ def test_pictures_match_a_float64_reference_with_mirrored_borders(
     blurred = aperture.blur(planes, size)
     assert blurred.dtype == np.float32
     assert blurred.shape == shape
-    assert np.abs(blurred - expected).max() < 1e-6
+    assert np.abs(blurred - expected).max() < (1e-6 if len(taps) <= 23 else 2e-6)
 
 
 @given(st.data())
 def test_a_window_has_the_whole_pictures_values(data: st.DataObject) -> None:
     aperture = data.draw(st.sampled_from(SHAPES))
-    size = data.draw(st.floats(0.1, 4 if aperture.kernel == "gaussian" else 13))
+    size = data.draw(st.floats(0.1, 4 if aperture.kernel == "gaussian" else 16))
     height, width = data.draw(st.integers(1, 90)), data.draw(st.integers(1, 90))
     channels = data.draw(st.sampled_from([(), (3,), (4,)]))
     planes = noise(height, width, *channels) ** 4
@@ -207,6 +207,25 @@ def test_a_window_has_the_whole_pictures_values(data: st.DataObject) -> None:
     outer = aperture.blur(planes[first : bottom + reach, start : right + reach], size)
     window = outer[top - first : bottom - first, left - start : right - start]
     assert np.array_equal(window, aperture.blur(planes, size)[top:bottom, left:right])
+
+
+@pytest.mark.parametrize("channels", [(), (3,), (4,)])
+@pytest.mark.parametrize("aperture", [DISK, HEXAGON, GAUSSIAN])
+def test_windows_of_any_width_have_the_whole_pictures_values(
+    aperture: Aperture, channels: tuple[int, ...]
+) -> None:
+    planes, reach = noise(80, 80, *channels), aperture.reach(1)
+    whole = aperture.blur(planes, 1)[:, reach:]
+    for width in range(2 * reach + 1, 60):
+        window = aperture.blur(planes[:, :width], 1)[:, reach : width - reach]
+        assert np.array_equal(window, whole[:, : width - 2 * reach])
+
+
+def test_a_window_in_the_dark_forgets_the_light_beside_it() -> None:
+    planes = noise(60, 120)
+    planes[:, 60:] *= 1e-12
+    dark = DISK.blur(planes[:, 60:], 6)[:, 6:]
+    assert np.array_equal(dark, DISK.blur(planes, 6)[:, 66:])
 
 
 @pytest.mark.parametrize("aperture", SHAPES)
