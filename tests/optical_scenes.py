@@ -8,6 +8,7 @@ import numpy as np
 
 from mfsynth.recipe import Blur, FrameRecipe, ImageInfo, Optics, Recipe, Segment, Shot, Traits
 from mfsynth.sample import Scene, Window
+from mfsynth.synthesis.optics.frames import clean_frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +50,8 @@ def optical_scene(
     recipe = Recipe(
         2, "000000000001-000", 0, 0, ImageInfo(1, "a.jpg", width, height, 4, "", ""),
         tuple(
-            Segment(k, 100 + k, 1, 0, int((segments == k).sum()), int(plane)) for k, plane in enumerate(present)
+            Segment(k, 100 + k, 1, 0, int((segments == k).sum()), plane)
+            for k, plane in enumerate(present.tolist())
         ),
         tuple(FrameRecipe(plane, 0.0, "00" * 16) for plane in frames),
         Blur(kernel, size if kernel == "gaussian" else size / 2), 1, optics,
@@ -60,3 +62,21 @@ def optical_scene(
 def whole(scene: Scene) -> Window:
     """The window with all of a scene."""
     return Window(0, 0, *scene.size)
+
+
+def frames_of(scene: Scene, window: Window | None = None) -> tuple[np.ndarray, ...]:
+    """A scene's clean frames."""
+    assert scene.recipe.optics is not None
+    return clean_frames(scene, scene.recipe.optics, window or whole(scene))
+
+
+def linear(picture: np.ndarray) -> np.ndarray:
+    """Linear light of sRGB values from 0 to 255, after IEC 61966-2-1."""
+    encoded = picture / 255
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+
+
+def srgb(light: np.ndarray) -> np.ndarray:
+    """sRGB values from 0 to 255 of linear light, rounded."""
+    encoded = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.rint(encoded * 255).astype(np.uint8)
