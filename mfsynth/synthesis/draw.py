@@ -51,10 +51,10 @@ EXPOSURE = 0.05
 """Largest change of exposure for each per cent of breathing, in stops."""
 SHOT_SHARE = (0.9, 1.0)
 """Smallest and largest share that shot noise has of the variance in middle gray."""
-_GRAY = ((0.5 + 0.055) / 1.055) ** 2.4
+_GRAY = 0.21404114048223255
 """Linear light of the sRGB value 0.5."""
-_GRAY_SLOPE = 2.4 / 1.055 * ((0.5 + 0.055) / 1.055) ** 1.4
-"""How fast linear light grows with sRGB values there."""
+_GRAY_SLOPE = 0.9255833101934379
+"""How fast linear light grows with sRGB values there. Both are given, as powers differ between machines."""
 _STILL = (0.0, 0.0, 0.0, 0.0)
 
 
