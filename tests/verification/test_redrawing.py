@@ -8,16 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_verification import KEY, change_recipe, problems, rewrite
+from forged import KEY, change_recipe, problems, rewrite
 
 from mfsynth.building.run import Run, build
 from mfsynth.options import BuildOptions
 from mfsynth.shards.manifest import Manifest, fingerprint
+from mfsynth.shards.recipes import recipes
 
 OPTIONS = BuildOptions(
     "small", shards=3, store="recipe", frames=3, planes=5, order="layout", kernel="polygon",
     boundary="spread", light="linear", noise=(0.05, 0.1), noise_model="poisson-gaussian", capture="camera",
-    breathing=2.0, min_sharpness=15.0,
+    breathing=2.0, min_sharpness=7.25,
 )  # fmt: skip
 
 
@@ -35,8 +36,6 @@ def out(optical: Path, tmp_path: Path) -> Path:
 
 def test_a_whole_set_passes_and_some_of_it_is_grouped(optical: Path) -> None:
     assert problems(optical, 0) == ""
-    from mfsynth.shards.recipes import recipes
-
     groups = [
         each.group != place
         for recipe in recipes(str(optical), Manifest.read(optical))
@@ -69,7 +68,7 @@ def test_a_group_that_does_not_follow_from_the_options_is_found(out: Path) -> No
 
 
 DRAWN: dict[str, Callable[[dict], object]] = {
-    "stuff": lambda r: r["optics"]["segments"][3].update(stuff=1),
+    "stuff": lambda r: r["optics"]["segments"][4].update(stuff=1),
     "radius": lambda r: (r["optics"].update(radius=5.0), r["blur"].update(sigma=2.5)),
     "blades": lambda r: r["optics"].update(blades=12),
     "rotation": lambda r: r["optics"].update(rotation=0.25),
@@ -95,7 +94,7 @@ def test_every_field_of_the_optics_is_drawn_again(out: Path, name: str) -> None:
 
 def test_a_recipe_of_the_other_format_is_found(out: Path) -> None:
     rewrite(out, change_recipe(lambda r: (r.pop("optics"), r.update(format=1), _in_frames(r))))
-    assert f"sample {KEY}: its recipe has format 1, which the options do not give" in problems(out, 0)
+    assert f"sample {KEY}: its recipe has format 1, the manifest's layout has targets" in problems(out, 0)
 
 
 def _in_frames(recipe: dict) -> None:
