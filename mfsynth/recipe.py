@@ -253,9 +253,8 @@ class Recipe:
         if self.key != key:
             raise ShardError(f"the recipe's key is {self.key[:40]!r}, its image and variant give {key!r}")
         if (self.format == 1) != (self.optics is None):
-            raise ShardError(
-                f"the recipe has format {self.format}, and {_OPTICS[self.optics is None]} optics"
-            )
+            told = "no optics" if self.optics is None else "optics"
+            raise ShardError(f"the recipe has format {self.format} and {told}")
         planes = [each.plane for each in self.segments] + [each.plane for each in self.frames]
         if max(planes) >= self.planes:
             raise ShardError(f"the recipe has planes beyond its {self.planes} planes")
@@ -272,7 +271,6 @@ class Recipe:
 
 _NO_OPTICS = b',"optics":null}'
 """How the last field of format 1 would be written: msgspec cannot omit a dataclass's default."""
-_OPTICS = ("", "no")
 _AS_FRAME_0 = (1.0, 0.0, 0.0, 0.0, 0.0)
 
 

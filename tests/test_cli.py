@@ -55,6 +55,20 @@ def test_version_and_help(cli: Cli) -> None:
         (["build", "--split", "s", "--limit", "0"], 2, "Invalid value for '--limit': 0 is not in the range"),
         (["build", "--split", "s", "--shards", "-1"], 2, "--shards is -1, it must be 0"),
         (["build", "--split", "s", "--min-area", "0.5"], 2, "--min-area is 0.5, it must be from 0 to 1/3"),
+        (["build", "--split", "s", "--frames", "33"], 2, "33 is not in the range 2<=x<=32"),
+        (
+            ["build", "--split", "s", "--frames", "6", "--planes", "5"],
+            2,
+            "--planes is 5, it must be from the number of frames, 6, to 255, or 0",
+        ),
+        (["build", "--split", "s", "--radius", "2", "4"], 2, "--radius has no effect on a Gaussian; give"),
+        (["build", "--split", "s", "--kernel", "disk", "--radius", "0.1", "4"], 2, "numbers from 0.2"),
+        (
+            ["build", "--split", "s", "--preset", "realistic", "--sigma", "2", "4"],
+            2,
+            "--sigma has no effect on a disk or polygon; give --radius, or --kernel gaussian",
+        ),
+        (["build", "--split", "s", "--preset", "real"], 2, "'real' is not one of 'paper', 'realistic'"),
         (["build", "--splt", "s"], 2, "No such option"),
         (["bild"], 2, "No such command 'bild'"),
         (["info", "/nowhere"], 1, "/nowhere/manifest.json is not there"),
@@ -248,7 +262,9 @@ def test_every_content_option_reaches_the_manifest(cli: Cli, small_coco: Path, t
         "--seed", 9,
         "--variants", 2, "--sigma", 2, 3, "--noise", 0.01, 0.02, "--store", "recipe", "--format", "jpeg",
         "--min-area", 0.1, "--licenses", "5,4", "--images", ids, "--limit", 2,
-        "--orientation", "upright", "--quiet",
+        "--orientation", "upright", "--frames", 3, "--planes", 4, "--order", "layout", "--boundary", "spread",
+        "--fill", "inpaint", "--light", "linear", "--noise-model", "poisson-gaussian", "--capture", "camera",
+        "--breathing", 1.5, "--min-sharpness", 0.5, "--quiet",
     )  # fmt: skip
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
     data = mfsynth.open(tmp_path / "out").scenes()
@@ -267,11 +283,57 @@ def test_every_content_option_reaches_the_manifest(cli: Cli, small_coco: Path, t
         "limit": 2,
         "shards": 2,
         "orientation": "upright",
+        "frames": 3,
+        "planes": 4,
+        "order": "layout",
+        "boundary": "spread",
+        "fill": "inpaint",
+        "light": "linear",
+        "noise_model": "poisson-gaussian",
+        "capture": "camera",
+        "breathing": 1.5,
+        "min_sharpness": 0.5,
     }
     recipes = [scene.recipe for scene in data]
     assert [recipe.key for recipe in recipes] == [f"{id:012d}-{v:03d}" for id in (3, 23) for v in (0, 1)]
     assert all(2 <= recipe.blur.sigma <= 3 and recipe.seed == 9 for recipe in recipes)
     assert all(0.01 <= frame.noise_sigma <= 0.02 for recipe in recipes for frame in recipe.frames)
+
+
+def test_a_preset_and_what_overrides_it_reach_the_manifest(
+    cli: Cli, small_coco: Path, tmp_path: Path
+) -> None:
+    run = cli(
+        "build", "--split", "small", "--coco", small_coco, "--out", tmp_path / "out", "--store", "recipe",
+        "--preset", "realistic", "--kernel", "polygon", "--radius", 2, 3, "--min-sharpness", 0,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    data = mfsynth.open(tmp_path / "out").scenes()
+    assert data.manifest.options["kernel"] == "polygon"
+    assert data.manifest.options["radius"] == [2.0, 3.0]
+    assert "min_sharpness" not in data.manifest.options
+    assert "preset" not in data.manifest.options
+    assert all(5 <= scene.recipe.optics.blades <= 9 for scene in data if scene.recipe.optics)
+
+
+def test_a_preset_is_shown_with_what_overrides_it_and_nothing_is_made(cli: Cli, tmp_path: Path) -> None:
+    given = ["build", "--preset", "realistic", "--frames", "6", "--capture", "clean", "--show"]
+    lines = cli(*given, cwd=tmp_path).stdout.splitlines()
+    assert lines[0].startswith("preset realistic: --order layout --kernel disk --radius ")
+    told = [line.split() for line in lines[2:]]
+    assert ["--frames", "6", "given"] in told
+    assert ["--capture", "clean", "given"] in told
+    assert ["--kernel", "disk", "preset"] in told
+    assert ["--fill", "nearest", "default"] in told
+    assert not any(line[0] in ("--sigma", "--noise-model") for line in told)  # they would have no effect
+    shown = json.loads(cli(*given, "--json", cwd=tmp_path).stdout)
+    assert shown["sets"]["capture"] == "camera"
+    assert shown["options"]["capture"] == "clean"
+    assert shown["options"]["noise_model"] == "gaussian"
+    assert shown["options"]["frames"] == 6
+    paper = cli("build", "--split", "val2017", "--show", cwd=tmp_path)
+    assert paper.stdout.startswith("preset paper: every option at its default\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_help_says_which_licenses_allow_derivatives(cli: Cli) -> None:

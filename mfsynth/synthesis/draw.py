@@ -30,6 +30,7 @@ from mfsynth.recipe import (
     sample_key,
 )
 from mfsynth.synthesis.depths import planes_by_depth
+from mfsynth.synthesis.noise import noise_key
 from mfsynth.synthesis.optics.capture import draw_capture
 from mfsynth.synthesis.planes import Place, deal_planes, draw_planes, lay_out_planes
 
@@ -51,10 +52,10 @@ EXPOSURE = 0.05
 """Largest change of exposure for each per cent of breathing, in stops."""
 SHOT_SHARE = (0.9, 1.0)
 """Smallest and largest share that shot noise has of the variance in middle gray."""
-_GRAY = ((0.5 + 0.055) / 1.055) ** 2.4
+_GRAY = 0.21404114048223255
 """Linear light of the sRGB value 0.5."""
-_GRAY_SLOPE = 2.4 / 1.055 * ((0.5 + 0.055) / 1.055) ** 1.4
-"""How fast linear light grows with sRGB values there."""
+_GRAY_SLOPE = 0.9255833101934379
+"""How fast linear light grows with sRGB values there. Both are given, as powers differ between machines."""
 _STILL = (0.0, 0.0, 0.0, 0.0)
 
 
@@ -167,7 +168,7 @@ def draw(
             Segment(s.index, s.id, s.category_id, s.iscrowd, s.area, plane)
             for s, plane in zip(segments, planes, strict=True)
         ),
-        frames=tuple(FrameRecipe(plane, noise_sigma, _hex_key(noise)) for plane in options.focused),
+        frames=tuple(FrameRecipe(plane, noise_sigma, noise_key(noise)) for plane in options.focused),
         blur=Blur(options.kernel, sigma),
         tries=tries,
         optics=_optics(image, options, variant, traits, radius, noise_sigma) if options.optical else None,
@@ -223,11 +224,6 @@ def _blur(options: DrawOptions, words: np.random.Philox) -> tuple[float, float]:
         return uniform_between(words, options.sigma), 0.0
     radius = uniform_between(words, options.radius)
     return radius / 2, radius
-
-
-def _hex_key(words: np.random.Philox) -> str:
-    """A 128-bit key from the next two words, as hex text, lowest byte first."""
-    return words.random_raw(2).astype("<u8").tobytes().hex()
 
 
 # --- format 2 -----------------------------------------------------------------------------------------

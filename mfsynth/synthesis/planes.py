@@ -6,6 +6,7 @@ many planes there are, an image is refused only if one group leaves less than `m
 
 from __future__ import annotations
 
+from bisect import bisect
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from mfsynth.errors import UnusableImage
 from mfsynth.order import uniform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
 
@@ -120,8 +121,8 @@ def lay_out_planes(
     """Cut the groups' order in depth into planes.
 
     The order is a guess: stuff lies behind things; of either, what ends lower in the picture is nearer, as it
-    stands on the same ground. Each row is moved by a draw, up to 0.15 of the height. The cuts are drawn from
-    all between runs that keep `min_area`, and from the others where those are too few.
+    stands on the same ground. Each row is moved by a draw, up to 0.15 of the height. The order is cut at
+    drawn places that leave `min_area` to either side; where those are too few, at others too.
 
     Args:
         areas: Of the groups, in pixels.
@@ -141,29 +142,31 @@ def lay_out_planes(
     _, least = _least(areas, min_area)
     moved = [place.row + JITTER * (2 * uniform(words) - 1) for place in places]
     order = sorted(range(len(areas)), key=lambda k: (not places[k].stuff, moved[k]))
-    cuts = [uniform(words) for _ in areas[1:]]
+    drawn = [uniform(words) for _ in areas[1:]]
     served = [uniform(words) for _ in range(planes)]
-    enough = _ends_of_runs([areas[k] for k in order], least)
-    if planes == 2 and not enough:
+    cuts = _cuts(
+        [areas[k] for k in order], planes - 1, least, sorted(range(1, len(areas)), key=lambda k: drawn[k - 1])
+    )
+    if planes == 2 and not cuts:
         largest = areas.index(max(areas))
         return [int((group == largest) != places[largest].stuff) for group in range(len(areas))], 2
-    chosen = sorted(range(len(cuts)), key=lambda cut: (cut not in enough, cuts[cut]))[: planes - 1]
-    runs = list(accumulate(place - 1 in chosen for place in range(len(areas))))
     first = sorted(range(planes), key=lambda plane: (plane not in focused, served[plane]))
-    used = sorted(first[: len(chosen) + 1])
-    return [used[run] for _, run in sorted(zip(order, runs, strict=True))], 1
+    used = sorted(first[: len(cuts) + 1])
+    chosen = {group: used[bisect(cuts, place)] for place, group in enumerate(order)}
+    return [chosen[group] for group in range(len(areas))], 1
 
 
-def _ends_of_runs(areas: Iterable[int], least: float) -> set[int]:
-    """Places after which an order may be cut, so that every run has enough: the first, from its beginning on.
+def _cuts(areas: Sequence[int], most: int, least: float, turns: Sequence[int]) -> list[int]:
+    """Where to cut an order: one place after another, if it leaves enough on both sides; then any others.
 
-    >>> sorted(_ends_of_runs([5, 1, 1, 1, 9], 2))
-    [0, 2]
+    A single cut must leave enough.
     """
-    ends, held = [], 0
-    for place, area in enumerate(areas):
-        held += area
-        if held >= least:
-            ends.append(place)
-            held = 0
-    return set(ends[:-1])  # the last run takes what is left
+    before = list(accumulate(areas, initial=0))
+    cuts = [0, len(areas)]
+    for place in turns:
+        after = bisect(cuts, place)
+        sides = before[place] - before[cuts[after - 1]], before[cuts[after]] - before[place]
+        if len(cuts) < most + 2 and min(sides) >= least:
+            cuts.insert(after, place)
+    others = [place for place in turns if place not in cuts] if most > 1 else []
+    return sorted(cuts[1:-1] + others[: most + 2 - len(cuts)])

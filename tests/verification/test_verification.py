@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import re
 import shutil
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import Cli, tree
+from forged import KEY, Members, change_recipe, problems, rewrite
 
 import mfsynth
 from mfsynth import Manifest, codecs
@@ -21,8 +19,6 @@ from mfsynth.errors import ShardError
 from mfsynth.preview.stats import collect
 from mfsynth.verification.check import compare, differing_blocks, verify
 from mfsynth.verification.report import Comparison
-
-Members = dict[str, bytes]
 
 
 @pytest.fixture
@@ -37,31 +33,9 @@ def recipes(small_recipes: Path, tmp_path: Path) -> Path:
     return tmp_path / "recipes"
 
 
-def rewrite(out: Path, change: Callable[[Members], object], shard: str = "small-000000.tar") -> None:
-    """Change a shard's members, and make side file and manifest agree, so that hashes cannot tell."""
-    with tarfile.open(out / shard) as archive:
-        members = {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
-    change(members)
-    with tarfile.open(out / shard, "w", format=tarfile.USTAR_FORMAT) as archive:
-        for name, data in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    manifest = json.loads((out / "manifest.json").read_text())
-    entry = next(entry for entry in manifest["shards"] if entry["name"] == shard)
-    data = (out / shard).read_bytes()
-    entry |= {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    (out / "manifest.json").write_text(json.dumps(manifest))
-
-
 def forge_manifest(out: Path, **changes: object) -> None:
     manifest = json.loads((out / "manifest.json").read_text())
     (out / "manifest.json").write_text(json.dumps(manifest | changes))
-
-
-def problems(out: Path, samples: int = 18) -> str:
-    result = verify(out, samples=samples, workers=1)
-    return "\n".join(f"{problem.shard} {problem.text}" for problem in result.problems)
 
 
 def test_a_whole_data_set_passes(small_pairs: Path, small_recipes: Path) -> None:
@@ -100,9 +74,6 @@ def test_missing_cut_and_stray_shards_are_found(out: Path) -> None:
     assert "small-000003.tar is not in the manifest" in found
 
 
-KEY = "000000000013-000"
-
-
 def change_pixels(field: str, by: int, count: int) -> Callable[[Members], None]:
     def change(members: Members) -> None:
         array = codecs.decode_png(members[f"{KEY}.{field}"]).astype(int)
@@ -111,15 +82,6 @@ def change_pixels(field: str, by: int, count: int) -> Callable[[Members], None]:
         members[f"{KEY}.{field}"] = codecs.encode_png(array.astype(np.uint8))
 
     return change
-
-
-def change_recipe(change: Callable[[dict], object]) -> Callable[[Members], None]:
-    def rewrite(members: Members) -> None:
-        recipe = json.loads(members[f"{KEY}.json"])
-        change(recipe)
-        members[f"{KEY}.json"] = json.dumps(recipe, separators=(",", ":")).encode()
-
-    return rewrite
 
 
 def drop_bytes(field: str, count: int) -> Callable[[Members], object]:
