@@ -87,7 +87,7 @@ def _facts(recipe: Recipe, licenses: dict[int, str]) -> list[tuple[str, str]]:
         ("license", licenses.get(image.license) or str(image.license)),
         ("size", f"{image.width} × {image.height} px"),
         ("blur", blur_words(recipe, 3)),
-        ("edges and light", edge_words(recipe)),
+        ("edges, light", edge_words(recipe)),
         ("noise", noise_words(recipe) or "off"),
         ("planes", f"{optics.planes}, 0 the farthest" if optics else ""),
         ("tries", str(recipe.tries)),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mfsynth.errors import ShardError
 from mfsynth.preview.colors import focus_shares, sharp_segments
+from mfsynth.preview.words import shot_deviation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -54,8 +55,8 @@ def _focus(options: BuildOptions) -> Iterator[Quantity]:
         )
         yield _one("frames_in_focus", "frames that focus something", "count", _frames_in_focus, True)
     if options.draw.optical and options.noise_model == "poisson-gaussian":
-        yield _one("shot_noise", "shot noise", "variance at white", lambda recipe: _of(recipe).shot_noise)
-        yield _one("read_noise", "read noise", "fraction of range", lambda recipe: _of(recipe).read_noise)
+        yield _one("shot_noise", "shot noise at white", "% of range", lambda r: 100 * shot_deviation(_of(r)))
+        yield _one("read_noise", "read noise", "% of range", lambda recipe: 100 * _of(recipe).read_noise)
     else:
         yield _one(
             "noise_sigma", "noise sigma", "fraction of range", lambda recipe: recipe.frames[0].noise_sigma
@@ -71,7 +72,7 @@ def _optics(options: BuildOptions) -> Iterator[Quantity]:
     if not options.draw.optical:
         return
     yield Quantity(
-        "sharpness", "sharpness of each segment", "gray levels",
+        "sharpness", "sharpness of segments", "gray levels",
         lambda recipe: [each.sharpness for each in _of(recipe).segments], each="segment",
     )  # fmt: skip
     if options.min_sharpness:

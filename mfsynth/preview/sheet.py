@@ -46,25 +46,20 @@ def draw_sheet(samples: Sequence[Sample], dpi: float = DPI) -> bytes:
 
 
 def caption(recipe: Recipe) -> str:
-    """What was drawn for a sample, in a line."""
-    noise = noise_words(recipe)
+    """What was drawn for a sample, in a line; of pairs also how much is in focus in each frame."""
+    blur, noise, shares = blur_words(recipe), noise_words(recipe), focus_shares(recipe)
+    focus = [f"{share:.0%} in frame {k}" for k, share in enumerate(shares)]
+    if recipe.optics:  # leaves little room
+        focus = [f"{share:.0%}" for share in shares]
     parts = [
-        f"blur {blur_words(recipe)}",
+        f"blur {blur}" if blur.startswith("σ") else blur,
         edge_words(recipe),
         noise and f"noise {noise}",
         quality_words(recipe),
         breathing_words(recipe),
-        _focus_words(focus_shares(recipe)),
+        "in focus " + ", ".join(focus) if len(shares) == 2 else "",
     ]
     return "  ·  ".join(part for part in parts if part)
-
-
-def _focus_words(shares: Sequence[float]) -> str:
-    if len(shares) == 2:
-        return "in focus " + ", ".join(f"{share:.0%} in frame {k}" for k, share in enumerate(shares))
-    if len(shares) <= _COLUMNS:
-        return "in focus by frame: " + ", ".join(f"{share:.0%}" for share in shares)
-    return f"in focus in a frame: up to {max(shares):.0%}"
 
 
 def _block(sample: Sample, headed: bool) -> Block:

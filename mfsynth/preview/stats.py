@@ -141,7 +141,8 @@ def _number(value: float) -> str:
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
     """Rows as lines, the first column flush left, numbers flush right."""
     first = max(len(row[0]) for row in rows)
-    return [row[0].ljust(first) + "".join(f"{text:>9}" for text in row[1:]) for row in rows]
+    wide = max(9, 1 + max(len(text) for row in rows for text in row[1:]))
+    return [row[0].ljust(first) + "".join(text.rjust(wide) for text in row[1:]) for row in rows]
 
 
 def license_name(license: LicenseCount) -> str:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mfsynth.sample import Recipe, Shot
+    from mfsynth.sample import Optics, Recipe, Shot
 
 
 def blur_words(recipe: Recipe, digits: int = 2) -> str:
@@ -14,8 +14,8 @@ def blur_words(recipe: Recipe, digits: int = 2) -> str:
     optics, blur = recipe.optics, recipe.blur
     if optics is None or blur.kernel == "gaussian":
         return f"σ = {blur.sigma:.{digits}f} px"
-    blades = f" of {optics.blades} blades" if optics.blades else ""
-    return f"{blur.kernel}{blades}, radius {optics.radius:.{digits}f} px"
+    corners = f" with {optics.blades} corners" if optics.blades else ""
+    return f"{blur.kernel}{corners}, radius {optics.radius:.{digits}f} px"
 
 
 def noise_words(recipe: Recipe) -> str:
@@ -24,9 +24,14 @@ def noise_words(recipe: Recipe) -> str:
     if optics is not None and optics.noise_model == "poisson-gaussian":
         if not (optics.shot_noise or optics.read_noise):
             return ""
-        return f"shot {optics.shot_noise:.2g}, read {optics.read_noise:.2g}"
+        return f"{shot_deviation(optics):.2%} at white, {optics.read_noise:.2%} at black"
     sigma = max(frame.noise_sigma for frame in recipe.frames)
     return f"σ = {sigma:.3f}" if sigma else ""
+
+
+def shot_deviation(optics: Optics) -> float:
+    """The shot noise's standard deviation at white, as a fraction of full range of linear light."""
+    return math.sqrt(optics.shot_noise)
 
 
 def edge_words(recipe: Recipe) -> str:
@@ -34,7 +39,7 @@ def edge_words(recipe: Recipe) -> str:
     optics = recipe.optics
     if optics is None:
         return ""
-    return f"{optics.boundary} edges, {'linear light' if optics.light == 'linear' else 'sRGB'}"
+    return f"{optics.boundary}, {'linear light' if optics.light == 'linear' else 'sRGB'}"
 
 
 def quality_words(recipe: Recipe) -> str:
@@ -52,7 +57,7 @@ def breathing_words(recipe: Recipe) -> str:
     if not any(_moves(shot) for shot in shots):
         return ""
     largest = max((shot.scale for shot in shots), key=lambda scale: abs(scale - 1))
-    return f"breathing {100 * (largest - 1):+.2f} %"
+    return f"breathing {largest - 1:+.2%}"
 
 
 def shot_words(shot: Shot) -> str:

@@ -251,7 +251,7 @@ def test_page_tells_how_every_frame_was_taken(moved, tmp_path):
     (entry,) = page_data(tmp_path / "page.html")["scenes"]
     facts, optics = dict(entry["facts"]), entry["json"]["optics"]
     assert f"radius {optics['radius']:.3f} px" in facts["blur"]
-    assert facts["edges and light"] == "spread edges, linear light"
+    assert facts["edges, light"] == "spread, linear light"
     assert facts["planes"] == "6, 0 the farthest"
     for k, shot in enumerate(optics["frames"]):
         if shot["quality"]:
@@ -284,8 +284,10 @@ def test_a_caption_says_what_was_drawn(moved, data):
     (recipe, *_) = mfsynth.open(moved).recipes()
     words = caption(recipe)
     assert f"radius {recipe.optics.radius:.2f} px" in words
-    assert "spread edges, linear light" in words
-    assert "in focus by frame: " in words
+    assert "spread, linear light" in words
+    assert f"noise {recipe.optics.shot_noise**0.5:.2%} at white" in words
+    assert "breathing " in words
+    assert ("JPEG " in words) == any(shot.quality for shot in recipe.optics.frames)
     (recipe, *_) = mfsynth.open(data.pairs).recipes()
     assert caption(recipe).startswith(f"blur σ = {recipe.blur.sigma:.2f} px  ·  noise σ = ")
 

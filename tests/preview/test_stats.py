@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tarfile
 from pathlib import Path
@@ -158,8 +159,8 @@ def test_numbers_of_stacks_are_those_of_their_recipes(small_stacks, tmp_path):
     shots = [shot for recipe in every for shot in recipe["optics"]["frames"]]
     expected = {
         "radius": [recipe["optics"]["radius"] for recipe in every],
-        "shot_noise": [recipe["optics"]["shot_noise"] for recipe in every],
-        "read_noise": [recipe["optics"]["read_noise"] for recipe in every],
+        "shot_noise": [100 * math.sqrt(recipe["optics"]["shot_noise"]) for recipe in every],
+        "read_noise": [100 * recipe["optics"]["read_noise"] for recipe in every],
         "sharpness": [each["sharpness"] for recipe in every for each in recipe["optics"]["segments"]],
         "quality": [shot["quality"] for shot in shots],
         "frame_share": [
