@@ -72,7 +72,7 @@ _OPTICS = (
             "grass) behind things, and of either, what ends lower in the picture is nearer."),
     _flag("depth", "Folder of depth maps, named like the pictures: planes are cut from them, not from masks.",
           type=FOLDER),
-    _flag("depth-far-is-large", "In depth maps, larger is farther, not nearer.", is_flag=True),
+    _flag("depth-far-is-large", "Depth maps hold distances: larger is farther, 0 unknown.", is_flag=True),
     _choice("kernel", "gaussian disk polygon",
             "Shape of the blur: the paper's Gaussian, the disk of an open aperture, or a polygon of 5 to 9 "
             "blades, its rotation drawn."),
