@@ -265,15 +265,15 @@ def tables_of_docs(shared: Path) -> dict[str, str]:
     }
 
 
-def fill(rendered: Mapping[str, str]) -> None:
-    """Put tables between their marks in docs/results.md."""
-    text = PAGE.read_text("utf-8")
+def fill(rendered: Mapping[str, str], page: Path = PAGE) -> None:
+    """Put tables between their marks in a page."""
+    text = page.read_text("utf-8")
     for mark, table in rendered.items():
         between = re.compile(rf"(<!-- {re.escape(mark)} -->\n).*?(<!-- end -->)", re.DOTALL)
         text, count = between.subn(lambda found, table=table: f"{found[1]}\n{table}\n{found[2]}", text)
         if not count:
-            raise SystemExit(f"{PAGE} has no mark <!-- {mark} -->")
-    PAGE.write_text(text, "utf-8")
+            raise SystemExit(f"{page} has no mark <!-- {mark} -->")
+    page.write_text(text, "utf-8")
 
 
 def write_cards(out: Path) -> None:

@@ -79,16 +79,21 @@ def means_of(scores: Scores, method: str) -> dict[str, float]:
     return {name: mean for name, mean in means.items() if not np.isnan(mean)}
 
 
-def markdown_of(scores: Scores, paper: Printed) -> str:
+def markdown_of(scores: Scores, paper: Printed, measures: Sequence[str] = ()) -> str:
     """Means, methods in rows, measures in columns, the best in bold; below each, what the paper prints.
 
     A mean that leaves out images for which the measure is not defined says how many it was taken over.
     An arrow marks the measures for which less is better. What is measured only where some frame holds the
     truth, and only where none does, follows in tables of its own.
+
+    Args:
+        scores: What was measured.
+        paper: What the paper prints for such data.
+        measures: Those to show, all if empty.
     """
     lines: list[str] = []
     for end, words in {"": "", **PARTS}.items():
-        names = [name for name in scores.measures if part_of(name) == end]
+        names = [name for name in measures or scores.measures if part_of(name) == end]
         if names:
             lines += ["", f"{words[:1].upper()}{words[1:]}:", ""] if words else []
             lines += _table(scores, names, paper)

@@ -101,12 +101,13 @@ def test_identical_frames_come_back(name, dtype, frames, truth):
     np.testing.assert_allclose(fused, frame, rtol=0, atol=2e-7 if dtype == "float32" else 0)
 
 
+@pytest.mark.parametrize("count", [3, 6])
 @pytest.mark.parametrize("name", FUSING)
-def test_bursts_take_from_every_frame(name):
-    truth = texture(64, 144)
-    frames, numbers = stripes(truth, 3)
+def test_bursts_take_from_every_frame(name, count):
+    truth = texture(64, 48 * count)
+    frames, numbers = stripes(truth, count)
     fused = fuse(name, *frames)
-    inside = np.abs(np.arange(144) % 48 - 23.5) < 10
+    inside = np.abs(np.arange(48 * count) % 48 - 23.5) < 10
     assert np.abs(fused.image.astype(int) - truth)[:, inside].mean() < 2
     if fused.decision is not None:
         assert (fused.decision == numbers)[:, inside].mean() > 0.98
