@@ -66,6 +66,19 @@ def test_a_window_equals_the_same_part_of_the_whole(data: st.DataObject) -> None
         assert np.array_equal(part, frame[window.slices])
 
 
+@pytest.mark.parametrize("side", [3, 8, 20])
+@pytest.mark.parametrize(("boundary", "fill"), EVERY_WAY)
+def test_small_windows_of_a_large_picture_see_all_that_counts(boundary: str, fill: str, side: int) -> None:
+    """Also where near layers are all far out of focus, and light comes from twice the reach behind them."""
+    planes = 9 + blocks(90, 150, 3, 8, side)
+    scene = optical_scene(noise(90, 150), planes, frames=(0, 11), size=3.0, boundary=boundary, fill=fill)
+    frames = frames_of(scene)
+    for top, left in np.random.default_rng(4).integers(0, (88, 148), (40, 2)).tolist():
+        window = Window(top, left, 2, 2)
+        for part, frame in zip(frames_of(scene, window), frames, strict=True):
+            assert np.array_equal(part, frame[window.slices])
+
+
 @pytest.mark.parametrize(("boundary", "fill"), EVERY_WAY)
 def test_frames_come_in_the_order_of_their_planes(boundary: str, fill: str) -> None:
     scene = optical_scene(noise(50, 60), blocks(50, 60, 4, 3), boundary=boundary, fill=fill)

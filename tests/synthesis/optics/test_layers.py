@@ -36,6 +36,11 @@ def test_a_matte_is_whole_inside_and_half_in_the_next_pixel() -> None:
     assert matte[30, 38:43].tolist() == [1, 1, 0.5, 0, 0]
 
 
+def test_a_matte_is_whole_on_thin_things_too() -> None:
+    mask = np.random.default_rng(1).random((40, 40)) < 0.2
+    assert (soft_matte(mask)[mask] == 1).all()
+
+
 def test_a_slanted_matte_has_no_stair_steps() -> None:
     """Along a slanted line, the matte falls off by distance: its level lines keep close to the line."""
     rows, columns = np.indices((80, 80))
@@ -55,14 +60,17 @@ def test_layers_come_from_the_nearest_on_and_only_those_that_exist() -> None:
 
 
 @pytest.mark.parametrize("fill", ["nearest", "inpaint"])
-def test_what_a_near_layer_hides_has_the_colors_around_it(fill: str) -> None:
+@pytest.mark.parametrize("size", [1.0, 3.0, 8.0])
+def test_what_a_near_layer_hides_has_the_colors_around_it(size: float, fill: str) -> None:
     """The object is two pixels larger than its mask, as in COCO, and none of its color is left behind it."""
     picture = np.full((60, 60, 3), GREEN, np.uint8)
     picture[18:42, 18:42] = RED
-    scene = optical_scene(picture, square(), size=8.0, fill=fill)
-    near, far = layers_of(scene, 8)
+    near, far = layers_of(optical_scene(picture, square(), size=size, fill=fill), 8)
     assert far.matte is None
-    assert np.abs(placed(far, (60, 60))[1] - linear(np.array(GREEN))).max() < 0.01
+    behind = placed(far, (60, 60))[1]
+    assert np.abs(behind[20:40, 20:40] - linear(np.array(GREEN))).max() < 0.01
+    rim_is_clean = np.abs(behind - linear(np.array(GREEN))).max() < 0.01
+    assert rim_is_clean == (size == 8.0)
     matte, light = placed(near, (60, 60))
     assert np.abs(light - matte[..., None] * linear(np.array(RED))).max() < 1e-6
 
