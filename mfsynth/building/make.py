@@ -186,8 +186,11 @@ def build(
             What is large in them, `depth="near"` (the default with it) or `"far"`, decides content.
         say: Called with a line about what takes a while.
         progress: Called with the number of samples done and to do.
-        content: What else decides content: `masks`, `seed`, `variants`, `sigma`, `noise`, `store`, `format`,
-            `min_area`, `licenses`, `images`, `limit`, `orientation`, as for `mfsynth.options.BuildOptions`.
+        content: What else decides content. `preset` (`paper` or `realistic`) names a bundle of options, each
+            of which is overridden where it is given. The options, as for `mfsynth.options.BuildOptions`:
+            `masks`, `seed`, `variants`, `store`, `format`, `min_area`, `licenses`, `images`, `limit`,
+            `orientation`; `frames`, `planes`, `order`, `depth`, `min_sharpness`; `kernel`, `sigma`, `radius`,
+            `boundary`, `fill`, `light`; `noise`, `noise_model`, `capture`, `breathing`.
 
     Returns:
         What was made; `print` shows it as lines.

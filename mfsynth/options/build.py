@@ -45,11 +45,12 @@ class BuildOptions:
         masks: `panoptic` (PNG masks) or `instances` (polygons and RLE).
         seed: Seed of every draw.
         variants: Samples per image.
-        sigma: Smallest and largest blur, in pixels.
+        sigma: Smallest and largest sigma of a Gaussian blur, in pixels, between the outermost planes.
         noise: Smallest and largest standard deviation of the noise, in units of full range; (0, 0) is off.
         store: `pairs` (rendered frames) or `recipe` (frames are rendered on reading).
         format: Format of stored frames: `png`, or `jpeg` (quality 95, 4:4:4).
-        min_area: Each frame keeps at least this fraction in focus.
+        min_area: Both frames of a pair keep at least this fraction in focus, at most 1/3; of a stack, as many
+            frames as the picture allows.
         licenses: COCO license ids to keep; empty keeps all.
         images: Image ids to take or leave out.
         limit: Take only this many images, the first by id after all filters; 0 takes all.
@@ -59,21 +60,24 @@ class BuildOptions:
             stored one.
         frames: Frames of a sample, from 2 to 32.
         planes: Planes of a scene; 0 makes one for each frame, or 16 with depth maps.
-        order: How segments are shared out among planes: `random`, or `layout` (farther ones first).
+        order: How segments are shared out among planes: `random`, or `layout`, a guess of their depth: stuff
+            behind things, and of either, what ends lower in the picture is nearer.
         depth: Whether planes come from depth maps, and what is large in them: `none`, `near` or `far`.
-        kernel: `gaussian`, `disk` or `polygon`.
+        kernel: `gaussian`, `disk` or `polygon` (5 to 9 blades, turned by a draw).
         radius: Smallest and largest radius of a disk or polygon, in pixels, between the outermost planes.
         boundary: `hard`, or `spread`: what is near and out of focus covers what is behind it.
         fill: What is behind a near layer: the `nearest` visible pixel, or `inpaint`.
         light: In which values light is blurred and composed: `srgb` or `linear`.
         noise_model: `gaussian` (of sRGB values) or `poisson-gaussian` (of linear light).
-        capture: `clean`, or `camera`: sensor noise and JPEG on every frame.
-        breathing: Largest change of scale between frames, in per cent; 0 is off.
+        capture: `clean`, or `camera`: noise of up to 5 gray levels, unless `noise` says else, and JPEG,
+            in most samples.
+        breathing: Largest change of scale from the first frame to the last, in per cent; the largest shift,
+            rotation and exposure of a frame are in proportion. 0 is off.
         min_sharpness: Segments that a small blur changes by less than this, in gray levels, share the plane
             of a neighbor; 0 is off.
 
     Raises:
-        OptionsError: If a value makes no sense.
+        OptionsError: If a value makes no sense, or would have no effect beside the others.
     """
 
     split: str

@@ -160,6 +160,17 @@ def test_an_unusable_image_is_left_out_by_reason(coco: Path, tmp_path: Path, fau
     assert any(line.startswith(f"left out 1: {reason} ") and line.endswith(": 2") for line in report.lines())
 
 
+def test_a_picture_that_is_not_sharp_is_left_out_under_its_own_reason(coco: Path, tmp_path: Path) -> None:
+    pixels = cv2.GaussianBlur(BROKEN.pixels(), (0, 0), 4)
+    cv2.imwrite(str(picture(coco)), pixels)
+    report = build(BuildOptions("s", min_sharpness=3.0), Run(coco, tmp_path / "out", workers=1))
+    assert report.left_out == {"min-sharpness": (2,)}
+    assert "image 2 cannot be used: all but 0.0% of it is not sharp" in report.examples["min-sharpness"]
+    assert any("too little of it is sharp" in line for line in report.lines())
+    sharp = build(BuildOptions("s"), Run(coco, tmp_path / "paper", workers=1))
+    assert sharp.left_out == {}
+
+
 @pytest.mark.parametrize(("store", "samples"), [("pairs", 1), ("recipe", 2)])
 def test_a_picture_too_large_for_a_jpeg_costs_itself_only(
     tmp_path: Path, store: Literal["pairs", "recipe"], samples: int

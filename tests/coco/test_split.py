@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from coco_folder import Picture, annotations_path, write_coco
+from coco_folder import Picture, annotations_path, edit_annotations, save_annotations, write_coco
 from conftest import Cli
 from unprivileged import mode, obey_permissions
 
@@ -17,6 +17,7 @@ from mfsynth.coco.finding.files import FileRef
 from mfsynth.coco.official.resolve import coco_folder, download_size
 from mfsynth.coco.split import Masks, Split, read_split
 from mfsynth.errors import SourceError
+from mfsynth.options import BuildOptions, choose
 
 PICTURES = [Picture(30), Picture(7), Picture(12)]
 
@@ -94,6 +95,49 @@ def test_a_missing_place_is_named_with_a_remedy(coco: Path, tmp_path: Path, plac
     shutil.rmtree(coco / place)
     with pytest.raises(SourceError, match=text):
         read_split(coco, "s", cache=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("categories", "stuff"),
+    [
+        (
+            [{"id": 1, "isthing": 1}, {"id": 2, "isthing": 0}, {"id": 3, "isthing": False, "name": "sky"}],
+            {2, 3},
+        ),
+        ([{"id": "2", "isthing": "0"}, {"id": 3.0, "isthing": 0.0}], {2, 3}),
+        ([{"id": 1, "name": "no isthing"}, {"id": 2, "isthing": None}], set()),
+        (None, set()),
+        ([], set()),
+        ([{"name": "no id", "isthing": 0}], None),
+        ({"1": "sky"}, None),
+        (["sky"], None),
+        ([{"id": 1, "isthing": "no"}], None),
+    ],
+)
+@pytest.mark.parametrize("odd", [False, True])
+def test_categories_say_what_is_stuff(
+    coco: Path, tmp_path: Path, categories: object, stuff: set[int] | None, odd: bool
+) -> None:
+    """Whether or not the other records are as COCO writes them. Unread ones matter only to a layout."""
+    content = edit_annotations(coco, "s")
+    content["categories"] = categories
+    if odd:
+        content["images"].append({"id": -1})
+    save_annotations(coco, "s", content)
+    split = read_split(coco, "s", cache=tmp_path / "cache")
+    assert split.stuff == stuff
+    assert all(entry.stuff == (stuff or set()) for entry in split.entries)
+    assert len(choose(split, BuildOptions("s")).entries) == 3
+    if stuff is None:
+        with pytest.raises(SourceError, match=r"categories in .* cannot be read.*--order layout needs them"):
+            choose(split, BuildOptions("s", order="layout"))
+
+
+def test_annotations_without_categories_have_no_stuff(coco: Path, tmp_path: Path) -> None:
+    content = edit_annotations(coco, "s")
+    del content["categories"]
+    save_annotations(coco, "s", content)
+    assert read_split(coco, "s", cache=tmp_path / "cache").stuff == set()
 
 
 def test_annotations_that_take_a_while_are_announced(coco: Path, tmp_path: Path) -> None:
