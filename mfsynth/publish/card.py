@@ -77,11 +77,16 @@ def card_data(manifest: Manifest, repository: Repository) -> DatasetCardData:
         pretty_name=title(manifest),
         size_categories=[size_category(manifest.samples)],
         task_categories=["image-to-image", "image-segmentation"],
-        task_ids=[f"{manifest.options['masks'].removesuffix('s')}-segmentation"],
+        task_ids=_task_ids(BuildOptions.of(manifest)),
         tags=tags(manifest),
         configs=[{"config_name": "default", "data_files": [files]}],
         **license_data(manifest, repository),
     )
+
+
+def _task_ids(options: BuildOptions) -> list[str] | None:
+    """What the outlines are of; layers of depth maps are no segmentation."""
+    return [f"{options.masks.removesuffix('s')}-segmentation"] if options.depth == "none" else None
 
 
 def license_data(manifest: Manifest, repository: Repository) -> dict[str, Any]:

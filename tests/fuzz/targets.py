@@ -24,6 +24,7 @@ from mfsynth.building.parts import part_path, whole_part
 from mfsynth.building.run import Run, build
 from mfsynth.coco.annotations.entries import Entry
 from mfsynth.coco.image import read_image
+from mfsynth.coco.masks.depth import DepthCut
 from mfsynth.coco.split import read_split
 from mfsynth.codecs import decode_png, encode_png
 from mfsynth.errors import MfsynthError
@@ -137,7 +138,7 @@ class Jpeg(OneImage):
 
 def _saved(picture: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, kind, quality=90, **options)
+    picture.save(buffer, kind, **({"quality": 90} if kind == "JPEG" else {}), **options)
     return buffer.getvalue()
 
 
@@ -166,6 +167,40 @@ class Resealed(Target):
 
 class ResealedMask(Resealed, Mask):
     """A panoptic PNG whose checksums fit: other ids may be valid ones."""
+
+
+class DepthMap(Target):
+    """A depth map: a PNG or a TIFF. A TIFF has no checksum: some changes are valid maps."""
+
+    def prepare(self) -> None:
+        """A split of one picture, listed without annotations."""
+        write_coco(self.folder, "s", [PICTURE])
+        (self.folder / "annotations" / "panoptic_s.json").unlink()
+        (self.folder / "maps").mkdir()
+
+    def seeds(self) -> list[bytes]:
+        """8 and 16 bits; each of the ways in which a TIFF is compressed."""
+        slope = np.linspace(0, 60_000, PICTURE.height)[:, None].repeat(PICTURE.width, 1)
+        deep, small = slope.astype(np.uint16), Image.fromarray((slope / 256).astype(np.uint8))
+        methods = ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits")
+        tiffs = [_saved(Image.fromarray(deep), "TIFF", compression=method) for method in methods]
+        return [encode_png(deep), _saved(small, "PNG"), *tiffs, _saved(small, "TIFF", compression="tiff_lzw")]
+
+    def read(self, data: bytes) -> Any:
+        """The picture's segments."""
+        kind = "png" if data.startswith(b"\x89PNG") else "tif"
+        for path in (self.folder / "maps").iterdir():
+            path.unlink()
+        (self.folder / "maps" / f"{PICTURE.id:012d}.{kind}").write_bytes(data)
+        (entry,) = read_split(self.folder, "s", depth_maps=self.folder / "maps", cache=self.folder).entries
+        if entry.fault:
+            raise MfsynthError(entry.fault.detail)
+        image = read_image(entry, cut=DepthCut(16, "near"))
+        return kind, _pixels(image.segments), image.infos
+
+    def may_differ(self, right: Any, found: Any) -> bool:
+        """A TIFF may."""
+        return bool(found[0] == "tif")
 
 
 class OwnPng(Target):
@@ -486,6 +521,7 @@ TARGETS = {
     "JPEG": Jpeg,
     "panoptic PNG": Mask,
     "panoptic PNG, checksums right": ResealedMask,
+    "depth map": DepthMap,
     "shard's PNG": OwnPng,
     "shard's PNG, checksums right": ResealedOwnPng,
     "zip": Zip,

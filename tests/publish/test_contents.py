@@ -300,6 +300,8 @@ def test_datasets_finds_the_shards_by_the_cards_configuration(
         BuildOptions("val2017", "instances", 7, 3, (0.5, 4.25), (0.0, 0.1), "recipe", shards=64),
         BuildOptions("my-split", format="jpeg", min_area=1 / 3, licenses=(4, 5), limit=9),
         BuildOptions("demo", images=Selection((1, 2), (3,))),
+        BuildOptions("mine", depth="near", frames=6),
+        BuildOptions("mine", depth="far", planes=32),
     ],
 )
 def test_the_command_gives_the_options_again(
@@ -311,7 +313,8 @@ def test_the_command_gives_the_options_again(
     context = build_command_line.make_context("build", words[2:])
     given = {each.name: context.params[each.name] for each in fields(BuildOptions)}
     images = Selection.read(given["images"]) if given["images"] else Selection()
-    given |= {"images": images, "limit": given["limit"] or 0, "depth": "none"}
+    large = "far" if context.params["depth_far_is_large"] else "near"
+    given |= {"images": images, "limit": given["limit"] or 0, "depth": large if given["depth"] else "none"}
     assert BuildOptions(**given) == options
 
 
