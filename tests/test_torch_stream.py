@@ -57,8 +57,10 @@ def test_targets_become_tensors_with_memory_of_their_own(
         for name in ("focus", "nearest", "certain"):
             assert item[name].dtype == torch.uint8
             assert np.array_equal(item[name].numpy(), getattr(sample, name))
-        item["certain"][0, 0] = item["nearest"][0, 0] = 77
-        assert item["certain"].eq(77).sum() == 1
+        before = item["certain"].clone()
+        item["certain"][0, 0] = 255 - before[0, 0]
+        assert item["certain"].ne(before).sum() == 1
+        item["nearest"][0, 0] = 77
         assert item["focus"][0, 0] != 77
     assert not recwarn.list
 
