@@ -251,7 +251,8 @@ def test_the_page_and_the_cards_of_stacks(evaluated):
     keys = [view["press"] for view in views]
     assert len(set(keys)) == len(keys)
     assert not set(keys) & {*"despxn+-="}
-    assert "frame 3 (pink)" in data["scenes"][0]["notes"][1]
+    assert data["legend"][3] == ["frame 3", "#cc79a7"]
+    assert data["slides"] == 4
     assert "error" in views[4]
     (result,) = json.loads((evaluated / "evaluation" / "hf-seg.json").read_text())["results"]
     assert (result["identity"], result["kind"], result["samples"]) == ("small", "optics-4-frames", 2)

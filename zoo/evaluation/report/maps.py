@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 TRUE_RANGE = 32
 """The largest difference from the truth that the colors resolve, in levels of 255."""
 
-COLOR_NAMES = ("blue", "orange", "green", "pink", "red", "light blue")
-"""Of the colors of planes, `mfsynth.plots.color`, after which they come again."""
-
 _SIGMA = 2.0  # of the window in which sharpness is measured, in pixels
 _SHARPNESS_RANGE = 12.0  # levels of 255 of the Laplacian, beyond which colors are full
 _LOST, _ADDED = color(4), color(0)
@@ -34,11 +31,11 @@ def error_words(exhibit: Exhibit) -> str:
     return "sharpness against the sharpest frame: lost (orange), added (blue)"
 
 
-def decision_words(frames: int) -> str:
-    """What the colors of a decision map mean."""
-    taken = (f"frame {number} ({name})" for number, name in zip(range(frames), COLOR_NAMES, strict=False))
-    again = ", and so on, by turns" if frames > len(COLOR_NAMES) else ""
-    return f"taken from {', '.join(taken)}{again}"
+def decision_words(exhibit: Exhibit) -> str:
+    """What the colors of an exhibit's decision maps mean."""
+    if len(exhibit.frames) == 2:
+        return "taken from frame 0 (blue), frame 1 (orange)"
+    return "taken from the frame whose name has that color"
 
 
 def error_map(exhibit: Exhibit, fused: Picture) -> Picture:

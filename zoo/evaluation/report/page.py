@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from mfsynth.preview.colors import color_map
+from mfsynth.preview.colors import color_map, css_color
 from mfsynth.preview.kit.page import VIEWER, Figure, Page, Pictures, Scene, Section, Switch, View, data_uri
 from zoo.evaluation.report.maps import decision_words, error_map, error_words
 from zoo.evaluation.report.tables import label_of, rank_tables, stack_tables, summary_table, written
@@ -61,8 +61,12 @@ def write_page(
         paper: What a paper prints for such stacks, to compare the same methods with.
     """
     pictures = Pictures()
-    scenes = tuple(_scene(scores, exhibit, pictures) for exhibit in exhibits)
-    shown = {exhibit.name for exhibit in scenes}
+    scenes, frames = [], [0]
+    for exhibit in exhibits:
+        scenes.append(_scene(scores, exhibit, pictures))
+        frames.append(len(exhibit.frames))
+    shown = {scene.name for scene in scenes}
+    burst = max(frames) > 2
     return Page(
         kind="mfsynth evaluation",
         title=scores.data,
@@ -75,7 +79,7 @@ def write_page(
             )
         ),
         sections=tuple(_sections(scores, ranks, figures, paper or {}, shown)),
-        scenes=scenes,
+        scenes=tuple(scenes),
         pictures=pictures.uris,
         overlay=Switch("decision map", "d"),
         error=Switch("error map", "e"),
@@ -84,6 +88,8 @@ def write_page(
         made_from=(_packages(manifest), manifest) if manifest else None,
         measures=tuple(label_of(name) for name in scores.measures),
         footer="Pictures are shown as WebP of quality 90; what was scored are the methods' own.",
+        legend=tuple((f"frame {k}", css_color(k)) for k in range(max(frames))) if burst else (),
+        slides=min(frames[1:]) if burst else 0,
     ).to_html()
 
 
@@ -128,7 +134,7 @@ def _scene(scores: Scores, exhibit: Exhibit, pictures: Pictures) -> Scene:
         shown=len(views) - len(exhibit.fused),
         notes=(
             "shown at reduced size" if scale < 1 else "",
-            decision_words(len(exhibit.frames)),
+            decision_words(exhibit),
             _errors(exhibit),
         ),
     )

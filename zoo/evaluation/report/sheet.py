@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from mfsynth.preview.colors import color_map
-from mfsynth.preview.kit.sheet import Block, Cell, draw_sheet
+from mfsynth.preview.colors import color_map, dark_color
+from mfsynth.preview.kit.sheet import INK, Block, Cell, draw_sheet
 from zoo.errors import ZooError
 from zoo.evaluation.report.maps import decision_words, error_map, error_words
 
@@ -58,12 +58,15 @@ def _block(exhibit: Exhibit) -> Block:
 def _rows(exhibit: Exhibit) -> Iterator[list[Cell]]:
     """On the left what was given, in as few columns as hold it; then a column for each method."""
     methods = list(exhibit.fused)
-    frames = [Cell(frame, f"frame {k}") for k, frame in enumerate(exhibit.frames)]
+    burst = len(exhibit.frames) > 2
+    frames = [
+        Cell(frame, f"frame {k}", dark_color(k) if burst else INK) for k, frame in enumerate(exhibit.frames)
+    ]
     columns = math.ceil((len(frames) + 4) / 3)  # rows two and three begin with words and end with the truth
     yield [*frames[:columns], *(Cell(exhibit.fused[name], name) for name in methods)]
     rest = [*frames[columns:], *[Cell()] * (2 * columns)]
     if exhibit.decisions or exhibit.focus is not None or len(frames) > columns:
-        words = Cell(None, f"decision maps: {decision_words(len(frames))}")
+        words = Cell(None, f"decision maps: {decision_words(exhibit)}")
         focus = Cell() if exhibit.focus is None else Cell(color_map(exhibit.focus), "right decision")
         maps = [exhibit.decisions.get(name) for name in methods]
         decided = (Cell() if each is None else Cell(color_map(each)) for each in maps)

@@ -61,6 +61,26 @@ def test_decision_map_stands_below_its_method():
     assert columns.min() > shown.shape[1] - WIDTH - 20
 
 
+def test_all_frames_of_a_stack_stand_there():
+    colors = [
+        (200, 0, 0),
+        (0, 160, 0),
+        (160, 160, 0),
+        (0, 160, 160),
+        (160, 0, 160),
+        (90, 90, 90),
+        (200, 120, 60),
+    ]
+    frames = tuple(np.full((100, 200, 3), color, np.uint8) for color in colors)
+    truth = flat((250, 220, 250))
+    exhibit = Exhibit(
+        "stack", frames, truth, np.full((100, 200), 5, np.uint8), {"gff": flat((0, 0, 220))}, {}
+    )
+    shown = decoded(write_sheet([exhibit]))
+    for color in (*colors, (250, 220, 250), (0, 0, 220), (86, 180, 233)):
+        assert near(shown, color).sum() > 0.8 * WIDTH * WIDTH / 2
+
+
 def test_hostile_and_endless_names_stay_in_their_column():
     plain = decoded(write_sheet([pair("x", ("y", "z"))]))
     odd = decoded(write_sheet([pair("漢\n" * 300, ("<b>$\\frac\0" * 99, "z"))]))
@@ -85,7 +105,8 @@ def test_nothing_to_draw_is_an_error():
 
 
 def test_missing_package_is_named(monkeypatch):
-    import matplotlib.backends.backend_agg  # noqa: F401 - it needs Pillow, too, and is not what is tested
+    import matplotlib.backends.backend_agg
+    import matplotlib.figure  # noqa: F401 - they need Pillow, too, and are not what is tested
 
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(MissingExtraError, match=r"pillow is not installed.*\[preview\]"):
