@@ -8,7 +8,7 @@ from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast, overload
 
-from mfsynth.coco import notes
+from mfsynth.coco import exclusions, notes
 from mfsynth.coco.image import gt_kind, read_image
 from mfsynth.errors import UnusableImage
 from mfsynth.options import (
@@ -129,8 +129,9 @@ def synthesize(
 class Live(Stream[Item]):
     """Samples made as they are asked for; see `mfsynth.synthesize`.
 
-    An image whose files turn out to be unusable is skipped, with a warning in the log of `mfsynth.live`.
-    What a build would report of images that it uses, such as that they were turned, is in that log as well.
+    An image whose files turn out to be unusable is skipped, with a warning in the log of `mfsynth.live`. That
+    log also has, as information, what a build would report: which images the options leave out for what they
+    show, and what was done to others, such as that they were turned.
     """
 
     def __init__(
@@ -165,7 +166,8 @@ class Live(Stream[Item]):
             try:
                 scene = self.scene(entry)
             except UnusableImage as error:
-                log.warning("image %d is skipped: %s", entry.image.id, error)
+                level = logging.INFO if error.reason in exclusions.CHOSEN else logging.WARNING
+                log.log(level, "image %d is skipped: %s", entry.image.id, error)
             else:
                 item = render_scene(scene, self.window_of(scene)) if self.renders else scene
                 yield place, cast("Item", item)

@@ -100,3 +100,18 @@ def test_a_picture_that_changed_since_it_was_listed_ends_the_stream(tmp_path: Pa
     os.utime(tmp_path / "s" / Picture(2).name, (1, 1))
     with pytest.raises(ChangedError, match=f"{Picture(2).name} has changed since its split was read"):
         next(samples)
+
+
+def test_only_unusable_files_are_warned_of(
+    small_coco: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What options leave out for what it shows comes again in every epoch, and is as it should be."""
+    caplog.set_level("INFO", "mfsynth.live")
+    assert not list(mfsynth.synthesize(small_coco, "small", min_sharpness=200.0).scenes())
+    assert [record.levelname for record in caplog.records] == ["INFO"] * 9
+    assert "not sharp" in caplog.text
+    caplog.clear()
+    write_coco(tmp_path, "one", [Picture(id=3), Picture(id=4)])
+    (tmp_path / "one" / "000000000004.jpg").write_bytes(b"\xff\xd8\xff")
+    assert keys(mfsynth.synthesize(tmp_path, "one").scenes()) == ["000000000003-000"]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]

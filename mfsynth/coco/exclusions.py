@@ -26,6 +26,9 @@ NO_OUTLINE = "no-outline"
 BOX_ONLY = "box-only"
 STRAY = "stray-record"
 
+CHOSEN = frozenset({LICENSE, MIN_AREA, MIN_SHARPNESS})
+"""What options leave out although nothing is wrong with it."""
+
 MEANING = {
     LICENSE: "its license is not among --licenses",
     BAD_RECORD: "its records in the annotations are malformed or contradict each other",

@@ -21,7 +21,7 @@ import zoo
 from mfsynth.building.run import Run, build
 from mfsynth.coco.demo import draw_demo
 from mfsynth.errors import OutputError, SourceError
-from mfsynth.options import BuildOptions
+from mfsynth.options import BuildOptions, preset_options
 from zoo.errors import TrainingError
 from zoo.store.results import Results
 from zoo.training.loop import train
@@ -310,6 +310,33 @@ def test_broken_shard_is_named_in_one_line(workers, between, demo, tmp_path, cli
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("kind", "store", "frames"), [("hf-seg", "recipe", 2), ("hf-reg", "pairs", 5)])
+def test_realistic_shards_of_either_store_are_trained_on(kind, store, frames, small_coco, tmp_path):
+    settings = preset_options("realistic") | {"store": store, "frames": frames, "min_sharpness": 0.0}
+    build(BuildOptions("small", **settings), Run(small_coco, tmp_path / "set", workers=1))
+    data = (SourceSpec(str(tmp_path / "set")),)
+    chosen = options(kind, steps=3, crop=16)
+    report = train(chosen, TrainRun(data, tmp_path / "out", data, workers=0, cpu=True))
+    assert report.scores["clean"] != report.scores["captured"]
+    assert report.scores["clean"].psnr > report.scores["captured"].psnr
+    assert zoo.load(tmp_path / "out").config == chosen.model
+
+
+def test_options_of_their_own_are_settings_and_are_in_the_command(cli, demo, tmp_path):
+    words = ["--data", f"coco:{demo}:demo:realistic", "--target", "focus", "--as-taken", "--steps", "1"]
+    done = cli("train", "hf-seg", *words, "--show")
+    shown = json.loads(done.stdout)
+    assert (shown["target"], shown["aligned"], shown["steps"]) == ("focus", False, 1)
+    tiny = [f"--set={name}={value}" for name, value in TINY.items()]
+    done = cli("train", "hf-seg", *words, *tiny, "--out", tmp_path / "out", "--cpu", "--workers", "0")
+    assert done.returncode == 0, done.stderr
+    told = json.loads((tmp_path / "out" / "training.json").read_text())
+    assert "--data coco:DIR:demo:realistic " in told["command"]
+    assert "--steps 1 --target focus --as-taken --out hf-seg" in told["command"]
+    assert told["options"]["target"] == "focus"
+    assert told["data"][0]["settings"]["boundary"] == "spread"
+
+
 def test_learning_rate_rises_and_falls():
     fast = options(lr=1e-3, warmup=10)
     rates = [learning_rate(fast, step, 110) for step in range(110)]
@@ -337,6 +364,8 @@ def test_show_prints_every_number(cli):
         (["--set", "lr"], "NAME=VALUE"),
         (["--set", "model.width=0"], "width is 0"),
         (["--set", "loss=l1"], "cross-entropy"),
+        (["--set", "target=plane"], "target is 'plane', it must be nearest or focus"),
+        (["--set", "aligned=perhaps"], "aligned is 'perhaps'"),
         ([], "--data and --out"),
         (["--data", "coco:nowhere:val2017", "--out", "x"], "nowhere"),
         (["--data", "nowhere", "--out", "x"], "nowhere"),
