@@ -3,6 +3,10 @@
 A hidden pixel belongs to the plane of the nearest pixel that is not hidden, and takes its color from there
 (`nearest`), or from OpenCV's inpainting (`inpaint`). Both take colors from a few pixels beyond the edge,
 since masks are a little too tight or too wide, and a near layer's own color behind it would show as a halo.
+
+Inpainting comes closer to what is really there, by 0.5 dB near the edge and 0.8 dB farther in, and by 0.1 to
+0.3 dB once all is blurred, but takes 40 ms instead of 3 for each layer at COCO's size
+(`scripts/compare_fills.py`).
 """
 
 from __future__ import annotations
