@@ -59,8 +59,10 @@ def filled(scene: Scene, fill: str) -> NDArray[np.uint8]:
 def main(coco: str, split: str, limit: int, radius: float) -> None:
     """Print a table of both fills."""
     cv2.setNumThreads(1)
-    options = {"preset": "realistic", "radius": (radius, radius), "capture": "clean", "limit": limit}
-    scenes = [moved(scene) for scene in mfsynth.synthesize(coco, split, **options).scenes()]
+    stream = mfsynth.synthesize(
+        coco, split, preset="realistic", radius=(radius, radius), capture="clean", limit=limit, render=False
+    )
+    scenes = [moved(scene) for scene in stream]
     print(f"| fill | {' | '.join(f'{a} to {b} px' for a, b in RINGS)} | blurred | ms |")
     print("|---" * (len(RINGS) + 3) + "|")
     for fill in ("nearest", "inpaint"):
