@@ -47,7 +47,8 @@ def targets(
     Args:
         frames: H x W x 3 each, RGB, uint8; without noise, in the ground truth's geometry.
         gt: The same, the ground truth.
-        focus: H x W, the index of the sharpest frame; taken where no two errors differ by 2 gray levels.
+        focus: H x W, the index of the sharpest frame; taken unless another frame's error is smaller by 2 gray
+            levels, so that frames that look alike are not told apart.
         valid: For each frame, where it shows the picture at all; None if all do everywhere.
 
     Returns:
@@ -56,22 +57,15 @@ def targets(
         the focus map, and `certain` is 0.
     """
     nearest = focus.copy()
-    smallest = np.full(focus.shape, _NO_FRAME, np.int16)
-    largest = np.zeros(focus.shape, np.int16)
-    usable = np.ones(focus.shape, np.bool_)  # whether the frame that the focus map names shows the pixel
+    smallest, named = (np.full(focus.shape, _NO_FRAME, np.int16) for _ in range(2))
     for index, frame in enumerate(frames):
         error = _error(frame, gt)
-        if valid is None:
-            cv2.max(largest, error, largest)
-        else:
-            shown = valid[index] != 0
-            np.maximum(largest, error, out=largest, where=shown)
-            error[~shown] = _NO_FRAME
-            usable &= shown | (focus != index)
+        if valid is not None:
+            error[valid[index] == 0] = _NO_FRAME
+        np.copyto(named, error, where=focus == index)
         np.putmask(nearest, error < smallest, index)
         cv2.min(smallest, error, smallest)
-    alike = largest - smallest < _AREA * VISIBLE
-    np.copyto(nearest, focus, where=alike & usable)
+    np.copyto(nearest, focus, where=named - smallest < _AREA * VISIBLE)
     return nearest, np.take(_CERTAIN, smallest)
 
 
