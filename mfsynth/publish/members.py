@@ -25,7 +25,7 @@ _OPTICS = (
 )
 _NEAREST = (
     "the index of the frame that is nearest to the ground truth there, before noise (error averaged over "
-    "3 x 3 pixels); the focus map where no two frames differ visibly"
+    "3 x 3 pixels), unless that of the focus map is as near, to less than 2 gray levels"
 )
 _CERTAIN = (
     "255 where some frame holds the ground truth; less, down to 0, the farther even the nearest frame is "
