@@ -64,8 +64,9 @@ def _focus(options: BuildOptions) -> Iterator[Quantity]:
     yield _one("segments", "segments of the image", "count", lambda recipe: len(recipe.segments), True)
     if options.frames == 2:
         yield _one("chosen", "segments sharp in frame 1", "count", lambda r: sharp_segments(r, 1), True)
-    tried = "cuts tried" if options.order == "layout" else "subsets tried"
-    yield _one("tries", tried, "count", lambda recipe: recipe.tries, True)
+    if options.depth == "none":
+        tried = "cuts tried" if options.order == "layout" else "subsets tried"
+        yield _one("tries", tried, "count", lambda recipe: recipe.tries, True)
 
 
 def _optics(options: BuildOptions) -> Iterator[Quantity]:

@@ -333,6 +333,18 @@ def test_a_card_of_stacks_names_targets_and_reads_frames_by_number(small_stacks:
         assert untrue not in text
 
 
+def test_a_card_of_layers_does_not_speak_of_masks(small_stacks: Path) -> None:
+    manifest = Manifest.read(small_stacks)
+    layers = replace(manifest, options=manifest.options | {"depth": "near"})
+    text = dataset_card(layers, PAIRS, {4: 9})
+    assert "| planes | layers of depth maps |" in text
+    assert "- Frames and maps follow the depth maps" in text
+    assert "of 16 planes" in text
+    for untrue in ("masks", "panoptic-segmentation", "Each object lies", "\n\n\n"):
+        assert untrue not in text
+    assert "task_ids" not in metadata(layers)
+
+
 def test_the_cards_code_reads_stacks(
     small_stacks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
