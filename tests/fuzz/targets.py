@@ -7,9 +7,11 @@ import io
 import json
 import zipfile
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,7 @@ from mfsynth.coco.masks.depth import DepthCut
 from mfsynth.coco.split import read_split
 from mfsynth.codecs import decode_png, encode_png
 from mfsynth.errors import MfsynthError
-from mfsynth.options import BuildOptions
+from mfsynth.options import PRESETS, with_preset
 from mfsynth.shards import tar
 from mfsynth.shards.manifest import Manifest
 from mfsynth.shards.writer import ShardWriter
@@ -345,11 +347,12 @@ class DataSetFile(JsonTarget):
     """A file of a small data set."""
 
     store = "recipe"
+    optics: Mapping[str, Any] = MappingProxyType({})
 
     def prepare(self) -> None:
         """A data set of two images in two shards."""
         write_coco(self.folder / "coco", "s", [Picture(1), Picture(2)])
-        self.options = BuildOptions("s", shards=2, store=self.store)  # type: ignore[arg-type]
+        self.options = with_preset("paper", "s", {"shards": 2, "store": self.store, **self.optics})
         self.out = self.folder / "set"
         build(self.options, Run(self.folder / "coco", self.out, workers=1))
         self.manifest = Manifest.read(self.out)
@@ -468,6 +471,14 @@ class RecipeFile(ResealedTar):
         return super().read((self.folder / "shard").read_bytes())
 
 
+class OpticsRecipe(RecipeFile):
+    """A recipe of format 2."""
+
+    optics: Mapping[str, Any] = PRESETS["realistic"] | {
+        "frames": 3, "kernel": "polygon", "noise": (0.01, 0.02), "breathing": 2.0, "min_sharpness": 7.2,
+    }  # fmt: skip
+
+
 class Network(JsonTarget):
     """A file of a network's folder. Nothing in the folder says what its tensors should be."""
 
@@ -532,6 +543,7 @@ TARGETS = {
     "shard": Tar,
     "shard, hash right": ResealedTar,
     "recipe, hash right": RecipeFile,
+    "recipe of format 2, hash right": OpticsRecipe,
     "network's config": ConfigFile,
     "network's weights": Safetensors,
 }

@@ -163,7 +163,9 @@ def test_no_option_changes_another_draw(said: str) -> None:
     for pair in combinations(OTHERS, 2):
         options = {name: OTHERS[name] for name in pair}
         theirs = {name: value for name, value in options.items() if name in own}
-        formats = {"min_sharpness": 1.0}  # so that all have format 2; no segment is less sharp than that
+        formats: dict[str, Any] = {
+            "min_sharpness": 1.0
+        }  # so that all have format 2; no segment is less sharp than that
         drawn, alone = (
             recipe(options=DrawOptions(**options, **formats)),
             recipe(options=DrawOptions(**theirs, **formats)),
@@ -180,7 +182,7 @@ def test_what_format_1_says_is_drawn_for_format_2_as_well() -> None:
 def test_a_recipe_has_format_2_where_it_says_more_than_format_1_can() -> None:
     plain = {"sigma", "noise", "min_area", "radius", "fill"}
     for name, value in OTHERS.items():
-        assert DrawOptions(**{name: value}).optical == (name not in plain)  # type: ignore[arg-type]
+        assert DrawOptions(**{name: value}).optical == (name not in plain)
     assert not DrawOptions(planes=2).optical
     assert DrawOptions(min_sharpness=1.0).optical
     assert DrawOptions(depth="near").optical
