@@ -153,10 +153,15 @@ def _gaussian(sigma: float) -> Taps:
 def _disk_below(edges: Taps, radius: float) -> Taps:
     """The disk's area between its center and each (y, x): one quadrant's, negative in two of them."""
     y, x = np.minimum(np.abs(edges), radius)[:, None], np.minimum(np.abs(edges), radius)[None]
-    corner = np.minimum(np.sqrt(radius**2 - y**2), x)  # to here, y is the lower bound, and then the arc
+
+    def half_chord(t: Taps) -> Taps:
+        half: Taps = np.sqrt((radius - t) * (radius + t))  # of squares, rounding can make it negative
+        return half
+
+    corner = np.minimum(half_chord(y), x)  # to here, y is the lower bound, and then the arc
 
     def under_arc(t: Taps) -> Taps:
-        return (t * np.sqrt(radius**2 - t**2) + radius**2 * np.arcsin(t / radius)) / 2
+        return (t * half_chord(t) + radius**2 * np.arcsin(t / radius)) / 2
 
     return np.sign(edges)[:, None] * np.sign(edges) * (y * corner + under_arc(x) - under_arc(corner))
 

@@ -70,7 +70,10 @@ def polygon_coverage(aperture: Aperture, radius: float, reach: int) -> NDArray[n
     return covered
 
 
-@pytest.mark.parametrize("radius", [0.3, 0.5, 0.6, 0.75, 1, 1.5, 2.3, 5, 8.71])
+SQUARES_ROUND_APART = [2.2737569515506246, 3.5007056755818473, 11.901764226080422]  # r**2 < r * r
+
+
+@pytest.mark.parametrize("radius", [0.3, 0.5, 0.6, 0.75, 1, 1.5, 2.3, 5, 8.71, *SQUARES_ROUND_APART])
 def test_a_disks_taps_are_the_covered_parts_of_pixels(radius: float) -> None:
     taps = DISK.taps(radius)
     assert taps.shape == (2 * DISK.reach(radius) + 1,) * 2
