@@ -11,8 +11,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from mfsynth import schema, storage
 from mfsynth.console import count
 from mfsynth.errors import BuildError, OutputError, ShardError
@@ -82,7 +80,7 @@ def open_folder(out: Path, begun: BuildFile, *, overwrite: bool) -> Manifest | N
     (out / PARTS).mkdir(parents=True, exist_ok=True)
     remove_scratch(out)
     if not (out / PARTS / BUILD).exists():
-        storage.put(out / PARTS / BUILD, msgspec.json.encode(begun), out / PARTS)
+        storage.put(out / PARTS / BUILD, schema.encode(begun), out / PARTS)
     return None
 
 
