@@ -27,6 +27,7 @@ from mfsynth.verification.check import verify
 from mfsynth.version import CONTENT_RELEASE, __version__
 
 FORMAT_1 = Path(__file__).parent / "formats" / "1"
+FORMAT_2 = FORMAT_1.parent / "2"
 STORES = pytest.mark.parametrize("store", ["pairs", "recipe"])
 
 
@@ -101,6 +102,29 @@ def test_a_data_set_is_rebuilt_from_its_manifest(store: str, tmp_path: Path) -> 
     again = Manifest.read(tmp_path / "again")
     assert again.options_fingerprint == manifest.options_fingerprint
     assert again.inputs == manifest.inputs
+
+
+@STORES
+def test_a_data_set_of_format_2_is_read_and_verified(store: str) -> None:
+    """Within what verify tolerates, which is exact but for what another processor may round differently."""
+    read = samples(FORMAT_2 / store)
+    first = read["000000000003-000"]
+    assert first.recipe.format == 2
+    assert (first.recipe.planes, len(first.frames), first.gt.shape) == (5, 3, (40, 56, 3))
+    assert first.certain.min() < 255
+    checked = verify(FORMAT_2 / store, samples=len(read), workers=1)
+    assert not checked.problems
+    assert checked.rendered == checked.samples == len(read) > 3
+
+
+@STORES
+def test_a_data_set_of_format_2_is_rebuilt_from_its_manifest(store: str, tmp_path: Path) -> None:
+    manifest = Manifest.read(FORMAT_2 / store)
+    options = BuildOptions.of(manifest)
+    build(options, Run(FORMAT_1 / "coco", tmp_path / "again", workers=1))
+    again, frozen = samples(tmp_path / "again"), samples(FORMAT_2 / store)
+    assert {key: each.recipe for key, each in again.items()} == {k: each.recipe for k, each in frozen.items()}
+    assert Manifest.read(tmp_path / "again").options_fingerprint == manifest.options_fingerprint
 
 
 def lose_a_shard(folder: Path) -> tuple[Path, Path]:
