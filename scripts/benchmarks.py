@@ -100,7 +100,7 @@ BENCHMARKS = (
         "stacks-breathing",
         "stacks",
         ("--frames", "6", "--breathing", "1.5"),
-        f"{aligned(f'{NETWORKS},{CLASSICS}')},hf-seg,gff,pyramid,average",
+        f"{aligned(f'{NETWORKS},{CLASSICS}')},gff,pyramid,average",
     ),
 )  # fmt: skip
 """In the order of the docs."""
