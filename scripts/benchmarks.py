@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -242,7 +241,6 @@ def write_docs(chosen: list[Benchmark], out: Path) -> None:
     for each in chosen:
         text = (out / each.name / "scores.csv").read_text("utf-8")
         write(DOCS / "results" / f"{each.name}-scores.csv", shortened(text).encode())
-        shutil.copyfile(out / each.name / "boxes.png", DOCS / "results" / f"{each.name}-boxes.png")
     sets = [identity(each, out / "data" / each.name) for each in chosen]
     heads = ["set", "samples", "frames", "SHA-256 of its shard", "SHA-256 of its manifest"]
     table = [line(heads), line(["---"] * len(heads)), *map(line, sets)]
