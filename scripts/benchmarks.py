@@ -130,8 +130,8 @@ def main(
     choose: bool,
 ) -> None:
     """Build and score the benchmarks."""
-    if docs and (limit or methods):
-        raise click.UsageError("--docs needs all stacks and methods; omit --limit and --methods")
+    if docs and (limit or methods or only):
+        raise click.UsageError("--docs needs everything; omit --limit, --methods and --only")
     chosen = [each for each in BENCHMARKS if not only or each.name in only]
     if render:
         render_docs(chosen)
