@@ -111,7 +111,7 @@ FRAMES: dict[str, tuple[str, Callable[[dict[str, Any]], object]]] = {
         "optics of 5 segments and 11 frames, of 5 and 12",
         lambda r: r["optics"]["frames"].pop(),
     ),
-    "no optics": ("has format 2, and no optics", lambda r: r.pop("optics")),
+    "no optics": ("has format 2 and no optics", lambda r: r.pop("optics")),
     "another format": (
         "has planes beyond|its recipe has format 1, the manifest's layout has targets",
         lambda r: (r.pop("optics"), r.update(format=1)),
