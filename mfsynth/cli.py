@@ -132,6 +132,8 @@ def build(
     output, manifest = Output(quiet, as_json), None
     if like is not None:
         refuse_content(ctx)
+        if show:
+            raise click.UsageError("--from leaves no options to show; mfsynth info shows the manifest's", ctx)
         options, manifest = content_of(like)
     elif depth_far_is_large and not depth:
         raise click.UsageError("--depth-far-is-large is about the maps of --depth; give --depth DIR", ctx)

@@ -47,6 +47,7 @@ def test_version_and_help(cli: Cli) -> None:
             2,
             "--from sets everything that decides content; omit --split",
         ),
+        (["build", "--from", "x", "--show"], 2, "--from leaves no options to show; mfsynth info shows"),
         (["build", "--split", "s", "--images", "/nowhere"], 2, "cannot read /nowhere"),
         (["build", "--split", "s", "--coco", "/nowhere"], 1, "/nowhere; give COCO's folder"),
         (["build", "--split", "nosuch"], 1, "'nosuch' is not an official split"),
