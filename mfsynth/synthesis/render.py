@@ -7,7 +7,6 @@ blurred before it is composed: on the blurred side, colors bleed across a mask's
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
@@ -19,17 +18,9 @@ from mfsynth.synthesis.noise import add_noise
 from mfsynth.synthesis.optics.render import render_optics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from mfsynth.sample import Blur, FocusMap, Picture
-
-
-@dataclass(frozen=True, slots=True)
-class Kernel:
-    """A way to blur: how far it reaches at a sigma, in pixels, and the function that blurs."""
-
-    reach: Callable[[float], int]
-    blur: Callable[[Picture, float], Picture]
+    from mfsynth.sample import FocusMap, Picture
 
 
 def gaussian_reach(sigma: float) -> int:
@@ -49,10 +40,6 @@ def gaussian_blur(picture: Picture, sigma: float) -> Picture:
     return cv2.sepFilter2D(picture, -1, taps, taps, borderType=cv2.BORDER_REFLECT_101)  # type: ignore[return-value]
 
 
-KERNELS = {"gaussian": Kernel(gaussian_reach, gaussian_blur)}
-"""Every kernel that a recipe may name."""
-
-
 def render(scene: Scene, window: Window | Sequence[int] | None = None) -> Sample:
     """Render a scene, or the part of it inside a window.
 
@@ -68,15 +55,16 @@ def render(scene: Scene, window: Window | Sequence[int] | None = None) -> Sample
     window = Window.of((0, 0, height, width) if window is None else window).check(height, width)
     if recipe.optics is not None:
         return render_optics(scene, recipe.optics, window)
-    kernel = kernel_of(recipe.blur)
-    outer = window.grown(kernel.reach(recipe.blur.sigma), height, width)
+    if recipe.blur.kernel != "gaussian":
+        raise ShardError(f"unknown blur kernel {recipe.blur.kernel[:40]!r}; known: gaussian")
+    outer = window.grown(gaussian_reach(recipe.blur.sigma), height, width)
     inner = window.within(outer)
-    blurred = kernel.blur(scene.picture[outer.slices], recipe.blur.sigma)[inner.slices]
+    blurred = gaussian_blur(scene.picture[outer.slices], recipe.blur.sigma)[inner.slices]
     gt = scene.picture[window.slices]
     focus = scene.focus(window)
     frames = tuple(
-        add_noise(compose(gt, blurred, focus, frame.plane), frame.noise_sigma, frame.noise_key, width, window)
-        for frame in recipe.frames
+        add_noise(compose(gt, blurred, focus, number), frame.noise_sigma, frame.noise_key, width, window)
+        for number, frame in enumerate(recipe.frames)
     )
     certain = everywhere_certain(focus.shape)
     return Sample(
@@ -84,20 +72,8 @@ def render(scene: Scene, window: Window | Sequence[int] | None = None) -> Sample
     )
 
 
-def kernel_of(blur: Blur) -> Kernel:
-    """The kernel that a recipe's blur names.
-
-    Raises:
-        ShardError: If the name is unknown.
-    """
-    kernel = KERNELS.get(blur.kernel)
-    if kernel is None:
-        raise ShardError(f"unknown blur kernel {blur.kernel!r}; known: {', '.join(KERNELS)}")
-    return kernel
-
-
-def compose(picture: Picture, blurred: Picture, focus: FocusMap, plane: int) -> Picture:
-    """One frame of Eq. 1: the picture where the focus map says `plane`, the blurred picture elsewhere."""
+def compose(picture: Picture, blurred: Picture, focus: FocusMap, number: int) -> Picture:
+    """One frame of Eq. 1: the picture where the focus map says `number`, the blurred picture elsewhere."""
     frame = blurred.copy()
-    cv2.copyTo(picture, (focus == plane).view(np.uint8), frame)
+    cv2.copyTo(picture, (focus == number).view(np.uint8), frame)
     return frame
