@@ -38,8 +38,6 @@ EDGE = 3
 """Pixels on either side of an edge whose colors are a mixture: outlines of COCO are off by two or three."""
 _RADIUS = 3
 """Of the neighborhood that inpainting looks at, in pixels."""
-_KEPT = 16
-"""How many inpainted pictures are kept."""
 _NOWHERE = np.empty(0, np.intp)
 
 
@@ -128,13 +126,24 @@ def _beyond(planes: PlaneMap, places: Places, nearest: Places, distances: Distan
     return np.where(flat[beyond] == flat[nearest], beyond, nearest)
 
 
-@lru_cache(maxsize=_KEPT)
 def inpainted(scene: Scene, plane: int, depth: int) -> Picture:
     """The whole picture with what is nearer than a plane inpainted, up to `depth` pixels from the edge.
 
-    Inpainting carries on whatever it has filled, so that no part can be made without the whole; the last few
-    are kept, for other windows of the same scene.
+    Inpainting carries on whatever it has filled, so that no part can be made without the whole. All pictures
+    of the last scene are kept, for its other windows.
     """
+    kept = _kept(scene)
+    if (plane, depth) not in kept:
+        kept[plane, depth] = _inpaint(scene, plane, depth)
+    return kept[plane, depth]
+
+
+@lru_cache(maxsize=1)
+def _kept(_: Scene) -> dict[tuple[int, int], Picture]:
+    return {}
+
+
+def _inpaint(scene: Scene, plane: int, depth: int) -> Picture:
     planes = plane_map(scene, Window(0, 0, *scene.size))
     mask = (planes > plane).view(np.uint8)
     # Twice as deep, as it fills from all sides at once: what is filled from the far side is never used.

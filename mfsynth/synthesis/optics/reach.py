@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     Size = tuple[int, int]
     """Height and width of the whole picture."""
 
-SIDE = 8192
-"""Longest side of what a stage is given at once; OpenCV's remap and JPEG both have a limit."""
+SIDE = 1024
+"""Longest side of what a stage gives at once. OpenCV's remap and JPEG both have a limit, and what a turned tile
+is taken from is the box around it: that of a single row has hundreds of rows."""
 
 
 class Reach(Protocol):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from optical_scenes import linear, optical_scene, whole
@@ -109,10 +111,10 @@ def test_only_a_defocused_edge_has_a_rim_and_it_is_within_the_blur() -> None:
     assert all(rim(recipe, distance) <= 8.0 * distance / 15 / 2 for distance in range(16))
 
 
-def test_inpainted_pictures_are_kept_for_the_next_window() -> None:
-    scene = optical_scene(np.zeros((60, 60, 3), np.uint8), square(), fill="inpaint")
-    inpainted.cache_clear()
-    layers_of(scene, 4)
-    layers_of(scene, 4)
-    assert inpainted.cache_info().misses == 1
-    assert inpainted.cache_info().maxsize is not None
+def test_inpainted_pictures_of_all_layers_are_kept_for_the_next_window() -> None:
+    planes = np.repeat(np.arange(32), 2)[None].repeat(20, axis=0)
+    scene = optical_scene(np.zeros((20, 64, 3), np.uint8), planes, fill="inpaint")
+    first, again = ([inpainted(scene, plane, 4) for plane in range(31)] for _ in range(2))
+    assert all(one is other for one, other in zip(first, again, strict=True))
+    assert inpainted(replace(scene), 0, 4) is not first[0]  # only those of one scene
+    assert inpainted(scene, 0, 4) is not first[0]
