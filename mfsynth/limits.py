@@ -11,6 +11,8 @@ STACK = 32
 """Frames of a sample whose recipe has format 2, and of a build."""
 STACK_PIXELS = 1 << 30
 """Pixels of all frames of such a sample: 32 frames of 33 megapixels."""
+MIRRORED_PIXELS = 1 << 24
+"""Pixels of a picture with all that a blur mirrors around it, unless they are less than 16 times its own."""
 PLANES = 255
 """Planes of a recipe: a segment's plane has one byte."""
 SAMPLES = 1 << 31

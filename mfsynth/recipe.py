@@ -6,6 +6,7 @@ of a data set: no field is ever absent or null.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
@@ -286,6 +287,8 @@ def _contradictions(recipe: Recipe, optics: Optics) -> Iterator[str]:
         yield "frames whose planes do not ascend"
     if len(recipe.frames) * recipe.image.width * recipe.image.height > limits.STACK_PIXELS:
         yield f"frames of more than {limits.STACK_PIXELS:,} pixels together"
+    if too_thin(recipe.image, recipe.blur.sigma):
+        yield f"a blur of sigma {recipe.blur.sigma} is too large for so thin a picture"
     yield from _odd_blur(recipe.blur, optics)
     yield from _odd_segments(recipe, optics)
     yield from _odd_frames(optics)
@@ -302,7 +305,8 @@ def _odd_blur(blur: Blur, optics: Optics) -> Iterator[str]:
         yield f"kernel {blur.kernel} with radius {optics.radius}"
     if optics.radius and blur.sigma != optics.radius / 2:
         yield f"sigma {blur.sigma} is not half the radius {optics.radius}"
-    if (blur.kernel == "polygon") != (optics.blades >= 3) or (optics.blades < 3 and optics.rotation):
+    turned = optics.blades or optics.rotation
+    if optics.blades < 3 if blur.kernel == "polygon" else turned:
         yield f"kernel {blur.kernel} with {optics.blades} blades and rotation {optics.rotation}"
 
 
@@ -334,6 +338,13 @@ def _odd_frames(optics: Optics) -> Iterator[str]:
         yield "frame 0 is not in its own geometry"
     if any(not each.quality and (each.grid_x or each.grid_y) for each in optics.frames):
         yield "a JPEG's grid without a JPEG"
+
+
+def too_thin(image: ImageInfo, sigma: float) -> bool:
+    """Whether a blur mirrors far more around a picture than it has, such as a row of a million pixels."""
+    around = 2 * math.ceil(4 * sigma)  # no kernel reaches farther
+    mirrored = (image.width + around) * (image.height + around)
+    return mirrored > max(limits.MIRRORED_PIXELS, 16 * image.width * image.height)
 
 
 def sample_key(image_id: int, variant: int) -> str:

@@ -69,6 +69,7 @@ CONTRADICTIONS: dict[str, tuple[str, Callable[[Content], object]]] = {
     "a Gaussian with radius": ("kernel gaussian with radius", kernel("gaussian", blades=0, rotation=0.0)),
     "sigma of another disk": ("is not half the radius", lambda r: r["blur"].update(sigma=1.25)),
     "blades of a disk": ("kernel disk with", kernel("disk")),
+    "one blade of a disk": ("kernel disk with 1 blades", kernel("disk", blades=1, rotation=0.0)),
     "rotation of a disk": ("with 0 blades and rotation 0.5", kernel("disk", blades=0, rotation=0.5)),
     "two blades": ("kernel polygon with 2 blades", optics(blades=2)),
     "no blades": ("kernel polygon with 0 blades", optics(blades=0)),
@@ -87,6 +88,14 @@ CONTRADICTIONS: dict[str, tuple[str, Callable[[Content], object]]] = {
     "a grid without JPEG": ("a JPEG's grid without a JPEG", shot(1, quality=0, grid_x=3)),
     "inpainting nothing": ("a hard boundary with fill inpaint", optics(boundary="hard")),
     "shot noise in sRGB": ("Gaussian noise with shot or read noise", optics(noise_model="gaussian")),
+    "a large blur of a thin picture": (
+        "too large for so thin a picture",
+        lambda r: (
+            r["image"].update(width=1_000_000, height=1),
+            optics(radius=100.0)(r),
+            r["blur"].update(sigma=50.0),
+        ),
+    ),
     "too many pixels": ("pixels together", lambda r: r["image"].update(width=16_384, height=16_384)),
 }  # fmt: skip
 

@@ -35,7 +35,7 @@ MEANING = {
     NO_ANNOTATION: "the annotations list no mask for it",
     MIN_AREA: "its segments cannot be divided so that two planes keep --min-area",
     MIN_SHARPNESS: "too little of it is sharp: segments below --min-sharpness share the planes of others",
-    TOO_LARGE: "its frames together have more pixels than are read; use fewer --frames",
+    TOO_LARGE: "its frames, or what is mirrored around them, are too large; use fewer --frames, or less blur",
     PICTURE_MISSING: "the picture is missing",
     PICTURE_BROKEN: "the picture is empty, cut short or damaged",
     PICTURE_KIND: "the picture is of another kind than its name says, or of a kind that is not read",

@@ -28,6 +28,7 @@ from mfsynth.recipe import (
     Segment,
     Shot,
     sample_key,
+    too_thin,
 )
 from mfsynth.synthesis.depths import planes_by_depth
 from mfsynth.synthesis.noise import noise_key
@@ -147,13 +148,18 @@ def draw(
         traits: Of the segments, as `traits_of` gives them; needed if `options.optical`.
 
     Raises:
-        UnusableImage: If the segments cannot be shared out so that enough is in focus.
+        UnusableImage: If the segments cannot be shared out so that enough is in focus, or frames of
+            that size would not be read again.
     """
     if options.frames * image.width * image.height > limits.STACK_PIXELS:
         raise UnusableImage("too-large", f"{options.frames} frames of {image.width} x {image.height} pixels")
     seeded = (options.seed, image.id, variant)
     planes, tries = _planes(image, segments, options, variant, traits)
     sigma, radius = _blur(options, stream("blur", *seeded))
+    if options.optical and too_thin(image, sigma):
+        raise UnusableImage(
+            "too-large", f"{image.width} x {image.height} pixels, a blur of sigma {sigma:.1f}"
+        )
     noise = stream("noise", *seeded)
     noise_sigma = uniform_between(noise, options.noise)
     if options.capture == "camera" and options.noise == (0.0, 0.0):

@@ -367,6 +367,17 @@ def test_a_stack_that_could_not_be_read_again_is_not_drawn() -> None:
     assert refused.value.reason == "too-large"
 
 
+def test_a_blur_that_mirrors_far_more_than_a_picture_has_is_not_drawn() -> None:
+    image = ImageInfo(1, "a.jpg", 1_000_000, 1, 4, "", "")
+    segments = [SegmentInfo(k, k, 1, 0, 500_000) for k in (0, 1)]
+    traits = (Traits(0, 0, 5.0, 0), Traits(0, 0, 5.0, 1))
+    draw(image, segments, DrawOptions(kernel="disk", radius=(1.0, 3.0)), 0, traits).check()
+    draw(image, segments, DrawOptions(sigma=(50.0, 50.0)), 0)  # format 1 mirrors a line at a time
+    with pytest.raises(UnusableImage, match="1000000 x 1 pixels, a blur of sigma 50") as refused:
+        draw(image, segments, DrawOptions(kernel="disk", radius=(100.0, 100.0)), 0, traits)
+    assert refused.value.reason == "too-large"
+
+
 @pytest.mark.parametrize(
     ("part", "name"), [((), "coating"), (("blur",), "blur.coating"), (("segments", 0), "segments.coating")]
 )

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     """Height and width of the whole picture."""
 
 SIDE = 1024
-"""Longest side of what a stage gives at once. OpenCV's remap and JPEG both have a limit, and what a turned tile
-is taken from is the box around it: that of a single row has hundreds of rows."""
+"""Longest side of what a stage gives at once. OpenCV's remap and JPEG both have a limit, and a turned tile is
+taken from the box around it: that of a single row has hundreds of rows."""
 
 
 class Reach(Protocol):
