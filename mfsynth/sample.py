@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     """H x W x 3, RGB, uint8."""
     FocusMap = NDArray[np.uint8]
     """H x W, uint8: the index of the frame that is sharp there."""
+    PlaneMap = NDArray[np.uint8]
+    """H x W, uint8: the plane of each pixel."""
     CertainMap = NDArray[np.uint8]
     """H x W, uint8: 255 where some frame holds the truth, less where none does."""
     SegmentMap = NDArray[np.uint8] | NDArray[np.uint16]
@@ -116,16 +118,24 @@ class Scene:
 
     def focus(self, window: Window | Sequence[int] | None = None) -> FocusMap:
         """The focus map, or the part of it in a window: a table lookup, without rendering."""
+        sharpest = self.recipe.sharpest()
+        return self._of_segments([sharpest[segment.plane] for segment in self.recipe.segments], window)
+
+    def planes(self, window: Window | Sequence[int] | None = None) -> PlaneMap:
+        """The plane of each pixel, or those in a window."""
+        return self._of_segments([segment.plane for segment in self.recipe.segments], window)
+
+    def _of_segments(self, values: list[int], window: Window | Sequence[int] | None) -> NDArray[np.uint8]:
+        """The value of each pixel's segment."""
         import cv2
         import numpy as np
 
         segments = self.segments if window is None else self.segments[Window.of(window).slices]
-        frames = np.zeros(max(256, len(self.recipe.segments)), np.uint8)
-        sharpest = self.recipe.sharpest()
-        frames[: len(self.recipe.segments)] = [sharpest[segment.plane] for segment in self.recipe.segments]
+        table = np.zeros(max(256, len(values)), np.uint8)
+        table[: len(values)] = values
         if segments.dtype == np.uint8:
-            return cv2.LUT(segments, frames[:256])  # type: ignore[return-value]  # ten times faster
-        return frames[segments]
+            return cv2.LUT(segments, table[:256])  # type: ignore[return-value]  # ten times faster
+        return table[segments]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,8 +22,8 @@ import cv2
 import numpy as np
 
 import mfsynth
-from mfsynth.sample import Scene, Window
-from mfsynth.synthesis.optics.hidden import EDGE, hidden_pixels, inpainted, plane_map
+from mfsynth.sample import Scene
+from mfsynth.synthesis.optics.hidden import EDGE, hidden_pixels, inpainted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,7 +42,7 @@ def moved(scene: Scene) -> Scene:
 
 def filled(scene: Scene, fill: str) -> NDArray[np.uint8]:
     """The picture with what the near plane hides filled."""
-    planes = plane_map(scene, Window(0, 0, *scene.size))
+    planes = scene.planes()
     hidden = hidden_pixels(planes, 0, DEPTH + EDGE + 1, scene.recipe)
     made = scene.picture.copy()
     behind = inpainted(scene, 0, DEPTH + EDGE + 1) if fill == "inpaint" else scene.picture
@@ -73,7 +73,7 @@ def main(coco: str, split: str, limit: int, radius: float) -> None:
             started = time.process_time()
             made = filled(scene, fill)
             seconds += time.process_time() - started
-            near = (plane_map(scene, Window(0, 0, *scene.size)) > 0).astype(np.uint8)
+            near = (scene.planes() > 0).astype(np.uint8)
             depth = cv2.distanceTransform(near, cv2.DIST_L2, cv2.DIST_MASK_5)
             squares = ((made.astype(np.float64) - scene.picture) ** 2).mean(axis=2)
             soft = [cv2.blur(picture, (BLUR, BLUR)).astype(np.float64) for picture in (made, scene.picture)]

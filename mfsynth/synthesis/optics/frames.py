@@ -15,7 +15,6 @@ import numpy as np
 
 from mfsynth.synthesis.optics.circles import blur_size
 from mfsynth.synthesis.optics.compose import Exposure
-from mfsynth.synthesis.optics.hidden import plane_map
 from mfsynth.synthesis.optics.kernels import Aperture
 from mfsynth.synthesis.optics.layers import peel
 from mfsynth.synthesis.optics.light import values_of
@@ -23,8 +22,7 @@ from mfsynth.synthesis.optics.windows import box_of, common, empty, union
 
 if TYPE_CHECKING:
     from mfsynth.recipe import Optics
-    from mfsynth.sample import Scene, Window
-    from mfsynth.synthesis.optics.hidden import PlaneMap
+    from mfsynth.sample import PlaneMap, Scene, Window
     from mfsynth.synthesis.optics.kernels import Planes
     from mfsynth.synthesis.optics.light import Values
 
@@ -85,7 +83,7 @@ def _hard_frames(scene: Scene, optics: Optics, window: Window) -> tuple[Values, 
     """Each frame shows, where a plane lies, the whole picture blurred as that plane is."""
     lens = Lens(scene, optics)
     outer = window.grown(lens.reach, *scene.size)
-    values, planes = values_of(scene.picture[outer.slices], optics.light), plane_map(scene, window)
+    values, planes = values_of(scene.picture[outer.slices], optics.light), scene.planes(window)
     frames = [np.empty((window.height, window.width, 3), np.float32) for _ in scene.recipe.frames]
     distances = [cv2.LUT(planes, _distances_from(frame.plane)) for frame in scene.recipe.frames]
     for distance in lens.distances:

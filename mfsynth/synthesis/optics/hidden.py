@@ -18,16 +18,12 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from mfsynth.sample import Window
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mfsynth.recipe import Recipe
-    from mfsynth.sample import Picture, Scene
+    from mfsynth.sample import Picture, PlaneMap, Scene
 
-    PlaneMap = NDArray[np.uint8]
-    """H x W, uint8: the plane of each pixel."""
     Mask = NDArray[np.bool_]
     """H x W, bool."""
     Places = NDArray[np.intp]
@@ -54,14 +50,6 @@ class Hidden:
     places: Places
     planes: NDArray[np.uint8]
     sources: Places
-
-
-def plane_map(scene: Scene, window: Window) -> PlaneMap:
-    """The plane of each pixel inside a window."""
-    segments, listed = scene.segments[window.slices], scene.recipe.segments
-    table = np.zeros(max(256, len(listed)), np.uint8)
-    table[: len(listed)] = [segment.plane for segment in listed]
-    return cv2.LUT(segments, table[:256]) if segments.dtype == np.uint8 else table[segments]  # type: ignore[return-value]
 
 
 def rim(recipe: Recipe, distance: int) -> int:
@@ -144,8 +132,7 @@ def _kept(_: Scene) -> dict[tuple[int, int], Picture]:
 
 
 def _inpaint(scene: Scene, plane: int, depth: int) -> Picture:
-    planes = plane_map(scene, Window(0, 0, *scene.size))
-    mask = (planes > plane).view(np.uint8)
+    mask = (scene.planes() > plane).view(np.uint8)
     # Twice as deep, as it fills from all sides at once: what is filled from the far side is never used.
     distances = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_5)
     around = cv2.dilate(mask, np.ones((2 * EDGE + 1, 2 * EDGE + 1), np.uint8))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from mfsynth.synthesis.optics.hidden import EDGE, hidden_pixels, inpainted, plane_map
+from mfsynth.synthesis.optics.hidden import EDGE, hidden_pixels, inpainted
 from mfsynth.synthesis.optics.light import values_of
 from mfsynth.synthesis.optics.windows import box_of, common, empty
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mfsynth.recipe import Optics
-    from mfsynth.sample import Scene, Window
-    from mfsynth.synthesis.optics.hidden import Mask, PlaneMap
+    from mfsynth.sample import PlaneMap, Scene, Window
+    from mfsynth.synthesis.optics.hidden import Mask
     from mfsynth.synthesis.optics.light import Values
 
     Matte = NDArray[np.float32]
@@ -66,7 +66,7 @@ def peel(scene: Scene, optics: Optics, window: Window, reach: int) -> Iterator[L
     depth = 2 * reach + 1 + EDGE
     seen = window.grown(reach, *scene.size)
     outer = seen.grown(depth + 2 * EDGE + 1, *scene.size)
-    canvas = _Canvas(outer, values_of(scene.picture[outer.slices], optics.light), plane_map(scene, outer))
+    canvas = _Canvas(outer, values_of(scene.picture[outer.slices], optics.light), scene.planes(outer))
     farthest, *others = sorted({segment.plane for segment in scene.recipe.segments})
     for plane in reversed(others):
         own = box_of(canvas.planes == plane, outer)
