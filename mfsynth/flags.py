@@ -91,8 +91,8 @@ _OPTICS = (
             "Equal noise in all sRGB values, or a sensor's: shot noise that grows with light, and read "
             "noise."),
     _choice("capture", "clean camera",
-            "camera stores most frames as a camera does: noise up to 5 gray levels (unless --noise says "
-            "else), and JPEG of quality 70 to 99."),
+            "camera gives 60 % of the samples noise of up to 5 gray levels (unless --noise says else), and "
+            "36 % JPEG of quality 70 to 99."),
     _number("breathing", 0.0,
             "Focus breathing and shake: scale changes by up to this many per cent from the first frame to "
             "the last; largest shift, rotation and exposure are in proportion. 1 to 4 is usual."),

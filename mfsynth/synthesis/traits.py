@@ -1,6 +1,6 @@
 """What a picture says of its segments, for draws that depend on it: how low they end, how sharp they are.
 
-All of it is exact: sums of whole numbers that floats hold, the same on every machine.
+All of it is the same on every machine: sums of whole numbers, added in one order.
 """
 
 from __future__ import annotations
