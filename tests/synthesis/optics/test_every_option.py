@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 import mfsynth
 from mfsynth import Window
+from mfsynth.building.make import CocoLookup, verify_and_repair
 from mfsynth.building.plan import make_plan
 from mfsynth.building.work import Job, make_shard
 from mfsynth.errors import OptionsError
@@ -208,3 +210,22 @@ def test_a_stack_with_everything_is_built_verified_and_says_how_it_was_made(
     assert BuildOptions.of(manifest) == options_of(content, shards=2)
     again = mfsynth.build("small", coco=small_coco, out=tmp_path / "again", workers=1, like=manifest)
     assert again.samples == 9
+
+
+def test_a_realistic_build_goes_on_where_it_was_killed_and_is_repaired(
+    small_coco: Path, tmp_path: Path
+) -> None:
+    out, content = tmp_path / "set", ONE["a noisy stack"] | {"breathing": 2.0}
+    build = partial(mfsynth.build, "small", coco=small_coco, out=out, shards=3, workers=1, **content)
+    build()
+    sealed = (out / "manifest.json").read_bytes()
+    (out / "manifest.json").unlink()  # as a build leaves it that is killed
+    (out / "small-000001.tar").unlink()
+    assert build().kept == 2
+    assert (out / "manifest.json").read_bytes() == sealed
+    with (out / "small-000002.tar").open("r+b") as shard:
+        shard.seek(3000)
+        shard.write(b"wrong")
+    repaired = verify_and_repair(out, CocoLookup(small_coco), workers=1)
+    assert (repaired.problems, len(repaired.repaired) > 0) == ((), True)
+    assert (out / "manifest.json").read_bytes() == sealed
