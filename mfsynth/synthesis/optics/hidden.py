@@ -137,5 +137,7 @@ def _inpaint(scene: Scene, plane: int, depth: int) -> Picture:
     distances = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_5)
     around = cv2.dilate(mask, np.ones((2 * EDGE + 1, 2 * EDGE + 1), np.uint8))
     fill = np.where(distances <= 2 * depth, around, 0).astype(np.uint8)
+    height = len(fill)
+    rows = np.arange(max(2, height)) % height  # of a single row, OpenCV reads beyond the picture
     # OpenCV's other method, Telea's, is no better, and two gray levels too bright.
-    return cv2.inpaint(scene.picture, fill, _RADIUS, cv2.INPAINT_NS)  # type: ignore[return-value]
+    return cv2.inpaint(scene.picture[rows], fill[rows], _RADIUS, cv2.INPAINT_NS)[:height]  # type: ignore[return-value]

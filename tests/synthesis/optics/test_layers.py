@@ -118,3 +118,18 @@ def test_inpainted_pictures_of_all_layers_are_kept_for_the_next_window() -> None
     assert all(one is other for one, other in zip(first, again, strict=True))
     assert inpainted(replace(scene), 0, 4) is not first[0]  # only those of one scene
     assert inpainted(scene, 0, 4) is not first[0]
+
+
+def test_a_single_row_is_inpainted_from_itself_only() -> None:
+    """OpenCV reads beyond a picture of one row, so that it came out differently each time."""
+    rng = np.random.default_rng(5)
+    for width in range(3, 60):
+        picture = rng.integers(0, 256, (1, width, 3), dtype=np.uint8)
+        planes = rng.integers(0, 2, (1, width))
+        planes[0, :2] = 0, 1
+        twice = (
+            optical_scene(each, its, fill="inpaint")
+            for each, its in ((picture, planes), (picture.repeat(2, axis=0), planes.repeat(2, axis=0)))
+        )
+        one, two = (inpainted(scene, 0, 9) for scene in twice)
+        assert np.array_equal(one, two[:1]), width
