@@ -60,10 +60,11 @@ def split_of(
     """
     if options.depth != "none" and depth_maps is None:
         raise OptionsError(
-            "the planes of this data set come from depth maps", "give the folder that has them: --depth DIR"
+            "the planes of this data set come from depth maps",
+            "give the folder that has them: --depth DIR, or depth_maps in Python",
         )
     if options.depth == "none" and depth_maps is not None:
-        raise OptionsError("this data set is not made of depth maps", "omit --depth")
+        raise OptionsError("this data set is not made of depth maps", "omit --depth, or depth_maps in Python")
     cache = storage.cache_folder()
     return read_split(coco, options.split, options.masks, depth_maps=depth_maps, cache=cache, say=say)
 

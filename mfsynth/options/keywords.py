@@ -125,6 +125,7 @@ _COERCIONS: dict[str, Callable[[str, Any], Any]] = {
     "radius": _bounds,
     "breathing": _number,
     "min_sharpness": _number,
+    "min_area": _number,
     "frames": whole_number,
     "planes": whole_number,
     "licenses": _ids,

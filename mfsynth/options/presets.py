@@ -35,7 +35,7 @@ def preset_options(name: Preset) -> dict[str, Any]:
     Raises:
         OptionsError: If there is no such preset.
     """
-    if name not in PRESETS:
+    if name not in get_args(Preset):
         raise OptionsError(f"there is no preset {name!r}", f"known: {', '.join(get_args(Preset))}")
     return dict(PRESETS[name])
 

@@ -76,6 +76,8 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, Any], told: s
     ("options", "told"),
     [
         ({"preset": "real"}, "there is no preset 'real'; known: paper, realistic"),
+        ({"preset": ["paper"]}, r"there is no preset \['paper'\]"),
+        ({"min_area": "much"}, "min_area is 'much', it must be a number"),
         ({"frames": 2.5}, "frames is 2.5, it must be a whole number"),
         ({"breathing": "much"}, "breathing is 'much', it must be a number"),
         ({"radius": 3}, "radius is 3, it must be two numbers"),
