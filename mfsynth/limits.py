@@ -29,6 +29,8 @@ OUTLINE_PIXELS = 1 << 22
 """Length of a polygon in an instance's outline, in pixels."""
 SEGMENTS = 30_000
 """Segments of an image; this keeps its recipe below `RECIPE_BYTES`."""
+BLURRED_SEGMENTS = 1_000
+"""Segments of an image that are not sharp enough and join others: their number counts squared."""
 JPEG_SCANS = 500
 """Scans of a progressive JPEG, each of which covers all pixels. Honest files have about ten."""
 TIFF_STRIPS = 1 << 17

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from mfsynth import limits
+from mfsynth.errors import UnusableImage
 from mfsynth.recipe import Traits
 
 if TYPE_CHECKING:
@@ -46,12 +48,20 @@ def traits_of(
         infos: The segments.
         stuff: Ids of the categories that are stuff; void, category 0, always is.
         options: Of the draw.
+
+    Raises:
+        UnusableImage: If too many segments are not sharp enough.
     """
     if not options.optical:
         return ()
     count = len(infos)
     sharpness = sharpness_of(picture, segments, count)
     blurred = {index for index, sharp in enumerate(sharpness) if sharp < options.min_sharpness}
+    if len(blurred) > limits.BLURRED_SEGMENTS:
+        told = (
+            f"{len(blurred):,} of its segments are not sharp, at most {limits.BLURRED_SEGMENTS:,} join others"
+        )
+        raise UnusableImage("min-sharpness", told)
     groups = grouped(blurred, borders(segments)) if blurred else {}
     return tuple(
         Traits(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.ndimage import correlate1d, maximum_filter, minimum_filter
 
+from mfsynth.errors import UnusableImage
 from mfsynth.sample import SegmentInfo, Traits
 from mfsynth.synthesis.draw import DrawOptions
 from mfsynth.synthesis.traits import MARGIN, borders, grouped, sharpness_of, traits_of
@@ -159,3 +160,12 @@ def test_traits_follow_min_sharpness() -> None:
     assert [each.group for each in made] == [0, 0, 2]
     assert made[1].sharpness == 0
     assert all(isinstance(each, Traits) and each.sharpness > 20 for each in (made[0], made[2]))
+
+
+def test_a_picture_of_very_many_blurred_segments_is_left_out() -> None:
+    """Joining them takes time that grows with the square of their number."""
+    segments = np.arange(1200, dtype=np.uint16).reshape(30, 40)
+    flat = np.full((30, 40, 3), 90, np.uint8)
+    with pytest.raises(UnusableImage, match="1,200 of its segments are not sharp, at most 1,000") as refused:
+        traits_of(flat, segments, infos(segments, [1] * 1200), set(), DrawOptions(min_sharpness=3.0))
+    assert refused.value.reason == "min-sharpness"
