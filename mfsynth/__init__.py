@@ -29,7 +29,19 @@ if TYPE_CHECKING:
         SourceError,
     )
     from mfsynth.live import synthesize
-    from mfsynth.sample import Blur, FrameRecipe, ImageInfo, Recipe, Sample, Scene, Segment, Window
+    from mfsynth.sample import (
+        Blur,
+        FrameRecipe,
+        ImageInfo,
+        Optics,
+        Recipe,
+        Sample,
+        Scene,
+        Segment,
+        Shot,
+        Traits,
+        Window,
+    )
     from mfsynth.shards.manifest import Manifest
     from mfsynth.shards.reader import decode, open
     from mfsynth.synthesis.render import render
@@ -46,6 +58,7 @@ __all__ = [
     "Manifest",
     "MfsynthError",
     "MissingExtraError",
+    "Optics",
     "OptionsError",
     "OutputError",
     "Recipe",
@@ -53,7 +66,9 @@ __all__ = [
     "Scene",
     "Segment",
     "ShardError",
+    "Shot",
     "SourceError",
+    "Traits",
     "Verification",
     "Window",
     "build",

@@ -99,9 +99,7 @@ Examples:
 @click.option(
     "--dry-run", is_flag=True, help="Show what would be made, its size, and from which files; make nothing."
 )
-@click.option(
-    "--show", is_flag=True, help="Show what the preset sets, and the build's options; make nothing."
-)
+@click.option("--show", is_flag=True, help="Show what the preset sets and the build's options; make nothing.")
 @output_options
 @click.pass_context
 def build(
@@ -136,7 +134,7 @@ def build(
             raise click.UsageError("--from leaves no options to show; mfsynth info shows the manifest's", ctx)
         options, manifest = content_of(like)
     elif depth_far_is_large and not depth:
-        raise click.UsageError("--depth-far-is-large is about the maps of --depth; give --depth DIR", ctx)
+        raise click.UsageError("--depth-far-is-large needs --depth DIR", ctx)
     elif split is None and not show:
         raise click.UsageError("give --split, such as --split val2017, or --split demo", ctx)
     else:
@@ -163,11 +161,11 @@ CONTENT = (
     "images", "limit", "shards", "orientation", "preset", "frames", "planes", "order", "depth_far_is_large",
     "kernel", "radius", "boundary", "fill", "light", "noise_model", "capture", "breathing", "min_sharpness",
 )  # fmt: skip
-"""Options of `build` that decide content; --depth names a folder, and is given beside --from, too."""
+"""Options of `build` that decide content; --depth names a folder, and may be given with --from."""
 
 
 def given_content(ctx: click.Context) -> list[str]:
-    """Names of the options that decide content and are given."""
+    """Names of the options on the command line that decide content."""
     return [name for name in CONTENT if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
 
 
@@ -225,7 +223,9 @@ Examples:
 @click.option("--seed", type=int, help="Seed that chooses these samples.  [default: a new one each time]")
 @click.option("--repair", is_flag=True, help="Rebuild the bad shards, and no others.")
 @coco_option("COCO folder for --repair, as for build.")
-@click.option("--depth", type=FOLDER, help="Folder of depth maps for --repair, as for build.")
+@click.option(
+    "--depth", type=FOLDER, help="Folder of depth maps for --repair, if the data set was made from them."
+)
 @workers_option()
 @quiet_option("No progress, problems only.")
 @json_option

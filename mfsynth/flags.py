@@ -39,7 +39,7 @@ def _choice(name: str, values: str, help: str) -> Callable[[Command], Command]:
 
 
 _SCENES = (
-    _number("seed", 0, "Seed of every draw."),
+    _number("seed", 0, "Seed of all random draws."),
     _number("variants", 1, "Samples per image."),
     _bounds("sigma", (1.0, 5.0), "1 5", "Standard deviation of a Gaussian blur, in pixels."),
     _bounds("noise", (0.0, 0.0), "off",
@@ -48,8 +48,8 @@ _SCENES = (
     _choice("format", "png jpeg", "Format of the frames; jpeg is quality 95, 4:4:4."),
     _choice("masks", "panoptic instances", "Annotations to use."),
     _number("min-area", 0.02,
-            "Fraction of the image that both frames of a pair keep in focus, at most 1/3. In a stack, as "
-            "many frames do as the image allows."),
+            "Smallest fraction of the image that each frame of a pair has in focus, at most 1/3. In a stack, "
+            "as many frames as the image allows have it."),
     _flag("licenses", LICENSES_HELP, type=Numbers(), default=()),
     _flag("images", "File of image ids to take, one per line; !ID leaves ID out.", type=FILE),
     _flag("limit", "Only the first N images by id, after the filters.", type=click.IntRange(min=1)),
@@ -60,45 +60,49 @@ _SCENES = (
 
 _OPTICS = (
     _choice("preset", "paper realistic",
-            "A bundle of the options below: paper leaves all at their defaults, realistic makes defocus as "
-            "lenses do. Whatever is given beside it overrides it; --show prints it."),
-    _flag("frames", "Frames of a sample; more than 2 make a stack.", type=click.IntRange(2, 32), default=2,
+            "A set of values for the options below: paper keeps their defaults, realistic renders defocus as "
+            "lenses do. Options that you give override it; --show prints it."),
+    _flag("frames", "Frames per sample; more than 2 make a stack.", type=click.IntRange(2, 32), default=2,
           show_default=True),
-    _flag("planes", "Planes in which segments lie, at least as many as frames; plane 0 is the farthest. "
-          "Frames focus the first, the last, and evenly between.  [default: one per frame]", type=int,
-          default=0),
+    _flag("planes", "Planes that segments lie in, from the number of frames to 255; plane 0 is the farthest. "
+          "Frames are focused on the first, the last, and evenly between.  "
+          "[default: one per frame; 16 with --depth]", type=int, default=0),
     _choice("order", "random layout",
-            "How segments are shared out among planes: at random, or by a guess of their depth: stuff (sky, "
-            "grass) behind things, and of either, what ends lower in the picture is nearer."),
-    _flag("depth", "Folder of depth maps, named like the pictures: planes are cut from them, not from masks.",
+            "How segments are assigned to planes: at random, or by a guess at their depth, which puts stuff "
+            "(sky, grass) behind things, and within each, what ends lower in the picture nearer."),
+    _flag("depth", "Folder of depth maps, named like the pictures. Planes come from them instead of masks.",
           type=FOLDER),
-    _flag("depth-far-is-large", "Depth maps hold distances: larger is farther, 0 unknown.", is_flag=True),
+    _flag("depth-far-is-large", "The depth maps hold distances: larger is farther, 0 is unknown.",
+          is_flag=True),
     _choice("kernel", "gaussian disk polygon",
             "Shape of the blur: the paper's Gaussian, the disk of an open aperture, or a polygon of 5 to 9 "
-            "blades, its rotation drawn."),
+            "blades, with a random rotation."),
     _bounds("radius", (2.0, 10.0), "2 10",
-            "Radius of a disk (or the polygon of equal area) between the farthest and the nearest plane, in "
-            "pixels; between others it is in proportion to their distance."),
+            "Radius in pixels of the disk (or of a disk with the polygon's area) between the farthest and "
+            "the nearest plane; between other planes, it is in proportion to their distance."),
     _choice("boundary", "hard spread",
-            "hard cuts at the mask's edge; spread lets near things out of focus cover what is behind them, "
-            "and shows what they hide."),
+            "hard: blur stops at the mask's edge, as in the paper. spread: near things that are out of focus "
+            "spread over what is behind them."),
     _choice("fill", "nearest inpaint",
-            "What spread finds behind a near thing: the nearest visible pixel, or OpenCV's inpainting."),
+            "What spread puts behind a near thing: the color of the nearest visible pixel, or OpenCV's "
+            "inpainting, which is closer to the truth but slower."),
     _choice("light", "srgb linear",
-            "Blur and compose the file's sRGB values, as most generators do, or linear light, as lenses do: "
-            "highlights grow."),
+            "Blur and combine the sRGB values of the file, as most generators do, or linear light, as lenses "
+            "do, in which highlights grow."),
     _choice("noise-model", "gaussian poisson-gaussian",
-            "Equal noise in all sRGB values, or a sensor's: shot noise that grows with light, and read "
-            "noise."),
+            "The same noise for all sRGB values, or that of a sensor: shot noise, which grows with light, "
+            "and read noise."),
     _choice("capture", "clean camera",
-            "camera gives 60 % of the samples noise of up to 5 gray levels (unless --noise says else), and "
-            "36 % JPEG of quality 70 to 99."),
+            "camera: three samples in five get noise of up to 5 gray levels, and three in five of those "
+            "are also compressed as JPEG of quality 70 to 99. With --noise, all samples get that noise "
+            "instead."),
     _number("breathing", 0.0,
-            "Focus breathing and shake: scale changes by up to this many per cent from the first frame to "
-            "the last; largest shift, rotation and exposure are in proportion. 1 to 4 is usual."),
+            "Focus breathing and shake: the scale changes by up to this many percent from the first frame to "
+            "the last, at most 20. The largest shift, rotation and change of exposure are in proportion. "
+            "1 to 4 is usual."),
     _number("min-sharpness", 0.0,
             "Segments that a small blur changes by less than this many gray levels were not sharp in the "
-            "photograph: they share the plane of a neighbor. Try 3."),
+            "photograph, so they share the plane of a neighbor. Try 3."),
 )  # fmt: skip
 
 

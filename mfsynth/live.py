@@ -85,28 +85,28 @@ def synthesize(
         render: False yields scenes, as `.scenes()` does.
         depth_maps: Folder of depth maps, named like the pictures: planes are cut from them instead of masks.
         masks: `panoptic` or `instances`.
-        preset: `paper` or `realistic`: a bundle of the options below; each that is given overrides it.
+        preset: `paper` or `realistic`: values for the options below; those that are given override it.
         sigma: Smallest and largest sigma of a Gaussian blur, in pixels.
         noise: Smallest and largest standard deviation of the noise, in units of full range.
-        min_area: Both frames of a pair keep at least this fraction in focus, at most 1/3; of a stack, as many
-            frames as the picture allows.
+        min_area: Each frame of a pair has at least this fraction of the picture in focus, at most 1/3. In a
+            stack, as many frames as the picture allows have it.
         licenses: COCO license ids to keep; empty keeps all.
         images: Ids of the images to take; None takes all.
         limit: Take only this many images, the first by id; 0 takes all.
         orientation: Whether pictures with an orientation tag are turned upright: `auto`, `raw` or `upright`.
-        frames: Frames of a sample, from 2 to 32.
-        planes: Planes of a scene, at least as many; 0 makes one for each frame.
-        order: How segments are shared out among planes: `random`, or `layout`, a guess of their depth.
-        depth: What is large in depth maps: `near` or `far`.
+        frames: Frames per sample, from 2 to 32.
+        planes: Planes of a scene, at least as many as frames; 0 makes one per frame, or 16 with depth maps.
+        order: How segments are assigned to planes: `random`, or `layout`, a guess at their depth.
+        depth: What large values mean in depth maps: `near` or `far`.
         kernel: Of the blur: `gaussian`, `disk` or `polygon`.
         radius: Smallest and largest radius of a disk or polygon, in pixels.
-        boundary: `hard`, or `spread`: what is near and out of focus covers what is behind it.
-        fill: What is behind a near layer: `nearest` visible pixel, or `inpaint`.
-        light: In which values light is blurred and composed: `srgb` or `linear`.
-        noise_model: `gaussian` (of sRGB values) or `poisson-gaussian` (of linear light).
+        boundary: `hard`, or `spread`: what is near and out of focus spreads over what is behind it.
+        fill: What is put behind a near layer: the color of the `nearest` visible pixel, or `inpaint`.
+        light: The values that are blurred and combined: `srgb` or `linear`.
+        noise_model: `gaussian` (on sRGB values) or `poisson-gaussian` (on linear light).
         capture: `clean`, or `camera`: sensor noise and JPEG.
-        breathing: Largest change of scale from the first frame to the last, in per cent, beside shake and
-            exposure in proportion.
+        breathing: Largest change of scale from the first frame to the last, in percent, with shake and
+            changes of exposure in proportion.
         min_sharpness: Segments below this sharpness, in gray levels, share the plane of a neighbor.
 
     Returns:

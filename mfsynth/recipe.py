@@ -1,7 +1,7 @@
 """What is drawn for a sample: Recipe and its parts, to JSON and back. All of them are frozen.
 
-Format 1 holds what the paper's pairs need; format 2 has `optics` as well, and says the same of every sample
-of a data set: no field is ever absent or null.
+Format 1 has what the paper's pairs need; format 2 also has `optics`. All recipes of a data set have the same
+fields: none is ever absent or null.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class SegmentInfo:
 
 @dataclass(frozen=True, slots=True)
 class Segment(SegmentInfo):
-    """A segment with its plane: the index of the frame in which it is sharp."""
+    """A segment with its plane, 0 the farthest; in format 1, it is sharp in the frame of that index."""
 
     plane: _Plane
 
@@ -113,13 +113,13 @@ class Blur:
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What the picture says of a segment, and draws depend on.
+    """What the picture says about a segment, which draws depend on.
 
     Attributes:
         bottom: The lowest row with a pixel of it.
         stuff: 1 if it is stuff, such as sky or grass, or void; 0 if it is a thing.
-        sharpness: How much a small blur changes it: root mean square, in gray levels.
-        group: Index of the segment whose plane it shares; its own, unless it is not sharp enough.
+        sharpness: How much a small blur changes it, as a root mean square, in gray levels.
+        group: Index of the segment whose plane it shares; its own index, if it is sharp enough.
     """
 
     bottom: _Natural
@@ -130,15 +130,15 @@ class Traits:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """How one frame is taken, besides its plane and noise.
+    """How one frame is taken, apart from its plane and noise.
 
     Attributes:
-        scale: Of the frame against frame 0, about the picture's center.
+        scale: Relative to frame 0, about the picture's center.
         shift_x, shift_y: To the right and down, in pixels.
         rotation: Clockwise, in radians, about the picture's center.
         exposure: In stops; linear light is multiplied by 2^exposure.
-        quality: Of the JPEG that the camera stores; 0 means that it is not compressed.
-        grid_x, grid_y: Pixels from the left and the top of a JPEG block to the picture's.
+        quality: Of the JPEG that the camera stores; 0 is no JPEG.
+        grid_x, grid_y: Pixels from the left and top edges of a JPEG block to those of the picture.
     """
 
     scale: _Scale
@@ -153,19 +153,19 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Optics:
-    """What format 2 says more: how a lens and a camera make the frames.
+    """What format 2 adds: how a lens and a camera make the frames.
 
     Attributes:
-        planes: Number of planes, 0 the farthest; at equal steps of inverse distance.
-        radius: Of the disk, or of the polygon's disk of equal area, between the two outermost planes, in
-            pixels; 0 for a Gaussian, whose sigma is that of `Blur`.
+        planes: Number of planes, at equal steps of inverse distance; plane 0 is the farthest.
+        radius: Of the disk, or of a disk with the polygon's area, between the two outermost planes, in
+            pixels; 0 for a Gaussian, whose sigma is in `Blur`.
         blades: Corners of the polygon; 0 for other kernels.
         rotation: Of the polygon, in radians; 0 for other kernels.
-        boundary: `hard`, or `spread`: near layers cover far ones, with mattes.
-        fill: What is behind a layer: `nearest` visible pixel, or `inpaint`.
-        light: In which values light is blurred and composed: `srgb` or `linear`.
-        noise_model: `gaussian` (of sRGB values), or `poisson-gaussian` (of linear light).
-        shot_noise: Variance of the noise for each unit of linear light.
+        boundary: `hard`, or `spread`: near layers spread over far ones.
+        fill: What is put behind a layer: the color of the `nearest` visible pixel, or `inpaint`.
+        light: The values that are blurred and combined: `srgb` or `linear`.
+        noise_model: `gaussian` (on sRGB values) or `poisson-gaussian` (on linear light).
+        shot_noise: Variance of the noise per unit of linear light.
         read_noise: Standard deviation of the noise in the dark, in linear light.
         segments: One for each segment.
         frames: One for each frame.
@@ -211,7 +211,7 @@ class Recipe:
         return len(self.frames) if self.optics is None else self.optics.planes
 
     def sharpest(self) -> list[int]:
-        """For each plane, the index of the frame that is sharpest there; of two, the first."""
+        """For each plane, the index of the frame that is sharpest there; of equals, the first."""
         return [
             min(range(len(self.frames)), key=lambda k: abs(self.frames[k].plane - plane))
             for plane in range(self.planes)
@@ -248,7 +248,7 @@ class Recipe:
 
         Raises:
             ShardError: If the key is not that of image and variant, a plane does not exist, the picture or
-                the frames together are larger than any that are read, or the optics contradict themselves.
+                all frames together are too large, or the optics contradict themselves.
         """
         key, image = sample_key(self.image.id, self.variant), self.image
         if self.key != key:
@@ -329,7 +329,7 @@ def _odd_segments(recipe: Recipe, optics: Optics) -> Iterator[str]:
         for segment, each in zip(recipe.segments, optics.segments, strict=True)
     }
     if len({category for category, _ in kinds}) < len(kinds) or (0, 0) in kinds:
-        yield "a category that is both stuff and things, or void that is not stuff"
+        yield "a category that is both stuff and a thing, or void that is not stuff"
 
 
 def _odd_frames(optics: Optics) -> Iterator[str]:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     PlaneMap = NDArray[np.uint8]
     """H x W, uint8: the plane of each pixel."""
     CertainMap = NDArray[np.uint8]
-    """H x W, uint8: 255 where some frame holds the truth, less where none does."""
+    """H x W, uint8: 255 where some frame shows the truth, lower where none does."""
     SegmentMap = NDArray[np.uint8] | NDArray[np.uint16]
     """H x W: the index of the segment, in the order of `Recipe.segments`."""
 
@@ -145,10 +145,10 @@ class Sample:
     Attributes:
         key: Image and variant.
         frames: The frames.
-        focus: The index of the frame that is sharpest there.
-        gt: The picture, sharp everywhere.
-        nearest: The index of the frame that is nearest to the ground truth there, before noise.
-        certain: 255 where some frame holds the ground truth, less where none does. In format 1 one frame
+        focus: The index of the frame that is sharpest at each pixel.
+        gt: The ground truth: the picture itself.
+        nearest: The index of the frame nearest to the ground truth there, before noise.
+        certain: 255 where some frame shows the ground truth, lower where none does. In format 1, one frame
             always does, the one that `focus` and `nearest` name.
         segments: The segment map.
         recipe: All that was drawn.
@@ -170,7 +170,7 @@ class Sample:
 
 
 def everywhere_certain(size: tuple[int, int]) -> CertainMap:
-    """A map of 255s, height x width, without memory of its own: some frame holds the truth everywhere."""
+    """A map of 255s, height x width, without memory of its own: some frame shows the truth everywhere."""
     import numpy as np
 
     return np.broadcast_to(np.uint8(255), size)
@@ -178,5 +178,7 @@ def everywhere_certain(size: tuple[int, int]) -> CertainMap:
 
 def _line(kind: str, recipe: Recipe, height: int, width: int) -> str:
     size = f"height {height}, width {width}, {len(recipe.frames)} frames"
-    blur = f"{recipe.blur.kernel} blur of sigma {recipe.blur.sigma:.2f}"
+    radius = recipe.optics.radius if recipe.optics else 0.0
+    blurred = f"radius {radius:.2f}" if radius else f"sigma {recipe.blur.sigma:.2f}"
+    blur = f"{recipe.blur.kernel} blur of {blurred}"
     return f"<mfsynth {kind} {recipe.key}: {size}, {blur}>"

@@ -67,7 +67,7 @@ def test_version_and_help(cli: Cli) -> None:
         (
             ["build", "--split", "s", "--preset", "realistic", "--sigma", "2", "4"],
             2,
-            "--sigma has no effect on a disk or polygon; give --radius, or --kernel gaussian",
+            "--sigma has no effect on a disk or a polygon; give --radius, or --kernel gaussian",
         ),
         (["build", "--split", "s", "--preset", "real"], 2, "'real' is not one of 'paper', 'realistic'"),
         (["build", "--splt", "s"], 2, "No such option"),

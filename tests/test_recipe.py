@@ -82,7 +82,7 @@ CONTRADICTIONS: dict[str, tuple[str, Callable[[Content], object]]] = {
     ),
     "below the picture": ("ends below the picture", trait(1, bottom=40)),
     "void that is a thing": ("void that is not stuff", trait(0, stuff=0)),
-    "a category of both": ("both stuff and things", lambda r: r["segments"][1].update(category_id=0)),
+    "a category of both": ("both stuff and a thing", lambda r: r["segments"][1].update(category_id=0)),
     "frame 0 moved": ("frame 0 is not in its own geometry", shot(0, shift_x=1.0)),
     "frame 0 brighter": ("frame 0 is not in its own geometry", shot(0, exposure=1.0)),
     "a grid without JPEG": ("a JPEG's grid without a JPEG", shot(1, quality=0, grid_x=3)),

@@ -117,8 +117,8 @@ Examples:
 )
 @click.argument("network", type=click.Choice(["hf-seg", "hf-reg", "noisy-hf-reg"]))
 @click.option("--data", multiple=True, metavar="SOURCE",
-              help="coco:DIR:SPLIT or coco:DIR:SPLIT:PRESET, synthesized live, or shards: a folder or URL; "
-              "@2 doubles its weight.")  # fmt: skip
+              help="coco:DIR:SPLIT or coco:DIR:SPLIT:PRESET, made from COCO during training, "
+              "or shards: a folder or URL; @2 doubles its weight.")  # fmt: skip
 @click.option("--validation", multiple=True, metavar="SOURCE",
               help="Data to validate on.  [default: one image in twenty of --data]")  # fmt: skip
 @click.option("--out", type=FOLDER, help="Folder to make.")
@@ -128,9 +128,10 @@ Examples:
               help="Override the preset: lr=1e-4, model.width=32; --show lists all.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1), help="Short for --set steps=N.")
 @click.option("--target", type=click.Choice(["nearest", "focus"]),
-              help="Frame to choose: the nearest to the truth, or the sharpest.  [nearest]")  # fmt: skip
+              help="What HF-Seg learns to choose: the frame nearest to the truth, or the one in focus.  "
+              "[default: nearest]")  # fmt: skip
 @click.option("--aligned/--as-taken", default=None,
-              help="Undo the breathing of frames, or render them as they are taken.  [aligned]")  # fmt: skip
+              help="Render frames without breathing, or with it.  [default: aligned]")  # fmt: skip
 @click.option(
     "--workers", type=click.IntRange(min=0), help="Loader processes.  [default: half the cores, 8 at most]"
 )
@@ -191,20 +192,20 @@ Methods, separated by commas:
 Data:
   lytro:DIR   the Lytro set      shards:DIR   what `mfsynth build` made
   pairs:DIR   NAME_A, NAME_B and, where it is known, NAME_GT
-  stacks:DIR  the same with NAME_C and more
+  stacks:DIR  the same, with NAME_C and so on
 \b
 Examples:
   mfsynth evaluate --methods hf-seg,hf-reg+near,gff --data lytro:DIR --out results/lytro
   mfsynth evaluate --methods hf-seg,folder:theirs:DIR --data shards:val2017 --times --out results/coco""",
 )
 @click.option("--methods", multiple=True, required=True, metavar="METHOD,…", help="What to score; see below.")
-@click.option("--data", required=True, metavar="KIND:DIR", help="Frames to score on; see below.")
+@click.option("--data", required=True, metavar="KIND:DIR", help="Pairs or stacks to score on; see below.")
 @click.option("--out", type=FOLDER, required=True, help="Folder to fill; a second run continues from there.")
-@click.option("--limit", type=click.IntRange(min=1), help="Take only the first N stacks.")
+@click.option("--limit", type=click.IntRange(min=1), help="Take only the first N pairs or stacks.")
 @click.option("--no-swap", is_flag=True, help="Do not measure commutativity; halves the time.")
 @click.option("--times", is_flag=True, help="Also time every method at 520², 260² and 130².")
 @click.option("--shown", type=click.IntRange(1, 20), default=20, show_default=True,
-              help="Stacks on the page and the contact sheet.")  # fmt: skip
+              help="Pairs or stacks on the page and the contact sheet.")  # fmt: skip
 @click.option("--against", type=PRESENT_FILE,
               help="JSON to rank among: {method: {measure: [a value for each pair]}}.")  # fmt: skip
 @click.option(
@@ -226,7 +227,7 @@ def evaluate(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Score fusion methods over pairs or stacks: tables, rank tests, figures, times, a page to browse."""
+    """Score fusion methods on pairs or stacks: tables, rank tests, figures, times, a page to browse."""
     need("evaluate", "torch", "matplotlib", "PIL", "scipy")
     from mfsynth.engine import usable_cores
     from zoo.evaluation.evaluate import evaluate as run_evaluation

@@ -50,7 +50,7 @@ class CocoLookup:
         approve: Called with a split's name and bytes before a large download; False declines it.
         say: Called with a line about what takes a while.
         progress: Called with an archive's name, bytes done and bytes to do.
-        depth_maps: Folder of depth maps, if the data set is made of them; it is the user's own.
+        depth_maps: The user's folder of depth maps, if the data set is made from them.
     """
 
     coco: Path | None = None
@@ -183,11 +183,11 @@ def build(
         strict: Any unusable image is an error.
         like: A data set, or its manifest, to reproduce: it sets everything that decides content.
         depth_maps: Folder of depth maps, named like the pictures: planes are cut from them instead of masks.
-            What is large in them, `depth="near"` (the default with it) or `"far"`, decides content.
+            `depth` says what large values mean in them: `"near"` (the default with maps) or `"far"`.
         say: Called with a line about what takes a while.
         progress: Called with the number of samples done and to do.
-        content: What else decides content. `preset` (`paper` or `realistic`) names a bundle of options, each
-            of which is overridden where it is given. The options, as for `mfsynth.options.BuildOptions`:
+        content: What else decides content. `preset` (`paper` or `realistic`) names a set of values; options
+            that are given override it. The options, as for `mfsynth.options.BuildOptions`:
             `masks`, `seed`, `variants`, `store`, `format`, `min_area`, `licenses`, `images`, `limit`,
             `orientation`; `frames`, `planes`, `order`, `depth`, `min_sharpness`; `kernel`, `sigma`, `radius`,
             `boundary`, `fill`, `light`; `noise`, `noise_model`, `capture`, `breathing`.

@@ -20,7 +20,7 @@ def gray_size(data: bytes) -> tuple[int, int]:
     """Height and width that a gray PNG or TIFF declares.
 
     Raises:
-        CodecError: If it is of another kind, its header is broken, or it declares more than
+        CodecError: If it is of another kind, if its header is broken, or it declares more than
             `limits.PICTURE_PIXELS`.
     """
     kind = kinds.kind_of(data)
@@ -48,7 +48,7 @@ def decode_gray(data: bytes, size: tuple[int, int] | None = None) -> Array:
             noticed before anything is decoded.
 
     Raises:
-        CodecError: If it has another size, is broken or cut short, or of another kind than is read.
+        CodecError: If it has another size, is broken or cut short, or of a kind that is not read.
     """
     gray_size(data)
     if kinds.kind_of(data) == kinds.TIFF:
@@ -58,5 +58,5 @@ def decode_gray(data: bytes, size: tuple[int, int] | None = None) -> Array:
         return array
     first: Array = array[..., 0].copy()
     if not (array == first[..., None]).all():
-        raise CodecError("it is a PNG in color, and colors are no numbers", _HINT)
+        raise CodecError("it is a color PNG, and colors are not depths", _HINT)
     return first

@@ -35,10 +35,10 @@ _ONLY = {
     _FORMAT: ((1,), "holds signed or floating-point numbers"),
     _BITS: ((8, 16), "has neither 8 nor 16 bits"),
     _PHOTOMETRIC: ((1,), "is not gray with 0 for black"),
-    _COMPRESSION: ((1, 5, 8, 32946, 32773), "is compressed by another method than LZW, deflate or PackBits"),
+    _COMPRESSION: ((1, 5, 8, 32946, 32773), "is compressed by a method other than LZW, deflate or PackBits"),
     _PREDICTOR: ((1, 2), "has a predictor for floating-point numbers"),
     _FILL_ORDER: ((1,), "has its bits in reverse order"),
-    _ORIENTATION: ((1,), "is turned by its orientation tag"),
+    _ORIENTATION: ((1,), "has an orientation tag"),
     _TILE_WIDTH: ((0,), "is stored in tiles"),
 }
 """The values of a tag that are read, and what is said of any other."""
@@ -74,7 +74,7 @@ def tiff_header(data: bytes) -> TiffHeader:
     """Read the directory of a gray TIFF; no pixel is looked at.
 
     Raises:
-        CodecError: If the bytes are no TIFF, are cut short, or are a TIFF of another kind than is read.
+        CodecError: If the bytes are not a TIFF, are cut short, or are a TIFF of a kind that is not read.
     """
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
     if order is None:
@@ -98,7 +98,7 @@ def tiff_header(data: bytes) -> TiffHeader:
     if any(start + length > len(data) for start, length in strips):
         raise CodecError("the TIFF is cut short")
     if sum(lengths) > len(data):
-        raise CodecError("the TIFF has strips that share their bytes")
+        raise CodecError("the TIFF has strips that overlap")
     return TiffHeader(
         height,
         width,
@@ -146,7 +146,7 @@ def decode_tiff(data: bytes, size: tuple[int, int] | None = None) -> Array:
             noticed before anything is decoded.
 
     Raises:
-        CodecError: If it has another size, is broken or cut short, or of another kind than is read.
+        CodecError: If it has another size, is broken or cut short, or of a kind that is not read.
     """
     header = tiff_header(data)
     if size is not None and (header.height, header.width) != tuple(size):
@@ -229,7 +229,7 @@ def _lzw(strip: bytes, most: int) -> bytes:
         at += int(here[stop])
         clears += 1
         if clears > 8 + most // 512:  # the table is cleared when it is full, after 3,800 codes
-            raise CodecError("the TIFF is damaged: its LZW starts again and again")
+            raise CodecError("the TIFF is damaged: its LZW table is cleared too often")
     return b"".join(parts)[:most]
 
 
@@ -242,7 +242,7 @@ def _strings(codes: list[int]) -> bytes:
         elif code == len(table) and last:
             entry = last + last[:1]
         else:
-            raise CodecError("the TIFF is damaged: its LZW has a code that stands for nothing")
+            raise CodecError("the TIFF is damaged: its LZW data has an unknown code")
         if last:
             table.append(last + entry[:1])
         found.append(entry)

@@ -50,8 +50,8 @@ class BuildOptions:
             leaves it to `capture`.
         store: `pairs` (rendered frames) or `recipe` (frames are rendered on reading).
         format: Format of stored frames: `png`, or `jpeg` (quality 95, 4:4:4).
-        min_area: Both frames of a pair keep at least this fraction in focus, at most 1/3; of a stack, as many
-            frames as the picture allows.
+        min_area: Each frame of a pair has at least this fraction of the picture in focus, at most 1/3. In a
+            stack, as many frames as the picture allows have it.
         licenses: COCO license ids to keep; empty keeps all.
         images: Image ids to take or leave out.
         limit: Take only this many images, the first by id after all filters; 0 takes all.
@@ -59,26 +59,26 @@ class BuildOptions:
         orientation: What becomes of a picture with an orientation tag (EXIF or XMP): `raw` uses it as stored,
             `upright` turns it; `auto` turns it only where its annotations have the upright size and not the
             stored one.
-        frames: Frames of a sample, from 2 to 32.
+        frames: Frames per sample, from 2 to 32.
         planes: Planes of a scene; 0 makes one for each frame, or 16 with depth maps.
-        order: How segments are shared out among planes: `random`, or `layout`, a guess of their depth: stuff
-            behind things, and of either, what ends lower in the picture is nearer.
-        depth: Whether planes come from depth maps, and what is large in them: `none`, `near` or `far`.
-        kernel: `gaussian`, `disk` or `polygon` (5 to 9 blades, turned by a draw).
+        order: How segments are assigned to planes: `random`, or `layout`, a guess at their depth: stuff is
+            behind things, and within each, what ends lower in the picture is nearer.
+        depth: `none`, or what large values mean in the depth maps that planes come from: `near` or `far`.
+        kernel: `gaussian`, `disk` or `polygon` (5 to 9 blades, with a random rotation).
         radius: Smallest and largest radius of a disk or polygon, in pixels, between the outermost planes.
-        boundary: `hard`, or `spread`: what is near and out of focus covers what is behind it.
-        fill: What is behind a near layer: the `nearest` visible pixel, or `inpaint`.
-        light: In which values light is blurred and composed: `srgb` or `linear`.
-        noise_model: `gaussian` (of sRGB values) or `poisson-gaussian` (of linear light).
-        capture: `clean`, or `camera`: in 60 % of the samples noise of up to 5 gray levels, unless `noise`
-            says else, and in 36 % JPEG, of quality 70 to 99.
-        breathing: Largest change of scale from the first frame to the last, in per cent; the largest shift,
-            rotation and exposure of a frame are in proportion. 0 is off.
+        boundary: `hard`, or `spread`: what is near and out of focus spreads over what is behind it.
+        fill: What is put behind a near layer: the color of the `nearest` visible pixel, or `inpaint`.
+        light: The values that are blurred and combined: `srgb` or `linear`.
+        noise_model: `gaussian` (on sRGB values) or `poisson-gaussian` (on linear light).
+        capture: `clean`, or `camera`: three samples in five get noise of up to 5 gray levels (all get that of
+            `noise`, if it is given), and three in five of those are compressed as JPEG.
+        breathing: Largest change of scale from the first frame to the last, in percent; the largest shift,
+            rotation and change of exposure are in proportion. 0 is off.
         min_sharpness: Segments that a small blur changes by less than this, in gray levels, share the plane
             of a neighbor; 0 is off.
 
     Raises:
-        OptionsError: If a value makes no sense, or would have no effect beside the others.
+        OptionsError: If a value makes no sense, or would have no effect with the others.
     """
 
     split: str
@@ -180,7 +180,7 @@ class BuildOptions:
 
 @dataclass(frozen=True, slots=True)
 class Serves:
-    """What an option serves: when it has an effect, and what to do otherwise."""
+    """When an option has an effect, and what to say and do otherwise."""
 
     holds: Callable[[BuildOptions], bool]
     otherwise: str
@@ -190,13 +190,13 @@ class Serves:
 SERVES = {
     "sigma": Serves(
         lambda options: options.kernel == "gaussian",
-        "on a disk or polygon",
+        "on a disk or a polygon",
         "give --radius, or --kernel gaussian",
     ),
     "radius": Serves(
         lambda options: options.kernel != "gaussian",
         "on a Gaussian",
-        "give --sigma, or --kernel disk or polygon",
+        "give --sigma, or --kernel disk or --kernel polygon",
     ),
     "fill": Serves(
         lambda options: options.boundary == "spread", "on a hard boundary", "give --boundary spread"
@@ -206,13 +206,13 @@ SERVES = {
         "without noise",
         "give --noise, or --capture camera",
     ),
-    "order": Serves(lambda options: options.depth == "none", "beside --depth", "omit one of them"),
-    "min_sharpness": Serves(lambda options: options.depth == "none", "beside --depth", "omit one of them"),
+    "order": Serves(lambda options: options.depth == "none", "with --depth", "omit one of them"),
+    "min_sharpness": Serves(lambda options: options.depth == "none", "with --depth", "omit one of them"),
 }
-"""Options that only have an effect beside others: to give them without is a mistake."""
+"""Options that only have an effect with certain values of others: giving them without is a mistake."""
 
 DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(BuildOptions)}
-"""By name; those of `split` and `images` are no values."""
+"""By name; those of `split` and `images` are not values."""
 
 
 def _require(holds: bool, options: BuildOptions, name: str, rule: str) -> None:

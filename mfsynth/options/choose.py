@@ -55,7 +55,7 @@ def split_of(
         say: Called with a line about what takes a while.
 
     Raises:
-        OptionsError: If there are depth maps and the options do not use any, or the other way round.
+        OptionsError: If there are depth maps and the options do not use any, or the reverse.
         SourceError: If the data is missing or broken.
     """
     if options.depth != "none" and depth_maps is None:
@@ -64,7 +64,9 @@ def split_of(
             "give the folder that has them: --depth DIR, or depth_maps in Python",
         )
     if options.depth == "none" and depth_maps is not None:
-        raise OptionsError("this data set is not made of depth maps", "omit --depth, or depth_maps in Python")
+        raise OptionsError(
+            "this data set is not made from depth maps", "omit --depth, or depth_maps in Python"
+        )
     cache = storage.cache_folder()
     return read_split(coco, options.split, options.masks, depth_maps=depth_maps, cache=cache, say=say)
 
@@ -81,8 +83,8 @@ def choose(split: Split, options: BuildOptions) -> Choice:
     _check_selection(split, options)
     if split.stuff is None and options.order == "layout":
         raise SourceError(
-            f"the categories in {split.annotations} cannot be read, and --order layout needs them",
-            "each is an object with an id and isthing, 0 or 1; or use --order random",
+            f"the categories in {split.annotations} cannot be read, but --order layout needs them",
+            "give each an id and isthing, 0 or 1, or use --order random",
         )
     chosen: list[Entry] = []
     excluded: dict[str, list[Entry]] = defaultdict(list)

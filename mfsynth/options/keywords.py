@@ -21,11 +21,10 @@ Options = TypeVar("Options", bound="ContentOptions")
 
 
 class ContentOptions(TypedDict, total=False):
-    """What decides the scenes besides split and seed, as keyword arguments of Python functions.
+    """What decides the scenes, apart from split and seed, as keyword arguments of Python functions.
 
     `BuildOptions` says what each means. Numbers may be of any numeric type; `images` are the ids to take, or
-    a Selection; `preset` names a bundle of options, `paper` or `realistic`, each of which is overridden where
-    it is given.
+    a Selection; `preset` names a set of values, `paper` or `realistic`; options that are given override it.
     """
 
     masks: Masks
@@ -67,7 +66,7 @@ def content_options(split: str, seed: int = 0, **content: Unpack[ContentOptions]
 
 
 def with_depth(content: Options, depth_maps: object) -> Options:
-    """Keyword arguments, with `depth="near"` if there are depth maps and nothing else is said of them."""
+    """Keyword arguments, with `depth="near"` if there are depth maps and `depth` is not given."""
     if depth_maps is None or "depth" in content:
         return content
     with_it: Any = {**content, "depth": "near"}

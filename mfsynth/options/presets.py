@@ -60,11 +60,11 @@ def with_preset(name: Preset, split: str, given: Mapping[str, Any]) -> BuildOpti
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a preset sets, and what a build with it would do.
+    """What a preset sets, and the options of a build with it.
 
     Attributes:
         preset: Its name.
-        given: Names of the options that are given beside it.
+        given: Names of the options that the user gave.
         options: The effective ones.
     """
 
@@ -78,7 +78,7 @@ class Shown:
         return {"preset": self.preset, "sets": preset_options(self.preset), "options": effective}
 
     def lines(self) -> list[str]:
-        """The same for people: each option that has an effect, and where its value comes from."""
+        """The same for people: each option with an effect, and where its value comes from."""
         sets = preset_options(self.preset)
         told = " ".join(word for name, value in sets.items() for word in option_words(name, value))
         lines = [f"preset {self.preset}: {told or 'every option at its default'}", "options of this build:"]
@@ -98,6 +98,6 @@ class Shown:
 SHOWN = tuple(
     each.name
     for each in fields(BuildOptions)
-    if each.default and each.name not in ("split", "images", "depth")
+    if each.default and each.default != (0.0, 0.0) and each.name not in ("split", "images", "depth")
 )
 """Options that say something at their default."""

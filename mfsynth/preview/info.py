@@ -30,7 +30,7 @@ class DataSetInfo:
         store: `pairs` or `recipe`.
         frames: Frames of each sample.
         frame_format: Of stored frames, `png` or `jpg`; empty where frames are rendered on reading.
-        targets: Whether samples have `nearest` and `certain` of their own; else one frame is always right.
+        targets: Whether samples have `nearest` and `certain`; if not, some frame is always right.
         options: The options that decided its content and differ from their defaults, by name.
         packages: Versions of the packages that affect pixels and bytes, by name.
         licenses: Licenses of the pictures, and the number of samples under each.
@@ -67,7 +67,9 @@ class DataSetInfo:
         stored = f"stored as {self.frame_format}" if self.frame_format else "rendered on reading"
         stored += ", with the targets nearest and certain" if self.targets else ""
         amount = f"{count(self.samples, 'sample')} in {count(self.shards, 'shard')}"
-        options = ", ".join(f"{name} {_plain(value)}" for name, value in self.options.items())
+        options = ", ".join(
+            f"{name.replace('_', '-')} {_plain(value)}" for name, value in self.options.items()
+        )
         packages = ", ".join(f"{name} {version}" for name, version in self.packages.items())
         lines = [
             f"{self.location}: {self.split}",

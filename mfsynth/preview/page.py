@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from mfsynth.shards.manifest import Manifest
 
 _FOCUS = "colors: the frame that is sharpest"
-_NEAREST = "colors: the frame that is nearest to the ground truth, before noise"
-_CERTAIN = " Where the picture called certain is white, some frame holds the ground truth; darker, none does."
+_NEAREST = "colors: the frame nearest to the ground truth, before noise"
+_CERTAIN = (
+    " Where the picture called certain is white, some frame shows the ground truth; the darker, the less."
+)
 _KEYS = 9
 """How many frames have a key of their own."""
 _FOOTER = "Pictures are shown as JPEG of quality 95, 4:4:4; the data set's own are not touched."

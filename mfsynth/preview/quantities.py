@@ -53,7 +53,7 @@ def _focus(options: BuildOptions) -> Iterator[Quantity]:
         yield Quantity(
             "frame_share", "in focus in each frame", "fraction of area", focus_shares, each="frame"
         )
-        yield _one("frames_in_focus", "frames that focus something", "count", _frames_in_focus, True)
+        yield _one("frames_in_focus", "frames with something in focus", "count", _frames_in_focus, True)
     if options.draw.optical and options.noise_model == "poisson-gaussian":
         yield _one("shot_noise", "shot noise at white", "% of range", lambda r: 100 * shot_deviation(_of(r)))
         yield _one("read_noise", "read noise", "% of range", lambda recipe: 100 * _of(recipe).read_noise)
@@ -79,7 +79,7 @@ def _optics(options: BuildOptions) -> Iterator[Quantity]:
     if options.min_sharpness:
         yield _one("joined", "segments joined to others", "count", _joined, True)
     if options.capture == "camera":
-        yield _shots("quality", "JPEG quality, 0 for none", "1 to 100", lambda shot: shot.quality, True)
+        yield _shots("quality", "JPEG quality, 0 for none", "of 100", lambda shot: shot.quality, True)
     if options.breathing:
         yield _shots("scale", "change of scale", "%", lambda shot: 100 * (shot.scale - 1))
         yield _shots("shift", "shift", "px", lambda shot: math.hypot(shot.shift_x, shot.shift_y))

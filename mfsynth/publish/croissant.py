@@ -38,7 +38,7 @@ _DESCRIPTION = (
 _PAIR = "some objects are blurred in one frame, the rest in the other"
 _STACK = "each of {count} frames is focused at another distance"
 _TARGETS = (
-    "; `nearest` gives the frame that is nearest to the ground truth, `certain` where that frame holds it"
+    "; `nearest` gives the frame nearest to the ground truth, and `certain` says where that frame shows it"
 )
 _CITATION = (
     "Guerrero Peña et al., A Multiple Source Hourglass Deep Network for Multi-Focus Image Fusion, "

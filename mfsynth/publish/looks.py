@@ -21,7 +21,7 @@ def blur(options: BuildOptions) -> str:
 
 
 def _between(options: BuildOptions) -> str:
-    return "; that between the outermost planes" if options.draw.depths > 2 else ""
+    return ", for the distance between the outermost planes" if options.draw.depths > 2 else ""
 
 
 def edges(options: BuildOptions) -> str:
@@ -39,9 +39,9 @@ def noise(options: BuildOptions) -> str:
         return "none"
     kind = "Gaussian" if options.noise_model == "gaussian" else "Poisson-Gaussian in linear light"
     size = (
-        f"standard deviation from {low} to {high} of full range"
+        f"standard deviation from {low} to {high} of full range, one for each sample"
         if high
-        else "in some samples, up to 5 gray levels"
+        else "standard deviation up to 5 gray levels, in some samples"
     )
-    jpeg = "; then JPEG in some samples, of a quality that the recipe gives" if camera else ""
-    return f"{kind}, {size}, one for each sample, independent in each frame{jpeg}"
+    jpeg = "; then JPEG in some samples, whose quality is in the recipe" if camera else ""
+    return f"{kind}, {size}, independent in each frame{jpeg}"

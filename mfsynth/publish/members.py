@@ -25,11 +25,11 @@ _OPTICS = (
 )
 _NEAREST = (
     "the index of the frame that is nearest to the ground truth there, before noise (error averaged over "
-    "3 x 3 pixels), unless that of the focus map is as near, to less than 2 gray levels"
+    "3 x 3 pixels), unless the focus map's frame is less than 2 gray levels farther"
 )
 _CERTAIN = (
-    "255 where some frame holds the ground truth; less, down to 0, the farther even the nearest frame is "
-    "from it"
+    "255 where some frame shows the ground truth; lower, down to 0, the farther even the nearest frame "
+    "is from it"
 )
 _MAPS = {FOCUS: "the index of the frame that is sharpest there", NEAREST: _NEAREST, CERTAIN: _CERTAIN}
 

@@ -46,11 +46,11 @@ Capture = Literal["clean", "camera"]
 
 DEPTH_PLANES = 16
 SHIFT = 0.0025
-"""Largest shift between frames for each per cent of breathing, as a fraction of the longer side."""
+"""Largest shift between frames for each percent of breathing, as a fraction of the longer side."""
 ROTATION = 0.002
-"""Largest rotation for each per cent of breathing, in radians: a fifth of a pixel at 100 from the center."""
+"""Largest rotation for each percent of breathing, in radians: a fifth of a pixel at 100 from the center."""
 EXPOSURE = 0.05
-"""Largest change of exposure for each per cent of breathing, in stops."""
+"""Largest change of exposure for each percent of breathing, in stops."""
 SHOT_SHARE = (0.9, 1.0)
 """Smallest and largest share that shot noise has of the variance in middle gray."""
 _GRAY = 0.21404114048223255
@@ -68,10 +68,10 @@ class DrawOptions:
         seed: The data set's seed.
         sigma: Smallest and largest sigma of the blur, in pixels.
         noise: Smallest and largest standard deviation of the noise, in units of full range.
-        min_area: Each frame keeps at least this fraction of the picture in focus; at most 1/3.
+        min_area: Fraction of the picture that each frame has in focus, at least; at most 1/3.
         frames: Number of frames.
         planes: Number of planes; 0 makes one for each frame, or 16 with depth maps.
-        order: How segments are shared out among planes.
+        order: How segments are assigned to planes.
         depth: `none`, or what is large in depth maps: `near` or `far`.
         kernel: Of the blur.
         radius: Smallest and largest radius of a disk or polygon, in pixels.
@@ -80,7 +80,7 @@ class DrawOptions:
         light: `srgb` or `linear`.
         noise_model: `gaussian` or `poisson-gaussian`.
         capture: `clean` or `camera`.
-        breathing: Largest change of scale between frames, in per cent.
+        breathing: Largest change of scale between frames, in percent.
         min_sharpness: In gray levels.
     """
 
@@ -220,7 +220,9 @@ def _check_groups(shared: Sequence[int], areas: Sequence[int], min_area: float) 
     total = sum(areas)
     most = total - max(1, min_area * total)
     if max(shared) > most >= max(areas):
-        told = f"all but {1 - max(shared) / total:.1%} of it is not sharp, or shares a plane with what is not"
+        told = (
+            f"segments that must share a plane, as they are not sharp, cover {max(shared) / total:.1%} of it"
+        )
         raise UnusableImage("min-sharpness", told)
 
 
@@ -273,7 +275,7 @@ def _aperture(options: DrawOptions, words: np.random.Philox) -> tuple[int, float
 def _sensor(options: DrawOptions, sigma: float, words: np.random.Philox) -> tuple[float, float]:
     """Shot and read noise that together are as strong in middle gray as Gaussian noise of a sigma.
 
-    Shot noise has 90 to 100 per cent of the variance there. That is the range that follows from the sensors
+    Shot noise has 90 to 100 percent of the variance there. That is the range that follows from the sensors
     in T. Brooks et al., "Unprocessing images for learned raw denoising" (CVPR 2019).
     """
     share = uniform_between(words, SHOT_SHARE)

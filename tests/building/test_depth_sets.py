@@ -80,10 +80,10 @@ def test_a_set_is_built_verified_repaired_and_built_again(coco: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--split", "s", "--depth-far-is-large"], "give --depth DIR"),
+        (["--split", "s", "--depth-far-is-large"], "needs --depth DIR"),
         (["--from", "x", "--depth", "maps", "--depth-far-is-large"], "omit --depth-far-is-large"),
-        (["--split", "s", "--depth", "maps", "--order", "layout"], "--order has no effect beside --depth"),
-        (["--split", "s", "--depth", "maps", "--min-sharpness", "2"], "--min-sharpness has no effect beside"),
+        (["--split", "s", "--depth", "maps", "--order", "layout"], "--order has no effect with --depth"),
+        (["--split", "s", "--depth", "maps", "--min-sharpness", "2"], "--min-sharpness has no effect with"),
     ],
 )
 def test_options_that_contradict_depth_maps_are_refused(cli: Cli, words: list[str], said: str) -> None:

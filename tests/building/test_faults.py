@@ -165,7 +165,10 @@ def test_a_picture_that_is_not_sharp_is_left_out_under_its_own_reason(coco: Path
     cv2.imwrite(str(picture(coco)), pixels)
     report = build(BuildOptions("s", min_sharpness=3.0), Run(coco, tmp_path / "out", workers=1))
     assert report.left_out == {"min-sharpness": (2,)}
-    assert "image 2 cannot be used: all but 0.0% of it is not sharp" in report.examples["min-sharpness"]
+    assert (
+        "image 2 cannot be used: segments that must share a plane, as they are not sharp, cover 100.0% of it"
+        in report.examples["min-sharpness"]
+    )
     assert any("too little of it is sharp" in line for line in report.lines())
     sharp = build(BuildOptions("s"), Run(coco, tmp_path / "paper", workers=1))
     assert sharp.left_out == {}

@@ -128,7 +128,7 @@ def test_pixels_without_a_distance_take_the_nearest_ones_layer() -> None:
     rows, columns = np.nonzero(~holes)
     for row, column in np.argwhere(holes):
         away = np.hypot(rows - row, columns - column)
-        nearest = away <= away.min() + 0.15  # the distances are to within a few per cent
+        nearest = away <= away.min() + 0.15  # the distances are to within a few percent
         assert found[row, column] in found[rows[nearest], columns[nearest]]
 
 
@@ -139,9 +139,13 @@ def test_zero_is_a_value_like_others_where_near_is_large() -> None:
 @pytest.mark.parametrize(
     ("values", "cut", "said"),
     [
-        (np.full((20, 20), 77, np.uint8), NEAR, "but for outliers, all of its values are 77"),
-        (np.zeros((20, 20), np.uint16), FAR, "it has measured 0.0% of its pixels"),
-        (np.where(np.arange(400) < 190, 5_000, 0).reshape(20, 20).astype(np.uint16), FAR, "measured 47.5%"),
+        (np.full((20, 20), 77, np.uint8), NEAR, "except for outliers, all of its values are 77"),
+        (np.zeros((20, 20), np.uint16), FAR, "only 0.0% of its pixels are measured"),
+        (
+            np.where(np.arange(400) < 190, 5_000, 0).reshape(20, 20).astype(np.uint16),
+            FAR,
+            "only 47.5% of its",
+        ),
         (np.where(np.arange(400) < 1, 5, 6).reshape(20, 20).astype(np.uint16), NEAR, "values are 6"),
     ],
 )
@@ -373,7 +377,7 @@ def test_depth_maps_are_given_where_options_need_them(coco: Path) -> None:
         OptionsError, match=r"come from depth maps; give the folder that has them: --depth DIR"
     ):
         mfsynth.synthesize(coco, "s", depth="near")
-    with pytest.raises(OptionsError, match="is not made of depth maps; omit --depth"):
+    with pytest.raises(OptionsError, match="is not made from depth maps; omit --depth"):
         mfsynth.synthesize(coco, "s", depth="none", depth_maps=coco.parent / "maps")
     with pytest.raises(SourceError, match=r"there is no folder .*nowhere of depth maps"):
         mfsynth.synthesize(coco, "s", depth_maps=coco.parent / "nowhere")

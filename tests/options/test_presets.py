@@ -50,10 +50,10 @@ def test_what_a_preset_sets_without_effect_keeps_its_default() -> None:
     ("options", "told"),
     [
         ({"radius": (2.0, 3.0)}, "--radius has no effect on a Gaussian"),
-        ({"kernel": "disk", "sigma": (2.0, 3.0)}, "--sigma has no effect on a disk or polygon"),
+        ({"kernel": "disk", "sigma": (2.0, 3.0)}, "--sigma has no effect on a disk or a polygon"),
         ({"fill": "inpaint"}, "--fill has no effect on a hard boundary; give --boundary spread"),
         ({"noise_model": "poisson-gaussian"}, "--noise-model has no effect without noise"),
-        ({"depth": "near", "order": "layout"}, "--order has no effect beside --depth"),
+        ({"depth": "near", "order": "layout"}, "--order has no effect with --depth"),
         ({"frames": 6, "planes": 4}, "--planes is 4, it must be from the number of frames, 6, to 255"),
         ({"frames": 1}, "--frames is 1, it must be from 2 to 32"),
         ({"frames": 33}, "--frames is 33"),

@@ -322,10 +322,11 @@ def test_a_card_of_stacks_names_targets_and_reads_frames_by_number(small_stacks:
     text = dataset_card(Manifest.read(small_stacks), PAIRS, {4: 9})
     assert "# Focus stacks of 12 frames, small" in text
     assert "12 x 3 x H x W" in text
+    assert "\n\n## Citation" in text
     assert "disk, radius from 2.0 to 6.0 pixels" in text
     assert "near objects out of focus spread over what is behind them; in linear light" in text
     assert "| `KEY.nearest.png` | gray, 8 bit | the index of the frame that is nearest" in text
-    assert "| `KEY.certain.png` | gray, 8 bit | 255 where some frame holds the ground truth" in text
+    assert "| `KEY.certain.png` | gray, 8 bit | 255 where some frame shows the ground truth" in text
     assert [line.split("`")[1] for line in text.splitlines() if "| `KEY.frame" in line] == [
         f"KEY.frame{k}.png" for k in range(12)
     ]

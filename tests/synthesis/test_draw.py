@@ -341,10 +341,12 @@ def test_planes_of_a_pair_are_the_papers_where_nothing_is_grouped() -> None:
 
 def test_an_image_that_is_not_sharp_is_refused_under_a_reason_of_its_own() -> None:
     options = DrawOptions(min_sharpness=9.0)
-    with pytest.raises(UnusableImage, match=r"all but 0\.0% of it is not sharp") as refused:
+    with pytest.raises(
+        UnusableImage, match=r"share a plane, as they are not sharp, cover 100\.0% of it"
+    ) as refused:
         recipe(options=options, traits=led([0] * 5))
     assert refused.value.reason == "min-sharpness"
-    with pytest.raises(UnusableImage, match=r"all but 4\.6%") as refused:
+    with pytest.raises(UnusableImage, match=r"cover 95\.4% of it") as refused:
         recipe(options=replace(options, min_area=0.05), traits=led([0, 0, 0, 0, 4]))
     assert refused.value.reason == "min-sharpness"
     assert recipe(options=options, traits=led([0, 0, 0, 0, 4])).format == 2

@@ -43,7 +43,7 @@ class Stack:
         focus: The focus map, H x W uint8; None if unknown.
         noise: Standard deviation of the frames' noise, in units of full range; 0 if unknown.
         nearest: The frame that is nearest to the truth, H x W uint8; None if that is the focus map.
-        certain: H x W uint8, 255 where some frame holds the truth; None if one does everywhere.
+        certain: H x W uint8, 255 where some frame shows the truth; None if one does everywhere.
     """
 
     name: str
@@ -217,7 +217,7 @@ class ShardData:
 def noise_level(recipe: Recipe) -> float:
     """Standard deviation of a sample's noise, in units of full range: its noisiest frame's.
 
-    Noise of linear light grows with it, and the sRGB curve bends it: what counts is middle gray, 18 per cent
+    Noise of linear light grows with it, and the sRGB curve bends it: what counts is middle gray, 18 percent
     of full light.
     """
     optics = recipe.optics

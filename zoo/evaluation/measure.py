@@ -41,7 +41,7 @@ class Measured:
     def _areas(self) -> dict[str, NDArray[np.bool_] | None]:
         """Where measures are taken, H x W, by the ends of their names; None is everywhere.
 
-        The parts are there only if the stack says where some frame holds the truth.
+        The parts are there only if the stack says where some frame shows the truth.
         """
         stack = self.stack
         areas: dict[str, NDArray[np.bool_] | None] = {"": None}

@@ -53,7 +53,7 @@ class Scores:
     def measures(self) -> tuple[str, ...]:
         """Names of the measures that some picture has a value of, in the order of `MEASURES`.
 
-        Where some frame holds the truth everywhere, the measures of that part say nothing new, and are not
+        Where some frame shows the truth everywhere, the measures of that part say nothing new, and are not
         among them.
         """
         known = {name for row in self.rows for name, value in row.values.items() if not math.isnan(value)}
@@ -78,7 +78,7 @@ class Exhibit:
         focus: What a decision map should be, H x W uint8, None where it is not known.
         fused: Fused pictures by method's name, in order.
         decisions: Decision maps, H x W uint8, of the methods that have one.
-        certain: H x W uint8, 255 where some frame holds the truth; None if one does everywhere.
+        certain: H x W uint8, 255 where some frame shows the truth; None if one does everywhere.
     """
 
     image: str

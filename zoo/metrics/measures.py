@@ -35,7 +35,7 @@ _ORDERS = "squared difference of both orders"
 _DECISION = "accuracy of the decision map"
 
 CERTAIN, RIM = "_certain", "_rim"
-"""Ends of the names of measures where some frame holds the truth, and where none does."""
+"""Ends of the names of measures where some frame shows the truth, and where none does."""
 
 _TRUE: dict[str, Measure] = {
     "psnr": Measure("PSNR, dB", "PSNR of the fused picture, dB", "{:.2f}"),
@@ -45,7 +45,7 @@ _TRUE: dict[str, Measure] = {
     "ssim_band": Measure("SSIM at edges", f"SSIM {_EDGES}"),
     "accuracy_band": Measure("decision at edges", f"{_DECISION} within 5 pixels of its edges"),
 }
-PARTS = {CERTAIN: "where some frame holds the truth", RIM: "where no frame holds the truth"}
+PARTS = {CERTAIN: "where some frame shows the truth", RIM: "where no frame shows the truth"}
 _BRIEF = {CERTAIN: "where certain", RIM: "in the rim"}
 
 
@@ -75,7 +75,7 @@ MEASURES: dict[str, Measure] = {
 """All measures, in the order of the tables.
 
 Those of `QUALITY` need two frames. `psnr`, `ssim` and `accuracy` need the truth; `_band` is the same within
-5 pixels of the focus map's edges; `_certain` and `_rim` are the same where some frame holds the truth, and
+5 pixels of the focus map's edges; `_certain` and `_rim` are the same where some frame shows the truth, and
 where none does. `swap` is the squared difference of the pictures that both orders of the frames give, in
 [0, 1]; the other order of more than two is the reversed one. `commutativity` and `loss` come from training.
 """

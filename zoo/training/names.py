@@ -73,6 +73,6 @@ class CocoName:
             raise OptionsError(f"there is no preset {self.split!r}", f"known: {', '.join(PRESETS)}")
         if self.preset != "paper" and Path(longer).expanduser().is_dir():
             raise OptionsError(
-                f"{self.preset} is taken for a preset, but there is no folder {self.folder}",
+                f"{self.preset} is read as a preset, but there is no folder {self.folder}",
                 f"for the split {self.preset} of {longer}, add a preset: coco:DIR:{self.preset}:paper",
             )

@@ -1,7 +1,7 @@
 """From a depth map to layers, each a segment: the planes of a scene whose ground is slanted.
 
-Planes lie at equal steps of inverse distance (`mfsynth.synthesis.optics.circles`), and so are maps cut. Where
-large is near, a map holds inverse distance but for scale and shift, as disparity and the estimates of MiDaS
+Planes lie at equal steps of inverse distance (`mfsynth.synthesis.optics.circles`), as layers do here. Where
+large is near, a map holds inverse distance, up to scale and shift, as disparity and the estimates of MiDaS
 and Depth Anything do: it is cut at equal steps of its values. Where large is far, it holds distances, in any
 unit: it is cut at equal steps of 1/value, and 0 means that nothing was measured, as sensors write it.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mfsynth.sample import SegmentMap
 
 _SPARED = 200
-"""One in so many values at either end of the range may lie beyond it: estimates and sensors have outliers."""
+"""One value in this many, at either end, may be outside the range: estimates and sensors have outliers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def depth_segments(
 def depth_layers(values: Array, cut: DepthCut) -> NDArray[np.uint8]:
     """The layer of each pixel, H x W: the map's range in `cut.layers` equal steps, in whole numbers.
 
-    The range is from the smallest to the largest value, but for one in 200 at either end; what lies beyond is
+    The range is from the smallest to the largest value, without one in 200 at either end; what is outside is
     in the outermost layer. So any scale, and where near is large any shift, gives the same layers. A pixel
     without measurement is in the layer of the nearest one that has a measurement.
 
@@ -93,13 +93,13 @@ def depth_layers(values: Array, cut: DepthCut) -> NDArray[np.uint8]:
         counts[0] = 0
     measured = int(counts.sum())
     if 2 * measured < values.size:
-        told = f"it has measured {measured / values.size:.1%} of its pixels; fill it first"
+        told = f"only {measured / values.size:.1%} of its pixels are measured; fill it first"
         raise UnusableImage(exclusions.DEPTH_FLAT, told)
     up_to = np.cumsum(counts)
     spared = measured // _SPARED
     low, high = (int(each) for each in np.searchsorted(up_to, [spared, measured - 1 - spared], "right"))
     if low == high:
-        raise UnusableImage(exclusions.DEPTH_FLAT, f"but for outliers, all of its values are {low}")
+        raise UnusableImage(exclusions.DEPTH_FLAT, f"except for outliers, all of its values are {low}")
     steps = np.arange(len(counts), dtype=np.int64).clip(low, high)
     if cut.large == "near":
         table = (steps - low) * cut.layers // (high - low)

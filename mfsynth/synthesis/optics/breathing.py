@@ -1,8 +1,8 @@
-"""What focusing changes besides focus: scale, shift, rotation and exposure of a frame against frame 0.
+"""What changes with focus: scale, shift, rotation and exposure of a frame relative to frame 0.
 
-Frames are resampled in linear light with Lanczos's kernel of 8 x 8 pixels. Frame 0 is not resampled, so that
-a kernel that blurs would be a false cue: on photographs scaled by 1.02, the mean Laplacian is 0.98 of what
-it was, with the cubic kernel 0.88, and 0.64 with bilinear interpolation. Coordinates are rounded to 1/32 of
+Frames are resampled in linear light with Lanczos's kernel of 8 x 8 pixels. Frame 0 is not resampled, so a
+kernel that blurs would be a false cue: on photographs scaled by 1.02, the mean Laplacian is 0.98 of what it
+was, 0.88 with the cubic kernel, and 0.64 with bilinear interpolation. Coordinates are rounded to 1/32 of
 a pixel, everywhere alike, so that a window equals the cut. Beyond the picture's border a frame shows its
 mirror image (reflect-101); `inside` says where a frame shows the ground truth.
 """
@@ -159,7 +159,7 @@ def without_motion(shot: Shot) -> Shot:
 
 
 def without_breathing(recipe: Recipe) -> Recipe:
-    """The recipe of the same frames in the geometry and the exposure of frame 0, to render them aligned."""
+    """The recipe of the same frames with the geometry and exposure of frame 0, to render them aligned."""
     if recipe.optics is None:
         return recipe
     shots = tuple(without_motion(shot) for shot in recipe.optics.frames)
@@ -167,12 +167,12 @@ def without_breathing(recipe: Recipe) -> Recipe:
 
 
 def inside(shot: Shot, size: Size, window: Window) -> NDArray[np.bool_]:
-    """Whether each pixel of the ground truth, H x W, is inside a frame's picture.
+    """Whether each pixel of the ground truth is inside a frame's picture; H x W, bool.
 
     Args:
-        shot: Of the frame.
+        shot: How the frame was taken, from `recipe.optics.frames`.
         size: Height and width of the whole picture.
-        window: Which part of the ground truth.
+        window: The part of the ground truth to answer for.
     """
     columns, rows = Motion.of(shot, size).places(window)
     height, width = size
@@ -181,9 +181,13 @@ def inside(shot: Shot, size: Size, window: Window) -> NDArray[np.bool_]:
 
 
 def aligned(frame: Picture, shot: Shot) -> Picture:
-    """A whole frame in the geometry of frame 0, resampled in linear light; its exposure stays.
+    """A whole frame in the geometry of frame 0, resampled in linear light; its exposure is kept.
 
     Pixels that are not `inside` the frame show its mirror image.
+
+    Args:
+        frame: H x W x 3, RGB, uint8.
+        shot: How it was taken, from `recipe.optics.frames`.
     """
     height, width = frame.shape[:2]
     whole = Window(0, 0, height, width)

@@ -1,4 +1,4 @@
-"""What a network should learn beside the focus map: which frame is nearest to the truth, and how near it is.
+"""What a network should learn besides the focus map: which frame is nearest to the truth, and how near.
 
 Where a defocused foreground spreads, its rim covers the sharp background in every frame: there the focus map
 names a frame that does not show what it should, and no frame may show it at all.

@@ -161,7 +161,7 @@ def test_where_no_rim_is_nothing_is_said_of_it():
 def test_parts_have_names_for_people():
     assert brief("psnr_band_rim", 31.2) == "PSNR at edges in the rim 31.20 dB"
     assert shown("ssim_certain", 0.5) == (
-        "SSIM of the fused picture where some frame holds the truth",
+        "SSIM of the fused picture where some frame shows the truth",
         "0.5000",
     )
     assert len({measure.label for measure in MEASURES.values()}) == len(MEASURES)
@@ -238,7 +238,7 @@ def test_an_evaluation_of_stacks(stacks, evaluated):
     assert float(gff["psnr_certain"]) == pytest.approx(psnr(sample.gt[~rim], fused[~rim]))
     table = (evaluated / "table.md").read_text()
     assert table.count("| hf-seg |") == 3
-    assert "Where no frame holds the truth:" in table
+    assert "Where no frame shows the truth:" in table
     assert "paper" not in table
     assert not (evaluated / "ranks.png").exists()
 

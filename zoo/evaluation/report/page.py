@@ -142,7 +142,7 @@ def _scene(scores: Scores, exhibit: Exhibit, pictures: Pictures) -> Scene:
 
 def _errors(exhibit: Exhibit) -> str:
     """What the error maps show."""
-    rim = "" if exhibit.certain is None else "; of the ground truth: darker where no frame holds it"
+    rim = "" if exhibit.certain is None else "; of the ground truth: darker where no frame shows it"
     return error_words(exhibit) + rim
 
 
