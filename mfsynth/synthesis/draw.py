@@ -199,7 +199,8 @@ def _planes(
     shared, focused, tries = tuple(areas.values()), options.focused, 1
     _check_groups(shared, [segment.area for segment in segments], options.min_area)
     if options.order == "layout":
-        places = [Place(bool(traits[k].stuff), traits[k].bottom / image.height) for k in areas]
+        seen = _largest(groups, segments)
+        places = [Place(bool(traits[seen[k]].stuff), traits[seen[k]].bottom / image.height) for k in areas]
         words = stream("layout", *seeded)
         planes, tries = lay_out_planes(shared, places, options.depths, focused, options.min_area, words)
     elif options.depths == 2:
@@ -209,6 +210,15 @@ def _planes(
         planes = deal_planes(shared, options.depths, focused, options.min_area, words)
     of_group = dict(zip(areas, planes, strict=True))
     return [of_group[group] for group in groups], tries
+
+
+def _largest(groups: Sequence[int], segments: Sequence[SegmentInfo]) -> dict[int, int]:
+    """The largest segment of each group, which says where the group is."""
+    found: dict[int, SegmentInfo] = {}
+    for group, segment in zip(groups, segments, strict=True):
+        if group not in found or segment.area > found[group].area:
+            found[group] = segment
+    return {group: segment.index for group, segment in found.items()}
 
 
 def _check_groups(shared: Sequence[int], areas: Sequence[int], min_area: float) -> None:

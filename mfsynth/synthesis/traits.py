@@ -62,7 +62,8 @@ def traits_of(
             f"{len(blurred):,} of its segments are not sharp, at most {limits.BLURRED_SEGMENTS:,} join others"
         )
         raise UnusableImage("min-sharpness", told)
-    groups = grouped(blurred, borders(segments)) if blurred else {}
+    void = next((info.index for info in infos if info.id == 0), None)
+    groups = grouped(blurred, borders(segments), void) if blurred else {}
     return tuple(
         Traits(
             bottom, int(info.category_id == 0 or info.category_id in stuff), sharp, groups.get(index, index)
@@ -133,19 +134,20 @@ def borders(segments: SegmentMap) -> dict[int, Counter[int]]:
     return found
 
 
-def grouped(blurred: Set[int], shared: Borders) -> dict[int, int]:
+def grouped(blurred: Set[int], shared: Borders, void: int | None = None) -> dict[int, int]:
     """For each segment that is not sharp enough, the one whose plane it shares.
 
     One after another, by ascending index, they join the neighbor with the longest shared border, of equal
     ones the first; with those that joined them already, until one of the group is sharp. If none of the
-    picture is, all share the first's.
+    picture is, all share the first's. Void, which runs along outlines and lies nowhere in particular, is
+    joined only by segments that have no other neighbor.
     """
     members = {index: [index] for index in blurred}
     root = {index: index for index in blurred}
     border = {index: Counter(shared[index]) for index in blurred}
     for index in sorted(blurred):
         while (here := root[index]) in blurred and border[here]:
-            there = min(border[here], key=lambda other: (-border[here][other], other))
+            there = min(border[here], key=lambda other: (other == void, -border[here][other], other))
             _join(here, there, members, root, border)
     return root
 

@@ -333,6 +333,18 @@ def test_a_group_is_in_one_plane(options: DrawOptions) -> None:
         assert len(set(drawn)) > 1
 
 
+def test_the_largest_segment_of_a_group_says_how_deep_it_lies() -> None:
+    """A large thing low in the picture, which a scrap of stuff at the top leads, is nearer than what is high."""
+    options = DrawOptions(order="layout", min_sharpness=9.0)
+    rows, groups = [420, 60, 60, 60, 20], [4, 1, 1, 1, 4]  # the last, and smallest, leads the first
+    traits = tuple(
+        replace(each, bottom=row, group=group, stuff=int(k == 4))
+        for k, (each, row, group) in enumerate(zip(TRAITS, rows, groups, strict=True))
+    )
+    for variant in range(20):
+        assert planes(recipe(variant=variant, options=options, traits=traits)) == "10001"
+
+
 def test_planes_of_a_pair_are_the_papers_where_nothing_is_grouped() -> None:
     for variant in range(20):
         sharp = recipe(variant=variant, options=DrawOptions(min_sharpness=1.0))

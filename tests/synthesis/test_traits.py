@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -156,10 +159,22 @@ def test_every_group_is_in_one_piece_and_led_by_its_only_sharp_segment(
 def test_traits_follow_min_sharpness() -> None:
     picture, segments = noise(60, 90), striped([30, 30, 30]).repeat(3, axis=0)
     picture[:, 30:60] = 128
-    made = traits_of(picture, segments, infos(segments, [1, 2, 3]), set(), DrawOptions(min_sharpness=3.0))
+    listed = [replace(info, id=info.id + 1) for info in infos(segments, [1, 2, 3])]
+    made = traits_of(picture, segments, listed, set(), DrawOptions(min_sharpness=3.0))
     assert [each.group for each in made] == [0, 0, 2]
     assert made[1].sharpness == 0
     assert all(isinstance(each, Traits) and each.sharpness > 20 for each in (made[0], made[2]))
+
+
+def test_void_is_joined_only_where_there_is_no_other_neighbor() -> None:
+    shared = {
+        0: Counter({1: 50, 2: 9}),
+        1: Counter({0: 50, 2: 3}),
+        2: Counter({0: 9, 1: 3}),
+        3: Counter({0: 4}),
+    }
+    assert grouped({1, 3}, shared, void=0) == {1: 2, 3: 0}
+    assert grouped({1, 3}, shared) == {1: 0, 3: 0}
 
 
 def test_a_picture_of_very_many_blurred_segments_is_left_out() -> None:
