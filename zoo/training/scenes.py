@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mfsynth.synthesis.optics.breathing import is_still, without_breathing
+from mfsynth.synthesis.optics.breathing import is_still, without_breathing, without_motion
 from zoo.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def only(recipe: Recipe, *numbers: int) -> Recipe:
     Planes stay as they are.
     """
     assert recipe.optics is not None
-    first = recipe.optics.frames[numbers[0]]
-    shots = tuple(relative(recipe.optics.frames[number], first) for number in numbers)
+    first, *others = (recipe.optics.frames[number] for number in numbers)
+    shots = (without_motion(first), *(relative(shot, first) for shot in others))
     frames = tuple(recipe.frames[number] for number in numbers)
     return replace(recipe, frames=frames, optics=replace(recipe.optics, frames=shots))
 

@@ -224,6 +224,17 @@ def test_first_frame_of_a_pair_out_of_a_stack_is_the_one_that_the_truth_fits(sta
     assert second.scale == pytest.approx(1.08 / 1.04)
 
 
+def test_first_frame_of_a_pair_is_not_moved_by_a_rounding_error(stacks: list[Scene]) -> None:
+    """A motion divided by itself need not be one: here, an angle of 1e-18 is left."""
+    assert stacks[0].recipe.optics is not None
+    rng = np.random.default_rng(0)
+    shots = [replace(BREATH, scale=rng.uniform(0.97, 1.03), rotation=rng.normal(0, 0.01)) for _ in range(300)]
+    for shot in shots:
+        recipe = moved(stacks[0], *[shot] * 6).recipe
+        first = only(recipe, 2, 4).optics.frames[0]  # type: ignore[union-attr]
+        assert is_still(first)
+
+
 def test_only_keeps_planes_and_shots(stacks: list[Scene]) -> None:
     recipe = stacks[0].recipe
     assert recipe.optics is not None
