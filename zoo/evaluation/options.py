@@ -58,6 +58,14 @@ def without_folders(methods: str) -> str:
     for text in methods.split(","):
         head, colon, folder = text.rpartition(":") if text.startswith("folder:") else ("", "", text)
         name, equals, base = folder.rpartition("=")
-        short = Path(base).name if Path(base).is_dir() else base
-        words.append(f"{head}{colon}{name}{equals}{short}")
+        words.append(f"{head}{colon}{name}{equals}{_short(base)}")
     return ",".join(words)
+
+
+def _short(base: str) -> str:
+    """Only the last part of a folder, with the variants that follow it, as in `runs/try+near+align`."""
+    folder, variants = base, ""
+    while folder and not Path(folder).is_dir():
+        folder, plus, word = folder.rpartition("+")
+        variants = f"{plus}{word}{variants}"
+    return f"{Path(folder).name}{variants}" if folder else base
