@@ -65,8 +65,9 @@ def _rows(exhibit: Exhibit) -> Iterator[list[Cell]]:
     columns = math.ceil((len(frames) + 4) / 3)  # rows two and three begin with words and end with the truth
     yield [*frames[:columns], *(Cell(exhibit.fused[name], name) for name in methods)]
     rest = [*frames[columns:], *[Cell()] * (2 * columns)]
-    if exhibit.decisions or exhibit.focus is not None or len(frames) > columns:
-        words = Cell(None, f"decision maps: {decision_words(exhibit)}")
+    mapped = bool(exhibit.decisions) or exhibit.focus is not None
+    if mapped or len(frames) > columns:
+        words = Cell(None, f"decision maps: {decision_words(exhibit)}") if mapped else Cell()
         focus = Cell() if exhibit.focus is None else Cell(color_map(exhibit.focus), "right decision")
         maps = [exhibit.decisions.get(name) for name in methods]
         decided = (Cell() if each is None else Cell(color_map(each)) for each in maps)
