@@ -43,7 +43,7 @@ _TRUE: dict[str, Measure] = {
     "accuracy": Measure("decision", _DECISION),
     "psnr_band": Measure("PSNR at edges, dB", f"PSNR {_EDGES}, dB", "{:.2f}"),
     "ssim_band": Measure("SSIM at edges", f"SSIM {_EDGES}"),
-    "accuracy_band": Measure("decision at edges", f"{_DECISION} within 5 pixels of its edges"),
+    "accuracy_band": Measure("decision at edges", f"{_DECISION} {_EDGES}"),
 }
 PARTS = {CERTAIN: "where some frame shows the truth", RIM: "where no frame shows the truth"}
 _BRIEF = {CERTAIN: "where certain", RIM: "in the rim"}
