@@ -192,7 +192,7 @@ Methods, separated by commas:
 Data:
   lytro:DIR   the Lytro set      shards:DIR   what `mfsynth build` made
   pairs:DIR   NAME_A, NAME_B and, where it is known, NAME_GT
-  stacks:DIR  the same, with NAME_C and so on
+  stacks:DIR  the same, with NAME_C and so on, up to NAME_Z
 \b
 Examples:
   mfsynth evaluate --methods hf-seg,hf-reg+near,gff --data lytro:DIR --out results/lytro

@@ -20,13 +20,14 @@ from mfsynth.storage import digest
 from zoo.errors import PictureError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from mfsynth.sample import Picture, Recipe, Sample
 
-_ROLE = re.compile(r"(?P<stack>.+)[-_ ](?P<role>[a-z]|gt)", re.IGNORECASE)
+_ROLE = re.compile(r"(?P<stack>.+)[-_ ](?P<role>[a-z]|gt|aa)", re.IGNORECASE)
 _LYTRO = re.compile(r"lytro-\d+")
 _TRUTH = "gt"
+_AFTER_Z = "aa"
 _KINDS = ("lytro", "pairs", "stacks", "shards")
 _GRAY = 0.18
 _SLOPE = 1.055 / 2.4 * math.pow(_GRAY, 1 / 2.4 - 1)  # of the sRGB curve there
@@ -264,7 +265,7 @@ def _open_folder(kind: str, folder: Path) -> FolderData:
         raise OptionsError(f"{folder} holds no {'stacks' if kind == 'stacks' else 'pairs'}", _HINTS[kind])
     title = "Lytro" if kind == "lytro" else folder.resolve().name
     missing = {name: _missing(roles) for name, roles in found.items() if name not in whole}
-    incomplete = {name: f"its picture {' or '.join(roles)} is missing" for name, roles in missing.items()}
+    incomplete = {name: _lacking(roles) for name, roles in missing.items()}
     return FolderData(kind, title, whole, incomplete)
 
 
@@ -279,7 +280,7 @@ def _by_role(kind: str, folder: Path) -> dict[str, dict[str, Path]]:
     """The pictures in a folder, by their stack and role.
 
     Raises:
-        OptionsError: If two have the same role in one stack.
+        OptionsError: If two have the same role in one stack, or a stack goes on after picture Z.
     """
     from zoo.fusing.stacks import SUFFIXES
 
@@ -298,7 +299,14 @@ def _by_role(kind: str, folder: Path) -> dict[str, dict[str, Path]]:
                 f"{path} and {found[name][role]} are both picture {role.upper()}", "remove one"
             )
         found[name][role] = path
-    return found
+    for roles in found.values():
+        if _AFTER_Z in roles and "z" in roles:
+            raise OptionsError(
+                f"{roles[_AFTER_Z]} is one frame too many",
+                "stacks in a folder have at most 26 frames, A to Z",
+            )
+        roles.pop(_AFTER_Z, None)
+    return {name: roles for name, roles in found.items() if roles}
 
 
 def _missing(roles: Iterable[str]) -> list[str]:
@@ -306,6 +314,20 @@ def _missing(roles: Iterable[str]) -> list[str]:
     last = max((role for role in roles if role != _TRUTH), default="b")
     letters = "abcdefghijklmnopqrstuvwxyz"
     return [letter.upper() for letter in letters if letter <= max(last, "b") and letter not in roles]
+
+
+def _lacking(roles: Sequence[str]) -> str:
+    """What a stack lacks, for people.
+
+    >>> _lacking(["B"]), _lacking(["B", "D", "E"])
+    ('its picture B is missing', 'its pictures B, D and E are missing')
+    """
+    *others, last = roles
+    return (
+        f"its pictures {', '.join(others)} and {last} are missing"
+        if others
+        else f"its picture {last} is missing"
+    )
 
 
 def _open_shards(place: str) -> ShardData:

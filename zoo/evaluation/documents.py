@@ -49,8 +49,8 @@ def _result(evaluated: Evaluated, method: Method) -> Result:
 def leaderboard_document(
     evaluated: Evaluated, published: Published, say: Callable[[str], None]
 ) -> Iterator[tuple[str, bytes]]:
-    """The leaderboard with published methods, if all stacks were scored, and are pairs."""
-    if not set(QUALITY) <= set(evaluated.scores.measures):
+    """The leaderboard among published methods, if all stacks are pairs and were scored."""
+    if not all(set(QUALITY) <= set(row.values) for row in evaluated.scores.rows):
         say("the paper's measures need pairs, so there is no leaderboard among published methods")
         return
     if evaluated.outcome.errors:
@@ -69,7 +69,9 @@ def time_documents(
         say("pictures that others fused have no times")
         return
     stacks = [evaluated.data.load(name) for name in evaluated.scores.images[:_TIMED]]
-    taken = times.time_methods(methods, stacks, threads=threads, progress=progress)
+    taken = times.time_methods(methods, stacks, threads=threads, say=say, progress=progress)
+    if not taken:
+        return
     yield "times.csv", times.csv_of(taken).encode()
     frames = len(stacks[0].frames)
     note = times.conditions(methods, threads, frames)

@@ -211,6 +211,8 @@ def _score(
     if not outcome.scores.images:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in outcome.errors.items())
         raise ZooError(f"no stack could be scored: {reasons}")
+    if not outcome.scores.measures:
+        say("nothing was measured: the ground truth is not known, and the paper's measures need pairs")
     return Evaluated(options, data, methods, outcome, out)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from mfsynth.errors import MfsynthError
 from zoo.evaluation.paper import seconds as printed
 from zoo.evaluation.tables import line
 
@@ -50,17 +51,20 @@ def time_methods(
     stacks: Sequence[Stack],
     *,
     threads: int,
+    say: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[Time]:
     """Time methods in this process, one after the other, on squares made of the stacks in turn.
 
     A network's result is an array, so a call ends only when a GPU has finished. Each method is called 5 to 50
-    times, and no more once three seconds are spent.
+    times, and no more once three seconds are spent. One that cannot fuse the squares of a side has no time
+    there: the middle of a picture may have too little texture to align.
 
     Args:
         methods: Those that fuse are timed.
         stacks: One or more.
         threads: Of torch and OpenCV.
+        say: Called with a line about each time that cannot be measured.
         progress: Called with the number of times measured and to measure.
     """
     import torch
@@ -69,11 +73,14 @@ def time_methods(
     cv2.setNumThreads(threads)
     chosen = [method for method in methods if method.fuses]
     times = []
-    for side in SIDES:
+    for place, side in enumerate(SIDES):
         squares = [tuple(square(frame, side) for frame in stack.frames) for stack in stacks]
-        for method in chosen:
-            times.append(_time(method, squares, side, threads))
-            progress(len(times), len(SIDES) * len(chosen))
+        for number, method in enumerate(chosen, 1):
+            try:
+                times.append(_time(method, squares, side, threads))
+            except MfsynthError as error:
+                say(f"no time of {method.name} at {side}²: {error}")
+            progress(place * len(chosen) + number, len(SIDES) * len(chosen))
     return times
 
 
@@ -113,7 +120,7 @@ def markdown_of(times: Sequence[Time], note: str, paper: dict[str, dict[int, flo
     heads = ["", *(f"{side}², ms" for side in sides), *(f"*paper, {side}², ms*" for side in theirs)]
     lines = [line(heads), line(["---"] * len(heads))]
     for method in dict.fromkeys(each.method for each in times):
-        ours = [f"{taken[method, side] * 1e3:.1f}" for side in sides]
+        ours = [f"{taken[method, side] * 1e3:.1f}" if (method, side) in taken else "–" for side in sides]
         cells = [
             f"*{value * 1e3:.1f}*" if (value := paper.get(method, {}).get(side)) else "" for side in theirs
         ]

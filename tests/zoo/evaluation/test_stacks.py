@@ -13,11 +13,14 @@ import pytest
 
 import mfsynth
 from mfsynth.building.run import Run, build
+from mfsynth.errors import OptionsError
 from mfsynth.options import BuildOptions
 from zoo.errors import AlignmentError
 from zoo.evaluation.data import Stack, _moves, noise_level, open_data
+from zoo.evaluation.evaluate import evaluate
 from zoo.evaluation.measure import Measured
 from zoo.evaluation.methods import parse_methods
+from zoo.evaluation.options import EvaluateOptions, evaluate_command
 from zoo.evaluation.run import run
 from zoo.evaluation.scores import Row, Scores
 from zoo.evaluation.times import Time, conditions
@@ -90,13 +93,28 @@ def test_a_folder_of_stacks_goes_on_after_b(tmp_path):
         save(tmp_path / f"gaps_{role}.png", pictures["A"])
     data = open_data(f"stacks:{tmp_path}")
     assert data.names == ("four", "two")
-    assert data.incomplete == {"gaps": "its picture B or D is missing"}
+    assert data.incomplete == {"gaps": "its pictures B and D are missing"}
     four = data.load("four")
     assert [np.array_equal(*each) for each in zip(four.frames, pictures.values(), strict=False)] == [True] * 4
     assert np.array_equal(four.truth, pictures["GT"])
     assert len(data.load("two").frames) == 2
     pairs = open_data(f"pairs:{tmp_path}")
     assert len(pairs.load("four").frames) == 2  # as ever: the other letters are not frames of a pair
+
+
+def test_a_frame_after_z_is_refused_and_not_ignored(tmp_path):
+    for role in (*"ABCDEFGHIJKLMNOPQRSTUVWXYZ", "AA"):
+        save(tmp_path / f"long_{role}.png", scene(16, 16))
+    save(tmp_path / "two_A.png", scene(16, 16))
+    save(tmp_path / "two_B.png", scene(16, 16))
+    save(tmp_path / "two_AA.png", scene(16, 16))
+    save(tmp_path / "other_aa.png", scene(16, 16))
+    with pytest.raises(OptionsError, match=r"long_AA\.png is one frame too many.*at most 26 frames"):
+        open_data(f"stacks:{tmp_path}")
+    (tmp_path / "long_AA.png").unlink()
+    data = open_data(f"stacks:{tmp_path}")
+    assert (data.names, data.incomplete) == (("long", "two"), {})
+    assert [len(data.load(name).frames) for name in data.names] == [26, 2]
 
 
 def test_a_stacks_hash_covers_what_is_scored():
@@ -264,6 +282,53 @@ def test_the_papers_times_are_those_of_pairs():
     assert "one stack of 4 frames" in note
     assert "paper" not in times_table(taken, note, {})
     assert "paper" in times_table(taken, conditions([], 2))
+
+
+def test_a_method_that_cannot_align_a_square_has_no_time_there(tmp_path):
+    """All texture is at the border, outside the square in the middle."""
+    (tmp_path / "set").mkdir()
+    for letter in "ABC":
+        picture = scene(64, 400)
+        picture[:, 160:240] = 128
+        save(tmp_path / "set" / f"s_{letter}.png", picture)
+    said: list[str] = []
+    options = EvaluateOptions(
+        ("average,average+align",), f"stacks:{tmp_path / 'set'}", swap=False, times=True
+    )
+    report = evaluate(options, tmp_path / "out", say=said.append)
+    assert "nothing was measured: the ground truth is not known, and the paper's measures need pairs" in said
+    sides = [line.partition(":")[0] for line in said if line.startswith("no time of average+align at ")]
+    assert [side.rpartition(" ")[2] for side in sides] == ["520²", "260²", "130²"]
+    times = (tmp_path / "out" / "times.md").read_text()
+    assert "| average |" in times
+    assert "average+align" not in times
+    assert "index.html" in report.files
+
+
+def test_a_folder_of_pairs_and_stacks_has_no_leaderboard(tmp_path):
+    (tmp_path / "set").mkdir()
+    for name in ("pair_A", "pair_B", "three_A", "three_B", "three_C"):
+        save(tmp_path / "set" / f"{name}.png", scene(64, 64))
+    values = {"theirs": {name: [0.5, 0.5] for name in QUALITY}}
+    (tmp_path / "theirs.json").write_text(json.dumps(values))
+    said: list[str] = []
+    theirs, data = tmp_path / "theirs.json", f"stacks:{tmp_path / 'set'}"
+    report = evaluate(
+        EvaluateOptions(("average",), data, swap=False, against=theirs), tmp_path / "out", say=said.append
+    )
+    assert said == ["the paper's measures need pairs, so there is no leaderboard among published methods"]
+    assert "leaderboard.md" not in report.files
+
+
+def test_the_command_has_no_folder_of_this_machine(tmp_path):
+    (tmp_path / "try").mkdir()
+    texts = (
+        f"ours={tmp_path}/try+near+align,{tmp_path}/try",
+        f"folder:theirs:{tmp_path}/try",
+        "dct+cv+align",
+    )
+    command = evaluate_command(EvaluateOptions(texts, f"stacks:{tmp_path}/try"), tmp_path / "out")
+    assert "--methods ours=try+near+align,try,folder:theirs:try,dct+cv+align " in command
 
 
 def test_frames_that_move_are_called_so(stacks):
