@@ -62,6 +62,7 @@ def model_card(
         repository=repository,
         task=model.config.task,
         noisy=noisy(training),
+        optics=any(each.get("settings") for each in training.get("data", ())),
         config=model.config,
         parameters=f"{model.parameters_count:,}",
         training=plain_in(training),

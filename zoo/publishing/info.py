@@ -85,7 +85,7 @@ class Info:
         if self.malformed:
             lines.append(f"  trained on  not known: {self.malformed}")
         for result in self.results:
-            lines.append(f"  measured    {count(result.samples, 'pair')}, {one_line(result.data)}")
+            lines.append(f"  measured    {count(result.samples, 'sample')}, {one_line(result.data)}")
             values = "; ".join(one_line(brief(*each)) for each in measured(result))
             lines += wrap(values, 100, initial_indent=_INDENT, subsequent_indent=_INDENT)
         return lines if self.results else [*lines, "  measured    nothing"]

@@ -17,13 +17,13 @@ _Text = Annotated[str, Meta(max_length=10_000)]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One network's means over one set of pairs.
+    """One network's means over one set of pairs or stacks.
 
     Args:
         data: The set's name, for people.
         identity: The set's name for programs, such as `coco/val2017`.
-        kind: The variant of the set, such as `clean` or `captured`; empty if it has none.
-        samples: Number of pairs.
+        kind: The variant of the set, such as `clean`, `captured` or `optics-6-frames`; empty if it has none.
+        samples: Number of pairs or stacks.
         metrics: Means by name, such as `psnr`.
         command: The command that measured it.
     """

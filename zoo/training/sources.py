@@ -135,6 +135,13 @@ class Source(ABC):
         noisy = self.options.capture == "camera" or self.options.noise[1] > 0
         return self.options.draw.optical and noisy
 
+    def settings(self) -> dict[str, Any]:
+        """What `realistic` sets, as it is set here, under `settings`; nothing for recipes of format 1."""
+        if not self.options.draw.optical:
+            return {}
+        values = self.options.to_json()
+        return {"settings": {name: values[name] for name in PRESETS["realistic"] if name in values}}
+
     @abstractmethod
     def __len__(self) -> int:
         """Number of samples in an epoch, over all readers; an estimate, as it may count a few held out."""
@@ -180,7 +187,7 @@ class LiveSource(Source):
         return iter(self.held.at(0))
 
     def fingerprint(self) -> dict[str, Any]:
-        """The options of the synthesis and the ids of the images; of a preset, also what it sets."""
+        """The options of the synthesis and the ids of the images; of a preset, also its name and settings."""
         images = sorted(entry.image.id for entry in self.kept.entries)
         told = {
             "source": f"coco:{self.split}",
@@ -190,9 +197,7 @@ class LiveSource(Source):
         }
         if self.preset == "paper":
             return told
-        values = self.options.to_json()
-        settings = {name: values[name] for name in PRESETS[self.preset] if name in values}
-        return told | {"source": f"coco:{self.split}:{self.preset}", "settings": settings}
+        return told | {"source": f"coco:{self.split}:{self.preset}"} | self.settings()
 
 
 class ShardSource(Source):
@@ -218,13 +223,13 @@ class ShardSource(Source):
         return iter(mfsynth.open(self.location).scenes().select(lambda image: self.validates(image.id)))
 
     def fingerprint(self) -> dict[str, Any]:
-        """A hash of all shards' hashes."""
+        """A hash of all shards' hashes; of recipes of format 2, also their settings."""
         hashes = [shard.sha256 for shard in self.data.manifest.shards]
         return {
             "source": f"shards:{self.data.manifest.split}",
             "samples": len(self),
             "shards": hashlib.sha256(json.dumps(hashes).encode()).hexdigest(),
-        }
+        } | self.settings()
 
 
 def open_source(spec: SourceSpec, seed: int, holding: bool = True) -> Source:

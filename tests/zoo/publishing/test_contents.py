@@ -36,6 +36,23 @@ def change(path, **entries):
     path.write_text(json.dumps(json.loads(path.read_text()) | entries))
 
 
+def test_a_card_says_how_the_frames_were_made_that_a_network_learned_from(folder):
+    model = load_folder(folder)
+    assert "trained on Gaussian blur and hard edges" in str(model_card(model))
+    training = json.loads(model.documents["training.json"])
+    training["data"][1]["settings"] = {"kernel": "polygon", "boundary": "spread"}
+    more = {"psnr": 31.0, "psnr_rim": 25.125}
+    model.documents = {
+        "training.json": json.dumps(training).encode(),
+        "evaluation.json": results(Result("val2017, optics, 6 frames", "x", "y", 25, more, "")).to_json(),
+    }
+    card = str(model_card(model))
+    assert "trained on Gaussian blur" not in card
+    assert card.count("as\nlenses and cameras make them") + card.count("as lenses and cameras make them") == 2
+    assert "25 samples: val2017, optics, 6 frames." in card
+    assert "| PSNR of the fused picture where no frame shows the truth, dB | 25.12 |" in card
+
+
 # --- push -----------------------------------------------------------------------------------------------
 
 

@@ -250,6 +250,15 @@ def test_fingerprint_of_a_preset_says_what_it_sets(demo, sources):
     assert lens["settings"] == json.loads(json.dumps(preset_options("realistic")))
 
 
+def test_fingerprint_of_shards_says_how_frames_of_format_2_are_made(small_recipes, small_coco, tmp_path):
+    told = ShardSource(str(small_recipes), 0).fingerprint()
+    assert told.keys() == {"source", "samples", "shards"}  # as 0.1.0 wrote it
+    options = BuildOptions("small", kernel="disk", boundary="spread", store="recipe", limit=2)
+    build(options, Run(small_coco, tmp_path / "set", workers=1))
+    settings = ShardSource(str(tmp_path / "set"), 0).fingerprint()["settings"]
+    assert (settings["kernel"], settings["boundary"]) == ("disk", "spread")
+
+
 def test_only_recipes_of_format_2_decide_what_a_camera_adds(demo, small_recipes, sources, tmp_path):
     assert not sources["live"].captured
     assert not ShardSource(str(small_recipes), 0).captured  # noisy, of format 1
