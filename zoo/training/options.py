@@ -55,8 +55,8 @@ class TrainOptions:
         checkpoint_every: Number of steps between checkpoints.
         keep_every: Number of epochs between weights that are kept, if `epochs` is used; 0 keeps none.
         target: What decisions are trained on and measured against: `nearest`, the frame that is nearest to
-            the truth, or `focus`, the frame that is sharpest. They differ only where a defocused foreground
-            spreads.
+            the truth, or `focus`, the frame that is sharpest. They differ near edges, mostly where a
+            defocused foreground spreads.
         aligned: Render every frame in the truth's geometry and exposure; otherwise as it is taken, with the
             change of scale that focusing causes, where recipes have one.
 
