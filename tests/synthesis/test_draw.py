@@ -334,7 +334,7 @@ def test_a_group_is_in_one_plane(options: DrawOptions) -> None:
 
 
 def test_the_largest_segment_of_a_group_says_how_deep_it_lies() -> None:
-    """A large thing low in the picture, which a scrap of stuff at the top leads, is nearer than what is high."""
+    """A large thing low in the picture, led by a scrap of stuff at the top, is nearer than what is high."""
     options = DrawOptions(order="layout", min_sharpness=9.0)
     rows, groups = [420, 60, 60, 60, 20], [4, 1, 1, 1, 4]  # the last, and smallest, leads the first
     traits = tuple(
