@@ -15,9 +15,9 @@ import mfsynth
 # Removing a name is a decision: change this list in the same commit, and say so in the changelog.
 NAMES = [
     "Blur", "BuildError", "BuildReport", "DownloadError", "FrameRecipe", "ImageInfo", "Manifest",
-    "MfsynthError", "MissingExtraError", "OptionsError", "OutputError", "Recipe", "Sample", "Scene",
-    "Segment", "ShardError", "SourceError", "Verification", "Window", "build", "decode", "open", "render",
-    "synthesize", "verify",
+    "MfsynthError", "MissingExtraError", "Optics", "OptionsError", "OutputError", "Recipe", "Sample", "Scene",
+    "Segment", "ShardError", "Shot", "SourceError", "Traits", "Verification", "Window", "build", "decode",
+    "open", "render", "synthesize", "verify",
 ]  # fmt: skip
 
 

@@ -436,7 +436,15 @@ def children(pid: int) -> list[int]:
 
 def workers(pid: int) -> list[int]:
     """The worker processes of a build, without multiprocessing's helper."""
-    return [child for child in children(pid) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [child for child in children(pid) if b"spawn_main" in command_of(child)]
+
+
+def command_of(pid: int) -> bytes:
+    """A process's command line; empty if it has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:

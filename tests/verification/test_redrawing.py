@@ -68,7 +68,10 @@ def test_a_group_that_does_not_follow_from_the_options_is_found(out: Path) -> No
 
 
 DRAWN: dict[str, Callable[[dict], object]] = {
-    "stuff": lambda r: r["optics"]["segments"][4].update(stuff=1),
+    "stuff": lambda r: [
+        each.update(stuff=int(segment["id"] == 0 or not each["stuff"]))
+        for segment, each in zip(r["segments"], r["optics"]["segments"], strict=True)
+    ],
     "radius": lambda r: (r["optics"].update(radius=5.0), r["blur"].update(sigma=2.5)),
     "blades": lambda r: r["optics"].update(blades=12),
     "rotation": lambda r: r["optics"].update(rotation=0.25),

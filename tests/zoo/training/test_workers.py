@@ -59,7 +59,15 @@ def children(pid: int) -> list[int]:
 
 
 def loaders(pid: int) -> list[int]:
-    return [pid for pid in children(pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [child for child in children(pid) if b"spawn_main" in command_of(child)]
+
+
+def command_of(pid: int) -> bytes:
+    """A process's command line; empty if it has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def wait_for(process: subprocess.Popen[str], path: Path) -> None:
