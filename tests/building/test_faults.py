@@ -24,6 +24,7 @@ import pytest
 from coco_folder import Picture, edit_annotations, mask_bgr, save_annotations, write_coco
 from conftest import Cli, tree
 from PIL import Image
+from processes import workers
 from unprivileged import mode, obey_permissions
 
 from mfsynth import Manifest
@@ -425,26 +426,6 @@ def start(coco: Path, out: Path, *more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-
-
-def children(pid: int) -> list[int]:
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        found += [int(child) for child in task.read_text().split()]
-    return found
-
-
-def workers(pid: int) -> list[int]:
-    """The worker processes of a build, without multiprocessing's helper."""
-    return [child for child in children(pid) if b"spawn_main" in command_of(child)]
-
-
-def command_of(pid: int) -> bytes:
-    """A process's command line; empty if it has ended meanwhile."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return b""
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from processes import children, workers
 
 from mfsynth.building.run import Run, build
 from mfsynth.options import BuildOptions
@@ -53,23 +54,6 @@ def started(words: list[str]) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def children(pid: int) -> list[int]:
-    text = " ".join(path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children"))
-    return [int(word) for word in text.split()]
-
-
-def loaders(pid: int) -> list[int]:
-    return [child for child in children(pid) if b"spawn_main" in command_of(child)]
-
-
-def command_of(pid: int) -> bytes:
-    """A process's command line; empty if it has ended meanwhile."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return b""
-
-
 def wait_for(process: subprocess.Popen[str], path: Path) -> None:
     while not path.exists():
         assert process.poll() is None, process.communicate()
@@ -80,7 +64,7 @@ def test_a_killed_loader_worker_ends_the_training_which_goes_on_later(data: Path
     out = tmp_path / "out"
     process = started(command(data, out))
     wait_for(process, out / "checkpoints" / "step-00000005")
-    pids = loaders(process.pid)
+    pids = workers(process.pid)
     os.kill(pids[1], signal.SIGKILL)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
@@ -105,7 +89,7 @@ def test_a_training_whose_loader_worker_is_stopped_answers_the_first_interrupt(
     out = tmp_path / "out"
     process = started(command(data, out))
     wait_for(process, out / "checkpoints" / "step-00000005")
-    pids = loaders(process.pid)
+    pids = workers(process.pid)
     os.kill(pids[0], signal.SIGSTOP)
     time.sleep(1)  # now it waits for that worker's next batch
     process.send_signal(signal.SIGINT)
@@ -132,7 +116,7 @@ def kill_one_at(moment: float) -> threading.Timer:
     return timer
 
 
-def kill_loaders(data: Path, out: Path, rounds: int, latest: float) -> None:
+def kill_workers(data: Path, out: Path, rounds: int, latest: float) -> None:
     options = preset("hf-seg", "fast").override(TINY)
     spec = (SourceSpec(str(data)),)
     rng = random.Random(5)
@@ -149,12 +133,12 @@ def kill_loaders(data: Path, out: Path, rounds: int, latest: float) -> None:
 
 
 def test_killed_loader_workers_never_hang_a_training(data: Path, tmp_path: Path) -> None:
-    kill_loaders(data, tmp_path, 2, 1.5)
+    kill_workers(data, tmp_path, 2, 1.5)
 
 
 @pytest.mark.slow
 def test_fifty_killed_loader_workers_never_hang_a_training(data: Path, tmp_path: Path) -> None:
-    kill_loaders(data, tmp_path, 50, 5)
+    kill_workers(data, tmp_path, 50, 5)
 
 
 class Broken(Batches):
@@ -182,7 +166,7 @@ def test_a_killed_loader_worker_ends_every_process_of_a_training(data: Path, tmp
     ranks = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     process = started([sys.executable, *ranks, *command(data, out)[1:]])
     wait_for(process, out / "checkpoints" / "step-00000005")
-    victim = next(worker for rank in children(process.pid) for worker in loaders(rank))
+    victim = next(worker for rank in children(process.pid) for worker in workers(rank))
     os.kill(victim, signal.SIGKILL)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
