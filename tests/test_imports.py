@@ -20,8 +20,8 @@ MFSYNTH = (
 """mfsynth's rooms, from the top; the rooms of a line do not import each other."""
 
 ZOO = (
-    ("__init__",), ("cli",), ("evaluation",), ("pretrained",), ("training",), ("publishing",), ("fusing",),
-    ("store",), ("networks",), ("metrics",), ("errors",),
+    ("__init__",), ("cli",), ("evaluation",), ("pretrained",), ("training",), ("publishing",), ("stacks",),
+    ("fusing", "alignment", "pictures"), ("store",), ("networks",), ("metrics",), ("errors",),
 )  # fmt: skip
 
 SHARED_GROUND = {

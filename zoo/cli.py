@@ -54,8 +54,9 @@ Examples:
 @click.option("--decision-map", type=FILE, help="Also write which frame each pixel came from.")
 @click.option("--rule", type=click.Choice(["weighted", "select", "direct", "nearest"]),
               help="HF-Seg: weighted or select; HF-Reg: direct or nearest.  [the first]")  # fmt: skip
-@click.option("--burst", type=click.Choice(["joint", "fold"]), default="joint", show_default=True,
-              help="More than two frames: all together, or one after the other.")  # fmt: skip
+@click.option("--burst", type=click.Choice(["joint", "fold"]),
+              help="More than two frames: all together, or one after the other.  "
+              "[default: joint up to eight frames]")  # fmt: skip
 @click.option("--single-pass", is_flag=True, help="One order of the frames only; halves the time.")
 @click.option("--tile", type=click.IntRange(min=16), help="Side of tiles in pixels.  [default: about 1 GB]")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps, or auto.")
@@ -78,7 +79,7 @@ def fuse(
     align: bool,
     decision_map: Path | None,
     rule: Rule | None,
-    burst: Burst,
+    burst: Burst | None,
     single_pass: bool,
     tile: int | None,
     device: str,
@@ -89,11 +90,11 @@ def fuse(
 ) -> None:
     """Fuse pictures of one scene, focused at different distances, into one sharp picture."""
     need("fuse", "torch", "safetensors", "PIL")
-    from zoo.fusing.request import FuseRequest, fuse_as_asked
-    from zoo.fusing.stacks import FuseOptions
     from zoo.pretrained import PRECISIONS, load
+    from zoo.stacks.options import FuseOptions
+    from zoo.stacks.request import FuseRequest, fuse_as_asked
 
-    options = FuseOptions(rule, burst, not single_pass, tile, align, quality)
+    options = FuseOptions(rule, burst, not single_pass, tile, align, quality=quality)
     request = FuseRequest(frames, output, batch, decision_map, options)
     network = load(model, device=device, dtype=PRECISIONS[precision])
     console = Output(quiet, as_json)

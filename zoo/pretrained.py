@@ -12,8 +12,8 @@ from huggingface_hub import PyTorchModelHubMixin
 from mfsynth.errors import OptionsError
 from zoo.errors import ConfigError, DeviceError, FrameError, UnknownDeviceError
 from zoo.fusing.fusion import fuse
-from zoo.fusing.pictures import read_picture
 from zoo.networks import Network
+from zoo.pictures.read import read_picture
 from zoo.publishing.cards import model_card
 from zoo.publishing.push import push
 from zoo.store.find import find

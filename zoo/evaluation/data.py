@@ -246,7 +246,7 @@ def read_rgb(path: Path) -> Picture:
     Raises:
         PictureError: If it cannot be read, or has more than 8 bits.
     """
-    from zoo.fusing.pictures import read_picture
+    from zoo.pictures.read import read_picture
 
     pixels = read_picture(path).pixels
     if pixels.dtype != np.uint8:
@@ -282,7 +282,7 @@ def _by_role(kind: str, folder: Path) -> dict[str, dict[str, Path]]:
     Raises:
         OptionsError: If two have the same role in one stack, or a stack goes on after picture Z.
     """
-    from zoo.fusing.stacks import SUFFIXES
+    from zoo.pictures.kinds import SUFFIXES
 
     found: dict[str, dict[str, Path]] = defaultdict(dict)
     for path in sorted(folder.iterdir()):

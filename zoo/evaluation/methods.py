@@ -28,10 +28,10 @@ import numpy as np
 
 from mfsynth.errors import OptionsError
 from mfsynth.storage import digest
+from zoo.alignment.register import align
 from zoo.errors import PictureError
 from zoo.evaluation import baselines
 from zoo.evaluation.data import Stack, read_rgb
-from zoo.fusing.align import align
 from zoo.fusing.fusion import RULES, Fused
 from zoo.store import registry
 
@@ -293,7 +293,7 @@ def _found(base: str) -> Found:
 
 @cache
 def _pictures_in(folder: Path) -> tuple[Path, ...]:
-    from zoo.fusing.stacks import SUFFIXES
+    from zoo.pictures.kinds import SUFFIXES
 
     return tuple(path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES)
 

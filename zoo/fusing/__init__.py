@@ -1,1 +1,1 @@
-"""From frames to one sharp picture: networks run over tiles, alignment, picture files, stacks."""
+"""From frames to one sharp picture: rules, bursts, tiles, the decision."""

@@ -9,9 +9,11 @@ from PIL import Image, ImageCms
 
 from mfsynth.errors import OptionsError
 from zoo.errors import FrameError
-from zoo.fusing.request import FuseRequest
-from zoo.fusing.stacks import FuseOptions, find_stacks, fuse_files, fuse_folder
 from zoo.networks import Config, Network
+from zoo.stacks.batch import find_stacks, fuse_folder
+from zoo.stacks.files import fuse_files
+from zoo.stacks.options import FuseOptions
+from zoo.stacks.request import FuseRequest
 from zoo.store.folder import save_folder
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from zoo.alignment.similarity import IDENTITY, Similarity
 from zoo.errors import AlignmentError, FrameError
 
 if TYPE_CHECKING:
@@ -63,48 +64,6 @@ _ITERATIONS = 10
 _CONVERGED = 1e-3
 
 _HINT = "use frames of one scene from one camera position, or fuse them without alignment"
-
-
-@dataclass(frozen=True, slots=True)
-class Similarity:
-    """Where a frame is relative to the first: what that shows at (x, y) is here at `matrix` times (x, y, 1).
-
-    Args:
-        scale: Magnification relative to the first frame.
-        angle: Rotation in degrees, from the x axis toward the y axis.
-        dx: Where the first frame's pixel (0, 0) is in this frame, in pixels to the right.
-        dy: The same, in pixels down.
-    """
-
-    scale: float
-    angle: float
-    dx: float
-    dy: float
-
-    @property
-    def matrix(self) -> Matrix:
-        """2 x 3, float64: the first frame's (x, y, 1) to this frame's (x, y), in pixels."""
-        cos = self.scale * math.cos(math.radians(self.angle))
-        sin = self.scale * math.sin(math.radians(self.angle))
-        return np.array([[cos, -sin, self.dx], [sin, cos, self.dy]])
-
-    def displacement(self, height: int, width: int) -> float:
-        """The largest displacement of a corner, in pixels, for frames of a size."""
-        corners = np.array([[x, y, 1.0] for x in (0, width - 1) for y in (0, height - 1)])
-        return float(np.linalg.norm(corners @ self.matrix.T - corners[:, :2], axis=1).max())
-
-    def describe(self) -> str:
-        """One line for people.
-
-        >>> Similarity(1.012, 0.1, 3.2, -1.5).describe()
-        'moved by 3.2, -1.5 pixels, scaled by 1.012, rotated by 0.10 degrees'
-        """
-        moved = f"moved by {self.dx:.1f}, {self.dy:.1f} pixels"
-        return f"{moved}, scaled by {self.scale:.3f}, rotated by {round(self.angle, 2) + 0.0:.2f} degrees"
-
-
-IDENTITY = Similarity(1.0, 0.0, 0.0, 0.0)
-"""The similarity of a frame that matches the first exactly."""
 
 
 def align(frames: Sequence[Frame]) -> tuple[list[Frame], list[Similarity]]:

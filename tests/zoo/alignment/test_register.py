@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from conftest import SHARED
 
+from zoo.alignment.register import UNALIGNED, Similarity, align, estimate, looks_unaligned
 from zoo.errors import AlignmentError, FrameError
-from zoo.fusing.align import UNALIGNED, Similarity, align, estimate, looks_unaligned
 
 HEIGHT, WIDTH = 300, 400
 MOVES = [

@@ -11,7 +11,9 @@ from PIL import Image, ImageCms, ImageOps
 
 from mfsynth.errors import OutputError
 from zoo.errors import PictureError
-from zoo.fusing.pictures import PictureFile, check_output, read_picture, write_picture
+from zoo.pictures.picture import PictureFile
+from zoo.pictures.read import read_picture
+from zoo.pictures.write import check_output, write_picture
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 GRAY = SRGB[:16] + b"GRAY" + SRGB[20:]

@@ -11,15 +11,17 @@ import numpy as np
 from mfsynth.errors import OptionsError
 from zoo.errors import PictureError
 from zoo.fusing.fusion import RULES
-from zoo.fusing.outputs import check_apart, check_distinct
-from zoo.fusing.pictures import check_output
-from zoo.fusing.stacks import FuseOptions, fuse_files, fuse_folder
+from zoo.pictures.write import check_output
+from zoo.stacks.batch import fuse_folder
+from zoo.stacks.files import fuse_files
+from zoo.stacks.options import FuseOptions
+from zoo.stacks.outputs import check_apart, check_distinct
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo.fusing.fusion import FusionNetwork
-    from zoo.fusing.stacks import FusedFile
+    from zoo.stacks.report import FusedFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,38 @@
+"""A picture and its metadata, as reading and writing exchange them."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
+
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+"""What decoders and encoders raise on data that they cannot use."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PictureFile:
+    """A picture and its metadata.
+
+    Args:
+        pixels: H x W x 3 (RGB) or H x W (gray), upright; uint8, uint16, or float32 of any range.
+        icc: The ICC profile of these pixels.
+        exif: EXIF as a TIFF structure, without the prefix "Exif"; its orientation, if any, is 1 (upright).
+        xmp: XMP as the file has it, a packet of UTF-8.
+        iptc: IPTC's records (IIM), as the file has them.
+    """
+
+    pixels: Pixels
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    iptc: bytes | None = None

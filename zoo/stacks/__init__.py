@@ -1,0 +1,1 @@
+"""Stacks as people have them: surveyed, planned, prepared and fused, from files to one picture."""
