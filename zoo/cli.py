@@ -14,7 +14,9 @@ from mfsynth.console import FILE, FOLDER, LocalPath, Output, json_option, output
 from mfsynth.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from zoo.alignment.canvas import Crop
     from zoo.fusing.fusion import Burst, Rule
+    from zoo.stacks.options import Exposure, Group
     from zoo.store.find import Origin
     from zoo.training.options import Kind, Target
     from zoo.training.presets import Preset
@@ -49,15 +51,42 @@ Examples:
 @click.option("-o", "--output", type=LocalPath(path_type=Path), required=True,
               help="Picture to write (.png, .tif, .jpg, .webp); with --batch, folder to fill.")  # fmt: skip
 @click.option("--model", default="hf-seg", show_default=True, help="A network's name, or its folder.")
-@click.option("--batch", type=PRESENT_FOLDER, help="Fuse every stack in this folder.")
-@click.option("--align", is_flag=True, help="Register every frame to the first.")
-@click.option("--decision-map", type=FILE, help="Also write which frame each pixel came from.")
+@click.option("--align", is_flag=True, help="Register every frame: shift, scale, rotation.")
+@click.option("--crop", type=click.Choice(["first", "common", "none"]), default="first", show_default=True,
+              help="With --align: cover the first frame, what all frames show, or what any shows.")  # fmt: skip
+@click.option("--exposure", type=click.Choice(["first", "median", "keep"]), default="first",
+              show_default=True,
+              help="Of the result: the first frame's, the median of all, or each frame its own.")  # fmt: skip
+@click.option("--range", "span", type=(float, float), metavar="BLACK WHITE",
+              help="Values of black and white.  [default: from the frames]")  # fmt: skip
+@click.option("--strict", is_flag=True, help="Refuse a stack with a frame that does not match, "
+              "rather than leave the frame out.")  # fmt: skip
+@click.option(
+    "--raw-decision", is_flag=True, help="Keep the decision pixel by pixel, even where nothing is sharp."
+)
+@click.option(
+    "--keep-hot-pixels", is_flag=True, help="Do not repair single pixels far outside their neighbors."
+)
 @click.option("--rule", type=click.Choice(["weighted", "select", "direct", "nearest"]),
               help="HF-Seg: weighted or select; HF-Reg: direct or nearest.  [the first]")  # fmt: skip
 @click.option("--burst", type=click.Choice(["joint", "fold"]),
               help="More than two frames: all together, or one after the other.  "
               "[default: joint up to eight frames]")  # fmt: skip
 @click.option("--single-pass", is_flag=True, help="One order of the frames only; halves the time.")
+@click.option("--decision-map", type=FILE, help="Also write which frame each pixel came from.")
+@click.option(
+    "--depth-map", type=FILE, help="Also write the decision as a smooth map of depth (.png, 16 bits)."
+)
+@click.option(
+    "--preview", type=FILE, help="Also write a page to flip between frames, result and maps (.html)."
+)
+@click.option("--batch", type=PRESENT_FOLDER, help="Fuse every stack in this folder.")
+@click.option("--group", type=click.Choice(["name", "auto"]), default="name", show_default=True,
+              help="With --batch: how loose files become stacks; auto looks at time and likeness.")  # fmt: skip
+@click.option(
+    "--suffix", metavar=".png", help="With --batch: kind of the results.  [default: the frames' kind]"
+)
+@click.option("--dry-run", is_flag=True, help="With --batch: print the stacks, and stop.")
 @click.option("--tile", type=click.IntRange(min=16), help="Side of tiles in pixels.  [default: about 1 GB]")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps, or auto.")
 @click.option(
@@ -75,12 +104,23 @@ def fuse(
     frames: tuple[Path, ...],
     output: Path,
     model: str,
-    batch: Path | None,
     align: bool,
-    decision_map: Path | None,
+    crop: Crop,
+    exposure: Exposure,
+    span: tuple[float, float] | None,
+    strict: bool,
+    raw_decision: bool,
+    keep_hot_pixels: bool,
     rule: Rule | None,
     burst: Burst | None,
     single_pass: bool,
+    decision_map: Path | None,
+    depth_map: Path | None,
+    preview: Path | None,
+    batch: Path | None,
+    group: Group,
+    suffix: str | None,
+    dry_run: bool,
     tile: int | None,
     device: str,
     precision: str,
@@ -91,14 +131,24 @@ def fuse(
     """Fuse pictures of one scene, focused at different distances, into one sharp picture."""
     need("fuse", "torch", "safetensors", "PIL")
     from zoo.pretrained import PRECISIONS, load
-    from zoo.stacks.options import FuseOptions
+    from zoo.stacks.options import BatchOptions, Extras, FuseOptions
     from zoo.stacks.request import FuseRequest, fuse_as_asked
 
-    options = FuseOptions(rule, burst, not single_pass, tile, align, quality=quality)
-    request = FuseRequest(frames, output, batch, decision_map, options)
+    options = FuseOptions(
+        rule, burst, not single_pass, tile, align, crop, exposure, raw_decision, not keep_hot_pixels, span,
+        strict, quality,
+    )  # fmt: skip
+    request = FuseRequest(
+        frames,
+        output,
+        batch,
+        Extras(decision_map, depth_map, preview),
+        BatchOptions(group, suffix, dry_run),
+        options,
+    )
     network = load(model, device=device, dtype=PRECISIONS[precision])
     console = Output(quiet, as_json)
-    with console.bar("fusing", "stack") as progress:
+    with console.stage_bars("frame") as progress:
         report = fuse_as_asked(network, request, say=console.say, progress=progress)
     console.show(report)
     console.fail(report.errors)

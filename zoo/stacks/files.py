@@ -11,6 +11,7 @@ from zoo.pictures.picture import PictureFile
 from zoo.pictures.read import read_picture
 from zoo.pictures.write import check_output, write_picture
 from zoo.stacks.fuse import FusedStack, fuse_stack
+from zoo.stacks.options import Extras
 from zoo.stacks.outputs import check_apart, check_distinct
 from zoo.stacks.report import FusedFile, report_of
 from zoo.stacks.stack import FileStack
@@ -29,7 +30,7 @@ def fuse_files(
     output: Path,
     options: FuseOptions,
     *,
-    decision_map: Path | None = None,
+    extras: Extras | None = None,
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
 ) -> FusedFile:
@@ -40,8 +41,7 @@ def fuse_files(
         paths: The frames, two or more.
         output: The picture to write.
         options: How to fuse.
-        decision_map: Where to write a gray picture of the frame that each pixel came from, the first black,
-            the last white.
+        extras: What to write as well.
         say: Called with lines about what is odd about the frames, and what was done with them.
         progress: Called with a stage's name, and the number of its steps that are done and to do.
 
@@ -51,17 +51,18 @@ def fuse_files(
         AlignmentError: If they could not be registered.
         OptionsError: If an output is a frame, or both outputs are one file.
     """
-    outputs = [output] if decision_map is None else [output, decision_map]
+    extras = extras or Extras()
+    outputs = [output, *extras.paths]
     check_apart(outputs, paths)
     check_distinct(outputs)
     first = read_picture(paths[0])
     check_output(output, first.pixels.dtype)
-    if decision_map is not None:
-        check_output(decision_map, np.uint8)
+    if extras.decision_map is not None:
+        check_output(extras.decision_map, np.uint8)
     fused = fuse_stack(model, FileStack(tuple(paths)), options, say=say, progress=progress)
     write_picture(output, PictureFile(fused.image, first.icc, first.exif), options.quality)
-    if decision_map is not None:
-        write_picture(decision_map, PictureFile(drawn_decision(fused, len(paths))))
+    if extras.decision_map is not None:
+        write_picture(extras.decision_map, PictureFile(drawn_decision(fused, len(paths))))
     return report_of(output, fused, len(paths))
 
 

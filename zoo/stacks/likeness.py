@@ -39,10 +39,11 @@ def likeness_of(looks: Sequence[Look], levels: Levels, *, aligned: bool) -> Like
     if aligned or min(looks[0].small.shape[:2]) < MIN_SIDE:
         return Likeness()
     moved = looks_unaligned([seen(look, levels) for look in looks])
+    pixels = [far * look.factor for far, look in zip(moved, looks, strict=True)]
     return Likeness(
         warnings=tuple(
-            f"{look.name} looks shifted by {far * look.factor:.1f} pixels from {looks[0].name}; consider --align"
-            for look, far in zip(looks[1:], moved[1:], strict=True)
-            if far * look.factor > UNALIGNED  # false for NaN, where nothing is known
+            f"{look.name} looks shifted by {far:.1f} pixels from {looks[0].name}; consider --align"
+            for look, far in zip(looks[1:], pixels[1:], strict=True)
+            if far > UNALIGNED  # false for NaN, where nothing is known
         )
     )

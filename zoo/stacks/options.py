@@ -1,4 +1,4 @@
-"""How stacks are fused."""
+"""How stacks are fused, and what is written beside the picture."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from zoo.alignment.canvas import Crop
     from zoo.fusing.fusion import Burst, Rule
 
 Exposure = Literal["first", "median", "keep"]
 """The exposure of the result: the first frame's, the median of all frames', or each pixel its own frame's."""
+
+Group = Literal["name", "auto"]
+"""How loose files become stacks: by their names, or by capture time and likeness."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +49,38 @@ class FuseOptions:
     range: tuple[float, float] | None = None
     strict: bool = False
     quality: int = 95
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What is written beside the fused picture.
+
+    Args:
+        decision_map: A gray picture of the frame that each pixel came from, the first black, the last white.
+        depth_map: The decision as a smooth map of depth, 16-bit PNG.
+        preview: An HTML page to flip between frames, result and maps.
+    """
+
+    decision_map: Path | None = None
+    depth_map: Path | None = None
+    preview: Path | None = None
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files to write."""
+        return [path for path in (self.decision_map, self.depth_map, self.preview) if path is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    """How a folder of stacks is fused.
+
+    Args:
+        group: How loose files become stacks.
+        suffix: Of the results; None takes the frames' own.
+        dry_run: Only tell the stacks.
+    """
+
+    group: Group = "name"
+    suffix: str | None = None
+    dry_run: bool = False

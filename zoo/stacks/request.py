@@ -14,7 +14,7 @@ from zoo.fusing.fusion import RULES
 from zoo.pictures.write import check_output
 from zoo.stacks.batch import fuse_folder
 from zoo.stacks.files import fuse_files
-from zoo.stacks.options import FuseOptions
+from zoo.stacks.options import BatchOptions, Extras, FuseOptions
 from zoo.stacks.outputs import check_apart, check_distinct
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ class FuseRequest:
         frames: The two or more frames of one stack; empty with `batch`.
         output: The picture to write; with `batch`, the folder to fill.
         batch: Folder of stacks.
-        decision_map: A gray picture to write as well; see `fuse_files`.
+        extras: What to write as well.
+        batched: How the folder of stacks is fused.
         options: How to fuse.
 
     Raises:
@@ -42,22 +43,22 @@ class FuseRequest:
     frames: tuple[Path, ...]
     output: Path
     batch: Path | None = None
-    decision_map: Path | None = None
+    extras: Extras = field(default_factory=Extras)
+    batched: BatchOptions = field(default_factory=BatchOptions)
     options: FuseOptions = field(default_factory=FuseOptions)
 
     def __post_init__(self) -> None:
         if self.batch is None and len(self.frames) < 2:
             given = "one frame is" if self.frames else "no frames are"
             raise OptionsError(f"{given} given", "give two or more, or --batch FOLDER")
-        if self.batch is not None and (self.frames or self.decision_map):
-            raise OptionsError("--batch takes neither frames nor --decision-map", "give one or the other")
+        if self.batch is not None and (self.frames or self.extras.paths):
+            raise OptionsError("--batch takes neither frames nor maps nor --preview", "give one or the other")
         self._check_outputs()
 
     @property
     def pictures(self) -> list[Path]:
         """The files to write, as far as their names are known."""
-        named = () if self.batch is not None else (self.output, self.decision_map)
-        return [path for path in named if path is not None]
+        return [] if self.batch is not None else [self.output, *self.extras.paths]
 
     def _check_outputs(self) -> None:
         if self.batch is not None and self.output.resolve() == self.batch.resolve():
@@ -69,6 +70,8 @@ class FuseRequest:
         check_apart(self.pictures, self.frames)
         check_distinct(self.pictures)
         for path in self.pictures:
+            if path == self.extras.preview:
+                continue
             try:
                 check_output(path, np.uint8)
             except PictureError as error:
@@ -83,7 +86,7 @@ class FuseRequest:
         rules, rule = RULES[network.config.task], self.options.rule
         if rule is not None and rule not in rules:
             raise OptionsError(f"this network has no rule {rule}", f"it has {' and '.join(rules)}")
-        if self.decision_map is not None and (rule or rules[0]) == "direct":
+        if self.extras.paths and (rule or rules[0]) == "direct":
             raise OptionsError(
                 "this network chooses no frames, so there is no decision map", "use --rule nearest"
             )
@@ -110,7 +113,7 @@ def fuse_as_asked(
     request: FuseRequest,
     *,
     say: Callable[[str], None] = lambda _: None,
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
 ) -> FuseReport:
     """Fuse what a request names. In a batch, a stack that fails does not stop the others.
 
@@ -118,7 +121,7 @@ def fuse_as_asked(
         network: HF-Seg or HF-Reg.
         request: What to fuse, and where to.
         say: Called with a line about frames that look unaligned, and about how frames were moved.
-        progress: Called with the number of stacks done and to do.
+        progress: Called with a stage's name, and the number of its steps that are done and to do.
 
     Raises:
         OptionsError: If the network does not have the rule, or chooses no frames for the map.
@@ -131,11 +134,17 @@ def fuse_as_asked(
             request.frames,
             request.output,
             request.options,
-            decision_map=request.decision_map,
+            extras=request.extras,
             say=say,
+            progress=progress,
         )
         return FuseReport((done,))
     fused, errors = fuse_folder(
-        network, request.batch, request.output, request.options, say=say, progress=progress
+        network,
+        request.batch,
+        request.output,
+        request.options,
+        say=say,
+        progress=lambda done, total: progress("stacks", done, total),
     )
     return FuseReport(tuple(fused), errors)

@@ -12,7 +12,7 @@ from zoo.errors import FrameError
 from zoo.networks import Config, Network
 from zoo.stacks.batch import find_stacks, fuse_folder
 from zoo.stacks.files import fuse_files
-from zoo.stacks.options import FuseOptions
+from zoo.stacks.options import Extras, FuseOptions
 from zoo.stacks.request import FuseRequest
 from zoo.store.folder import save_folder
 
@@ -172,11 +172,11 @@ def test_outputs_are_never_frames_by_any_name(model, tmp_path):
         with pytest.raises(OptionsError, match="would overwrite the frame"):
             fuse_files(model, paths, output, FuseOptions())
         with pytest.raises(OptionsError, match="would overwrite the frame"):
-            fuse_files(model, paths, tmp_path / "new.png", FuseOptions(), decision_map=output)
+            fuse_files(model, paths, tmp_path / "new.png", FuseOptions(), extras=Extras(output))
         with pytest.raises(OptionsError, match="would overwrite the frame"):
-            FuseRequest(tuple(paths), tmp_path / "new.png", decision_map=output)
+            FuseRequest(tuple(paths), tmp_path / "new.png", extras=Extras(output))
     with pytest.raises(OptionsError, match="one picture would overwrite another"):
-        FuseRequest(tuple(paths), tmp_path / "New.png", decision_map=tmp_path / "new.png")
+        FuseRequest(tuple(paths), tmp_path / "New.png", extras=Extras(tmp_path / "new.png"))
     assert [path.read_bytes() for path in paths] == before
     assert not (tmp_path / "new.png").exists()
 
