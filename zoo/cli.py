@@ -53,7 +53,7 @@ Examples:
 @click.option("--model", default="hf-seg", show_default=True, help="A network's name, or its folder.")
 @click.option("--align", is_flag=True, help="Register every frame: shift, scale, rotation.")
 @click.option("--crop", type=click.Choice(["first", "common", "none"]), default="first", show_default=True,
-              help="With --align: cover the first frame, what all frames show, or what any shows.")  # fmt: skip
+              help="With --align, cover the first frame, what all show, or what any shows.")  # fmt: skip
 @click.option("--exposure", type=click.Choice(["first", "median", "keep"]), default="first",
               show_default=True,
               help="Of the result: the first frame's, the median of all, or each frame its own.")  # fmt: skip
@@ -82,7 +82,7 @@ Examples:
 )
 @click.option("--batch", type=PRESENT_FOLDER, help="Fuse every stack in this folder.")
 @click.option("--group", type=click.Choice(["name", "auto"]), default="name", show_default=True,
-              help="With --batch: how loose files become stacks; auto looks at time and likeness.")  # fmt: skip
+              help="With --batch, how loose files become stacks; auto: by time and likeness.")  # fmt: skip
 @click.option(
     "--suffix", metavar=".png", help="With --batch: kind of the results.  [default: the frames' kind]"
 )
