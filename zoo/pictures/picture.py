@@ -18,6 +18,22 @@ if TYPE_CHECKING:
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 """What decoders and encoders raise on data that they cannot use."""
 
+EXPORT = "export it again as PNG, TIFF or JPEG"
+"""What to do about most pictures that cannot be read."""
+
+
+class Refusal(Exception):  # noqa: N818 - carries the reason to the error that names the file
+    """Why a file is not read.
+
+    Args:
+        reason: In words that follow "cannot read NAME: ", such as "it has an alpha channel".
+        hint: What to do about it.
+    """
+
+    def __init__(self, reason: str, hint: str = EXPORT) -> None:
+        super().__init__(reason)
+        self.hint = hint
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PictureFile:
