@@ -131,6 +131,7 @@ def fuse(
     """Fuse pictures of one scene, focused at different distances, into one sharp picture."""
     need("fuse", "torch", "safetensors", "PIL")
     from zoo.pretrained import PRECISIONS, load
+    from zoo.stacks.batch import plan_batch
     from zoo.stacks.options import BatchOptions, Extras, FuseOptions
     from zoo.stacks.request import FuseRequest, fuse_as_asked
 
@@ -146,8 +147,13 @@ def fuse(
         BatchOptions(group, suffix, dry_run),
         options,
     )
-    network = load(model, device=device, dtype=PRECISIONS[precision])
     console = Output(quiet, as_json)
+    if batch and dry_run:
+        found = plan_batch(batch, output, request.batched)
+        console.show(found, always=True)
+        console.fail(found.errors)
+        return
+    network = load(model, device=device, dtype=PRECISIONS[precision])
     with console.stage_bars("frame") as progress:
         report = fuse_as_asked(network, request, say=console.say, progress=progress)
     console.show(report)

@@ -1,121 +1,228 @@
-"""A folder of stacks: found by subfolders and names, and fused one after the other."""
+"""A folder of stacks: found, checked, and fused one after the other."""
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import cv2
+import numpy as np
 
-from mfsynth.errors import MfsynthError, OptionsError, OutputError
+from mfsynth.console import count
+from mfsynth.errors import MfsynthError, OptionsError
 from mfsynth.storage import write
-from zoo.errors import FrameError
+from zoo.errors import FrameError, PictureError
 from zoo.pictures.kinds import is_picture
+from zoo.pictures.write import check_output
 from zoo.stacks.files import fuse_files
-from zoo.stacks.outputs import check_apart, same_file
+from zoo.stacks.finding import MARK, Found, Skipped, find, skipped_lines
+from zoo.stacks.options import BatchOptions
+from zoo.stacks.outputs import check_apart, check_distinct, check_writable, same_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable
 
     from zoo.fusing.fusion import FusionNetwork
     from zoo.stacks.options import FuseOptions
     from zoo.stacks.report import FusedFile
 
-MARK = ".fused"
-"""A file in a folder of results that lies among the stacks: the next batch does not take it for a stack."""
-_FRAME = re.compile(r"(?P<stack>.+?)[-_ .]?(?:[A-Za-z]|\d+)")
+_KEPT = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
+_AS_OTHERS = ".png"
 
 
-def find_stacks(folder: Path) -> dict[str, list[Path]]:
-    """The stacks in a folder, by name, frames in the order of their names.
+@dataclass(frozen=True, slots=True)
+class BatchStack:
+    """A stack of a batch: its frames, and the picture to write."""
 
-    Each subfolder with pictures is a stack, unless a batch wrote them. Pictures in the folder itself form
-    stacks by their names without the last letter or number: `bee-A.jpg` and `bee-B.jpg`, or `leaf_01.png` to
-    `leaf_12.png`.
+    name: str
+    frames: tuple[Path, ...]
+    output: Path
+
+    def line(self) -> str:
+        """As a line for people."""
+        first, last = self.frames[0].name, self.frames[-1].name
+        which = f"{count(len(self.frames), 'frame')}, {first} to {last}" if first != last else first
+        return f"{self.output}  {which}"
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        return {
+            "name": self.name,
+            "frames": [str(frame) for frame in self.frames],
+            "output": str(self.output),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What would be fused, and what not.
+
+    Attributes:
+        folder: The folder of stacks.
+        out: The folder of results.
+        stacks: To fuse.
+        skipped: Pictures and folders that take no part.
+        errors: Stacks that cannot be read, by their names.
+    """
+
+    folder: Path
+    out: Path
+    stacks: tuple[BatchStack, ...]
+    skipped: tuple[Skipped, ...] = ()
+    errors: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        return {
+            "stacks": [each.to_json() for each in self.stacks],
+            "skipped": [each.to_json() for each in self.skipped],
+            "errors": self.errors,
+        }
+
+    def lines(self) -> list[str]:
+        """As lines for people."""
+        return [*(each.line() for each in self.stacks), *skipped_lines(self.skipped, self.folder)]
+
+
+def plan_batch(folder: Path, out: Path, options: BatchOptions | None = None) -> Batch:
+    """Find the stacks in a folder and check every output, before anything is fused or written.
+
+    Args:
+        folder: The folder of stacks; see `zoo.stacks.finding.find`.
+        out: The folder of results; it may lie in `folder`, at any depth.
+        options: How loose files are grouped, and the kind of the results: without a suffix, that of the
+            stack's first frame if it can be written, else PNG, which holds 8 and 16 bits.
 
     Raises:
-        FrameError: If there are none.
+        FrameError: If there are no stacks.
+        OptionsError: If names do not tell stacks apart, two stacks have one name, a result would overwrite a
+            frame or go among frames, or the suffix is unknown.
+        OutputError: If a result cannot be written.
     """
-    stacks: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir(), key=_as_counted):
-        if (path / MARK).is_file():
-            continue
-        if path.is_dir():
-            frames = [each for each in sorted(path.iterdir(), key=_as_counted) if is_picture(each)]
-            if frames:
-                stacks.setdefault(path.name, []).extend(frames)
-        elif is_picture(path):
-            match = _FRAME.fullmatch(path.stem)
-            stacks.setdefault(match["stack"] if match else path.stem, []).append(path)
-    if not stacks:
-        raise FrameError(
-            f"{folder} holds no stacks",
-            "put each stack into its own folder, or name the frames NAME_1, NAME_2, …",
-        )
-    return stacks
+    options = options or BatchOptions()
+    _check_among(folder, out)
+    suffix = _checked_suffix(options.suffix)
+    found = find(folder, options.group)
+    _check_found(folder, found)
+    stacks = tuple(
+        BatchStack(each.name, each.frames, out / f"{each.name}{suffix or _suffix_of(each.frames[0])}")
+        for each in found.stacks
+    )
+    pictures = [frame for each in stacks for frame in each.frames]
+    check_distinct([each.output for each in stacks])
+    check_apart([each.output for each in stacks], [*pictures, *(each.path for each in found.skipped)])
+    for each in stacks:
+        check_writable(each.output)
+    return Batch(folder, out, stacks, found.skipped, found.errors)
 
 
-def fuse_folder(
+def fuse_batch(
     model: FusionNetwork,
-    folder: Path,
-    out: Path,
+    batch: Batch,
     options: FuseOptions,
     *,
     say: Callable[[str], None] = lambda _: None,
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
 ) -> tuple[list[FusedFile], dict[str, str]]:
-    """Fuse every stack in a folder, each to a PNG of its name in `out`; a failure does not stop the others.
+    """Fuse every stack of a batch; a failure does not stop the others.
 
-    If `out` lies in the folder, it is marked, so that it is never taken for a stack.
+    The folder of results is marked if it is new or lies among the stacks, so that no batch takes it for a
+    stack.
+
+    Args:
+        model: HF-Seg or HF-Reg.
+        batch: What to fuse.
+        options: How to fuse.
+        say: Called with lines about what is odd, beginning with the stack's name.
+        progress: Called with a stage's name, and the number of its steps that are done and to do; the first
+            stage is `stacks`.
 
     Returns:
         What was fused, and the errors by the names of their stacks.
 
     Raises:
-        OptionsError: If a result would overwrite a frame, or go among frames.
+        OutputError: If the folder of results cannot be written to.
     """
-    among = _is_among(folder, out)
-    stacks = find_stacks(folder)
-    outputs = {name: out / f"{name}.png" for name in stacks}
-    check_apart([*outputs.values()], (frame for frames in stacks.values() for frame in frames))
-    if among:
-        write(out / MARK, b"what mfsynth fuse --batch wrote\n")
+    if _is_inside(batch.out, batch.folder) or not batch.out.exists() or not any(batch.out.iterdir()):
+        write(batch.out / MARK, b"what mfsynth fuse --batch wrote\n")
     done: list[FusedFile] = []
-    errors: dict[str, str] = {}
-    for number, (name, paths) in enumerate(stacks.items()):
-        progress(number, len(stacks))
+    errors = dict(batch.errors)
+    for number, stack in enumerate(batch.stacks):
+        progress("stacks", number, len(batch.stacks))
         try:
-            _check_new(outputs[name], done)
-            done.append(fuse_files(model, paths, outputs[name], options, say=say))
+            done.append(
+                fuse_files(
+                    model,
+                    stack.frames,
+                    stack.output,
+                    options,
+                    say=lambda text, name=stack.name: say(f"{name}: {text}"),  # type: ignore[misc]
+                    progress=progress,
+                )
+            )
         except (MfsynthError, cv2.error, MemoryError, RuntimeError) as error:  # RuntimeError is torch's
-            errors[name] = str(error)
-    progress(len(stacks), len(stacks))
+            errors[stack.name] = str(error)
+    progress("stacks", len(batch.stacks), len(batch.stacks))
     return done, errors
 
 
-def _is_among(folder: Path, out: Path) -> bool:
-    """Whether the folder to fill is a subfolder of a folder of stacks, or will be.
+# --- checks -------------------------------------------------------------------------------------------
 
-    Raises:
-        OptionsError: If it holds pictures that an earlier batch did not write: it is a stack.
-    """
-    if not any(each.is_dir() and same_file(each, out) for each in folder.iterdir()):
-        return same_file(out.parent, folder)
-    if not (out / MARK).is_file() and any(map(is_picture, out.iterdir())):
+
+def _check_among(folder: Path, out: Path) -> None:
+    """Check that results do not go among frames: a folder inside the batch with pictures is a stack."""
+    linked = any(each.is_dir() and same_file(each, out) for each in folder.iterdir())
+    if not (linked or _is_inside(out, folder)) or not out.is_dir() or (out / MARK).is_file():
+        return
+    if any(map(is_picture, out.iterdir())):
         raise OptionsError(
             f"{out} holds frames, and results would go among them", "give another folder with -o"
         )
-    return True
 
 
-def _check_new(output: Path, done: Sequence[FusedFile]) -> None:
-    """Check that a result does not overwrite another: some file systems do not tell `Bee` from `bee`."""
-    for each in done:
-        if each.output.name.casefold() == output.name.casefold() and same_file(each.output, output):
-            raise OutputError(f"{output} would overwrite {each.output}", "rename one of the stacks")
+def _is_inside(out: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(folder)) in Path(os.path.realpath(out)).parents
 
 
-def _as_counted(path: Path) -> list[tuple[int, str]]:
-    """A sort key that orders numbers in names by value: 2 before 10."""
-    return [(int(word), "") if word.isdecimal() else (-1, word) for word in re.split(r"(\d+)", path.name)]
+def _check_found(folder: Path, found: Found) -> None:
+    if found.cameras:
+        first, last = found.cameras[0].name, found.cameras[-1].name
+        raise OptionsError(
+            f"{first} to {last} ({count(len(found.cameras), 'picture')}) have names that a camera gives, or "
+            "only numbers, which do not tell one stack from the next",
+            "give --group auto, or put each stack into its own folder",
+        )
+    if not found.stacks:
+        why = [
+            *(f"{name}: {text}" for name, text in found.errors.items()),
+            *skipped_lines(found.skipped, folder),
+        ]
+        raise FrameError(
+            "; ".join([f"{folder} holds no stacks", *why]),
+            "put each stack into its own folder, or name the frames NAME_1, NAME_2, …",
+        )
+    sources: dict[str, str] = {}
+    for each in found.stacks:
+        other = sources.setdefault(each.name.casefold(), each.source)
+        if other is not each.source:
+            raise OptionsError(
+                f"{other} and {each.source} are two stacks of one name, {each.name}", "rename one"
+            )
+
+
+def _checked_suffix(suffix: str | None) -> str | None:
+    if suffix is None:
+        return None
+    dotted = f".{suffix.removeprefix('.')}"
+    try:
+        check_output(Path(f"NAME{dotted}"), np.uint8)
+    except PictureError as error:
+        raise OptionsError(error.message, error.hint) from error
+    return dotted
+
+
+def _suffix_of(frame: Path) -> str:
+    suffix = frame.suffix.lower()
+    return suffix if suffix in _KEPT else _AS_OTHERS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from mfsynth.errors import OptionsError
+from mfsynth.errors import OptionsError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,8 +33,28 @@ def check_distinct(outputs: Sequence[Path]) -> None:
     Raises:
         OptionsError: If two are.
     """
-    if len({os.path.realpath(each).casefold() for each in outputs}) < len(outputs):
-        raise OptionsError("one picture would overwrite another", "give -o and --decision-map other names")
+    taken: dict[str, Path] = {}
+    for output in outputs:
+        other = taken.setdefault(os.path.realpath(output).casefold(), output)
+        if other is not output:
+            raise OptionsError(
+                f"one picture would overwrite another: {other} and {output}", "give each a name of its own"
+            )
+
+
+def check_writable(output: Path) -> None:
+    """Check before the work that a file can be written: its folder is there or can be made.
+
+    Raises:
+        OutputError: If not.
+    """
+    if output.is_dir():
+        raise OutputError(f"cannot write {output}: it is a folder", "give another name with -o")
+    folder = next(each for each in output.absolute().parents if each.exists() or each.is_symlink())
+    if not folder.is_dir():
+        raise OutputError(f"cannot write {output}: {folder} is not a folder", "give another folder with -o")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {output}: {folder} is not writable", "give another folder with -o")
 
 
 def same_file(one: Path, other: Path) -> bool:

@@ -12,8 +12,9 @@ from mfsynth.errors import OptionsError
 from zoo.errors import PictureError
 from zoo.fusing.fusion import RULES
 from zoo.pictures.write import check_output
-from zoo.stacks.batch import fuse_folder
+from zoo.stacks.batch import fuse_batch, plan_batch
 from zoo.stacks.files import fuse_files
+from zoo.stacks.finding import Skipped, skipped_lines
 from zoo.stacks.options import BatchOptions, Extras, FuseOptions
 from zoo.stacks.outputs import check_apart, check_distinct
 
@@ -51,6 +52,8 @@ class FuseRequest:
         if self.batch is None and len(self.frames) < 2:
             given = "one frame is" if self.frames else "no frames are"
             raise OptionsError(f"{given} given", "give two or more, or --batch FOLDER")
+        if self.batch is None and self.batched != BatchOptions():
+            raise OptionsError("--group, --suffix and --dry-run need --batch", "add --batch FOLDER")
         if self.batch is not None and (self.frames or self.extras.paths):
             raise OptionsError("--batch takes neither frames nor maps nor --preview", "give one or the other")
         self._check_outputs()
@@ -94,14 +97,19 @@ class FuseRequest:
 
 @dataclass(frozen=True, slots=True)
 class FuseReport:
-    """What was fused, and the errors, by the stacks' names."""
+    """What was fused, the errors by the stacks' names, and what took no part in a batch."""
 
     fused: tuple[FusedFile, ...]
     errors: dict[str, str] = field(default_factory=dict)
+    skipped: tuple[Skipped, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
-        return {"fused": [each.to_json() for each in self.fused], "errors": self.errors}
+        return {
+            "fused": [each.to_json() for each in self.fused],
+            "errors": self.errors,
+            "skipped": [each.to_json() for each in self.skipped],
+        }
 
     def lines(self) -> list[str]:
         """As lines for people."""
@@ -139,12 +147,8 @@ def fuse_as_asked(
             progress=progress,
         )
         return FuseReport((done,))
-    fused, errors = fuse_folder(
-        network,
-        request.batch,
-        request.output,
-        request.options,
-        say=say,
-        progress=lambda done, total: progress("stacks", done, total),
-    )
-    return FuseReport(tuple(fused), errors)
+    batch = plan_batch(request.batch, request.output, request.batched)
+    for line in skipped_lines(batch.skipped, batch.folder):
+        say(line)
+    fused, errors = fuse_batch(network, batch, request.options, say=say, progress=progress)
+    return FuseReport(tuple(fused), errors, batch.skipped)

@@ -10,7 +10,6 @@ from PIL import Image, ImageCms
 from mfsynth.errors import OptionsError
 from zoo.errors import FrameError
 from zoo.networks import Config, Network
-from zoo.stacks.batch import find_stacks, fuse_folder
 from zoo.stacks.files import fuse_files
 from zoo.stacks.options import Extras, FuseOptions
 from zoo.stacks.request import FuseRequest
@@ -119,48 +118,6 @@ def test_moved_frames_are_warned_of_and_registered(model, tmp_path):
     assert np.abs(error).mean() < 2
 
 
-def test_stacks_are_found_by_folder_and_by_name(tmp_path):
-    stack(tmp_path / "leaf", 3)
-    for name in (
-        "lytro-01-A.jpg",
-        "lytro-01-B.jpg",
-        "moss_1.png",
-        "moss_2.png",
-        "notes.txt",
-        ".hidden_1.png",
-    ):
-        (tmp_path / name).write_bytes(b"")
-    found = {name: [path.name for path in paths] for name, paths in find_stacks(tmp_path).items()}
-    assert found == {
-        "leaf": ["bee_0.png", "bee_1.png", "bee_2.png"],
-        "lytro-01": ["lytro-01-A.jpg", "lytro-01-B.jpg"],
-        "moss": ["moss_1.png", "moss_2.png"],
-    }
-
-
-def test_frames_past_nine_keep_their_order(tmp_path):
-    for number in (1, 2, 10):
-        (tmp_path / f"moss_{number}.png").write_bytes(b"")
-    assert [path.name for path in find_stacks(tmp_path)["moss"]] == [
-        "moss_1.png",
-        "moss_2.png",
-        "moss_10.png",
-    ]
-
-
-def test_batch_goes_on_after_an_error_and_says_so(folder, tmp_path, cli):
-    stack(tmp_path / "in")
-    stack(tmp_path / "in" / "good")
-    broken = stack(tmp_path / "in" / "broken")
-    broken[1].write_bytes(b"no picture")
-    done = cli("fuse", "--batch", tmp_path / "in", "-o", tmp_path / "out", "--model", folder)
-    assert done.returncode == 1
-    assert "broken: " in done.stderr
-    assert "bee_1.png" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["bee.png", "good.png"]
-
-
 def test_outputs_are_never_frames_by_any_name(model, tmp_path):
     paths = stack(tmp_path / "stack")
     before = [path.read_bytes() for path in paths]
@@ -179,73 +136,6 @@ def test_outputs_are_never_frames_by_any_name(model, tmp_path):
         FuseRequest(tuple(paths), tmp_path / "New.png", extras=Extras(tmp_path / "new.png"))
     assert [path.read_bytes() for path in paths] == before
     assert not (tmp_path / "new.png").exists()
-
-
-def test_batch_into_one_of_its_stacks_is_refused(folder, tmp_path, cli):
-    paths = [*stack(tmp_path / "in"), *stack(tmp_path / "in" / "bee")]
-    paths.append(paths[-1].rename(tmp_path / "in" / "bee" / "bee.png"))
-    (tmp_path / "link").symlink_to(tmp_path / "in" / "bee")
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*.png")}
-    for out in (tmp_path / "in" / "bee", tmp_path / "link", tmp_path / "in" / ".." / "in" / "bee"):
-        done = cli("fuse", "--batch", tmp_path / "in", "-o", out, "--model", folder)
-        assert done.returncode == 2
-        assert "holds frames, and results would go among them" in done.stderr
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*.png")} == before
-
-
-def test_batch_whose_result_is_a_frame_is_refused_before_anything_is_fused(model, tmp_path):
-    (tmp_path / "in").mkdir()
-    stack(tmp_path / "in" / "ant")
-    frame = stack(tmp_path / "out")[0].rename(tmp_path / "out" / "bee.png")
-    (tmp_path / "in" / "bee").mkdir()
-    for number in (1, 2):
-        (tmp_path / "in" / "bee" / f"{number}.png").symlink_to(frame)
-    before = frame.read_bytes()
-    with pytest.raises(OptionsError, match=r"bee\.png would overwrite the frame .*1\.png|2\.png"):
-        fuse_folder(model, tmp_path / "in", tmp_path / "out", FuseOptions())
-    assert frame.read_bytes() == before
-    assert not (tmp_path / "out" / "ant.png").exists()
-
-
-@pytest.mark.parametrize("linked", [False, True])
-def test_results_among_the_stacks_are_not_stacks(linked, model, tmp_path):
-    out = tmp_path / "in" / "fused"
-    stack(tmp_path / "in")
-    stack(tmp_path / "in" / "leaf")
-    if linked:
-        (tmp_path / "elsewhere").mkdir()
-        out.symlink_to(tmp_path / "elsewhere")
-    seen = []
-    for _ in range(2):
-        done, errors = fuse_folder(model, tmp_path / "in", out, FuseOptions())
-        assert not errors
-        seen.append({each.output.name: each.output.read_bytes() for each in done})
-    assert [*seen[0]] == ["bee.png", "leaf.png"]
-    assert seen[0] == seen[1]
-    assert {path.name for path in out.glob("*.png")} == {"bee.png", "leaf.png"}
-    done, _ = fuse_folder(model, tmp_path / "in", tmp_path / "others", FuseOptions())
-    assert [each.output.name for each in done] == ["bee.png", "leaf.png"]
-
-
-def test_stacks_whose_results_are_one_file_do_not_overwrite_each_other(model, tmp_path):
-    """As on file systems that do not tell upper from lower case, by a link here."""
-    (tmp_path / "in").mkdir()
-    for name in ("Bee", "bee"):
-        stack(tmp_path / "in" / name)
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "bee.png").symlink_to("Bee.png")
-    done, errors = fuse_folder(model, tmp_path / "in", tmp_path / "out", FuseOptions())
-    assert [each.output.name for each in done] == ["Bee.png"]
-    assert "would overwrite" in errors["bee"]
-
-
-def test_fuse_folder_reports_progress(model, tmp_path):
-    stack(tmp_path / "in")
-    told: list[tuple[int, int]] = []
-    done, errors = fuse_folder(
-        model, tmp_path / "in", tmp_path / "out", FuseOptions(), progress=lambda *now: told.append(now)
-    )
-    assert (len(done), errors, told) == (1, {}, [(0, 1), (1, 1)])
 
 
 def test_different_sizes_are_refused_by_name(model, tmp_path):

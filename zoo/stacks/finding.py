@@ -1,0 +1,233 @@
+"""The stacks in a folder: its subfolders, and loose files that belong together."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from mfsynth.console import some
+from zoo.errors import PictureError
+from zoo.pictures.kinds import SUFFIXES, is_picture
+from zoo.pictures.picture import BROKEN
+from zoo.stacks.grouping import as_counted, grouped
+from zoo.stacks.shots import scenes, shot_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from zoo.stacks.options import Group
+
+MARK = ".fused"
+"""A file in a folder of results: no batch takes that folder for a stack."""
+_UNKNOWN = (
+    ".heic",
+    ".heif",
+    ".avif",
+    ".dng",
+    ".cr2",
+    ".cr3",
+    ".nef",
+    ".arw",
+    ".raf",
+    ".orf",
+    ".rw2",
+    ".psd",
+    ".jxl",
+    ".gif",
+)
+_JUNK = ("thumbs.db", "desktop.ini", "@eadir", "__macosx")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundStack:
+    """The frames of one stack.
+
+    Attributes:
+        name: Of its folder, or what its files' names share.
+        frames: Two or more, or one file of several pages, in order.
+        source: What people call it: the folder, or the first and last file.
+    """
+
+    name: str
+    frames: tuple[Path, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A picture or a folder that takes no part, and why."""
+
+    path: Path
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON's own types."""
+        return {"path": str(self.path), "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a folder holds; each picture is in exactly one place.
+
+    Attributes:
+        stacks: In the order of their names, folders first.
+        skipped: Pictures and folders that take no part.
+        cameras: Loose files whose names do not tell scenes apart; empty with `group="auto"`.
+        errors: What cannot be read, by its name.
+    """
+
+    stacks: tuple[FoundStack, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    cameras: tuple[Path, ...] = ()
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+def find(folder: Path, group: Group = "name") -> Found:
+    """The stacks in a folder.
+
+    Each subfolder with pictures is a stack, unless a batch wrote them; what lies deeper is skipped. Loose
+    files are grouped by their names (see `grouped`); with `auto`, those whose names say nothing are cut into
+    scenes (see `scenes`).
+    """
+    parts = [_in_folder(each) for each in _sorted(folder) if each.is_dir()]
+    loose = [each for each in _sorted(folder) if each.is_file()]
+    return _joined([*parts, _in_files(loose, group)])
+
+
+def skipped_lines(skipped: Iterable[Skipped], folder: Path) -> list[str]:
+    """Lines for people, one for each reason, with names as they stand in the folder."""
+    by_reason: dict[str, list[str]] = {}
+    for each in skipped:
+        name = str(each.path.relative_to(folder))
+        by_reason.setdefault(each.reason, []).append(f"{name}/" if each.path.is_dir() else name)
+    return [f"skipped {some(names, 3)}: {reason}" for reason, names in by_reason.items()]
+
+
+# --- subfolders ---------------------------------------------------------------------------------------
+
+
+def _in_folder(folder: Path) -> Found:
+    if _hidden(folder):
+        return Found(skipped=(Skipped(folder, "hidden"),))
+    if (folder / MARK).is_file():
+        return Found(skipped=(Skipped(folder, "results of an earlier run"),))
+    inside = _sorted(folder)
+    frames = tuple(each for each in inside if is_picture(each))
+    skipped = (*_hidden_pictures(inside), *_deeper(inside))
+    unread = [each for each in inside if _unreadable(each)]
+    if not frames and unread:
+        return Found(skipped=skipped, errors={folder.name: f"{unread[0].name} {_unreadable(unread[0])}"})
+    skipped += tuple(Skipped(each, f"it {_unreadable(each)}") for each in unread)
+    if not frames:
+        return Found(skipped=skipped)
+    return _joined([Found(skipped=skipped), _stack(folder.name, frames, f"{folder.name}/")])
+
+
+def _deeper(inside: Iterable[Path]) -> Iterator[Skipped]:
+    for each in inside:
+        if each.is_dir() and not _hidden(each):
+            if (each / MARK).is_file():
+                yield Skipped(each, "results of an earlier run")
+            elif any(is_picture(path) for path in each.rglob("*")):
+                yield Skipped(each, "too deep: only folders directly in the batch are stacks")
+
+
+# --- loose files --------------------------------------------------------------------------------------
+
+
+def _in_files(paths: Sequence[Path], group: Group) -> Found:
+    pictures = [each for each in paths if is_picture(each)]
+    paged = [each for each in pictures if _pages(each) > 1]
+    found = grouped(each for each in pictures if each not in paged)
+    unread = tuple(Skipped(each, f"it {why}") for each in paths if (why := _unreadable(each)))
+    parts = [Found(skipped=(*_hidden_pictures(paths), *unread))]
+    parts += [Found((FoundStack(path.stem, (path,), path.name),)) for path in paged]
+    parts += [_stack(name, frames, _span(frames)) for name, frames in found.stacks.items()]
+    if group == "auto":
+        return _joined([*parts, *_by_scene([*found.cameras, *found.single])])
+    alone = [*found.single, *(found.cameras if len(found.cameras) == 1 else ())]
+    parts += [_stack(path.stem, (path,), path.name) for path in alone]
+    return _joined([*parts, Found(cameras=found.cameras if len(found.cameras) > 1 else ())])
+
+
+def _by_scene(paths: Sequence[Path]) -> Iterator[Found]:
+    """One kind of file after the other: a camera may have written each shot in two."""
+    for kind in sorted({path.suffix.lower() for path in paths}):
+        yield from _scenes([path for path in paths if path.suffix.lower() == kind])
+
+
+def _scenes(paths: Sequence[Path]) -> Iterator[Found]:
+    shots, errors = [], {}
+    for path in paths:
+        try:
+            shots.append(shot_of(path))
+        except PictureError as error:
+            errors[path.name] = str(error)
+    yield Found(errors=errors)
+    for scene in scenes(shots):
+        frames = tuple(shot.path for shot in scene)
+        name = frames[0].stem if len(frames) == 1 else f"{frames[0].stem}-{frames[-1].stem}"
+        yield _stack(name, frames, _span(frames))
+
+
+def _span(frames: Sequence[Path]) -> str:
+    return frames[0].name if len(frames) == 1 else f"{frames[0].name} to {frames[-1].name}"
+
+
+# --- both ---------------------------------------------------------------------------------------------
+
+
+def _stack(name: str, frames: tuple[Path, ...], source: str) -> Found:
+    """A stack, if these frames make one."""
+    stems: dict[str, Path] = {}
+    for frame in frames:
+        other = stems.setdefault(frame.stem.casefold(), frame)
+        if other is not frame:
+            both = f"{other.name} and {frame.name} are one picture in two kinds"
+            return Found(errors={name: f"{both}; move one kind to another folder"})
+    if len(frames) == 1 and _pages(frames[0]) == 1:
+        return Found(skipped=(Skipped(frames[0], "one frame, and nothing to fuse it with"),))
+    return Found((FoundStack(name, frames, source),))
+
+
+def _joined(parts: Sequence[Found]) -> Found:
+    return Found(
+        tuple(each for part in parts for each in part.stacks),
+        tuple(each for part in parts for each in part.skipped),
+        tuple(each for part in parts for each in part.cameras),
+        {name: text for part in parts for name, text in part.errors.items()},
+    )
+
+
+def _sorted(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir(), key=as_counted)
+
+
+def _hidden(path: Path) -> bool:
+    return path.name.startswith(".") or path.name.lower() in _JUNK
+
+
+def _hidden_pictures(paths: Iterable[Path]) -> Iterator[Skipped]:
+    for each in paths:
+        if _hidden(each) and each.suffix.lower() in SUFFIXES:
+            yield Skipped(each, "hidden")
+
+
+def _unreadable(path: Path) -> str | None:
+    """Why a picture, by its suffix, cannot be read; None for pictures that can, and for other files."""
+    if path.suffix.lower() in _UNKNOWN and not _hidden(path):
+        return f"is of a kind that cannot be read ({path.suffix})"
+    return None
+
+
+def _pages(path: Path) -> int:
+    """The number of pictures in a file."""
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return 1
+    with suppress(*BROKEN), Image.open(path) as image:
+        return int(getattr(image, "n_frames", 1))
+    return 1
