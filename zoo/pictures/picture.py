@@ -5,10 +5,12 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from PIL import Image
+
+from mfsynth.codecs import turned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,3 +54,8 @@ class PictureFile:
     exif: bytes | None = None
     xmp: bytes | None = None
     iptc: bytes | None = None
+
+
+def upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Pixels turned upright, given EXIF's orientation; numbers that mean nothing turn nothing."""
+    return cast("Pixels", turned(cast("Any", pixels), orientation)) if 2 <= orientation <= 8 else pixels

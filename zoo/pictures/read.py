@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo.errors import PictureError
 from zoo.pictures import common
 from zoo.pictures.picture import BROKEN, EXPORT, PictureFile, Refusal
+from zoo.pictures.tiff import is_tiff, pages_in, read_page, read_tiff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 HEAD = 64
@@ -19,27 +21,48 @@ HEAD = 64
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads picture files of some kinds.
+    """Reads picture files of some kinds. Its functions raise `Refusal` or one of `BROKEN`.
 
     Args:
         knows: Whether a file is of these kinds, from its first `HEAD` bytes and its suffix in lower case.
-        read: Reads a file. It raises `Refusal` or one of `BROKEN`.
+        read: Reads a file that holds one picture.
+        pages: The pages of a file that are frames of a stack, in order. None where a file holds one picture.
+        read_page: Reads one of these pages.
     """
 
     knows: Callable[[bytes, str], bool]
     read: Callable[[Path], PictureFile]
+    pages: Callable[[Path], tuple[int, ...]] | None = None
+    read_page: Callable[[Path, int], PictureFile] | None = None
 
 
-READERS: tuple[Reader, ...] = (Reader(lambda _head, _suffix: True, common.read),)
+READERS: tuple[Reader, ...] = (
+    Reader(lambda head, _suffix: is_tiff(head), read_tiff, pages_in, read_page),
+    Reader(lambda _head, _suffix: True, common.read),
+)
 """The first that knows a file reads it."""
 
 
 def read_picture(path: Path) -> PictureFile:
     """Read a picture of any known kind, turned upright by its orientation tag.
 
+    16 bits stay 16 bits, and a TIFF's floats become float32. An ICC profile of another color model than
+    the pixels' is dropped. EXIF, XMP and IPTC are kept as they are, upright.
+
     Raises:
         PictureError: If the file is missing, empty, cut short or not a picture, holds more than one picture,
-            has an alpha channel, or holds floats or integers of other than 8 or 16 bits.
+            has an alpha channel, or holds other numbers, or numbers that are not finite.
+    """
+    with reading(path) as reader:
+        return reader.read(path)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Reader]:
+    """The reader of a file; what it raises becomes an error that names the file.
+
+    Raises:
+        PictureError: If the file cannot be opened, is empty, or is refused.
     """
     try:
         with path.open("rb") as file:
@@ -49,12 +72,8 @@ def read_picture(path: Path) -> PictureFile:
     try:
         if not head:
             raise Refusal("it is empty")
-        return _reader(head, path.suffix.lower()).read(path)
+        yield next(reader for reader in READERS if reader.knows(head, path.suffix.lower()))
     except Refusal as refusal:
         raise PictureError(f"cannot read {path}: {refusal}", refusal.hint) from refusal.__cause__
     except BROKEN as error:
         raise PictureError(f"cannot read {path}: {error}", EXPORT) from error
-
-
-def _reader(head: bytes, suffix: str) -> Reader:
-    return next(reader for reader in READERS if reader.knows(head, suffix))

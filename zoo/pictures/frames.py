@@ -1,0 +1,83 @@
+"""Frames in files: a file each, or several as the pages of one TIFF."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zoo.pictures.read import read_picture, reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from zoo.pictures.picture import PictureFile
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFile:
+    """Where a frame is.
+
+    Args:
+        path: The file.
+        page: The page, counted from 0, where the file holds several; None where it holds one picture.
+    """
+
+    path: Path
+    page: int | None = None
+
+    @property
+    def name(self) -> str:
+        """For people, who count pages from 1."""
+        return self._after(self.path.name)
+
+    def _after(self, name: str) -> str:
+        return name if self.page is None else f"{name} page {self.page + 1}"
+
+    def longer_names(self) -> tuple[str, str]:
+        """The name with the folder's, and with the whole path."""
+        return self._after(f"{self.path.parent.name}/{self.path.name}"), self._after(str(self.path))
+
+
+def frames_of(paths: Iterable[Path]) -> tuple[FrameFile, ...]:
+    """The frames in files, in order. No pixels are decoded: a TIFF's pages are counted by its directories.
+
+    A TIFF of several pages gives its pages, in the order of the axis that its OME-XML or ImageJ's or Zeiss'
+    description names. Each file gives its own pages, whatever other files it names.
+
+    Raises:
+        PictureError: If a file cannot be read, or is a TIFF whose pages are no stack: channels, or planes
+            along more than one axis.
+    """
+    return tuple(frame for path in paths for frame in _frames(path))
+
+
+def _frames(path: Path) -> list[FrameFile]:
+    with reading(path) as reader:
+        pages = reader.pages(path) if reader.pages else ()
+    return [FrameFile(path, page) for page in pages] if len(pages) > 1 else [FrameFile(path)]
+
+
+def read_frame(frame: FrameFile) -> PictureFile:
+    """Read a frame, upright; of a file of several pages only its page. See `read_picture`.
+
+    Raises:
+        PictureError: If it cannot be read.
+    """
+    if frame.page is None:
+        return read_picture(frame.path)
+    with reading(frame.path) as reader:
+        if reader.read_page is None:
+            raise LookupError(f"{frame.path} has no pages")
+        return reader.read_page(frame.path, frame.page)
+
+
+def distinct_names(frames: Sequence[FrameFile]) -> list[str]:
+    """The frames' names; with their folders or whole paths where names are shared."""
+    for names in (
+        [each.name for each in frames],
+        *zip(*(each.longer_names() for each in frames), strict=True),
+    ):
+        if len(set(names)) == len(names):
+            return list(names)
+    return [f"{each.name} ({number})" for number, each in enumerate(frames, 1)]
