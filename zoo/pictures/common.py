@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from zoo.pictures.exif import exif_of
 from zoo.pictures.metadata import iptc_of, xmp_of
-from zoo.pictures.picture import PictureFile, Refusal, upright
+from zoo.pictures.picture import PictureFile, Refusal, turned
 from zoo.pictures.unread import unread
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from zoo.pictures.picture import Pixels
 
-ALPHA = "flatten it onto a background first"
+ALPHA_HINT = "flatten it onto a background first"
 """What to do about an alpha channel."""
 _DEPTH = "convert it to 8 or 16 bits per channel first"
 
@@ -59,23 +59,33 @@ def _read(data: bytes) -> PictureFile:
                 raise unread(data) from None
             return PictureFile(pixels)
         with image:
-            _check_single(image)
-            _check_opaque(image)
+            check_single(image)
+            check_opaque(image)
             exif, orientation = exif_of(image)
             pixels = _deep(image, data) if _is_deep(image, data) else shallow(image)
             icc = matching(image.info.get("icc_profile") or b"", pixels)
-            return PictureFile(upright(pixels, orientation), icc, exif, xmp_of(image), iptc_of(image))
+            return PictureFile(turned(pixels, orientation), icc, exif, xmp_of(image), iptc_of(image))
 
 
-def _check_single(image: ImageFile) -> None:
+def check_single(image: ImageFile) -> None:
+    """Check that a file holds one picture.
+
+    Raises:
+        Refusal: If it holds several.
+    """
     count = getattr(image, "n_frames", 1)
     if count > 1 and image.format != "MPO":  # a camera's JPEG with previews behind the picture
         raise Refusal(f"it holds {count} pictures", "save each as a file of its own")
 
 
-def _check_opaque(image: ImageFile) -> None:
+def check_opaque(image: ImageFile) -> None:
+    """Check that a picture has no alpha channel.
+
+    Raises:
+        Refusal: If it has one.
+    """
     if image.has_transparency_data:
-        raise Refusal("it has an alpha channel", ALPHA)
+        raise Refusal("it has an alpha channel", ALPHA_HINT)
 
 
 def _is_deep(image: ImageFile, data: bytes) -> bool:
@@ -145,7 +155,7 @@ def rgb(decoded: NDArray[Any] | None) -> Pixels | None:
     if decoded.dtype not in (np.uint8, np.uint16):
         raise Refusal(f"it holds {decoded.dtype} values", _DEPTH)
     if decoded.shape[2:] not in ((), (3,)):
-        raise Refusal("it has an alpha channel", ALPHA)
+        raise Refusal("it has an alpha channel", ALPHA_HINT)
     return cast("Pixels", cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB) if decoded.ndim == 3 else decoded)
 
 

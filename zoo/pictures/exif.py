@@ -19,7 +19,7 @@ _EXIF_DIRECTORY, _GPS_DIRECTORY, _INTEROPERABILITY, _MAKER_NOTE = 0x8769, 0x8825
 _TAGS = (_DESCRIPTION, 271, 272, _ORIENTATION, 282, 283, 296, 305, 306, 315, 316, 18246, 18249, 33432,
          40091, 40092, 40093, 40094, 40095, _EXIF_DIRECTORY, _GPS_DIRECTORY)  # fmt: skip
 """What the first directory says about a picture rather than its file: description, make, model, orientation,
-resolution, software, date, artist, computer, rating, copyright, Windows' title, comment, author and keywords."""
+resolution, software, date, artist, computer, rating, copyright; Windows' title, comment, author, keywords."""
 _MACHINES = (b"<?xml", b"<OME", b"ImageJ=", b"SCIFIO=", b'{"', b"shape=(", b"<MetaData", b"<ScanImage")
 """How descriptions begin that programs read: OME-TIFF's, ImageJ's, tifffile's, MetaMorph's."""
 _HEADER = 8
@@ -32,11 +32,11 @@ def exif_of(image: Image.Image) -> tuple[bytes | None, int]:
     if not image.info.get("exif"):
         tags = image.getexif()  # from XMP, ImageMagick's text, or a PNG chunk after the pixels
         if not image.info.get("exif"):
-            return _upright(tags.tobytes().removeprefix(EXIF_PREFIX)) if tags else (None, 1)
-    return _upright(image.info["exif"].removeprefix(EXIF_PREFIX))
+            return upright(tags.tobytes().removeprefix(EXIF_PREFIX)) if tags else (None, 1)
+    return upright(image.info["exif"].removeprefix(EXIF_PREFIX))
 
 
-def _upright(exif: bytes) -> tuple[bytes | None, int]:
+def upright(exif: bytes) -> tuple[bytes | None, int]:
     """EXIF with the orientation 1 and no thumbnail, and the orientation it had; None if it is broken."""
     directory = exif_directory(exif)
     if directory is None or directory.end > len(exif):

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from zoo.errors import PictureError
+from zoo.pictures.common import matching
+from zoo.pictures.conversion import converted
+from zoo.pictures.picture import Refusal
 from zoo.pictures.read import read_picture, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from zoo.pictures.picture import PictureFile
+    from zoo.pictures.picture import PictureFile, Pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +24,13 @@ class FrameFile:
 
     Args:
         path: The file.
-        page: The page, counted from 0, where the file holds several; None where it holds one picture.
+        page: The page, counted from 0, where the file holds several frames; None where it holds one picture.
+        place: Among the file's frames, counted from 0: thumbnails are pages, too, but no frames.
     """
 
     path: Path
     page: int | None = None
+    place: int = 0
 
     @property
     def name(self) -> str:
@@ -32,7 +38,7 @@ class FrameFile:
         return self._after(self.path.name)
 
     def _after(self, name: str) -> str:
-        return name if self.page is None else f"{name} page {self.page + 1}"
+        return name if self.page is None else f"{name} page {self.place + 1}"
 
     def longer_names(self) -> tuple[str, str]:
         """The name with the folder's, and with the whole path."""
@@ -55,7 +61,9 @@ def frames_of(paths: Iterable[Path]) -> tuple[FrameFile, ...]:
 def _frames(path: Path) -> list[FrameFile]:
     with reading(path) as reader:
         pages = reader.pages(path) if reader.pages else ()
-    return [FrameFile(path, page) for page in pages] if len(pages) > 1 else [FrameFile(path)]
+    if len(pages) <= 1:
+        return [FrameFile(path)]
+    return [FrameFile(path, page, place) for place, page in enumerate(pages)]
 
 
 def read_frame(frame: FrameFile) -> PictureFile:
@@ -70,6 +78,20 @@ def read_frame(frame: FrameFile) -> PictureFile:
         if reader.read_page is None:
             raise LookupError(f"{frame.path} has no pages")
         return reader.read_page(frame.path, frame.page)
+
+
+def in_profile(picture: PictureFile, where: FrameFile, icc: bytes | None) -> Pixels:
+    """A frame's pixels as those of another profile; the same array if nothing changes. See `converted`.
+
+    Raises:
+        PictureError: If they cannot be converted.
+    """
+    if icc is not None and matching(icc, picture.pixels) is None:
+        return picture.pixels  # gray among color, which cannot be fused anyway
+    try:
+        return converted(picture.pixels, picture.icc, icc)
+    except Refusal as refusal:
+        raise PictureError(f"cannot use {where.path}: {refusal}", refusal.hint) from refusal
 
 
 def distinct_names(frames: Sequence[FrameFile]) -> list[str]:

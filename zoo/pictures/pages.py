@@ -59,12 +59,18 @@ def _planes_of_series(tif: TiffFile) -> tuple[int, ...]:
     axes = [_axes(each) for each in series]
     if len(series) > 1 and any(axes):
         raise Refusal(f"it holds {len(series)} stacks", "save each as a file of its own")
-    check_axes(axes[0])
-    count = math.prod(axes[0].values())
     pages = [page.index for each in series for page in each.pages if page is not None]
-    if len(pages) < count and series[0].keyframe.is_contiguous:
-        return tuple(range(count))
-    return tuple(pages)
+    count = math.prod(axes[0].values())
+    behind = len(pages) < count
+    if behind and not _lie_behind(series[0].keyframe, count):
+        return tuple(_pages(tif))  # the description is of another file
+    check_axes(axes[0])
+    return tuple(range(count)) if behind else tuple(pages)
+
+
+def _lie_behind(page: TiffPage, count: int) -> bool:
+    """Whether so many planes can lie one behind the other from a page's pixels on."""
+    return page.is_contiguous and page.dataoffsets[0] + count * page.nbytes <= page.parent.filehandle.size
 
 
 def _axes(series: TiffPageSeries) -> dict[str, int]:
@@ -87,7 +93,10 @@ def check_axes(sizes: Mapping[str, int]) -> None:
     told = [f"{size} {_WORDS.get(axis, 'planes of another kind')}" for axis, size in sizes.items()]
     held = " and ".join((", ".join(told[:-1]), told[-1])) if len(told) > 1 else told[0]
     if len(sizes) == 1:
-        raise Refusal(f"it holds {held} and no stack", "save it as RGB, or one channel as gray")
+        raise Refusal(
+            f"it holds {held} and no stack",
+            "save it as RGB, or one channel as gray; if these are slices, say so in Fiji: Image > Properties",
+        )
     what = " at ".join(
         f"one {word}" for axis, word in (("C", "channel"), ("T", "time point")) if axis in sizes
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from PIL import Image
 
-from mfsynth.codecs import turned
+from mfsynth import codecs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,6 +56,8 @@ class PictureFile:
     iptc: bytes | None = None
 
 
-def upright(pixels: Pixels, orientation: int) -> Pixels:
+def turned(pixels: Pixels, orientation: int) -> Pixels:
     """Pixels turned upright, given EXIF's orientation; numbers that mean nothing turn nothing."""
-    return cast("Pixels", turned(cast("Any", pixels), orientation)) if 2 <= orientation <= 8 else pixels
+    return (
+        cast("Pixels", codecs.turned(cast("Any", pixels), orientation)) if 2 <= orientation <= 8 else pixels
+    )

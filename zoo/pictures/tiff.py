@@ -7,6 +7,7 @@ JPEG; OpenCV decodes compressed 16-bit color for which tifffile would need image
 from __future__ import annotations
 
 import logging
+import struct
 import warnings
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -16,12 +17,12 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from zoo.pictures.common import ALPHA, matching, quiet_opencv, rgb, shallow
+from zoo.pictures.common import ALPHA_HINT, matching, quiet_opencv, rgb, shallow
 from zoo.pictures.directory import number, read_directory
 from zoo.pictures.exif import exif_of_tiff
 from zoo.pictures.metadata import upright_xmp
 from zoo.pictures.pages import planes_of
-from zoo.pictures.picture import PictureFile, Refusal, upright
+from zoo.pictures.picture import PictureFile, Refusal, turned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,8 +37,20 @@ _BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ORIENTATION, _XMP, _IPTC, _ICC = 274, 700, 33723, 34675
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
 _NONE, _JPEG = 1, (6, 7, 33007)
+_OWN = (_NONE, 8, 32946, 32773)
+"""The compressions that tifffile decodes by itself: none, deflate, PackBits."""
 _ALPHAS = (1, 2)
 _UINT, _INT, _FLOAT = 1, 2, 3
+_DISTRUST = (
+    IndexError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+    ZeroDivisionError,
+)
+"""What tifffile raises where a file contradicts itself."""
 _PIXELS = 1 << 30
 """The most pixels of a page, as in OpenCV."""
 _DEPTH = "convert it to 8 or 16 bits per channel, or to 32-bit floats, first"
@@ -90,8 +103,8 @@ def _opened(path: Path) -> Iterator[TiffFile]:
     try:
         with TiffFile(path, is_ome=False, is_ndpi=False, is_ndtiff=False) as tif:
             yield tif
-    except (IndexError, KeyError, TypeError, AttributeError, AssertionError, OverflowError) as error:
-        raise Refusal("it is broken or cut short") from error  # tifffile trusts what a file says
+    except _DISTRUST as error:
+        raise Refusal("it is broken or cut short") from error
     finally:
         logger.disabled = before
 
@@ -116,7 +129,7 @@ def _read(tif: TiffFile, plane: int, path: Path) -> PictureFile:
 
 def _check_channels(page: TiffPage) -> None:
     if any(each in _ALPHAS for each in page.extrasamples):
-        raise Refusal("it has an alpha channel", ALPHA)
+        raise Refusal("it has an alpha channel", ALPHA_HINT)
     if page.extrasamples:
         count = page.samplesperpixel
         raise Refusal(
@@ -133,35 +146,38 @@ def _check_channels(page: TiffPage) -> None:
 
 def _pixels(page: TiffPage, path: Path, orientation: int) -> Pixels:
     """A page's pixels, upright: H x W x 3 or H x W; uint8, uint16, or float32."""
-    plain = page.photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB)
-    shallow_page = page.bitspersample <= 8
-    if not plain or (shallow_page and (page.bitspersample < 8 or page.compression in _JPEG)):
+    if page.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB):
+        return _by_pillow(page, path)
+    _check_depth(page)
+    if page.bitspersample < 8 or (page.bitspersample == 8 and page.compression in _JPEG):
         return _by_pillow(page, path)
     if _is_decoded(page):
-        return upright(_by_tifffile(page), orientation)
+        return turned(_by_tifffile(page), orientation)
     gray = page.samplesperpixel == 1
-    if shallow_page or (gray and page.dtype in (np.uint16, np.float32) and page.bitspersample in (16, 32)):
+    deep = page.dtype == np.uint16 and page.bitspersample == 16
+    if page.bitspersample == 8 or (gray and deep):
         return _by_pillow(page, path)
-    if page.dtype == np.uint16 and page.bitspersample == 16 and page.planarconfig == 1:
+    if deep and page.planarconfig == 1:
         return _by_opencv(page, path)
     raise Refusal(f"reading {_compression(page)} needs imagecodecs", _CODECS)
 
 
 def _is_decoded(page: TiffPage) -> bool:
-    """Whether tifffile has what it needs: most of its codecs are a package of their own."""
+    """Whether tifffile decodes a page: most of its codecs are imagecodecs'."""
     from tifffile import TIFF
 
-    packed = page.bitspersample not in (8, 16, 32, 64)
-    return (
-        page.compression in TIFF.DECOMPRESSORS
-        and page.predictor in TIFF.UNPREDICTORS
-        and not (packed and find_spec("imagecodecs") is None)
-    )
+    if find_spec("imagecodecs") is not None:
+        return page.compression in TIFF.DECOMPRESSORS and page.predictor in TIFF.UNPREDICTORS
+    return page.compression in _OWN and page.predictor in (1, 2) and not _is_packed(page)
+
+
+def _is_packed(page: TiffPage) -> bool:
+    return page.bitspersample not in (8, 16, 32, 64)
 
 
 def _compression(page: TiffPage) -> str:
     """What a page needs a codec for, in words."""
-    if page.bitspersample not in (8, 16, 32, 64):
+    if _is_packed(page):
         return f"packed values of {page.bitspersample} bits"
     if page.compression == _NONE:
         return "a TIFF with a predictor"
@@ -170,7 +186,6 @@ def _compression(page: TiffPage) -> str:
 
 def _by_tifffile(page: TiffPage) -> Pixels:
     _check_whole(page)
-    _check_depth(page)
     pixels = page.asarray()
     if page.samplesperpixel > 1 and page.planarconfig == 2:
         pixels = np.moveaxis(pixels, 0, -1)
@@ -235,9 +250,6 @@ def _by_pillow(page: TiffPage, path: Path) -> Pixels:
         warnings.filterwarnings("ignore", module="PIL")  # anything that matters also raises
         with Image.open(path) as image:
             image.seek(page.index)
-            if image.mode == "F":
-                _check_depth(page)
-                return _finite(np.asarray(image))
             pixels = shallow(image)
             return cast("Pixels", _black_as_zero(pixels, page) if pixels.dtype == np.uint16 else pixels)
 

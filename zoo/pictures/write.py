@@ -35,9 +35,9 @@ def write_picture(path: Path, picture: PictureFile, quality: int = 95) -> None:
 
     Args:
         path: .png holds 8 or 16 bits; .tif and .tiff also float32; .jpg and .jpeg (4:4:4) and .webp
-            (lossless) 8 bits. WebP has no gray, which becomes RGB with equal channels, and no IPTC. JPEG omits XMP and
-            IPTC of more than 64 KB. A TIFF's EXIF omits what belongs to the file it came from, such as
-            descriptions made for programs.
+            (lossless) 8 bits. WebP has no gray, which becomes RGB with equal channels, and no IPTC.
+            JPEG omits XMP and IPTC of more than 64 KB. A TIFF's EXIF omits what belongs to the file it came
+            from, such as descriptions made for programs.
         picture: What to write.
         quality: Of JPEG, 1 to 100.
 

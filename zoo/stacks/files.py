@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoo.errors import FrameError
+from zoo.pictures.frames import frames_of, read_frame
 from zoo.pictures.picture import PictureFile
-from zoo.pictures.read import read_picture
 from zoo.pictures.write import check_output, write_picture
 from zoo.stacks.fuse import FusedStack, fuse_stack
 from zoo.stacks.options import Extras
@@ -34,11 +35,12 @@ def fuse_files(
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
 ) -> FusedFile:
-    """Fuse one stack of picture files; the result has the first frame's depth, profile and EXIF.
+    """Fuse one stack of picture files; the result has the first frame's depth, profile, EXIF, XMP and
+    IPTC.
 
     Args:
         model: HF-Seg or HF-Reg.
-        paths: The frames, two or more.
+        paths: The frames' files; a TIFF of several pages gives a frame for each.
         output: The picture to write.
         options: How to fuse.
         extras: What to write as well.
@@ -55,15 +57,16 @@ def fuse_files(
     outputs = [output, *extras.paths]
     check_apart(outputs, paths)
     check_distinct(outputs)
-    first = read_picture(paths[0])
+    frames = frames_of(paths)
+    first = read_frame(frames[0])
     check_output(output, first.pixels.dtype)
     if extras.decision_map is not None:
         check_output(extras.decision_map, np.uint8)
-    fused = fuse_stack(model, FileStack(tuple(paths)), options, say=say, progress=progress)
-    write_picture(output, PictureFile(fused.image, first.icc, first.exif), options.quality)
+    fused = fuse_stack(model, FileStack(frames, first.icc, say), options, say=say, progress=progress)
+    write_picture(output, replace(first, pixels=fused.image), options.quality)
     if extras.decision_map is not None:
-        write_picture(extras.decision_map, PictureFile(drawn_decision(fused, len(paths))))
-    return report_of(output, fused, len(paths))
+        write_picture(extras.decision_map, PictureFile(drawn_decision(fused, len(frames))))
+    return report_of(output, fused, len(frames))
 
 
 def drawn_decision(fused: FusedStack, frames: int) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from mfsynth.errors import OptionsError
 from zoo.errors import PictureError
 from zoo.fusing.fusion import RULES
+from zoo.pictures.frames import frames_of
 from zoo.pictures.write import check_output
 from zoo.stacks.batch import fuse_batch, plan_batch
 from zoo.stacks.files import fuse_files
@@ -30,7 +31,8 @@ class FuseRequest:
     """A requested fusion: what, and where to.
 
     Args:
-        frames: The two or more frames of one stack; empty with `batch`.
+        frames: The files of one stack's two or more frames; a TIFF of several pages gives a frame for each.
+            Empty with `batch`.
         output: The picture to write; with `batch`, the folder to fill.
         batch: Folder of stacks.
         extras: What to write as well.
@@ -39,6 +41,7 @@ class FuseRequest:
 
     Raises:
         OptionsError: If these make no sense together, or one picture would overwrite another.
+        PictureError: If the only file cannot be read.
     """
 
     frames: tuple[Path, ...]
@@ -49,7 +52,7 @@ class FuseRequest:
     options: FuseOptions = field(default_factory=FuseOptions)
 
     def __post_init__(self) -> None:
-        if self.batch is None and len(self.frames) < 2:
+        if self.batch is None and len(self.frames) < 2 and len(frames_of(self.frames)) < 2:
             given = "one frame is" if self.frames else "no frames are"
             raise OptionsError(f"{given} given", "give two or more, or --batch FOLDER")
         if self.batch is None and self.batched != BatchOptions():

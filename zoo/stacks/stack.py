@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zoo.pictures.read import read_picture
+from zoo.pictures.frames import distinct_names, in_profile, read_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
+
+    from zoo.pictures.frames import FrameFile
 
     Frame = NDArray[Any]
     """H x W x 3 (RGB) or H x W (gray); uint8, uint16, or float32 of any range."""
@@ -53,15 +54,31 @@ class ArrayStack:
 
 @dataclass(frozen=True, slots=True)
 class FileStack:
-    """Frames in files."""
+    """Frames in files, all in one color profile.
 
-    paths: tuple[Path, ...]
+    Args:
+        frames: Where they are.
+        icc: The profile that frames in another one are converted to: the first frame's. None is sRGB.
+        say: Called with a line for people when the first frame is converted.
+    """
+
+    frames: tuple[FrameFile, ...]
+    icc: bytes | None = None
+    say: Callable[[str], None] = lambda _: None
+    _told: list[str] = field(default_factory=list, init=False, repr=False)
 
     @property
     def names(self) -> Sequence[str]:
-        """The files' names."""
-        return [path.name for path in self.paths]
+        """The files' names; with the page where a file holds several, and folders where names are shared."""
+        return distinct_names(self.frames)
 
     def frame(self, number: int) -> Frame:
         """A frame, read from its file."""
-        return read_picture(self.paths[number]).pixels
+        where = self.frames[number]
+        picture = read_frame(where)
+        pixels = in_profile(picture, where, self.icc)
+        if pixels is not picture.pixels and not self._told:
+            self._told.append(where.name)
+            first = self.frames[0].name
+            self.say(f"{where.name} has another color profile than {first}: such frames are converted to it")
+        return pixels

@@ -232,7 +232,9 @@ def test_files_that_are_no_pictures_are_named(tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
     assert "empty" in refusal(tmp_path / "empty.png").message
     (tmp_path / "a.jpg").write_text("no picture")
-    message = refusal(tmp_path / "a.jpg").message
+    assert "a text file" in refusal(tmp_path / "a.jpg").message
+    (tmp_path / "b.jpg").write_bytes(bytes(range(7, 200)))
+    message = refusal(tmp_path / "b.jpg").message
     assert "not a picture" in message
     assert "0x" not in message
 
@@ -284,12 +286,10 @@ def test_alpha_is_refused_with_the_remedy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("dtype", "channels", "reason"),
     [
-        (np.float32, 3, "float32"),
-        (np.float32, 1, "float"),
-        (np.float64, 1, "float64"),
-        (np.uint32, 3, "uint32"),
-        (np.int32, 1, "32-bit integers"),
-        (np.int16, 3, "int16"),
+        (np.uint32, 3, "32-bit integers"),
+        (np.int32, 1, "signed 32-bit integers"),
+        (np.int16, 3, "signed 16-bit integers"),
+        (np.int8, 1, "signed 8-bit integers"),
     ],
 )
 def test_tiffs_of_other_depths_are_refused_with_the_reason(
@@ -298,14 +298,6 @@ def test_tiffs_of_other_depths_are_refused_with_the_reason(
     error = refusal(tiff(tmp_path / "a.tif", photo(channels=channels).astype(dtype)))
     assert reason in error.message
     assert "8 or 16 bits" in error.hint
-
-
-def test_tiffs_that_decoders_get_wrong_are_refused(tmp_path: Path) -> None:
-    deep = photo(np.uint16)
-    assert "planes" in refusal(tiff(tmp_path / "a.tif", deep, _284=2)).message
-    for order in "<>":
-        refusal(tiff(tmp_path / "b.tif", deep[..., 0].copy(), order, _262=0))
-    assert "12-bit" in refusal(tiff(tmp_path / "c.tif", deep[..., 0].copy(), _258=12)).message
 
 
 def test_several_pictures_in_one_file_are_refused(tmp_path: Path) -> None:
@@ -398,7 +390,7 @@ def test_a_suffix_or_depth_that_cannot_be_is_told_before_the_work(tmp_path: Path
     for name in ("a.bmp", "a"):
         with pytest.raises(PictureError, match=r"\.png, \.tif, \.tiff, \.jpg, \.jpeg, \.webp"):
             check_output(tmp_path / name, np.uint8)
-    for name, dtype in (("a.jpg", np.uint16), ("a.webp", np.uint16), ("a.png", np.float32)):
+    for name, dtype in (("a.jpg", np.uint16), ("a.webp", np.uint16)):
         with pytest.raises(PictureError, match=r"write \.png or \.tif"):
             check_output(tmp_path / name, dtype)
     with pytest.raises(PictureError):
