@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -113,9 +113,7 @@ def _seen(
     return seen.clip(0, 1)  # type: ignore[return-value]
 
 
-def _moves(
-    hand: Hand, number: int, size: tuple[int, int], random: np.random.Generator
-) -> list[Similarity]:
+def _moves(hand: Hand, number: int, size: tuple[int, int], random: np.random.Generator) -> list[Similarity]:
     """A random walk of shift and rotation about the center, and a steady change of scale."""
     shift = hand.shift * size[0] * _walk(number, 2, random)
     angle = hand.turn * _walk(number, 1, random)[:, 0]
@@ -124,7 +122,9 @@ def _moves(
     moves = []
     for k in range(number):
         turned = Similarity(float(scale[k]), float(angle[k]), 0.0, 0.0).matrix[:, :2]
-        moves.append(Similarity(float(scale[k]), float(angle[k]), *map(float, center + shift[k] - turned @ center)))
+        moves.append(
+            Similarity(float(scale[k]), float(angle[k]), *map(float, center + shift[k] - turned @ center))
+        )
     return moves
 
 

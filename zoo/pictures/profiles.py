@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zoo.pictures.picture import Refusal
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from zoo.pictures.picture import Pixels
 
     Matrix = NDArray[np.float64]
 
@@ -20,9 +24,12 @@ BT2020_PRIMARIES = ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046))
 """Red, green and blue as x and y of CIE 1931; white is D65."""
 
 SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
-BT709_CURVE = (1 / 0.45, 1 / 1.099, 0.099 / 1.099, 1 / 4.5, 0.081)
 LINEAR = (1.0,)
 """A parametric curve's exponent and, if it has a linear piece, the a, b, c and d of ICC's type 3."""
+
+_NCLX = {9: ("BT.2020", BT2020_PRIMARIES), 12: ("Display P3", P3_PRIMARIES)}
+_LINEAR_LIGHT = 8
+_HDR = {16: "PQ", 18: "HLG"}
 
 _D65, _D50 = np.array([0.95047, 1.0, 1.08883]), np.array([0.9642, 1.0, 0.8249])
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
@@ -53,10 +60,30 @@ def rgb_profile(name: str, primaries: Sequence[tuple[float, float]], curve: Sequ
     return _assembled(tags)
 
 
+def nclx_profile(primaries: int, transfer: int) -> bytes | None:
+    """The profile for what HEIF and AVIF say about color in two numbers (ITU-T H.273); None for sRGB.
+
+    As in browsers, the curves of video that differ little from sRGB's are taken for it.
+
+    Raises:
+        Refusal: If the values are HDR, with brightness beyond white: no picture that we write could say so.
+    """
+    if transfer in _HDR:
+        raise Refusal(f"it is HDR ({_HDR[transfer]})", "export it without HDR")
+    if transfer == _LINEAR_LIGHT:
+        return rgb_profile("linear light", _NCLX.get(primaries, ("", SRGB_PRIMARIES))[1], LINEAR)
+    return rgb_profile(*_NCLX[primaries], SRGB_CURVE) if primaries in _NCLX else None
+
+
+def fitting(icc: bytes | None, pixels: Pixels) -> bytes | None:
+    """A profile, if it is of the pixels' color model: gray or RGB."""
+    return icc if icc and icc[16:20] == (b"GRAY" if pixels.ndim == 2 else b"RGB ") else None
+
+
 def _to_xyz(primaries: Sequence[tuple[float, float]]) -> Matrix:
     """The matrix from linear RGB to XYZ, white D65."""
     directions = np.array([[x / y, 1.0, (1 - x - y) / y] for x, y in primaries]).T
-    return directions * np.linalg.solve(directions, _D65)  # type: ignore[no-any-return]
+    return directions * np.linalg.solve(directions, _D65)
 
 
 def _adaptation() -> Matrix:
