@@ -99,6 +99,7 @@ Examples:
 @click.option(
     "--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Quality of JPEG output."
 )
+@click.option("--linear", is_flag=True, help="Develop RAW in linear light, with a profile that says so.")
 @output_options
 def fuse(
     frames: tuple[Path, ...],
@@ -125,6 +126,7 @@ def fuse(
     device: str,
     precision: str,
     quality: int,
+    linear: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -137,7 +139,7 @@ def fuse(
 
     options = FuseOptions(
         rule, burst, not single_pass, tile, align, crop, exposure, raw_decision, not keep_hot_pixels, span,
-        strict, quality,
+        strict, quality, linear,
     )  # fmt: skip
     request = FuseRequest(
         frames,

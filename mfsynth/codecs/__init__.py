@@ -6,6 +6,7 @@ Arrays are RGB (or one channel); OpenCV's BGR does not leave this room.
 from mfsynth.codecs.error import CodecError as CodecError
 from mfsynth.codecs.exif import ExifDirectory as ExifDirectory
 from mfsynth.codecs.exif import exif_directory as exif_directory
+from mfsynth.codecs.exif import neutral_xmp as neutral_xmp
 from mfsynth.codecs.gray import decode_gray as decode_gray
 from mfsynth.codecs.gray import gray_size as gray_size
 from mfsynth.codecs.ids import decode_ids as decode_ids

@@ -17,6 +17,7 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from zoo.pictures.exif import exif_of
 from zoo.pictures.picture import PictureFile, Refusal
+from zoo.pictures.profiles import fitting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from zoo.pictures.picture import Pixels
 
 _DEPTH_HINT = "convert it to 8 or 16 bits per channel first"
-_ALPHA_HINT = "flatten it onto a background first"
+ALPHA_HINT = "flatten it onto a background first"
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -65,23 +66,35 @@ def _read(data: bytes) -> PictureFile:
         except UnidentifiedImageError:
             return PictureFile(_unknown_to_pillow(data))
         with image:
-            _check_single(image)
-            _check_opaque(image)
+            check_single(image)
+            check_opaque(image)
             exif, orientation = exif_of(image)
             pixels = _deep(image, data) if _is_deep(image, data) else _shallow(image)
-            return PictureFile(_turned(pixels, orientation), _profile(image, pixels), exif)
+            return PictureFile(
+                turned(pixels, orientation), fitting(image.info.get("icc_profile"), pixels), exif
+            )
 
 
-def _check_single(image: ImageFile) -> None:
+def check_single(image: ImageFile) -> None:
+    """Check that a file holds one picture.
+
+    Raises:
+        Refusal: If it holds several.
+    """
     count = getattr(image, "n_frames", 1)
     if count > 1 and image.format != "MPO":  # a camera's JPEG with previews behind the picture
         raise Refusal(f"it holds {count} pictures", "save each as a file of its own")
 
 
-def _check_opaque(image: ImageFile) -> None:
+def check_opaque(image: ImageFile) -> None:
+    """Check that a picture has no alpha channel.
+
+    Raises:
+        Refusal: If it has one.
+    """
     extra = isinstance(image, TiffImagePlugin.TiffImageFile) and TiffImagePlugin.EXTRASAMPLES in image.tag_v2
     if extra or image.has_transparency_data:
-        raise Refusal("it has an alpha channel", _ALPHA_HINT)
+        raise Refusal("it has an alpha channel", ALPHA_HINT)
 
 
 def _is_deep(image: ImageFile, data: bytes) -> bool:
@@ -163,17 +176,13 @@ def _check_pixels(pixels: NDArray[Any]) -> None:
     if pixels.dtype not in (np.uint8, np.uint16):
         raise Refusal(f"it holds {pixels.dtype} values", _DEPTH_HINT)
     if pixels.shape[2:] not in ((), (3,)):
-        raise Refusal("it has an alpha channel", _ALPHA_HINT)
+        raise Refusal("it has an alpha channel", ALPHA_HINT)
 
 
-def _turned(pixels: Pixels, orientation: int) -> Pixels:
+def turned(pixels: Pixels, orientation: int) -> Pixels:
+    """Pixels turned upright from an orientation, 1 to 8, as EXIF counts it."""
     if orientation not in _UPRIGHT:
         return pixels
     transposed, rows, columns = _UPRIGHT[orientation]
     lying = pixels.swapaxes(0, 1) if transposed else pixels
     return cast("Pixels", np.ascontiguousarray(lying[::rows, ::columns]))
-
-
-def _profile(image: ImageFile, pixels: Pixels) -> bytes | None:
-    icc = image.info.get("icc_profile") or b""
-    return icc if icc[16:20] == (b"GRAY" if pixels.ndim == 2 else b"RGB ") else None

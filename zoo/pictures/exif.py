@@ -23,11 +23,11 @@ def exif_of(image: Image.Image) -> tuple[bytes | None, int]:
     if not image.info.get("exif"):
         tags = image.getexif()  # from XMP, ImageMagick's text, or a PNG chunk after the pixels
         if not image.info.get("exif"):
-            return _upright(serialized(tags)) if tags else (None, 1)
-    return _upright(image.info["exif"].removeprefix(EXIF_PREFIX))
+            return upright(serialized(tags)) if tags else (None, 1)
+    return upright(image.info["exif"].removeprefix(EXIF_PREFIX))
 
 
-def _upright(exif: bytes) -> tuple[bytes | None, int]:
+def upright(exif: bytes) -> tuple[bytes | None, int]:
     """EXIF with the orientation 1 and no thumbnail, and the orientation it had; None if it is broken."""
     directory = exif_directory(exif)
     if directory is None or directory.end > len(exif):

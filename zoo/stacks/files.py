@@ -8,6 +8,7 @@ import numpy as np
 
 from zoo.errors import FrameError
 from zoo.pictures.picture import PictureFile
+from zoo.pictures.raw import development_of
 from zoo.pictures.read import read_picture
 from zoo.pictures.write import check_output, write_picture
 from zoo.stacks.fuse import FusedStack, fuse_stack
@@ -55,11 +56,12 @@ def fuse_files(
     outputs = [output, *extras.paths]
     check_apart(outputs, paths)
     check_distinct(outputs)
-    first = read_picture(paths[0])
+    development = development_of(paths[0], linear=options.linear)
+    first = read_picture(paths[0], development)
     check_output(output, first.pixels.dtype)
     if extras.decision_map is not None:
         check_output(extras.decision_map, np.uint8)
-    fused = fuse_stack(model, FileStack(tuple(paths)), options, say=say, progress=progress)
+    fused = fuse_stack(model, FileStack(tuple(paths), development), options, say=say, progress=progress)
     write_picture(output, PictureFile(fused.image, first.icc, first.exif), options.quality)
     if extras.decision_map is not None:
         write_picture(extras.decision_map, PictureFile(drawn_decision(fused, len(paths))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from zoo.pictures.raw import AS_SHOT
 from zoo.pictures.read import read_picture
 
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from zoo.pictures.raw import Development
 
     Frame = NDArray[Any]
     """H x W x 3 (RGB) or H x W (gray); uint8, uint16, or float32 of any range."""
@@ -53,9 +56,15 @@ class ArrayStack:
 
 @dataclass(frozen=True, slots=True)
 class FileStack:
-    """Frames in files."""
+    """Frames in files.
+
+    Args:
+        paths: The files.
+        development: How they are developed, if they are RAW.
+    """
 
     paths: tuple[Path, ...]
+    development: Development = AS_SHOT
 
     @property
     def names(self) -> Sequence[str]:
@@ -64,4 +73,4 @@ class FileStack:
 
     def frame(self, number: int) -> Frame:
         """A frame, read from its file."""
-        return read_picture(self.paths[number]).pixels
+        return read_picture(self.paths[number], self.development).pixels
