@@ -245,6 +245,7 @@ Methods, separated by commas:
   gff, dct, dct+cv, im, cnn, pyramid, average, dummy-a, dummy-b
   hf-seg+denoise                 followed by OpenCV's non-local means
   gff+align                      the frames are first registered to frame 0
+  hf-seg+prepared                as `mfsynth fuse` does it, with exposure, levels, and so on
   folder:NAME:DIR                pictures that others fused, by the pairs' names
   ours=runs/try+near             any of these under a name of your own
 \b
