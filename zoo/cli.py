@@ -99,6 +99,7 @@ Examples:
 @click.option(
     "--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Quality of JPEG output."
 )
+@click.option("--linear", is_flag=True, help="Develop RAW in linear light, with a profile that says so.")
 @output_options
 def fuse(
     frames: tuple[Path, ...],
@@ -125,6 +126,7 @@ def fuse(
     device: str,
     precision: str,
     quality: int,
+    linear: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -137,7 +139,7 @@ def fuse(
 
     options = FuseOptions(
         rule, burst, not single_pass, tile, align, crop, exposure, raw_decision, not keep_hot_pixels, span,
-        strict, quality,
+        strict, quality, linear,
     )  # fmt: skip
     request = FuseRequest(
         frames,
@@ -243,6 +245,7 @@ Methods, separated by commas:
   gff, dct, dct+cv, im, cnn, pyramid, average, dummy-a, dummy-b
   hf-seg+denoise                 followed by OpenCV's non-local means
   gff+align                      the frames are first registered to frame 0
+  hf-seg+prepared                as `mfsynth fuse` does it, with exposure, levels, and so on
   folder:NAME:DIR                pictures that others fused, by the pairs' names
   ours=runs/try+near             any of these under a name of your own
 \b

@@ -6,6 +6,8 @@ hf-reg+near       a network by one of its other rules: near (Eq. 6) or select
 hf-seg+single     a network's single pass, as in the paper, instead of both orders
 hf-seg+denoise    followed by OpenCV's non-local means
 gff+align         the frames are first registered to frame 0, whose geometry the picture has
+gff+prepared      the frames are first brought to one exposure and so on, as `mfsynth fuse` does it; a network
+                  then fuses them exactly as `mfsynth fuse` does, and +align there is `mfsynth fuse --align`
 ours=runs/try     any of these under another name
 folder:NAME:DIR   pictures in DIR, by the stacks' names
 """
@@ -32,7 +34,9 @@ from zoo.alignment.register import align
 from zoo.errors import PictureError
 from zoo.evaluation import baselines
 from zoo.evaluation.data import Stack, read_rgb
-from zoo.fusing.fusion import RULES, Fused
+from zoo.evaluation.prepared import Prepared
+from zoo.fusing.fusion import RULES, Fused, FusionNetwork
+from zoo.stacks.options import FuseOptions
 from zoo.store import registry
 
 if TYPE_CHECKING:
@@ -45,7 +49,7 @@ _MODIFIERS: dict[str, dict[str, Any]] = {
     "select": {"rule": "select"},
     "single": {"symmetric": False},
 }
-_DENOISE, _ALIGN = "denoise", "align"
+_DENOISE, _ALIGN, _PREPARED = "denoise", "align", "prepared"
 _NAME = re.compile(r"\w[\w.+-]*")
 _ZOO = Path(__file__).parents[1]
 _PACKAGES = ("mfsynth", "numpy", "opencv-python-headless", "torch", "pymatting", "scipy", "numba")
@@ -59,11 +63,19 @@ class Fuser:
         name: The network's name or folder, or the classic method's name.
         rules: What `fuse` takes as `rule`; empty for a classic method.
         fuse: Fuses frames, as `zoo.FusionModel.fuse` does.
+        network: The network; None for a classic method.
     """
 
     name: str
     rules: tuple[str, ...]
     fuse: Callable[..., Fused]
+    network: FusionNetwork | None = None
+
+    def fuse_prepared(self, frames: Prepared, options: dict[str, Any]) -> Fused:
+        """Fuse prepared frames."""
+        if self.network is None:
+            return frames.fused_classically(self.fuse)
+        return frames.fused(self.network, **options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +89,7 @@ class Method:
         options: Keywords of `fuse`, for a network.
         denoise: Whether the fused picture is denoised.
         align: Whether the frames are first registered to frame 0.
+        prepared: Whether they are first prepared as `mfsynth fuse` does it.
         device: Where a network runs.
         identity: Hash of everything that its pictures depend on besides the frames; empty for `folder`.
     """
@@ -87,6 +100,7 @@ class Method:
     options: tuple[tuple[str, Any], ...] = ()
     denoise: bool = False
     align: bool = False
+    prepared: bool = False
     device: str = "cpu"
     identity: str = ""
 
@@ -123,7 +137,8 @@ class Method:
         Raises:
             MfsynthError: If it cannot fuse.
         """
-        return self._fuse(self._taken(stack)[::-1])
+        taken = self._taken(stack)
+        return self._fuse(taken.reversed() if isinstance(taken, Prepared) else taken[::-1])
 
     def fuse(self, frames: Sequence[Picture]) -> Fused:
         """Fuse two or more frames, H x W x 3 uint8 RGB each; not for `folder`.
@@ -131,13 +146,21 @@ class Method:
         Raises:
             MfsynthError: If it cannot.
         """
+        if self.prepared:
+            return self._fuse(Prepared.of(frames, FuseOptions(align=self.align)))
         return self._fuse(align(frames)[0] if self.align else frames)
 
-    def _taken(self, stack: Stack) -> tuple[Picture, ...]:
+    def _taken(self, stack: Stack) -> Sequence[Picture] | Prepared:
+        if self.prepared:
+            return _prepared(stack, self.align)
         return _aligned(stack) if self.align else stack.frames
 
-    def _fuse(self, frames: Sequence[Picture]) -> Fused:
-        fused = opened(self.kind, self.base, self.device).fuse(frames, **dict(self.options))
+    def _fuse(self, frames: Sequence[Picture] | Prepared) -> Fused:
+        fuser, options = opened(self.kind, self.base, self.device), dict(self.options)
+        if isinstance(frames, Prepared):
+            fused = fuser.fuse_prepared(frames, options)
+        else:
+            fused = fuser.fuse(frames, **options)
         return Fused(denoised(fused.image), fused.decision, fused.confidence) if self.denoise else fused
 
 
@@ -145,6 +168,12 @@ class Method:
 def _aligned(stack: Stack) -> tuple[Picture, ...]:
     """A stack's frames, registered to frame 0: once for all methods that follow one another."""
     return tuple(align(stack.frames)[0])
+
+
+@lru_cache(maxsize=1)
+def _prepared(stack: Stack, align: bool) -> Prepared:
+    """A stack's frames, prepared once for all methods that follow one another."""
+    return Prepared.of(stack.frames, FuseOptions(align=align))
 
 
 def parse_methods(texts: Sequence[str], device: str = "cpu") -> tuple[Method, ...]:
@@ -205,6 +234,7 @@ def _parse(text: str, device: str) -> Method:
         tuple(sorted(options.items())),
         denoise=_DENOISE in modifiers,
         align=_ALIGN in modifiers,
+        prepared=_PREPARED in modifiers,
         device=device,
     )
     _check_rule(method)
@@ -223,7 +253,7 @@ def _split(spec: str) -> tuple[str, list[str]]:
     modifiers: list[str] = []
     while spec not in baselines.names():
         rest, plus, word = spec.rpartition("+")
-        if not plus or word not in (*_MODIFIERS, _DENOISE, _ALIGN):
+        if not plus or word not in (*_MODIFIERS, _DENOISE, _ALIGN, _PREPARED):
             break
         modifiers.append(word)
         spec = rest
@@ -250,7 +280,7 @@ def opened(kind: str, base: str, device: str) -> Fuser:
     from zoo.pretrained import load
 
     model = load(base, device=device)
-    return Fuser(base, RULES[model.config.task], model.fuse)
+    return Fuser(base, RULES[model.config.task], model.fuse, model)
 
 
 def _identity(method: Method) -> str:
@@ -260,6 +290,7 @@ def _identity(method: Method) -> str:
         "options": method.options,
         "denoise": method.denoise,
         "align": method.align,
+        "prepared": method.prepared,
         "device": method.device if method.kind == NETWORK else "",
         "code": _code(),
         "packages": packages(),

@@ -2,46 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from zoo.fusing.fusion import Fused, fuse
+from zoo.fusing.frames import check_alike, check_count, check_pixels, kind
+from zoo.fusing.fused import check_burst, rule_of
+from zoo.fusing.fuser import Fuser, fuse_together
+from zoo.fusing.layer import Layer
+from zoo.fusing.scorer import Scorer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from numpy.typing import NDArray
+    from zoo.fusing.fused import Burst, Fused, FusionNetwork, Rule
 
-    from zoo.fusing.fusion import Burst, FusionNetwork, Rule
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Layer:
-    """A frame, prepared: what the result is made of, and what the network sees of it.
-
-    The network sees `gain * pixels + offset`, clipped to [0, 1].
-
-    Args:
-        pixels: H x W x 3 (RGB) or H x W (gray); uint8, uint16, or float32 of any range.
-        gain: One for each channel.
-        offset: One for each channel.
-        shown: H x W, bool: where the frame shows the scene; None is everywhere. Elsewhere its pixels mean
-            nothing, and take no part in the result.
-    """
-
-    pixels: NDArray[Any]
-    gain: tuple[float, ...]
-    offset: tuple[float, ...]
-    shown: NDArray[np.bool_] | None = None
-
-    def seen(self) -> NDArray[np.float32]:
-        """What the network sees: float32 in [0, 1], of the pixels' shape."""
-        gain, offset = (np.array(each, np.float32) for each in (self.gain, self.offset))
-        if self.pixels.ndim == 2:
-            gain, offset = gain[0], offset[0]
-        return np.asarray((self.pixels * gain + offset).clip(0, 1), np.float32)
+__all__ = ["Layer", "fuse_layers"]
 
 
 def fuse_layers(
@@ -53,9 +27,12 @@ def fuse_layers(
     symmetric: bool = True,
     tile: int | None = None,
     raw: bool = False,
-    progress: Callable[[int], None] = lambda _done: None,
+    progress: Callable[[float], None] = lambda _done: None,
 ) -> Fused:
     """Fuse layers of one size; with `burst="fold"` each is taken only when its turn comes.
+
+    Pixels that a layer does not show take no part. By HF-Reg's rule `direct`, the picture is in the first
+    layer's exposure, whatever the others' is; every other rule uses the layers' own values.
 
     Args:
         model: HF-Seg or HF-Reg.
@@ -65,18 +42,46 @@ def fuse_layers(
         symmetric: As in `zoo.fuse`.
         tile: As in `zoo.fuse`.
         raw: Keep the network's decision as it is, pixel by pixel, also where nothing is sharp in any frame.
-        progress: Called with the number of comparisons of two whole frames that are done.
+        progress: Called after each tile with the number of comparisons of two whole frames that are done. In
+            all there are n - 1; for HF-Seg's joint bursts n (n - 1) / 2.
 
     Returns:
         `decision` counts the layers. The image has the layers' dtype and range; where no layer shows
-        anything it is 0.
+        anything, image, decision and confidence are 0.
+
+    Raises:
+        FrameError: If the layers cannot be fused.
+        OptionsError: If the network does not have the rule, or an option is out of range.
+        ZooError: If the network's result is not finite.
     """
-    taken = list(layers)
-    fused = fuse(
-        model, [each.seen() for each in taken], rule=rule, burst=burst, symmetric=symmetric, tile=tile
-    )
-    if fused.decision is None:
-        return fused
-    pixels = np.stack([each.pixels for each in taken])
-    index = fused.decision[None] if pixels.ndim == 3 else fused.decision[None, ..., None]
-    return Fused(np.take_along_axis(pixels, index, 0)[0], fused.decision, fused.confidence)
+    rule = rule_of(model, rule)
+    check_burst(burst)
+    fuser = Fuser(Scorer(model, symmetric, tile, _summed(progress)), rule, raw)
+    taken = _checked(layers)
+    return fuser.fold(taken) if burst == "fold" else fuse_together(fuser, list(taken))
+
+
+def _checked(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """The layers, each checked when it is taken."""
+    number, kind_of_first = 0, ""
+    for layer in layers:
+        check_count(max(number + 1, 2))
+        check_pixels(layer.pixels, f"frame {number}")
+        kind_of_first = kind_of_first or kind(layer.pixels)
+        check_alike(kind_of_first, layer.pixels, number)
+        number += 1
+        yield layer
+        del layer  # before the next one is read
+    check_count(number)
+
+
+def _summed(progress: Callable[[float], None]) -> Callable[[float], None]:
+    """From shares, as they are done, to how much is done in all."""
+    done = 0.0
+
+    def told(share: float) -> None:
+        nonlocal done
+        done += share
+        progress(done)
+
+    return told

@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from zoo.pictures.exif import exif_of
 from zoo.pictures.metadata import iptc_of, xmp_of
 from zoo.pictures.picture import PictureFile, Refusal, turned
+from zoo.pictures.profiles import fitting
 from zoo.pictures.unread import unread
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _read(data: bytes) -> PictureFile:
             check_opaque(image)
             exif, orientation = exif_of(image)
             pixels = _deep(image, data) if _is_deep(image, data) else shallow(image)
-            icc = matching(image.info.get("icc_profile") or b"", pixels)
+            icc = fitting(image.info.get("icc_profile"), pixels)
             return PictureFile(turned(pixels, orientation), icc, exif, xmp_of(image), iptc_of(image))
 
 
@@ -157,8 +158,3 @@ def rgb(decoded: NDArray[Any] | None) -> Pixels | None:
     if decoded.shape[2:] not in ((), (3,)):
         raise Refusal("it has an alpha channel", ALPHA_HINT)
     return cast("Pixels", cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB) if decoded.ndim == 3 else decoded)
-
-
-def matching(icc: bytes, pixels: Pixels) -> bytes | None:
-    """An ICC profile, if it is of the pixels' color model."""
-    return icc if icc[16:20] == (b"GRAY" if pixels.ndim == 2 else b"RGB ") else None

@@ -60,10 +60,20 @@ def kept(directory: Mapping[int, Entry]) -> dict[int, Entry]:
     }
 
 
-def exif_of_tiff(file: BinaryIO, directory: Mapping[int, Entry], order: str, *, big: bool) -> bytes | None:
+def exif_of_tiff(
+    file: BinaryIO, directory: Mapping[int, Entry], order: str, *, big: bool = False, note: bool = True
+) -> bytes | None:
     """EXIF from a TIFF's directory, upright, each value as the bytes that it was; None if there is none.
 
-    A maker note is put where it was if that is near the beginning: it may hold offsets in the file.
+    A maker note, if it is kept, is put where it was if that is near the beginning: it may hold offsets in
+    the file.
+
+    Args:
+        file: The TIFF.
+        directory: Its first directory, or a page's.
+        order: Byte order, as `struct` spells it.
+        big: Whether it is a BigTIFF.
+        note: Whether to keep a maker note.
     """
     first = kept(directory)
     parts: dict[int, dict[int, Entry]] = {}
@@ -71,6 +81,8 @@ def exif_of_tiff(file: BinaryIO, directory: Mapping[int, Entry], order: str, *, 
         if tag in first:
             found = read_directory(file, order, number(first.pop(tag), order), big=big)
             found.pop(_INTEROPERABILITY, None)  # a pointer to a third directory
+            if not note:
+                found.pop(_MAKER_NOTE, None)
             parts |= {tag: found} if found else {}
     if _ORIENTATION in first:
         first[_ORIENTATION] = shorts(order, [1])

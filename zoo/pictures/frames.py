@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo.errors import PictureError
-from zoo.pictures.common import matching
 from zoo.pictures.conversion import converted
 from zoo.pictures.picture import Refusal
+from zoo.pictures.profiles import fitting
+from zoo.pictures.raw import AS_SHOT
 from zoo.pictures.read import read_picture, reading
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo.pictures.picture import PictureFile, Pixels
+    from zoo.pictures.raw import Development
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +68,14 @@ def _frames(path: Path) -> list[FrameFile]:
     return [FrameFile(path, page, place) for place, page in enumerate(pages)]
 
 
-def read_frame(frame: FrameFile) -> PictureFile:
+def read_frame(frame: FrameFile, development: Development = AS_SHOT) -> PictureFile:
     """Read a frame, upright; of a file of several pages only its page. See `read_picture`.
 
     Raises:
         PictureError: If it cannot be read.
     """
     if frame.page is None:
-        return read_picture(frame.path)
+        return read_picture(frame.path, development)
     with reading(frame.path) as reader:
         if reader.read_page is None:
             raise LookupError(f"{frame.path} has no pages")
@@ -86,7 +88,7 @@ def in_profile(picture: PictureFile, where: FrameFile, icc: bytes | None) -> Pix
     Raises:
         PictureError: If they cannot be converted.
     """
-    if icc is not None and matching(icc, picture.pixels) is None:
+    if icc is not None and fitting(icc, picture.pixels) is None:
         return picture.pixels  # gray among color, which cannot be fused anyway
     try:
         return converted(picture.pixels, picture.icc, icc)

@@ -1,16 +1,64 @@
-"""The kinds of picture files, by their suffixes."""
+"""The kinds of picture files, by their suffixes, and what each needs to be read."""
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
+
+from mfsynth.errors import install_command
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm")
+RAW = (
+    ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".rw2", ".orf", ".pef", ".srw",
+    ".3fr", ".crw", ".erf", ".gpr", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nrw", ".rwl", ".sr2", ".srf",
+    ".x3f",
+)  # fmt: skip
+"""Of what cameras' sensors recorded, which has to be developed."""
+
+HEIF = (".heic", ".heif", ".hif")
+"""Of pictures compressed as HEVC, as many phones take them."""
+
+SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm", ".avif", *HEIF, *RAW,
+)  # fmt: skip
 """Of pictures that can be frames."""
+
+_PACKAGES = dict.fromkeys(HEIF, "pillow-heif") | dict.fromkeys(RAW, "rawpy")
+"""The optional package that reads a kind."""
+
+_UNKNOWN = (
+    ".czi", ".exr", ".gif", ".hdr", ".jp2", ".jxl", ".lif", ".nd2", ".oib", ".oir",
+    ".pdf", ".psb", ".psd", ".svg", ".tga", ".xcf",
+)  # fmt: skip
+"""Of other pictures: too many programs know them to pass them over without a word."""
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a path is a picture file by its name."""
-    return path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    """Whether a path is, by its name, a picture file that can be read here."""
+    known = path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    return known and path.is_file() and unreadable(path) is None
+
+
+def unreadable(path: Path) -> str | None:
+    """Why a picture file cannot be read here, by its suffix, in words that follow "it".
+
+    None for what can be read, and for files that are not pictures.
+
+    >>> from pathlib import Path
+    >>> unreadable(Path("a.psd"))
+    'is of a kind that mfsynth does not read (.psd)'
+    """
+    suffix = path.suffix.lower()
+    if suffix in _UNKNOWN:
+        return f"is of a kind that mfsynth does not read ({suffix})"
+    if suffix not in _PACKAGES or _is_installed(_PACKAGES[suffix]):
+        return None
+    return f"needs {_PACKAGES[suffix]}: {install_command('formats')}"
+
+
+@cache
+def _is_installed(package: str) -> bool:
+    return find_spec(package.replace("-", "_")) is not None

@@ -17,12 +17,14 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from zoo.pictures.common import ALPHA_HINT, matching, quiet_opencv, rgb, shallow
+from mfsynth.errors import install_command
+from zoo.pictures.common import ALPHA_HINT, quiet_opencv, rgb, shallow
 from zoo.pictures.directory import number, read_directory
 from zoo.pictures.exif import exif_of_tiff
 from zoo.pictures.metadata import upright_xmp
 from zoo.pictures.pages import planes_of
 from zoo.pictures.picture import PictureFile, Refusal, turned
+from zoo.pictures.profiles import fitting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,24 +43,16 @@ _OWN = (_NONE, 8, 32946, 32773)
 """The compressions that tifffile decodes by itself: none, deflate, PackBits."""
 _ALPHAS = (1, 2)
 _UINT, _INT, _FLOAT = 1, 2, 3
-_DISTRUST = (
-    IndexError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    OverflowError,
-    ZeroDivisionError,
-)
+_DISTRUST = (LookupError, TypeError, AttributeError, AssertionError, ArithmeticError, struct.error)
 """What tifffile raises where a file contradicts itself."""
 _PIXELS = 1 << 30
 """The most pixels of a page, as in OpenCV."""
 _DEPTH = "convert it to 8 or 16 bits per channel, or to 32-bit floats, first"
-_CODECS = "pip install 'mfsynth[formats]', or save it without compression"
+_CODECS = f"{install_command('formats')}, or save it without compression"
 
 
-def is_tiff(head: bytes) -> bool:
-    """Whether a file that begins like this is a TIFF or BigTIFF."""
+def is_tiff(head: bytes, _suffix: str = "") -> bool:
+    """Whether a file that begins like this is a TIFF or BigTIFF, whatever its suffix."""
     return head.startswith(_BEGINNINGS)
 
 
@@ -120,7 +114,7 @@ def _read(tif: TiffFile, plane: int, path: Path) -> PictureFile:
     icc, xmp, iptc = (directory[tag].value if tag in directory else b"" for tag in (_ICC, _XMP, _IPTC))
     return PictureFile(
         pixels,
-        matching(icc, pixels),
+        fitting(icc, pixels),
         exif_of_tiff(file, directory, tif.byteorder, big=tif.is_bigtiff),
         upright_xmp(xmp),
         iptc or None,

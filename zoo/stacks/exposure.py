@@ -1,17 +1,54 @@
-"""How frames differ in exposure and white balance, from what both of two frames show."""
+"""How frames differ in exposure and white balance, from what they show in common.
+
+Blur keeps local means, so these are compared, not pixels. Two things disturb that. Sharp and blurred texture
+have different means where light was blurred before it was encoded: by a Taylor series of the curve
+e = l^(1/2.4), a mean over texture of variance v is lower by 0.7 v / e. The fit has a term of this form, whose
+size it finds. And clipped values have no exposure; they do not count.
+
+A change of exposure is affine in sRGB's values: with e = 1.055 l^(1/2.4) - 0.055, a gain k of the light gives
+g e + 0.055 (g - 1), where g = k^(1/2.4). So is one made by editing, g e. The fit is between the two.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from zoo.alignment.similarity import IDENTITY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from zoo.alignment.similarity import Similarity
     from zoo.stacks.levels import Levels
     from zoo.stacks.options import Exposure
     from zoo.stacks.survey import Look
+
+    Values = NDArray[np.float64]
+
+LARGEST_GAIN = 8.0
+"""Frames that differ by a larger gain of their values are not matched."""
+
+COARSEST = 4 / 255
+"""The coarsest step of a frame's values that matching may leave, in units of the range from black to white."""
+
+UNTOUCHED = 1 / 255
+"""Frames that differ by less than this, as the root of a mean square, keep their values."""
+
+_SIDE = 128
+_SMOOTH = 2.0
+_DARK, _BRIGHT = 2 / 255, 250 / 255
+_CLIPPED = 3 / 255
+_LEAST_SHARE = 0.02
+_ROUNDS = 12
+_NOISE = 0.003
+_CURVE = 0.055
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +68,17 @@ class Tone:
         """Whether it changes nothing."""
         return all(each == 1 for each in self.gain) and not any(self.offset)
 
+    def describe(self) -> str:
+        """One line for people.
+
+        >>> Tone((1.25, 1.25, 1.25), (0.0, 0.0, 0.0)).describe()
+        'gain 1.25'
+        >>> Tone((1.25, 1.2, 1.1), (3.0, 2.5, 2.0)).describe()
+        'gains 1.25, 1.20, 1.10'
+        """
+        gains = [f"{each:.2f}" for each in self.gain]
+        return f"gain {gains[0]}" if len({*gains}) == 1 else f"gains {', '.join(gains)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -38,7 +86,7 @@ class Match:
 
     Attributes:
         tones: By the frame's place: from its values to those of the common exposure.
-        failed: Why each of the others cannot be matched, by its place: black, saturated, another scene.
+        failed: Why each of the others cannot be matched, by its place: black, saturated, too dark.
     """
 
     tones: Mapping[int, Tone]
@@ -48,20 +96,282 @@ class Match:
 def match(
     looks: Sequence[Look], moves: Mapping[int, Similarity], levels: Levels, exposure: Exposure
 ) -> Match:
-    """Bring frames to one exposure: the first frame's or, with `median`, the median of all frames'.
+    """Bring frames to one exposure.
 
-    Frames that hardly differ keep their values exactly.
+    Every frame is compared with what all show on average, so that errors do not add up along a stack. Frames
+    that hardly differ from the one that gives the exposure keep their values exactly.
 
     Args:
         looks: The frames, by their places.
         moves: Where each lies relative to the first; frames that are missing here take no part.
         levels: Black and white.
-        exposure: Of the result; `keep` matches as `first` does.
+        exposure: Of the result: the first frame's that can be matched or, with `median`, that of the frame in
+            the middle of all by brightness, the darker of two. `keep` matches as `first` does.
     """
-    plain = {look.place: _plain(look) for look in looks if look.place in moves}
-    return Match(plain)
+    means = {look.place: _means(look, moves[look.place], levels) for look in looks if look.place in moves}
+    failed = _clipped(means)
+    left = {place: each for place, each in means.items() if place not in failed}
+    if len(left) < 2:
+        return Match({place: _plain(each) for place, each in left.items()}, failed)
+    by_brightness = sorted(left, key=lambda place: (left[place].brightness, place))
+    middle = by_brightness[(len(left) - 1) // 2]
+    lines, unlike = _lines(left, middle)
+    failed |= unlike
+    failed |= _too_far(lines, lines[middle], levels, looks[0].dtype)
+    middle_first = [place for place in by_brightness if place not in failed]
+    chosen = middle_first[(len(middle_first) - 1) // 2] if exposure == "median" else min(middle_first)
+    failed |= _too_far({p: line for p, line in lines.items() if p not in failed}, lines[chosen], levels,
+                       looks[0].dtype)  # fmt: skip
+    tones = {
+        place: _tone(_relative(line, lines[chosen]), left[place], levels)
+        for place, line in lines.items()
+        if place not in failed
+    }
+    return Match(tones, failed)
 
 
-def _plain(look: Look) -> Tone:
-    channels = 3 if look.small.ndim == 3 else 1
+# --- Local means --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Means:
+    """A frame's local means in the first frame's geometry, h x w x channels, with black as 0 and white as 1.
+
+    Attributes:
+        mean: Of the values.
+        power: Of their squares.
+        weight: 1 where the frame shows something that is neither black nor saturated, falling to 0.
+        shown: h x w, bool: where it shows anything.
+    """
+
+    mean: NDArray[np.float32]
+    power: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    shown: NDArray[np.bool_]
+
+    @property
+    def brightness(self) -> float:
+        return float(self.mean[self.shown].mean()) if self.shown.any() else 0.0
+
+    def toned(self, line: _Line) -> _Means:
+        gain, offset = (np.array(each, np.float32) for each in (line.gain, line.offset))
+        power = gain**2 * self.power + 2 * gain * offset * self.mean + offset**2
+        return _Means(gain * self.mean + offset, power, self.weight, self.shown)
+
+
+def _means(look: Look, move: Similarity, levels: Levels) -> _Means:
+    values = (look.small.astype(np.float32) - np.float32(levels.black)) / np.float32(levels.white - levels.black)
+    values = values if values.ndim == 3 else values[..., None]
+    usable = ((values > _DARK) & (values < _BRIGHT)).astype(np.float32)
+    height, width = values.shape[:2]
+    factor = min(1.0, _SIDE / max(height, width))
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    small = move.enlarged(size[0] / look.width)
+    mean, power, usable = (
+        _onto(cv2.resize(each, size, interpolation=cv2.INTER_AREA), small, move)
+        for each in (values, values * values, usable)
+    )
+    shown = _onto(np.ones((size[1], size[0]), np.float32), small, move)
+    weight = (4 * usable - 3).clip(0, 1) * (shown > _ALL_BUT_NOTHING)
+    return _Means(mean, power, weight, shown[..., 0] > _ALL_BUT_NOTHING)
+
+
+_ALL_BUT_NOTHING = 0.999
+
+
+def _onto(picture: NDArray[Any], small: Similarity, move: Similarity) -> NDArray[np.float32]:
+    if move != IDENTITY:
+        size = picture.shape[1::-1]
+        picture = cv2.warpAffine(picture, small.matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    return np.asarray(picture if picture.ndim == 3 else picture[..., None], np.float32)
+
+
+def _clipped(means: Mapping[int, _Means]) -> dict[int, str]:
+    """The frames that are black or white all over; none if all are, since then nothing is wrong with one."""
+    found = {}
+    for place, each in means.items():
+        low, high = np.quantile(each.mean[each.shown], (0.01, 0.99)) if each.shown.any() else (0.0, 0.0)
+        if high < _CLIPPED:
+            found[place] = "is black"
+        elif low > 1 - _CLIPPED:
+            found[place] = "is saturated"
+    return found if len(found) < len(means) else {}
+
+
+# --- Lines from one frame's values to another's ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """gain * value + offset, for each channel, with black as 0 and white as 1."""
+
+    gain: tuple[float, ...]
+    offset: tuple[float, ...]
+
+    @property
+    def strength(self) -> float:
+        """The gain over all channels."""
+        return math.exp(float(np.mean(np.log(self.gain))))
+
+
+def _lines(means: Mapping[int, _Means], middle: int) -> tuple[dict[int, _Line], dict[int, str]]:
+    """From each frame's values to a common exposure, and why there is none for some frames."""
+    first = {place: _fit(means[middle], each) for place, each in means.items()}
+    found = {place: line for place, line in first.items() if line is not None}
+    failed = dict.fromkeys(first.keys() - found.keys(), "shares too little with the others to be matched")
+    if len(found) > 2:
+        common = _average([means[place].toned(line) for place, line in found.items()])
+        found = {place: _fit(common, means[place]) or line for place, line in found.items()}
+    return found, failed
+
+
+def _average(means: Sequence[_Means]) -> _Means:
+    """What frames show on average, where most show something."""
+    weights = [each.weight for each in means]
+    total = np.asarray(sum(weights), np.float32)
+    floor = np.maximum(total, np.float32(1e-6))
+    mean, power = (
+        np.asarray(sum(each.weight * getattr(each, name) for each in means) / floor, np.float32)
+        for name in ("mean", "power")
+    )
+    weight = (2 * total / len(means)).clip(0, 1)
+    return _Means(mean, power, weight, np.any([each.shown for each in means], axis=0))
+
+
+def _fit(reference: _Means, frame: _Means) -> _Line | None:
+    """The line from a frame's values to the reference's; None if they share too little.
+
+    The channels are fitted together, and then each with the common line as its prior, so that a channel that
+    shows little, such as the blue of a red flower, follows the others.
+    """
+    data = _compared(reference, frame)
+    channels = range(len(data))
+    whole = _Data(*(np.concatenate([getattr(each, name) for each in data]) for name in _Data.__slots__))
+    if whole.count.mean() < _LEAST_SHARE:
+        return _Line((1.0,) * len(data), (0.0,) * len(data)) if _near(reference, frame) else None
+    gain, offset, bend = _robust(whole, prior=None)
+    each = [_robust(data[k], prior=(gain, offset, bend)) for k in channels] if len(data) > 1 else []
+    each = each or [(gain, offset, bend)]
+    gains = tuple(max(one[0], 1e-3) for one in each)
+    return _Line(gains, tuple(one[1] for one in each))
+
+
+def _near(one: _Means, other: _Means) -> bool:
+    both = one.shown & other.shown
+    return bool(both.any()) and float(np.median(np.abs(one.mean - other.mean)[both])) < 4 * UNTOUCHED
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Data:
+    """What two frames show of the same places, in one channel or all: vectors.
+
+    Attributes:
+        x: Local means of the frame.
+        y: Of the reference.
+        spread: Local variance of the frame.
+        other: Of the reference.
+        count: How much of each place counts, 0 to 1.
+    """
+
+    x: Values
+    y: Values
+    spread: Values
+    other: Values
+    count: Values
+
+
+def _compared(reference: _Means, frame: _Means) -> list[_Data]:
+    """The channels of two frames, over smoothed pictures of what both show."""
+    weight = reference.weight * frame.weight + np.float32(1e-6)
+    total = _smoothed(weight)
+    step = int(_SMOOTH)
+
+    def mean(picture: NDArray[np.float32]) -> Values:
+        return (_smoothed(picture * weight) / total).astype(np.float64)
+
+    x, y = mean(frame.mean), mean(reference.mean)
+    spread, other = mean(frame.power) - x * x, mean(reference.power) - y * y
+    columns = [each[::step, ::step].reshape(-1, x.shape[2]) for each in (x, y, spread, other, total)]
+    return [_Data(*(each[:, k].astype(np.float64) for each in columns)) for k in range(x.shape[2])]
+
+
+def _smoothed(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    smooth = cv2.GaussianBlur(picture, (0, 0), _SMOOTH)
+    return np.asarray(smooth.reshape(picture.shape), np.float32)
+
+
+def _robust(data: _Data, prior: tuple[float, float, float] | None) -> tuple[float, float, float]:
+    """y = gain x + offset + bend z by reweighted least squares, z being the difference of variances over e.
+
+    The prior of the offset is that of a change of exposure, between c = 0 and c = 0.055 in c (gain - 1); that of
+    the bend, between none (values were blurred) and -0.7 (light was).
+    """
+    if prior is None:
+        gain, offset, bend = float(np.median((data.y + 0.01) / (data.x.clip(0) + 0.01))), 0.0, 0.0
+    else:
+        gain, offset, bend = prior
+    for _ in range(_ROUNDS):
+        z = (data.other - gain**2 * data.spread) / np.maximum(data.y + _CURVE, 0.1)
+        error = np.hypot(_NOISE, z)
+        residual = (data.y - gain * data.x - offset - bend * z) / error
+        scale = max(1.4826 * float(np.median(np.abs(residual))), 1e-3)
+        weight = data.count / error**2 / (1 + (residual / (2 * scale)) ** 2) ** 2
+        half = _CURVE / 2
+        loose = half * abs(gain - 1) + 1e-6
+        if prior is None:
+            center, width = (1.0, half * (gain - 1), -0.35), (1e3, loose, 0.35)
+        else:
+            center, width = (prior[0], half * (gain - 1), prior[2]), (0.1, loose, 0.1)
+        columns = np.stack([data.x, np.ones_like(z), z], axis=1)
+        ridge = (scale / np.array(width)) ** 2
+        normal = (columns.T * weight) @ columns + np.diag(ridge)
+        right = (columns.T * weight) @ data.y + ridge * np.array(center)
+        gain, offset, bend = map(float, np.linalg.solve(normal, right))
+    return gain, offset, bend
+
+
+# --- Tones ----------------------------------------------------------------------------------------------
+
+
+def _relative(line: _Line, chosen: _Line) -> _Line:
+    """From a frame's values to those of the chosen frame, both given by their lines to the common exposure."""
+    gain = tuple(one / other for one, other in zip(line.gain, chosen.gain, strict=True))
+    offset = tuple(
+        (one - other) / by for one, other, by in zip(line.offset, chosen.offset, chosen.gain, strict=True)
+    )
+    return _Line(gain, offset)
+
+
+def _too_far(
+    lines: Mapping[int, _Line], chosen: _Line, levels: Levels, dtype: np.dtype[Any]
+) -> dict[int, str]:
+    """The frames that are too dark or too bright for the exposure of the chosen one."""
+    largest = LARGEST_GAIN
+    if dtype.kind != "f":
+        largest = min(largest, COARSEST * (levels.white - levels.black))
+    found = {}
+    for place, line in lines.items():
+        gain = _relative(line, chosen).strength
+        if gain > largest:
+            found[place] = f"is {gain:.1f} times darker than the others, too much to be matched"
+        elif gain < 1 / LARGEST_GAIN:
+            found[place] = f"is {1 / gain:.1f} times brighter than the others, too much to be matched"
+    return found
+
+
+def _tone(line: _Line, means: _Means, levels: Levels) -> Tone:
+    """The line in the frames' own values; plain if it hardly changes what the frame shows."""
+    values = means.mean[means.shown]
+    change = values * np.array(line.gain, np.float32) + np.array(line.offset, np.float32) - values
+    if float(np.sqrt(np.mean(np.square(change)))) < UNTOUCHED:
+        return _plain(means)
+    span = levels.white - levels.black
+    offset = tuple(
+        levels.black * (1 - gain) + span * each for gain, each in zip(line.gain, line.offset, strict=True)
+    )
+    return Tone(line.gain, offset)
+
+
+def _plain(means: _Means) -> Tone:
+    channels = means.mean.shape[2]
     return Tone((1.0,) * channels, (0.0,) * channels)

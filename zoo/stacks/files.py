@@ -10,6 +10,7 @@ import numpy as np
 from zoo.errors import FrameError
 from zoo.pictures.frames import frames_of, read_frame
 from zoo.pictures.picture import PictureFile
+from zoo.pictures.raw import development_of
 from zoo.pictures.write import check_output, write_picture
 from zoo.stacks.fuse import FusedStack, fuse_stack
 from zoo.stacks.options import Extras
@@ -58,11 +59,13 @@ def fuse_files(
     check_apart(outputs, paths)
     check_distinct(outputs)
     frames = frames_of(paths)
-    first = read_frame(frames[0])
+    development = development_of(paths[0], linear=options.linear)
+    first = read_frame(frames[0], development)
     check_output(output, first.pixels.dtype)
     if extras.decision_map is not None:
         check_output(extras.decision_map, np.uint8)
-    fused = fuse_stack(model, FileStack(frames, first.icc, say), options, say=say, progress=progress)
+    stack = FileStack(frames, first.icc, development, say)
+    fused = fuse_stack(model, stack, options, say=say, progress=progress)
     write_picture(output, replace(first, pixels=fused.image), options.quality)
     if extras.decision_map is not None:
         write_picture(extras.decision_map, PictureFile(drawn_decision(fused, len(frames))))

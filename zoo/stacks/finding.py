@@ -10,7 +10,7 @@ from PIL import Image
 
 from mfsynth.console import some
 from zoo.errors import PictureError
-from zoo.pictures.kinds import SUFFIXES, is_picture
+from zoo.pictures.kinds import SUFFIXES, is_picture, unreadable
 from zoo.pictures.picture import BROKEN
 from zoo.stacks.grouping import as_counted, grouped
 from zoo.stacks.shots import scenes, shot_of
@@ -23,22 +23,6 @@ if TYPE_CHECKING:
 
 MARK = ".fused"
 """A file in a folder of results: no batch takes that folder for a stack."""
-_UNKNOWN = (
-    ".heic",
-    ".heif",
-    ".avif",
-    ".dng",
-    ".cr2",
-    ".cr3",
-    ".nef",
-    ".arw",
-    ".raf",
-    ".orf",
-    ".rw2",
-    ".psd",
-    ".jxl",
-    ".gif",
-)
 _JUNK = ("thumbs.db", "desktop.ini", "@eadir", "__macosx")
 
 
@@ -218,10 +202,8 @@ def _hidden_pictures(paths: Iterable[Path]) -> Iterator[Skipped]:
 
 
 def _unreadable(path: Path) -> str | None:
-    """Why a picture, by its suffix, cannot be read; None for pictures that can, and for other files."""
-    if path.suffix.lower() in _UNKNOWN and not _hidden(path):
-        return f"is of a kind that cannot be read ({path.suffix})"
-    return None
+    """Why a picture cannot be read; None for those that can, for hidden ones, and for other files."""
+    return None if _hidden(path) else unreadable(path)
 
 
 def _pages(path: Path) -> int:

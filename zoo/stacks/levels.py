@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from mfsynth.errors import OptionsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,6 +16,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo.stacks.survey import Look
+
+NARROW = 1 / 4
+"""Data that use less than this part of their dtype's range are stretched."""
+
+_LEAST = {"u": 8.0, "f": 1e-6}
+"""The narrowest range of black and white, for whole numbers and floats: less is noise, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +37,43 @@ class Levels:
     white: float
 
 
+def check_range(given: tuple[float, float]) -> None:
+    """Check the values of black and white that a user gives.
+
+    Raises:
+        OptionsError: If they are not finite, or black is not below white.
+    """
+    if not all(map(math.isfinite, given)):
+        raise OptionsError(f"the range is {given[0]:g} to {given[1]:g}", "give finite numbers")
+    if given[0] >= given[1]:
+        raise OptionsError(f"the range is {given[0]:g} to {given[1]:g}", "give black first, then a larger white")
+
+
 def levels_of(looks: Sequence[Look], given: tuple[float, float] | None = None) -> Levels:
-    """The levels of a stack: its dtype's own where the data uses them, narrower where it does not.
+    """The levels of a stack: those of its dtype where the data use them, else the data's smallest and largest.
+
+    Floats have the levels 0 and 1 if all are within. Single pixels that stand out do not count.
 
     Args:
         looks: The frames.
         given: The values of black and white, if they are known.
+
+    Raises:
+        OptionsError: If the given values make no sense.
     """
     if given is not None:
+        check_range(given)
         return Levels(*given)
     dtype = looks[0].dtype
-    return Levels(0.0, 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max))
+    full = 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
+    low, high = min(look.low for look in looks), max(look.high for look in looks)
+    if low >= 0 and high <= full and high - low >= NARROW * full:
+        return Levels(0.0, full)
+    least = _LEAST[dtype.kind]
+    return Levels(low, high) if high - low >= least else Levels(0.0, full)
 
 
 def seen(look: Look, levels: Levels) -> NDArray[np.float32]:
     """A small picture as aligner and network see it: float32 in [0, 1]."""
-    return ((look.small - levels.black) / (levels.white - levels.black)).clip(0, 1)
+    span = np.float32(levels.white - levels.black)
+    return np.asarray(((look.small - np.float32(levels.black)) / span).clip(0, 1), np.float32)

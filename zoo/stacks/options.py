@@ -35,6 +35,7 @@ class FuseOptions:
         range: The values of black and white; None takes them from the data.
         strict: Refuse the stack if a frame cannot be matched or registered, rather than leave it out.
         quality: Of JPEG output.
+        linear: Develop RAW in linear light.
     """
 
     rule: Rule | None = None
@@ -49,6 +50,7 @@ class FuseOptions:
     range: tuple[float, float] | None = None
     strict: bool = False
     quality: int = 95
+    linear: bool = False
 
 
 @dataclass(frozen=True, slots=True)

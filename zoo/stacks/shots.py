@@ -146,8 +146,8 @@ def _any_shot(path: Path) -> Shot:
     exif = Image.Exif()
     with suppress(*BROKEN):
         exif.load(EXIF_PREFIX + picture.exif if picture.exif else b"")
-    gray = picture.pixels.astype(np.float32)
-    gray = cv2.cvtColor(gray, cv2.COLOR_RGB2GRAY) if gray.ndim == 3 else gray
+    pixels = picture.pixels.astype(np.float32)
+    gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) if pixels.ndim == 3 else pixels
     height, width = gray.shape
     return Shot(path, *_time(exif), (width, height), _small(gray * (255 / max(gray.max(), 1))))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo.pictures.frames import distinct_names, in_profile, read_frame
+from zoo.pictures.raw import AS_SHOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo.pictures.frames import FrameFile
+    from zoo.pictures.raw import Development
 
     Frame = NDArray[Any]
     """H x W x 3 (RGB) or H x W (gray); uint8, uint16, or float32 of any range."""
@@ -59,11 +61,13 @@ class FileStack:
     Args:
         frames: Where they are.
         icc: The profile that frames in another one are converted to: the first frame's. None is sRGB.
+        development: How they are developed, if they are RAW.
         say: Called with a line for people when the first frame is converted.
     """
 
     frames: tuple[FrameFile, ...]
     icc: bytes | None = None
+    development: Development = AS_SHOT
     say: Callable[[str], None] = lambda _: None
     _told: list[str] = field(default_factory=list, init=False, repr=False)
 
@@ -75,7 +79,7 @@ class FileStack:
     def frame(self, number: int) -> Frame:
         """A frame, read from its file."""
         where = self.frames[number]
-        picture = read_frame(where)
+        picture = read_frame(where, self.development)
         pixels = in_profile(picture, where, self.icc)
         if pixels is not picture.pixels and not self._told:
             self._told.append(where.name)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 PIXELS = 1_000_000
 """The most pixels of a small picture."""
 
+PARTS = (24, 32)
+"""The most rows and columns of the parts in which a frame's detail is measured."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
@@ -33,9 +36,10 @@ class Look:
         width: In pixels.
         dtype: Of its values.
         factor: By which the small picture's sides are divided.
-        small: h x w x 3 or h x w, float32, the frame reduced by area, in the frame's own values.
-        low: The smallest value of the frame.
-        high: The largest value of the frame.
+        small: h x w x 3 or h x w, of the frame's dtype, the frame reduced by area.
+        low: The smallest value of the small picture, not counting single pixels that stand out.
+        high: The largest value, the same.
+        detail: At most 24 x 32, float32: the mean square of detail in each part of the full-size frame.
     """
 
     place: int
@@ -44,9 +48,10 @@ class Look:
     width: int
     dtype: np.dtype[Any]
     factor: int
-    small: NDArray[np.float32]
+    small: NDArray[Any]
     low: float
     high: float
+    detail: NDArray[np.float32]
 
 
 def survey(
@@ -67,26 +72,55 @@ def survey(
 
 
 def look_at(frame: Frame, place: int, name: str) -> Look:
-    """One frame, looked at."""
+    """One frame, looked at.
+
+    Raises:
+        FrameError: If a value is not finite.
+    """
+    if frame.dtype.kind == "f" and not np.isfinite(frame).all():
+        raise FrameError(f"{name} holds values that are not finite", "replace them, such as by 0")
     height, width = frame.shape[:2]
     factor = math.ceil(math.sqrt(height * width / PIXELS))
-    whole = frame[: height // factor * factor, : width // factor * factor].astype(np.float32)
+    whole = frame[: height // factor * factor, : width // factor * factor]
     size = (width // factor, height // factor)
     small = whole if factor == 1 else cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
-    low, high = float(frame.min()), float(frame.max())
-    return Look(place, name, height, width, frame.dtype, factor, np.asarray(small, np.float32), low, high)
+    inner = cv2.medianBlur(np.ascontiguousarray(small), 3)  # without hot pixels
+    low, high = float(inner.min()), float(inner.max())
+    return Look(place, name, height, width, frame.dtype, factor, small, low, high, _detail(frame))
+
+
+def _detail(frame: Frame) -> NDArray[np.float32]:
+    """How much detail each part of a frame has, at the full size: there, small differences in focus show."""
+    gray = frame if frame.ndim == 2 else frame[..., 1]
+    rows, columns = (min(most, max(1, side // 16)) for most, side in zip(PARTS, gray.shape, strict=True))
+    bands = [
+        np.square(cv2.Laplacian(band.astype(np.float32), cv2.CV_32F))[1:-1].mean(axis=0, keepdims=True)
+        for band in np.array_split(gray, rows)
+    ]
+    return np.asarray(cv2.resize(np.concatenate(bands), (columns, rows), interpolation=cv2.INTER_AREA))
 
 
 def _check_alike(first: Look, other: Look) -> None:
-    if (first.height, first.width, first.dtype, first.small.ndim) != (
-        other.height, other.width, other.dtype, other.small.ndim,
-    ):  # fmt: skip
+    kinds = [(each.height, each.width, each.dtype, each.small.ndim) for each in (first, other)]
+    if kinds[0] == kinds[1]:
+        return
+    if (first.height, first.width) == (other.width, other.height) and first.height != first.width:
         raise FrameError(
-            f"{first.name} is {_kind(first)}, {other.name} is {_kind(other)}",
-            "all frames must have one size and one depth, and be all color or all gray",
+            f"{other.name} is turned by 90 degrees relative to {first.name}: {_kind(first)}, and {_kind(other)}",
+            "turn it, or correct its orientation tag",
         )
+    raise FrameError(f"{first.name} is {_kind(first)}, {other.name} is {_kind(other)}", _remedy(first, other))
+
+
+def _remedy(first: Look, other: Look) -> str:
+    if (first.height, first.width) != (other.height, other.width):
+        return "all frames must have one size: leave one out, or export them alike"
+    if first.small.ndim != other.small.ndim:
+        return "all frames must be color, or all gray: leave one out, or convert it"
+    return "all frames must have one depth: leave one out, or export them alike"
 
 
 def _kind(look: Look) -> str:
     color = "color" if look.small.ndim == 3 else "gray"
-    return f"{look.width} x {look.height} {color}, {8 * look.dtype.itemsize} bit"
+    bits = f"{8 * look.dtype.itemsize} bit" + (" float" if look.dtype.kind == "f" else "")
+    return f"{look.width} x {look.height} {color}, {bits}"

@@ -28,6 +28,9 @@ from zoo.evaluation.times import markdown_of as times_table
 from zoo.fusing.fusion import Fused
 from zoo.metrics import psnr
 from zoo.metrics.measures import MEASURES, QUALITY, brief, shown
+from zoo.pretrained import load
+from zoo.stacks.fuse import fuse_stack
+from zoo.stacks.stack import ArrayStack
 
 OPTICS = {"frames": 4, "kernel": "disk", "radius": (2.0, 4.0), "light": "linear", "limit": 3, "shards": 1}
 
@@ -200,6 +203,35 @@ def test_aligned_frames_give_frame_0s_geometry(name):
     assert np.array_equal(aligned.fused(stack).image, aligned.fuse(frames).image)
     assert psnr(truth[inner], aligned.swapped(stack).image[inner]) > 40
     assert aligned.identity != plain.identity
+
+
+def halves(truth, gain=1.0):
+    """Two frames, each sharp in one half, the second of another exposure."""
+    blurred = cv2.GaussianBlur(truth, None, 3)
+    left = np.arange(truth.shape[1])[None, :, None] < truth.shape[1] // 2
+    other = np.where(left, blurred, truth) * gain
+    return np.where(left, truth, blurred), other.round().astype(np.uint8)
+
+
+def test_prepared_frames_are_fused_as_mfsynth_fuse_does():
+    frames = halves(scene(), gain=0.7)
+    bare, method = parse_methods(["hf-seg,hf-seg+prepared"])
+    expected = fuse_stack(load("hf-seg"), ArrayStack(frames))
+    done = method.fused(Stack("s", frames))
+    np.testing.assert_array_equal(done.image, expected.image)
+    np.testing.assert_array_equal(done.decision, expected.decision)
+    np.testing.assert_array_equal(bare.fuse(frames).image, load("hf-seg").fuse(frames).image)
+    assert bare.identity != method.identity
+
+
+def test_where_nothing_is_wrong_preparing_changes_nothing_for_a_classic_method():
+    stack = Stack("s", halves(scene()))
+    bare, prepared, aligned = parse_methods(["pyramid,pyramid+prepared,pyramid+align+prepared"])
+    np.testing.assert_array_equal(prepared.fused(stack).image, bare.fused(stack).image)
+    assert psnr(prepared.swapped(stack).image, prepared.fused(stack).image) > 50
+    moving = (scene(), moved(scene(), 3))
+    inner = (slice(12, -12), slice(12, -12))
+    assert psnr(scene()[inner], aligned.fuse(moving).image[inner]) > 40
 
 
 def test_what_cannot_be_aligned_is_an_error_and_the_stack_is_left_out(tmp_path):

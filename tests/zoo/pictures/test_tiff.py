@@ -132,7 +132,7 @@ def test_a_missing_codec_is_named_with_the_remedy(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("zoo.pictures.tiff.find_spec", lambda _name: None)
     error = refusal(tmp_path / "zstd.tif")
     assert "ZSTD compression needs imagecodecs" in error.message
-    assert "mfsynth[formats]" in error.hint
+    assert "[formats]" in error.hint
     assert np.array_equal(read_picture(tmp_path / "lzw.tif").pixels, stored)  # OpenCV has LZW
 
 
@@ -221,8 +221,8 @@ def ome(size_z: int, order: str, data: str, uuid: str = "") -> bytes:
     """OME-XML of one image, by hand."""
     return f"""<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"{uuid}>
 <Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="{order}" Type="uint16" SizeX="50" SizeY="40"
-SizeZ="{size_z}" SizeC="1" SizeT="1"><Channel ID="Channel:0:0" SamplesPerPixel="1"/>{data}</Pixels></Image></OME>
-""".strip().encode()
+SizeZ="{size_z}" SizeC="1" SizeT="1"><Channel ID="Channel:0:0" SamplesPerPixel="1"/>{data}</Pixels>
+</Image></OME>""".strip().encode()
 
 
 def two_files_of_one_ome_stack(folder: Path, slices: np.ndarray) -> list[Path]:

@@ -19,6 +19,7 @@ from PIL import Image
 from mfsynth.errors import OptionsError, OutputError
 from zoo.errors import FrameError
 from zoo.networks import Config, Network
+from zoo.pictures import kinds
 from zoo.stacks.batch import Batch, fuse_batch, plan_batch
 from zoo.stacks.finding import find
 from zoo.stacks.grouping import grouped
@@ -237,6 +238,17 @@ def test_a_folder_that_cannot_be_read_is_an_error_and_no_stack_is_one_too(tmp_pa
     found = plan_batch(tmp_path, tmp_path / "out")
     assert [*found.errors] == ["bee"]
     assert [*reasons(found)] == ["leaf/2.psd"]
+
+
+@pytest.mark.parametrize("place", ["", "bee"])
+def test_pictures_that_need_a_package_do_not_vanish(tmp_path, monkeypatch, place):
+    (tmp_path / "in" / place).mkdir(parents=True)
+    for frame in range(2):
+        (tmp_path / "in" / place / f"bee_{frame}.heic").touch()
+    assert len(plan_batch(tmp_path / "in", tmp_path / "out").stacks) == 1
+    monkeypatch.setattr(kinds, "_is_installed", lambda _: False)
+    with pytest.raises(FrameError, match=r"holds no stacks.* needs pillow-heif.*\[formats\]"):
+        plan_batch(tmp_path / "in", tmp_path / "out")
 
 
 def test_one_picture_in_two_kinds_is_no_stack(tmp_path):

@@ -1,0 +1,99 @@
+"""What fusion takes and gives: a network, its rules, a fused picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from mfsynth.errors import OptionsError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from zoo.networks.architecture import Task
+
+Rule = Literal["weighted", "select", "direct", "nearest"]
+Burst = Literal["joint", "fold"]
+
+RULES: dict[Task, tuple[Rule, ...]] = {"seg": ("weighted", "select"), "reg": ("direct", "nearest")}
+"""The rules of a network, its default first."""
+
+
+class NetworkConfig(Protocol):
+    """What fusion needs to know about a network."""
+
+    @property
+    def task(self) -> Task:
+        """`seg` (which frame is sharp) or `reg` (the picture itself)."""
+
+    @property
+    def width(self) -> int:
+        """Channels at full resolution; memory grows with them."""
+
+    @property
+    def stride(self) -> int:
+        """Pixels by which a picture can be shifted without changing the result otherwise."""
+
+    @property
+    def reach(self) -> int:
+        """How far away, in pixels, an input value can be and still change an output value."""
+
+
+class FusionNetwork(Protocol):
+    """A network that fusion can run: `zoo.networks.Network`, or anything that behaves like it."""
+
+    @property
+    def config(self) -> NetworkConfig:
+        """Its properties."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+
+    def __call__(self, a: Tensor, b: Tensor, /) -> Tensor:
+        """One pass: frames of N x 3 x H x W in [0, 1] to N x 1 x H x W logits or N x 3 x H x W pictures."""
+
+    def symmetric(self, a: Tensor, b: Tensor, /) -> Tensor:
+        """Both orders: swapping the frames negates a logit and leaves a picture, bit for bit."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fused:
+    """A fused picture.
+
+    Attributes:
+        image: H x W x 3 or H x W, with the shape and dtype of the frames.
+        decision: H x W, uint8: the index of the frame that each pixel came from, or mostly came from. None
+            where no frame is chosen: HF-Reg by the rule `direct`.
+        confidence: H x W, float16: HF-Seg's probability of that frame; for HF-Reg by the rule `nearest`, how
+            much nearer that frame is, from 1/2 (as near as another) to 1. None without a decision.
+    """
+
+    image: NDArray[Any]
+    decision: NDArray[np.uint8] | None
+    confidence: NDArray[np.float16] | None
+
+
+def rule_of(model: FusionNetwork, rule: Rule | None) -> Rule:
+    """The rule, if the network has it; None is its default.
+
+    Raises:
+        OptionsError: If it does not have it.
+    """
+    rules = RULES[model.config.task]
+    if rule is not None and rule not in rules:
+        raise OptionsError(f"this network has no rule {rule!r}", f"it has {' and '.join(rules)}")
+    return rule or rules[0]
+
+
+def check_burst(burst: Burst) -> None:
+    """Check that a burst is one.
+
+    Raises:
+        OptionsError: If not.
+    """
+    if burst not in ("joint", "fold"):
+        raise OptionsError(f"burst is {burst!r}", "it can be 'joint' or 'fold'")

@@ -1,0 +1,207 @@
+"""Fusing layers: all at once, or one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.fusing.frames import digest
+from zoo.fusing.fused import RULES, Fused
+from zoo.fusing.layer import Layer, plain
+from zoo.fusing.regular import regularized
+from zoo.fusing.rules import mixed, nearness, rounded, selected, softmax, winner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from zoo.fusing.fused import Rule
+    from zoo.fusing.scorer import Scorer
+    from zoo.fusing.tiles import Window
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """What is fused so far: a layer, or several.
+
+    Attributes:
+        pixels: The picture, in the layers' own values: float32, or by a rule that copies pixels of the
+            layers' dtype.
+        layer: What the network sees of it: the same picture, or, if layers that the network sees by different
+            maps were joined, its own.
+        decision: H x W, uint8, the number of the layer that each pixel came from.
+        confidence: H x W, float16, in that decision.
+        like: The first layer, without its pixels: the result has its dtype.
+    """
+
+    pixels: NDArray[Any]
+    layer: Layer
+    decision: NDArray[np.uint8]
+    confidence: NDArray[np.float16]
+    like: Layer
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """Of a window: h x w, the number of a layer; n x h x w, how much of each layer there is in it."""
+
+    window: Window
+    decision: NDArray[np.uint8]
+    weights: Tensor
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        chosen: NDArray[np.float32] = np.take_along_axis(self.weights.numpy(), self.decision[None], 0)[0]
+        return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Fuser:
+    """The settings of a call.
+
+    Args:
+        scorer: The network.
+        rule: One that it has.
+        raw: Keep the network's decision as it is, pixel by pixel.
+        limits: The smallest and the largest value of float32 pictures, if they have any.
+    """
+
+    scorer: Scorer
+    rule: Rule
+    raw: bool
+    limits: tuple[float, float] | None = None
+
+    def joint(self, layers: Sequence[Layer]) -> Fused:
+        """Fuse two layers, or with HF-Seg any number at once."""
+        first, shown = layers[0], shown_in_any(layers)
+        image = np.empty_like(first.pixels, order="C")
+        if self.rule == "direct":
+            for window, picture in self.scorer.pictures(layers):
+                values = first.unseen(_laid_out(picture, image.ndim))
+                image[window] = rounded(values, image.dtype, self.limits)
+            return _blank(Fused(image, None, None), shown)
+        fused = Fused(image, np.empty(image.shape[:2], np.uint8), np.empty(image.shape[:2], np.float16))
+        for choice in self._choices(layers):
+            image[choice.window] = self._made(choice, [each.pixels[choice.window] for each in layers], image)
+            fused.decision[choice.window] = choice.decision  # type: ignore[index]
+            fused.confidence[choice.window] = choice.confidence  # type: ignore[index]
+        return _blank(fused, shown)
+
+    def fold(self, layers: Iterable[Layer]) -> Fused:
+        """Fuse the first two, the result with the third, and so on; each layer is taken in its turn."""
+        states = map(self.start, layers, count())
+        state = next(states)
+        while (other := next(states, None)) is not None:
+            state = self.join(state, other)
+            del other  # before the next layer is read
+        return self.finish(state)
+
+    def start(self, layer: Layer, number: int) -> State:
+        """A layer that was not fused yet."""
+        like = replace(layer, pixels=np.empty((0, *layer.pixels.shape[1:]), layer.pixels.dtype), shown=None)
+        if self.rule == "direct":
+            layer = plain(layer.seen(), shown=layer.shown)
+        shape = layer.pixels.shape[:2]
+        decision = np.broadcast_to(np.array(number, np.uint8), shape)
+        confidence = np.broadcast_to(np.array(1, np.float16), shape)
+        return State(layer.pixels, layer, decision, confidence, like)
+
+    def join(self, one: State, other: State) -> State:
+        """Two states in one."""
+        layers, shown = [one.layer, other.layer], shown_in_any([one.layer, other.layer])
+        if self.rule == "direct":
+            picture = np.empty_like(one.pixels)
+            for window, values in self.scorer.pictures(layers):
+                picture[window] = rounded(_laid_out(values, picture.ndim), picture.dtype, self.limits)
+            return replace(one, pixels=picture, layer=plain(picture, shown=shown))
+        kind = one.pixels.dtype if self.rule in ("select", "nearest") else np.float32
+        pixels = np.empty(one.pixels.shape, kind)
+        alike = _alike(one, other)
+        seen = pixels if alike else np.empty(one.pixels.shape, np.float32)
+        decision, confidence = np.empty(pixels.shape[:2], np.uint8), np.empty(pixels.shape[:2], np.float16)
+        for choice in self._choices(layers):
+            window = choice.window
+            pixels[window] = self._made(choice, [one.pixels[window], other.pixels[window]], pixels)
+            if not alike:
+                seen[window] = self._made(choice, [each.seen(window) for each in layers], seen)
+            taken = choice.decision == 1
+            sure = choice.confidence.astype(np.float16)
+            decision[window] = np.where(taken, other.decision[window], one.decision[window])
+            confidence[window] = sure * np.where(taken, other.confidence[window], one.confidence[window])
+        layer = Layer(pixels, one.layer.gain, one.layer.offset, shown) if alike else plain(seen, shown=shown)
+        return State(pixels, layer, decision, confidence, one.like)
+
+    def finish(self, state: State) -> Fused:
+        """The picture, in the dtype of the first layer, and by the rule `direct` in its exposure."""
+        chosen, dtype = self.rule != "direct", state.like.pixels.dtype
+        values = state.pixels if chosen else state.like.unseen(state.pixels)
+        image = values if values.dtype == dtype else rounded(values, dtype)
+        fused = Fused(image, state.decision if chosen else None, state.confidence if chosen else None)
+        return _blank(fused, state.layer.shown)
+
+    def _choices(self, layers: Sequence[Layer]) -> Iterator[_Choice]:
+        weigh = nearness if self.rule == "nearest" and self.raw else softmax
+        scored = self.scorer.scores(layers)
+        for window, scores in scored if self.raw else regularized(scored, layers):
+            weights = weigh(scores).cpu()
+            yield _Choice(window, winner(scores.cpu(), [each.pixels[window] for each in layers]), weights)
+
+    def _made(self, choice: _Choice, parts: Sequence[NDArray[Any]], like: NDArray[Any]) -> NDArray[Any]:
+        """A window of a picture, by the rule."""
+        if self.rule == "weighted":
+            return mixed(choice.weights, parts, like.dtype, self.limits)
+        return selected(choice.decision, parts)
+
+
+def fuse_together(fuser: Fuser, layers: Sequence[Layer]) -> Fused:
+    """Fuse layers so that any order of them gives the same picture."""
+    if len(layers) == 2:
+        return fuser.joint(layers)
+    order = _order(layers)
+    ordered = [layers[place] for place in order]
+    fused = fuser.joint(ordered) if fuser.rule in RULES["seg"] else fuser.fold(ordered)
+    if fused.decision is None:
+        return fused
+    decision = np.array(order, np.uint8)[fused.decision]
+    return _blank(Fused(fused.image, decision, fused.confidence), shown_in_any(layers))
+
+
+def _order(layers: Sequence[Layer]) -> list[int]:
+    """An order of layers that depends on nothing but what they are."""
+    keys = [
+        (digest(each.pixels), each.gain, each.offset, b"" if each.shown is None else digest(each.shown))
+        for each in layers
+    ]
+    return sorted(range(len(layers)), key=keys.__getitem__)
+
+
+def shown_in_any(layers: Sequence[Layer]) -> NDArray[np.bool_] | None:
+    """Where any layer shows something; None is everywhere."""
+    masks = [each.shown for each in layers if each.shown is not None]
+    return np.logical_or.reduce(masks) if len(masks) == len(layers) else None
+
+
+def _alike(one: State, other: State) -> bool:
+    """Whether the network sees both pictures, and so what is made of them, by one map of their values."""
+    own = one.layer.pixels is one.pixels and other.layer.pixels is other.pixels
+    return own and one.layer.looks_like(other.layer)
+
+
+def _laid_out(picture: Tensor, dimensions: int) -> NDArray[np.float32]:
+    """3 x h x w as h x w x 3, or as h x w, the channels' mean."""
+    picture = picture.cpu()
+    return (picture.mean(0) if dimensions == 2 else picture.permute(1, 2, 0)).numpy()
+
+
+def _blank(fused: Fused, shown: NDArray[np.bool_] | None) -> Fused:
+    """Zeros where no layer shows anything."""
+    if shown is not None and not shown.all():
+        for each in (fused.image, fused.decision, fused.confidence):
+            if each is not None:
+                each[~shown] = 0
+    return fused

@@ -1,0 +1,77 @@
+"""From scores to pixels: weights, the decision, and the picture that a rule makes of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+
+def softmax(scores: Tensor) -> Tensor:
+    """Weights from n x h x w scores; 0 where no layer shows anything."""
+    return _shown(torch.softmax(scores, 0), scores)
+
+
+def nearness(scores: Tensor) -> Tensor:
+    """From two negated distances, 2 x h x w: the other's share of their sum, 1/2 where both are 0."""
+    total = scores.sum(0)
+    half = torch.full_like(total, 0.5)
+    shares = torch.stack([torch.where(total < 0, part / total, half) for part in (scores[1], scores[0])])
+    return _shown(shares, scores)
+
+
+def winner(scores: Tensor, frames: Sequence[np.ndarray]) -> NDArray[np.uint8]:
+    """The frame with the largest score; of equals, the one with the larger RGB value there."""
+    best = scores == scores.amax(0)
+    decision: NDArray[np.uint8] = best.to(torch.uint8).argmax(0).numpy().astype(np.uint8)
+    rows, columns = (best.sum(0) > 1).numpy().nonzero()
+    if len(rows):
+        tied = best.numpy()[:, rows, columns]
+        pixels = np.stack([frame[rows, columns].reshape(len(rows), -1) for frame in frames])
+        for channel in range(pixels.shape[2]):
+            values = np.where(tied, pixels[..., channel].astype(np.float64), -np.inf)
+            tied &= values == values.max(0)
+        decision[rows, columns] = tied.argmax(0)
+    return decision
+
+
+def mixed(
+    weights: Tensor, frames: Sequence[np.ndarray], dtype: np.dtype[Any], limits: tuple[float, float] | None
+) -> NDArray[Any]:
+    """Eq. 2: the weighted mean of the frames, rounded to a dtype."""
+    total = torch.zeros(())
+    for weight, frame in zip(weights, frames, strict=True):
+        values = torch.from_numpy(np.array(frame, np.float32))
+        total = total + (weight if values.ndim == 2 else weight[..., None]) * values
+    return rounded(total.numpy(), dtype, limits)
+
+
+def selected(decision: NDArray[np.uint8], frames: Sequence[np.ndarray]) -> NDArray[Any]:
+    """Each pixel of the frame that the decision names."""
+    out = frames[0].copy()
+    for number, frame in enumerate(frames[1:], 1):
+        taken = decision == number
+        np.copyto(out, frame, where=taken if out.ndim == 2 else taken[..., None])
+    return out
+
+
+def rounded(
+    values: NDArray[np.float32], dtype: np.dtype[Any], limits: tuple[float, float] | None = None
+) -> NDArray[Any]:
+    """Values in a dtype, cut off at its own limits, or at those given for float32."""
+    if dtype.kind == "f":
+        return values if limits is None else values.clip(*limits)  # rounding can lift a mean of ones above 1
+    return np.rint(values).clip(0, np.iinfo(dtype).max).astype(dtype)
+
+
+def _shown(weights: Tensor, scores: Tensor) -> Tensor:
+    """Weights where scores are infinite, too: a lone layer has all the weight, a hidden one none."""
+    hidden = scores == -torch.inf
+    return weights.nan_to_num(nan=1).masked_fill(hidden, 0) if hidden.any() else weights

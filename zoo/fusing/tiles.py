@@ -1,0 +1,79 @@
+"""Cutting large pictures into tiles whose margins are as wide as the network's reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mfsynth.errors import OptionsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zoo.fusing.fused import NetworkConfig
+
+    Window = tuple[slice, slice]
+    """Rows and columns."""
+
+_TILE_VALUES = 36 << 20
+"""Largest number of values at a tile's full resolution: a pass then needs about 1 GB beyond the pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A tile, with its surroundings.
+
+    Args:
+        window: What it covers of the picture.
+        outer: The same with margins.
+        inner: What it covers of `outer`.
+    """
+
+    window: Window
+    outer: Window
+    inner: Window
+
+
+def tiles(height: int, width: int, side: int) -> Iterator[Window]:
+    """Rows and columns of a picture's tiles: squares, cut off at its right and lower border."""
+    for top in range(0, height, side):
+        for left in range(0, width, side):
+            yield slice(top, min(top + side, height)), slice(left, min(left + side, width))
+
+
+def tiles_for(config: NetworkConfig, height: int, width: int, side: int) -> list[Tile]:
+    """Tiles with margins, so that what a network gives inside is what it gives for the whole picture."""
+    halo = -(-config.reach // config.stride) * config.stride
+    return [_with_margins(window, halo) for window in tiles(height, width, side)]
+
+
+def tile_side(config: NetworkConfig, side: int | None, height: int, width: int) -> int:
+    """The side of the tiles: a multiple of the stride, so that every tile is halved at the same pixels.
+
+    Args:
+        config: The network's.
+        side: In pixels; None takes the largest that need about 1 GB.
+        height: Of the picture.
+        width: Of the picture.
+
+    Raises:
+        OptionsError: If it is too small.
+    """
+    stride = config.stride
+    if side is None:
+        area = _TILE_VALUES // config.width
+        if height * width <= area:
+            return -(-max(height, width) // stride) * stride
+        side = max(int(area**0.5) - 2 * config.reach, stride)
+    if side < stride:
+        raise OptionsError(f"tile is {side}", f"it must be {stride} or more for this network")
+    return side // stride * stride
+
+
+def _with_margins(window: Window, halo: int) -> Tile:
+    rows, columns = (slice(max(0, part.start - halo), part.stop + halo) for part in window)
+    top, left = (
+        slice(part.start - outer.start, part.stop - outer.start)
+        for part, outer in zip(window, (rows, columns), strict=True)
+    )
+    return Tile(window, (rows, columns), (top, left))
