@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _HINT = "convert all frames to one profile first"
-_SAME = 1 / 510
-"""Half a level of 8 bits: profiles that differ less mean the same."""
+_SAME = 1 / 255
+"""A level of 8 bits: profiles that differ less mean the same."""
 _NODES = 4096
 """Of a curve's inverse, evenly spaced in stored values."""
 _HEADER = 128  # bytes

@@ -43,8 +43,17 @@ _OWN = (_NONE, 8, 32946, 32773)
 """The compressions that tifffile decodes by itself: none, deflate, PackBits."""
 _ALPHAS = (1, 2)
 _UINT, _INT, _FLOAT = 1, 2, 3
-_DISTRUST = (LookupError, TypeError, AttributeError, AssertionError, ArithmeticError, struct.error)
-"""What tifffile raises where a file contradicts itself."""
+_DISTRUST = (
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    RuntimeError,
+    struct.error,
+)
+"""What tifffile and imagecodecs raise where a file contradicts itself."""
+_BROKEN = "it is broken or cut short"
 _PIXELS = 1 << 30
 """The most pixels of a page, as in OpenCV."""
 _DEPTH = "convert it to 8 or 16 bits per channel, or to 32-bit floats, first"
@@ -98,7 +107,7 @@ def _opened(path: Path) -> Iterator[TiffFile]:
         with TiffFile(path, is_ome=False, is_ndpi=False, is_ndtiff=False) as tif:
             yield tif
     except _DISTRUST as error:
-        raise Refusal("it is broken or cut short") from error
+        raise Refusal(_BROKEN) from error
     finally:
         logger.disabled = before
 
@@ -131,8 +140,8 @@ def _check_channels(page: TiffPage) -> None:
         )
     if page.imagedepth > 1:
         raise Refusal("its pages are volumes", "save each slice as a page")
-    if page.imagewidth * page.imagelength > _PIXELS:
-        raise Refusal(f"it is {page.imagewidth} x {page.imagelength}, more than is read", "reduce it first")
+    if not 1 <= page.imagewidth * page.imagelength <= _PIXELS:
+        raise Refusal(f"it is {page.imagewidth} x {page.imagelength}; 1 to {_PIXELS:,} pixels are read")
 
 
 # --- Pixels -----------------------------------------------------------------------------------------
@@ -180,7 +189,10 @@ def _compression(page: TiffPage) -> str:
 
 def _by_tifffile(page: TiffPage) -> Pixels:
     _check_whole(page)
-    pixels = page.asarray()
+    try:
+        pixels = page.asarray()
+    except ValueError as error:
+        raise Refusal(_BROKEN) from error
     if page.samplesperpixel > 1 and page.planarconfig == 2:
         pixels = np.moveaxis(pixels, 0, -1)
     return _values(pixels, page)
@@ -193,19 +205,18 @@ def _behind(page: TiffPage, plane: int) -> Pixels:
     file.seek(page.dataoffsets[0] + plane * page.nbytes)
     data = file.read(page.nbytes)
     if len(data) < page.nbytes:
-        raise Refusal("it is cut short")
+        raise Refusal(_BROKEN)
     kind = np.dtype(page.dtype).newbyteorder(page.parent.byteorder)
     return _values(np.frombuffer(data, kind).reshape(page.shape), page)
 
 
 def _check_whole(page: TiffPage) -> None:
     """tifffile fills with zeros what a file lacks."""
-    size = page.parent.filehandle.size
-    ends = [at + count for at, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
-    stored = sum(page.databytecounts)
+    starts, lengths = page.dataoffsets, page.databytecounts
     least = page.size * page.bitspersample // 8 if page.compression == _NONE else 1
-    if stored < least or max(ends) > size:
-        raise Refusal("it is cut short")
+    ends = [start + length for start, length in zip(starts, lengths, strict=False)]
+    if len(starts) != len(lengths) or sum(lengths) < least or max(ends) > page.parent.filehandle.size:
+        raise Refusal(_BROKEN)
 
 
 def _check_depth(page: TiffPage) -> None:

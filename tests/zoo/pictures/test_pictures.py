@@ -239,6 +239,33 @@ def test_files_that_are_no_pictures_are_named(tmp_path: Path) -> None:
     assert "0x" not in message
 
 
+@pytest.mark.parametrize(
+    ("head", "kind", "remedy"),
+    [
+        (b"8BPS\0\1", "Photoshop", "TIFF"),
+        (b"\xff\x0a\xfa\x0f", "JPEG XL", "TIFF"),
+        (b"%PDF-1.7\n", "PDF", "TIFF"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG", "TIFF"),
+        (b"ZISRAWFILE\0\0", "Zeiss CZI", "OME-TIFF"),
+        (b"\xda\xce\xbe\x0a\0\0\0\x10", "Nikon ND2", "OME-TIFF"),
+        (b"\x70\0\0\0\x0e\0\0\0", "Leica LIF", "OME-TIFF"),
+        (b"\0\0\0\x20ftypisom\0\0\2\0", "video", "ffmpeg"),
+        (b"\0\0\0\x08wide\0\0\2\0mdat", "video", "ffmpeg"),
+        (b"RIFF\0\0\1\0AVI LIST", "video", "ffmpeg"),
+        (b"\x1a\x45\xdf\xa3\x9f\x42\x86", "video", "ffmpeg"),
+        (b"gimp xcf v011", "GIMP", "export"),
+        (b"PK\3\4\x14\0", "zip", "extract"),
+        (bytes(128) + b"DICM", "DICOM", "TIFF"),
+    ],
+)
+def test_other_kinds_are_named_by_their_content(tmp_path: Path, head: bytes, kind: str, remedy: str) -> None:
+    path = tmp_path / "a.jpg"  # the suffix says nothing
+    path.write_bytes(head.ljust(3000, b"\1"))
+    error = refusal(path)
+    assert kind in error.message
+    assert remedy in error.hint
+
+
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.97])
 @pytest.mark.parametrize("name", ["a.jpg", "p.jpg", "a.png", "a.tif", "a.webp", "a.bmp", "a.gif", "a.ppm"])
 def test_a_cut_file_is_refused(tmp_path: Path, name: str, share: float) -> None:
