@@ -36,9 +36,9 @@ LARGEST_GAIN = 8.0
 """Frames that differ by a larger gain of their values are not matched."""
 
 COARSEST = 4 / 255
-"""The coarsest step of a frame's values that matching may leave, in units of the range from black to white."""
+"""The coarsest step of values that matching may leave, in units of the range from black to white."""
 
-UNTOUCHED = 1 / 255
+UNTOUCHED = 1.5 / 255
 """Frames that differ by less than this, as the root of a mean square, keep their values."""
 
 _SIDE = 128
@@ -46,6 +46,7 @@ _SMOOTH = 2.0
 _DARK, _BRIGHT = 2 / 255, 250 / 255
 _CLIPPED = 3 / 255
 _LEAST_SHARE = 0.02
+_NEAR = 4 / 255
 _ROUNDS = 12
 _NOISE = 0.003
 _CURVE = 0.055
@@ -93,6 +94,20 @@ class Match:
     failed: Mapping[int, str] = field(default_factory=dict)
 
 
+def clipped(looks: Sequence[Look], levels: Levels) -> dict[int, str]:
+    """Why frames that are black or white all over cannot take part; none if all are: then none is wrong."""
+    found = {}
+    for look in looks:
+        size = tuple(min(side, _SIDE // 2) for side in look.small.shape[1::-1])
+        means = cv2.resize(look.small, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        low, high = (np.quantile(means, (0.01, 0.99)) - levels.black) / (levels.white - levels.black)
+        if high < _CLIPPED:
+            found[look.place] = "is black"
+        elif low > 1 - _CLIPPED:
+            found[look.place] = "is saturated"
+    return found if len(found) < len(looks) else {}
+
+
 def match(
     looks: Sequence[Look], moves: Mapping[int, Similarity], levels: Levels, exposure: Exposure
 ) -> Match:
@@ -109,25 +124,27 @@ def match(
             the middle of all by brightness, the darker of two. `keep` matches as `first` does.
     """
     means = {look.place: _means(look, moves[look.place], levels) for look in looks if look.place in moves}
-    failed = _clipped(means)
-    left = {place: each for place, each in means.items() if place not in failed}
-    if len(left) < 2:
-        return Match({place: _plain(each) for place, each in left.items()}, failed)
-    by_brightness = sorted(left, key=lambda place: (left[place].brightness, place))
-    middle = by_brightness[(len(left) - 1) // 2]
-    lines, unlike = _lines(left, middle)
-    failed |= unlike
-    failed |= _too_far(lines, lines[middle], levels, looks[0].dtype)
-    middle_first = [place for place in by_brightness if place not in failed]
-    chosen = middle_first[(len(middle_first) - 1) // 2] if exposure == "median" else min(middle_first)
-    failed |= _too_far({p: line for p, line in lines.items() if p not in failed}, lines[chosen], levels,
-                       looks[0].dtype)  # fmt: skip
+    if len(means) < 2:
+        return Match({place: _plain(each) for place, each in means.items()})
+    middle = _middle(means)
+    lines, failed = _lines(means, middle)
+    largest = _largest_gain(levels, looks[0].dtype)
+    failed |= _too_far(lines, lines[middle], largest)
+    lines = {place: line for place, line in lines.items() if place not in failed}
+    chosen = _middle({place: means[place] for place in lines}) if exposure == "median" else min(lines)
+    failed |= _too_far(lines, lines[chosen], largest)
     tones = {
-        place: _tone(_relative(line, lines[chosen]), left[place], levels)
+        place: _tone(_relative(line, lines[chosen]), means[place], levels)
         for place, line in lines.items()
         if place not in failed
     }
     return Match(tones, failed)
+
+
+def _middle(means: Mapping[int, _Means]) -> int:
+    """The place of the frame in the middle by brightness; the darker of two, so that less is clipped."""
+    by_brightness = sorted(means, key=lambda place: (means[place].brightness, place))
+    return by_brightness[(len(by_brightness) - 1) // 2]
 
 
 # --- Local means --------------------------------------------------------------------------------------
@@ -160,7 +177,9 @@ class _Means:
 
 
 def _means(look: Look, move: Similarity, levels: Levels) -> _Means:
-    values = (look.small.astype(np.float32) - np.float32(levels.black)) / np.float32(levels.white - levels.black)
+    values = (look.small.astype(np.float32) - np.float32(levels.black)) / np.float32(
+        levels.white - levels.black
+    )
     values = values if values.ndim == 3 else values[..., None]
     usable = ((values > _DARK) & (values < _BRIGHT)).astype(np.float32)
     height, width = values.shape[:2]
@@ -184,18 +203,6 @@ def _onto(picture: NDArray[Any], small: Similarity, move: Similarity) -> NDArray
         size = picture.shape[1::-1]
         picture = cv2.warpAffine(picture, small.matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     return np.asarray(picture if picture.ndim == 3 else picture[..., None], np.float32)
-
-
-def _clipped(means: Mapping[int, _Means]) -> dict[int, str]:
-    """The frames that are black or white all over; none if all are, since then nothing is wrong with one."""
-    found = {}
-    for place, each in means.items():
-        low, high = np.quantile(each.mean[each.shown], (0.01, 0.99)) if each.shown.any() else (0.0, 0.0)
-        if high < _CLIPPED:
-            found[place] = "is black"
-        elif low > 1 - _CLIPPED:
-            found[place] = "is saturated"
-    return found if len(found) < len(means) else {}
 
 
 # --- Lines from one frame's values to another's ---------------------------------------------------------
@@ -258,7 +265,7 @@ def _fit(reference: _Means, frame: _Means) -> _Line | None:
 
 def _near(one: _Means, other: _Means) -> bool:
     both = one.shown & other.shown
-    return bool(both.any()) and float(np.median(np.abs(one.mean - other.mean)[both])) < 4 * UNTOUCHED
+    return bool(both.any()) and float(np.median(np.abs(one.mean - other.mean)[both])) < _NEAR
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -303,8 +310,8 @@ def _smoothed(picture: NDArray[np.float32]) -> NDArray[np.float32]:
 def _robust(data: _Data, prior: tuple[float, float, float] | None) -> tuple[float, float, float]:
     """y = gain x + offset + bend z by reweighted least squares, z being the difference of variances over e.
 
-    The prior of the offset is that of a change of exposure, between c = 0 and c = 0.055 in c (gain - 1); that of
-    the bend, between none (values were blurred) and -0.7 (light was).
+    The prior of the offset is that of a change of exposure: c (gain - 1) with c from 0 to 0.055. That of the
+    bend is from 0 (values were blurred) to -0.7 (light was).
     """
     if prior is None:
         gain, offset, bend = float(np.median((data.y + 0.01) / (data.x.clip(0) + 0.01))), 0.0, 0.0
@@ -334,7 +341,7 @@ def _robust(data: _Data, prior: tuple[float, float, float] | None) -> tuple[floa
 
 
 def _relative(line: _Line, chosen: _Line) -> _Line:
-    """From a frame's values to those of the chosen frame, both given by their lines to the common exposure."""
+    """From a frame's values to those of the chosen frame, given the lines of both to the common exposure."""
     gain = tuple(one / other for one, other in zip(line.gain, chosen.gain, strict=True))
     offset = tuple(
         (one - other) / by for one, other, by in zip(line.offset, chosen.offset, chosen.gain, strict=True)
@@ -342,13 +349,14 @@ def _relative(line: _Line, chosen: _Line) -> _Line:
     return _Line(gain, offset)
 
 
-def _too_far(
-    lines: Mapping[int, _Line], chosen: _Line, levels: Levels, dtype: np.dtype[Any]
-) -> dict[int, str]:
+def _largest_gain(levels: Levels, dtype: np.dtype[Any]) -> float:
+    """By how much values may grow: not so that the steps between them show."""
+    steps = levels.white - levels.black
+    return LARGEST_GAIN if dtype.kind == "f" else min(LARGEST_GAIN, COARSEST * steps)
+
+
+def _too_far(lines: Mapping[int, _Line], chosen: _Line, largest: float) -> dict[int, str]:
     """The frames that are too dark or too bright for the exposure of the chosen one."""
-    largest = LARGEST_GAIN
-    if dtype.kind != "f":
-        largest = min(largest, COARSEST * (levels.white - levels.black))
     found = {}
     for place, line in lines.items():
         gain = _relative(line, chosen).strength
