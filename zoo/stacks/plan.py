@@ -48,6 +48,8 @@ class StackPlan:
         canvas: What the result covers, in the geometry of the first frame that takes part.
         drift: Of the registration; see `Registration`.
         warnings: Lines for people.
+        height: Of every frame, in pixels.
+        width: The same.
     """
 
     frames: tuple[FramePlan, ...]
@@ -56,6 +58,8 @@ class StackPlan:
     canvas: Canvas
     drift: float
     warnings: tuple[str, ...]
+    height: int
+    width: int
 
 
 def plan(
@@ -91,7 +95,7 @@ def plan(
     _check_left(frames, left_out, options.strict)
     first = looks[0]
     canvas = canvas_of([each.move for each in frames], first.height, first.width, options.crop)
-    return StackPlan(frames, left_out, levels, canvas, drift, likeness.warnings)
+    return StackPlan(frames, left_out, levels, canvas, drift, likeness.warnings, first.height, first.width)
 
 
 def _check_left(frames: Sequence[FramePlan], left_out: Mapping[str, str], strict: bool) -> None:
