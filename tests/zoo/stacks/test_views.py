@@ -235,3 +235,8 @@ def test_rules_that_choose_no_frames_have_no_maps(tmp_path):
     for extras in (Extras(depth_map=tmp_path / "d.png"), Extras(preview=tmp_path / "p.html")):
         with pytest.raises(OptionsError, match=r"chooses no frames.*--rule nearest"):
             fuse_as_asked(reg, FuseRequest(paths, tmp_path / "fused.png", extras=extras))
+
+
+def test_a_page_is_not_written_under_the_name_of_a_picture(tmp_path):
+    with pytest.raises(OptionsError, match=r"page\.png must end in \.html"):
+        Extras(preview=tmp_path / "page.png")
