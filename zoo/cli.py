@@ -74,9 +74,8 @@ Examples:
               "[default: joint up to eight frames]")  # fmt: skip
 @click.option("--single-pass", is_flag=True, help="One order of the frames only; halves the time.")
 @click.option("--decision-map", type=FILE, help="Also write which frame each pixel came from.")
-@click.option(
-    "--depth-map", type=FILE, help="Also write the decision as a smooth map of depth (.png, 16 bits)."
-)
+@click.option("--depth-map", type=FILE, help="Also write the decision as smooth depth: 16-bit gray (.png, "
+              ".tif) or colors (.jpg, .webp).")  # fmt: skip
 @click.option(
     "--preview", type=FILE, help="Also write a page to flip between frames, result and maps (.html)."
 )

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from zoo.errors import FrameError
+from zoo.fusing.fusion import RULES
 from zoo.pictures.picture import PictureFile
 from zoo.pictures.raw import development_of
 from zoo.pictures.read import read_picture
 from zoo.pictures.write import check_output, write_picture
-from zoo.stacks.fuse import FusedStack, fuse_stack
+from zoo.stacks.fuse import fuse_stack
 from zoo.stacks.options import Extras
 from zoo.stacks.outputs import check_apart, check_distinct
 from zoo.stacks.report import FusedFile, report_of
 from zoo.stacks.stack import FileStack
+from zoo.stacks.views.write import check_extras, write_extras
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,22 +59,10 @@ def fuse_files(
     development = development_of(paths[0], linear=options.linear)
     first = read_picture(paths[0], development)
     check_output(output, first.pixels.dtype)
-    if extras.decision_map is not None:
-        check_output(extras.decision_map, np.uint8)
-    fused = fuse_stack(model, FileStack(tuple(paths), development), options, say=say, progress=progress)
+    check_extras(extras)
+    stack = FileStack(tuple(paths), development)
+    fused = fuse_stack(model, stack, options, say=say, progress=progress)
     write_picture(output, PictureFile(fused.image, first.icc, first.exif), options.quality)
-    if extras.decision_map is not None:
-        write_picture(extras.decision_map, PictureFile(drawn_decision(fused, len(paths))))
-    return report_of(output, fused, len(paths))
-
-
-def drawn_decision(fused: FusedStack, frames: int) -> np.ndarray:
-    """A decision map as a gray picture, H x W uint8, from black (the first frame) to white (the last).
-
-    Raises:
-        FrameError: If nothing was decided: HF-Reg chooses frames only by the rule `nearest`.
-    """
-    if fused.decision is None:
-        raise FrameError("the network chose no frames, so there is no decision map", "use --rule nearest")
-    levels = np.linspace(0, 255, frames).round().astype(np.uint8)
-    return levels[fused.decision]
+    report = report_of(output, fused, stack.names, options, options.rule or RULES[model.config.task][0])
+    write_extras(extras, fused, stack, options, report, partial(progress, "preview"))
+    return report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,13 +15,14 @@ from zoo.stacks.plan import StackPlan, plan
 from zoo.stacks.prepare import prepared
 from zoo.stacks.stack import LARGEST
 from zoo.stacks.survey import survey
+from zoo.stacks.words import plan_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
-    from zoo.fusing.fusion import FusionNetwork
+    from zoo.fusing.fusion import Burst, FusionNetwork
     from zoo.stacks.stack import Stack
 
 JOINT = 8
@@ -38,12 +39,16 @@ class FusedStack:
             where no frame is chosen.
         confidence: H x W, float16; see `Fused`.
         plan: What was done with each frame.
+        burst: How more than two frames were fused.
+        seconds: How long each stage took.
     """
 
     image: NDArray[Any]
     decision: NDArray[np.uint8] | None
     confidence: NDArray[np.float16] | None
     plan: StackPlan
+    burst: Burst = "joint"
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 def fuse_stack(
@@ -75,7 +80,7 @@ def fuse_stack(
         raise FrameError(f"fusion takes from 2 to {LARGEST} frames, not {number}", "give two or more")
     looks = survey(stack, lambda done, total: progress("looking", done, total))
     how = plan(looks, options, progress)
-    for line in _lines(how):
+    for line in plan_lines(how):
         say(line)
     burst = options.burst or ("joint" if len(how.frames) <= JOINT else "fold")
     if options.burst is None and burst == "fold":
@@ -93,15 +98,4 @@ def fuse_stack(
     if fused.decision is not None:
         places = np.array([each.place for each in how.frames], np.uint8)
         fused = replace(fused, decision=places[fused.decision])
-    return FusedStack(fused.image, fused.decision, fused.confidence, how)
-
-
-def _lines(how: StackPlan) -> list[str]:
-    """What is worth saying about a plan before it is carried out."""
-    moved = [
-        f"{each.name} relative to {how.frames[0].name}: {each.move.describe()}"
-        for each in how.frames[1:]
-        if each.move.displacement(how.canvas.height, how.canvas.width) > 0
-    ]
-    left_out = [f"{name} is left out: it {why}" for name, why in how.left_out.items()]
-    return [*how.warnings, *left_out, *moved]
+    return FusedStack(fused.image, fused.decision, fused.confidence, how, burst)

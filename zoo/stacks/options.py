@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from mfsynth.errors import OptionsError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -59,13 +61,20 @@ class Extras:
 
     Args:
         decision_map: A gray picture of the frame that each pixel came from, the first black, the last white.
-        depth_map: The decision as a smooth map of depth, 16-bit PNG.
+        depth_map: The decision as smooth depth: .png and .tif in 16 bits, .jpg and .webp in colors.
         preview: An HTML page to flip between frames, result and maps.
+
+    Raises:
+        OptionsError: If the page's name does not end in .html or .htm.
     """
 
     decision_map: Path | None = None
     depth_map: Path | None = None
     preview: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.preview is not None and self.preview.suffix.lower() not in (".html", ".htm"):
+            raise OptionsError(f"--preview writes a page, so {self.preview} must end in .html", "rename it")
 
     @property
     def paths(self) -> list[Path]:

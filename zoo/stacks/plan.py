@@ -54,6 +54,8 @@ class StackPlan:
         canvas: What the result covers, in the geometry of the first frame that takes part.
         drift: Of the registration; see `Registration`.
         warnings: Lines for people.
+        height: Of every frame, in pixels.
+        width: The same.
     """
 
     frames: tuple[FramePlan, ...]
@@ -62,6 +64,8 @@ class StackPlan:
     canvas: Canvas
     drift: float
     warnings: tuple[str, ...]
+    height: int
+    width: int
 
 
 def plan(
@@ -94,7 +98,7 @@ def plan(
         for look in taken
     )
     canvas = canvas_of([each.move for each in frames], first.height, first.width, options.crop)
-    return StackPlan(frames, left_out, levels, canvas, drift, likeness.warnings)
+    return StackPlan(frames, left_out, levels, canvas, drift, likeness.warnings, first.height, first.width)
 
 
 def _left(looks: Sequence[Look], out: Mapping[int, str]) -> list[Look]:
