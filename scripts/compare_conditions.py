@@ -3,11 +3,12 @@
     python scripts/compare_conditions.py --coco ../shared/coco --update docs/benchmarks.md
 
 Scenes are drawn by code; with --coco, `mfsynth.synthesize` makes some from pictures, too. Each condition
-changes one thing in the frames of a scene whose truth is known. Bare is the method on the frames as they are
-or, where they moved, registered to the first with mirrored borders (`zoo.alignment.register.align`). With
-mfsynth is `fuse_stack`; classic methods get the frames that it prepares. PSNR is taken against the truth in the
-first frame's geometry and exposure, over the same pixels for both, and averaged over the scenes. A method that
-loses more than 0.1 dB in any scene is marked; the exit code is 1 if one does where nothing is wrong.
+changes one thing in the frames of a scene whose truth is known. Bare is the method on the frames as they
+are or, where they moved, registered to the first with mirrored borders (`zoo.alignment.register.align`).
+With mfsynth is `fuse_stack`; classic methods get the frames that it prepares. PSNR is taken against the
+truth in the first frame's geometry and exposure, over the same pixels for both, and averaged over the
+scenes. A method that loses more than 0.1 dB in any scene is marked; the exit code is 1 if one does where
+nothing is wrong.
 """
 
 from __future__ import annotations

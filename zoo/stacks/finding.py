@@ -170,7 +170,7 @@ def _stack(name: str, frames: tuple[Path, ...], source: str) -> Found:
     stems: dict[str, Path] = {}
     for frame in frames:
         other = stems.setdefault(frame.stem.casefold(), frame)
-        if other is not frame:
+        if other.suffix.lower() != frame.suffix.lower():
             both = f"{other.name} and {frame.name} are one picture in two kinds"
             return Found(errors={name: f"{both}; move one kind to another folder"})
     if len(frames) == 1 and _pages(frames[0]) == 1:
