@@ -160,7 +160,9 @@ class _Means:
 
 
 def _means(look: Look, move: Similarity, levels: Levels) -> _Means:
-    values = (look.small.astype(np.float32) - np.float32(levels.black)) / np.float32(levels.white - levels.black)
+    values = (look.small.astype(np.float32) - np.float32(levels.black)) / np.float32(
+        levels.white - levels.black
+    )
     values = values if values.ndim == 3 else values[..., None]
     usable = ((values > _DARK) & (values < _BRIGHT)).astype(np.float32)
     height, width = values.shape[:2]

@@ -46,7 +46,9 @@ def check_range(given: tuple[float, float]) -> None:
     if not all(map(math.isfinite, given)):
         raise OptionsError(f"the range is {given[0]:g} to {given[1]:g}", "give finite numbers")
     if given[0] >= given[1]:
-        raise OptionsError(f"the range is {given[0]:g} to {given[1]:g}", "give black first, then a larger white")
+        raise OptionsError(
+            f"the range is {given[0]:g} to {given[1]:g}", "give black first, then a larger white"
+        )
 
 
 def levels_of(looks: Sequence[Look], given: tuple[float, float] | None = None) -> Levels:
