@@ -101,6 +101,22 @@ class Fuser:
             del other  # before the next layer is read
         return self.finish(state)
 
+    def tournament(self, layers: Iterable[Layer]) -> Fused:
+        """Fuse neighbors, then what came of them, and so on; of n layers, at most log2(n) states are held."""
+        states = map(self.start, layers, count())
+        held: list[tuple[int, State]] = []  # with the rounds that each has won, which get fewer
+        while (state := next(states, None)) is not None:
+            rounds = 0
+            while held and held[-1][0] == rounds:
+                state = self.join(held.pop()[1], state)
+                rounds += 1
+            held.append((rounds, state))
+            del state  # before the next layer is read
+        _, state = held.pop()
+        while held:
+            state = self.join(held.pop()[1], state)
+        return self.finish(state)
+
     def start(self, layer: Layer, number: int) -> State:
         """A layer that was not fused yet."""
         like = replace(layer, pixels=np.empty((0, *layer.pixels.shape[1:]), layer.pixels.dtype), shown=None)
