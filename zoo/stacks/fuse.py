@@ -90,6 +90,7 @@ def fuse_stack(
     looks = survey(stack, partial(progress, "looking"))
     watch.lap("looking")
     how = plan(looks, options, progress)
+    del looks  # they grow with the number of frames
     watch.lap("aligning")
     for line in plan_lines(how):
         say(line)
