@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from zoo.fusing.fusion import FusionNetwork
     from zoo.stacks.options import FuseOptions
+    from zoo.stacks.pace import Progress
     from zoo.stacks.report import FusedFile
 
 _KEPT = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
@@ -124,7 +125,7 @@ def fuse_batch(
     options: FuseOptions,
     *,
     say: Callable[[str], None] = lambda _: None,
-    progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
+    progress: Progress = lambda _stage, _done, _total: None,
 ) -> tuple[list[FusedFile], dict[str, str]]:
     """Fuse every stack of a batch; a failure does not stop the others.
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from zoo.fusing.fusion import RULES
+from zoo.errors import PictureError
+from zoo.fusing.fused import rule_of
 from zoo.pictures.picture import PictureFile
 from zoo.pictures.raw import development_of
 from zoo.pictures.read import read_picture
 from zoo.pictures.write import check_output, write_picture
 from zoo.stacks.fuse import fuse_stack
 from zoo.stacks.options import Extras
-from zoo.stacks.outputs import check_apart, check_distinct
+from zoo.stacks.outputs import check_apart, check_distinct, check_writable
+from zoo.stacks.pace import Stopwatch
+from zoo.stacks.remembered import RememberedStack
 from zoo.stacks.report import FusedFile, report_of
 from zoo.stacks.stack import FileStack
 from zoo.stacks.views.write import check_extras, write_extras
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 
     from zoo.fusing.fusion import FusionNetwork
     from zoo.stacks.options import FuseOptions
+    from zoo.stacks.pace import Progress
 
 
 def fuse_files(
@@ -33,7 +38,7 @@ def fuse_files(
     *,
     extras: Extras | None = None,
     say: Callable[[str], None] = lambda _: None,
-    progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
+    progress: Progress = lambda _stage, _done, _total: None,
 ) -> FusedFile:
     """Fuse one stack of picture files; the result has the first frame's depth, profile and EXIF.
 
@@ -54,15 +59,32 @@ def fuse_files(
     """
     extras = extras or Extras()
     outputs = [output, *extras.paths]
-    check_apart(outputs, paths)
-    check_distinct(outputs)
+    _check_before(paths, outputs)
     development = development_of(paths[0], linear=options.linear)
     first = read_picture(paths[0], development)
     check_output(output, first.pixels.dtype)
     check_extras(extras)
-    stack = FileStack(tuple(paths), development)
+    stack = RememberedStack(FileStack(tuple(paths), development))
     fused = fuse_stack(model, stack, options, say=say, progress=progress)
+    progress("writing", 0, 1)
+    watch = Stopwatch()
     write_picture(output, PictureFile(fused.image, first.icc, first.exif), options.quality)
-    report = report_of(output, fused, stack.names, options, options.rule or RULES[model.config.task][0])
+    watch.lap("writing")
+    progress("writing", 1, 1)
+    fused = replace(fused, seconds={**fused.seconds, **watch.seconds})
+    report = report_of(output, fused, stack.names, options, rule_of(model, options.rule))
     write_extras(extras, fused, stack, options, report, partial(progress, "preview"))
     return report
+
+
+def _check_before(frames: Sequence[Path], outputs: Sequence[Path]) -> None:
+    """Check what can be known about files before the first is read, not after hours of work."""
+    check_apart(outputs, frames)
+    check_distinct(outputs)
+    for output in outputs:
+        check_writable(output)
+    for frame in frames:
+        try:
+            frame.stat()
+        except OSError as error:
+            raise PictureError(f"cannot read {frame}: {error.strerror}", "check the path") from error

@@ -18,9 +18,10 @@ from zoo.stacks.levels import Levels, levels_of, seen
 from zoo.stacks.likeness import likeness_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from zoo.stacks.options import FuseOptions
+    from zoo.stacks.pace import Progress
     from zoo.stacks.survey import Look
 
 Picture = NDArray[np.float32]
@@ -71,7 +72,7 @@ class StackPlan:
 def plan(
     looks: Sequence[Look],
     options: FuseOptions,
-    progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
+    progress: Progress = lambda _stage, _done, _total: None,
 ) -> StackPlan:
     """Decide what is done with each frame of a stack.
 
