@@ -12,7 +12,7 @@ g e + 0.055 (g - 1), where g = k^(1/2.4). So is one made by editing, g e. The fi
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -42,12 +42,13 @@ UNTOUCHED = 1.5 / 255
 """Frames that differ by less than this, as the root of a mean square, keep their values."""
 
 _SIDE = 128
-_SMOOTH = 2.0
+_SMOOTH, _STEP = 2.0, 3
 _DARK, _BRIGHT = 2 / 255, 250 / 255
 _CLIPPED = 3 / 255
 _LEAST_SHARE = 0.02
 _NEAR = 4 / 255
-_ROUNDS = 12
+_DOUBT = 3.0
+_ROUNDS = 8
 _NOISE = 0.003
 _CURVE = 0.055
 
@@ -134,7 +135,7 @@ def match(
     chosen = _middle({place: means[place] for place in lines}) if exposure == "median" else min(lines)
     failed |= _too_far(lines, lines[chosen], largest)
     tones = {
-        place: _tone(_relative(line, lines[chosen]), means[place], levels)
+        place: _tone(_relative(line, lines[chosen]), means[chosen], means[place], levels)
         for place, line in lines.items()
         if place not in failed
     }
@@ -223,7 +224,8 @@ class _Line:
 
 def _lines(means: Mapping[int, _Means], middle: int) -> tuple[dict[int, _Line], dict[int, str]]:
     """From each frame's values to a common exposure, and why there is none for some frames."""
-    first = {place: _fit(means[middle], each) for place, each in means.items()}
+    first = {place: _fit(means[middle], each) for place, each in means.items() if place != middle}
+    first[middle] = _unchanged(means[middle])
     found = {place: line for place, line in first.items() if line is not None}
     failed = dict.fromkeys(first.keys() - found.keys(), "shares too little with the others to be matched")
     if len(found) > 2:
@@ -255,12 +257,17 @@ def _fit(reference: _Means, frame: _Means) -> _Line | None:
     channels = range(len(data))
     whole = _Data(*(np.concatenate([getattr(each, name) for each in data]) for name in _Data.__slots__))
     if whole.count.mean() < _LEAST_SHARE:
-        return _Line((1.0,) * len(data), (0.0,) * len(data)) if _near(reference, frame) else None
+        return _unchanged(frame) if _near(reference, frame) else None
     gain, offset, bend = _robust(whole, prior=None)
     each = [_robust(data[k], prior=(gain, offset, bend)) for k in channels] if len(data) > 1 else []
     each = each or [(gain, offset, bend)]
     gains = tuple(max(one[0], 1e-3) for one in each)
     return _Line(gains, tuple(one[1] for one in each))
+
+
+def _unchanged(frame: _Means) -> _Line:
+    channels = frame.mean.shape[2]
+    return _Line((1.0,) * channels, (0.0,) * channels)
 
 
 def _near(one: _Means, other: _Means) -> bool:
@@ -291,7 +298,7 @@ def _compared(reference: _Means, frame: _Means) -> list[_Data]:
     """The channels of two frames, over smoothed pictures of what both show."""
     weight = reference.weight * frame.weight + np.float32(1e-6)
     total = _smoothed(weight)
-    step = int(_SMOOTH)
+    step = _STEP
 
     def mean(picture: NDArray[np.float32]) -> Values:
         return (_smoothed(picture * weight) / total).astype(np.float64)
@@ -367,17 +374,34 @@ def _too_far(lines: Mapping[int, _Line], chosen: _Line, largest: float) -> dict[
     return found
 
 
-def _tone(line: _Line, means: _Means, levels: Levels) -> Tone:
-    """The line in the frames' own values; plain if it hardly changes what the frame shows."""
-    values = means.mean[means.shown]
-    change = values * np.array(line.gain, np.float32) + np.array(line.offset, np.float32) - values
-    if float(np.sqrt(np.mean(np.square(change)))) < UNTOUCHED:
-        return _plain(means)
+def _tone(line: _Line, chosen: _Means, frame: _Means, levels: Levels) -> Tone:
+    """The line in the frames' own values; plain if it hardly changes the frame, or is uncertain."""
+    change = _size(frame.toned(line).mean - frame.mean, frame)
+    if change < UNTOUCHED or change < _DOUBT * _error(chosen, frame):
+        return _plain(frame)
     span = levels.white - levels.black
     offset = tuple(
         levels.black * (1 - gain) + span * each for gain, each in zip(line.gain, line.offset, strict=True)
     )
     return Tone(line.gain, offset)
+
+
+def _size(change: NDArray[np.float32], frame: _Means) -> float:
+    return float(np.sqrt(np.mean(np.square(change[frame.shown]))))
+
+
+def _error(chosen: _Means, frame: _Means) -> float:
+    """The standard error of a frame's values, matched: a jackknife over the quarters of the picture."""
+    height, width = frame.shown.shape
+    found = []
+    for rows in (slice(height // 2), slice(height // 2, None)):
+        for columns in (slice(width // 2), slice(width // 2, None)):
+            weight = chosen.weight.copy()
+            weight[rows, columns] = 0
+            line = _fit(replace(chosen, weight=weight), frame)
+            found.append(frame.toned(line).mean if line is not None else frame.mean)
+    spread = np.stack(found) - np.mean(found, axis=0)
+    return math.sqrt((len(found) - 1) / len(found) * sum(_size(each, frame) ** 2 for each in spread))
 
 
 def _plain(means: _Means) -> Tone:
