@@ -28,7 +28,6 @@ from zoo.alignment.canvas import onto
 from zoo.alignment.similarity import IDENTITY
 from zoo.stacks.prepare import prepared
 from zoo.stacks.views.maps import depth_of, in_colors, seen
-from zoo.stacks.words import gain_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -295,9 +294,15 @@ def _row(place: int, frame: FrameReport) -> tuple[Cell, ...]:
         Cell(name),
         Cell("–" if frame.share is None else f"{frame.share:.1%}"),
         Cell(f"{frame.coverage:.1%}"),
-        Cell(gain_words(frame.gain)),
-        Cell(" ".join(f"{each:.3g}" for each in dict.fromkeys(frame.offset))),
+        Cell(_channels(frame.gain, ".2f")),
+        Cell(_channels(frame.offset, ".3g")),
         Cell(f"{move.dx:.1f}, {move.dy:.1f} px"),
         Cell(f"{move.scale:.4f}"),
         Cell(f"{move.angle:.2f}°"),
     )
+
+
+def _channels(values: tuple[float, ...], form: str) -> str:
+    """A number for each channel; one if they do not differ."""
+    each = [format(value, form) for value in values]
+    return each[0] if len({*each}) == 1 else ", ".join(each)
