@@ -21,24 +21,14 @@ def plan_lines(plan: StackPlan) -> list[str]:
     return [*plan.warnings, *left_out, *_gains(plan), *_moves(plan)]
 
 
-def gain_words(gain: tuple[float, ...]) -> str:
-    """Factors of brightness, one for each channel, in short.
-
-    >>> gain_words((1.08, 1.08, 1.08)), gain_words((1.08, 1.0, 0.97))
-    ('×1.08', '×1.08/1.00/0.97')
-    """
-    each = [f"{factor:.2f}" for factor in gain]
-    return f"×{each[0] if len(set(each)) == 1 else '/'.join(each)}"
-
-
 def _gains(plan: StackPlan) -> Iterator[str]:
     matched = [frame for frame in plan.frames if not frame.tone.plain]
     if len(plan.frames) <= FEW:
         for frame in matched:
-            yield f"{frame.name} is matched in exposure: {gain_words(frame.tone.gain)}"
+            yield f"{frame.name} is matched in exposure: {frame.tone.describe()}"
     elif matched:
         gains = [gain for frame in matched for gain in frame.tone.gain]
-        yield f"{_are(len(matched))} matched in exposure: ×{min(gains):.2f} to ×{max(gains):.2f}"
+        yield f"{_are(len(matched))} matched in exposure: gains {min(gains):.2f} to {max(gains):.2f}"
 
 
 def _moves(plan: StackPlan) -> Iterator[str]:

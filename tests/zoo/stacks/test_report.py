@@ -101,7 +101,7 @@ def test_few_frames_are_told_one_by_one():
     assert plan_lines(plan) == [
         "odd",
         "b.png is left out: it is black",
-        "1.png is matched in exposure: ×1.25",
+        "1.png is matched in exposure: gain 1.25",
         f"1.png relative to 0.png: {shifted.describe()}",
     ]
 
@@ -111,6 +111,6 @@ def test_many_frames_are_told_in_a_line():
     moves = [IDENTITY, *(Similarity(1.0, 0.0, 3.0 * k, 4.0 * k) for k in range(1, 30))]
     plan = planned(*(frame(k, "", moves[k], tones[k]) for k in range(30)))
     assert plan_lines(plan) == [
-        "29 frames are matched in exposure: ×1.00 to ×1.29",
+        "29 frames are matched in exposure: gains 1.00 to 1.29",
         "29 frames are moved, relative to 0.png, by up to 145.0 pixels at a corner (29.png)",
     ]

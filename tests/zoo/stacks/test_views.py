@@ -184,6 +184,13 @@ def test_page_shows_any_names_as_text(model, tmp_path):
     assert data["scenes"][0]["json"]["per_frame"][1]["name"] == HOSTILE[1]
 
 
+def test_page_shows_names_that_are_not_text():
+    pixels = [np.zeros((16, 16), np.uint8)] * 2
+    frames = tuple(FramePlan(k, f"caf\udce9{k}", IDENTITY, Tone((1.0,), (0.0,))) for k in range(2))
+    fused = FusedStack(pixels[0], np.zeros((16, 16), np.uint8), None, planned(2, 16, 16, frames=frames))
+    assert page_of(fused, pixels)["scenes"][0]["views"][1]["name"] == "1 · caf\\udce91"
+
+
 def test_page_of_16_bit_gray_shows_what_the_levels_span(tmp_path):
     values = [np.full((32, 48), value, np.uint16) for value in (250, 500, 1000)]
     plan = planned(3, 32, 48, Levels(250.0, 1000.0))

@@ -28,7 +28,6 @@ from zoo.alignment.canvas import onto
 from zoo.alignment.similarity import IDENTITY
 from zoo.stacks.prepare import prepared
 from zoo.stacks.views.maps import depth_of, in_colors, seen
-from zoo.stacks.words import gain_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -61,6 +60,7 @@ _FRAMES = (
     " bring its values to the common exposure. Moves are relative to the first frame that took part."
 )
 _FOOTER = "Pictures are shown as WebP of quality 85, with 8 bits; the files themselves are not touched."
+_EXPOSURE = {"first": "the first frame's", "median": "the median of all", "keep": "each frame its own"}
 _KEYS = 9  # frames that have a key
 
 
@@ -97,7 +97,7 @@ def write_page(
     decision = pictures.add_map(colors.drawn(fused.decision))
     frames = [msgspec.structs.replace(view, overlay=decision) for view in frames]
     views = (*frames, *_result_views(fused, len(stack.names), decision, pictures))
-    name = printable(report.output.name)
+    name = _text(report.output.name)
     scene = Scene(
         name,
         *pictures.size,
@@ -124,6 +124,11 @@ def write_page(
     ).to_html()
 
 
+def _text(words: str) -> str:
+    """Words as UTF-8 holds them; the bytes of a name can be any."""
+    return printable(words).encode(errors="backslashreplace").decode()
+
+
 def _even_choice(frames: Sequence[FramePlan], most: int) -> list[FramePlan]:
     """All frames, or as many as there is room for, the first and the last among them."""
     places = np.linspace(0, len(frames) - 1, min(most, len(frames))).round().astype(int)
@@ -137,7 +142,7 @@ def _frame_view(
     given, _ = onto(frame, IDENTITY, fused.plan.canvas)
     same = how.move == IDENTITY and how.tone.plain
     return View(
-        f"{how.place} · {printable(how.name)}",
+        f"{how.place} · {_text(how.name)}",
         str(number + 1) if number < _KEYS else "",
         pictures.add(_drawn(layer, pictures)),
         error=None if same else pictures.add(_byte(seen(pictures.reduced(given, 0.5), fused.plan.levels))),
@@ -254,18 +259,13 @@ def _problems(report: FusedFile) -> Iterator[str]:
     lines += report.warnings
     if lines:
         yield "Please note:"
-        yield from map(printable, lines)
+        yield from map(_text, lines)
 
 
 def _facts(fused: FusedStack, options: FuseOptions, report: FusedFile) -> Iterator[tuple[str, str]]:
     yield "rule", str(report.how["rule"])
-    yield "frames", {"joint": "compared each with each"}.get(fused.burst, fused.burst)
-    yield (
-        "exposure",
-        {"first": "the first frame's", "median": "the median of all", "keep": "each its own"}[
-            options.exposure
-        ],
-    )
+    yield "burst", fused.burst
+    yield "exposure", _EXPOSURE[options.exposure]
     black, white = report.how["levels"]
     yield "black and white", f"{black:g} and {white:g}"
     if options.align:
@@ -286,7 +286,7 @@ def _sections(report: FusedFile, shown: int) -> Iterator[Section]:
 
 
 def _row(place: int, frame: FrameReport) -> tuple[Cell, ...]:
-    name = f"{place} · {printable(frame.name)}"
+    name = f"{place} · {_text(frame.name)}"
     if frame.move is None:
         return (Cell(name), Cell("left out", style="quiet"), *(Cell("–"),) * 6)
     move = frame.move
@@ -294,9 +294,15 @@ def _row(place: int, frame: FrameReport) -> tuple[Cell, ...]:
         Cell(name),
         Cell("–" if frame.share is None else f"{frame.share:.1%}"),
         Cell(f"{frame.coverage:.1%}"),
-        Cell(gain_words(frame.gain)),
-        Cell(" ".join(f"{each:.3g}" for each in dict.fromkeys(frame.offset))),
+        Cell(_channels(frame.gain, ".2f")),
+        Cell(_channels(frame.offset, ".3g")),
         Cell(f"{move.dx:.1f}, {move.dy:.1f} px"),
         Cell(f"{move.scale:.4f}"),
         Cell(f"{move.angle:.2f}°"),
     )
+
+
+def _channels(values: tuple[float, ...], form: str) -> str:
+    """A number for each channel; one if they do not differ."""
+    each = [format(value, form) for value in values]
+    return each[0] if len({*each}) == 1 else ", ".join(each)
