@@ -49,6 +49,4 @@ def _fill(part: NDArray[Any], picture: NDArray[Any], matrix: Matrix) -> None:
         return
     moved = np.column_stack([matrix[:, :2], matrix[:, 2] - low])
     flags = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP
-    cv2.warpAffine(
-        source, moved, (width, height), dst=part, flags=flags, borderMode=cv2.BORDER_REFLECT_101
-    )
+    cv2.warpAffine(source, moved, (width, height), dst=part, flags=flags, borderMode=cv2.BORDER_REFLECT_101)

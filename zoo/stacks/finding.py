@@ -10,11 +10,11 @@ from PIL import Image
 
 from mfsynth.console import some
 from zoo.errors import PictureError
+from zoo.fusing.frames import LARGEST
 from zoo.pictures.kinds import SUFFIXES, is_picture, unreadable
 from zoo.pictures.picture import BROKEN
 from zoo.stacks.grouping import as_counted, grouped
 from zoo.stacks.shots import scenes, shot_of
-from zoo.stacks.stack import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 
 from mfsynth.console import count
-from zoo.alignment.register import MIN_SIDE, UNALIGNED, looks_unaligned
+from zoo.alignment.pictures import MIN_SIDE
+from zoo.alignment.register import UNALIGNED, looks_unaligned
 from zoo.errors import FrameError
 from zoo.stacks.levels import seen
 

@@ -10,8 +10,6 @@ from mfsynth.errors import OptionsError
 from zoo.alignment.canvas import Crop
 from zoo.fusing.fused import Burst, Rule, rule_of
 
-from mfsynth.errors import OptionsError
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path

@@ -127,7 +127,7 @@ class _Seen(Sequence[Picture]):
 
 
 def _registered(
-    looks: list[Look], levels: Levels, progress: Callable[[str, int, int], None]
+    looks: list[Look], levels: Levels, progress: Progress
 ) -> tuple[dict[int, Similarity], dict[int, str], float]:
     """Where frames lie in full-size pixels, why others could not be registered, and the drift."""
     if len(looks) < 2:
