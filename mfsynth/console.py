@@ -72,6 +72,17 @@ def duration(seconds: float) -> str:
     return f"{seconds:.1f} seconds" if seconds < 60 else f"{seconds / 60:.1f} minutes"
 
 
+def about(seconds: float) -> str:
+    """A time span that is only estimated, in words.
+
+    >>> about(8.24), about(700), about(8000)
+    ('8 seconds', '12 minutes', '2 hours')
+    """
+    if seconds < 90:
+        return count(round(seconds), "second")
+    return count(round(seconds / 60), "minute") if seconds < 5400 else count(round(seconds / 3600), "hour")
+
+
 def count(number: int, noun: str) -> str:
     """A number of things, in words.
 
@@ -147,6 +158,13 @@ class Output:
             yield progress
 
     @contextmanager
+    def share_bars(self) -> Iterator[Callable[[str, float, float], None]]:
+        """Progress bars of successive stages whose steps may be done in part; they show the time left."""
+        form = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} [{elapsed}<{remaining}]"
+        with _bars(self.silent, bar_format=form, miniters=0, leave=False) as progress:
+            yield progress
+
+    @contextmanager
     def loss_bar(self) -> Iterator[Callable[[int, int, float], None]]:
         """A progress bar of training steps that also shows the loss."""
         from tqdm import tqdm
@@ -162,18 +180,20 @@ class Output:
 
 
 @contextmanager
-def _bars(silent: bool, **style: Any) -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar for each name, shown from its first call on."""
+def _bars(silent: bool, **style: Any) -> Iterator[Callable[[str, float, float], None]]:
+    """A progress bar for each name, shown from its first call on, and until it is full unless it is left."""
     from tqdm import tqdm
 
     bars: dict[str, Any] = {}
 
-    def progress(name: str, done: int, total: int) -> None:
+    def progress(name: str, done: float, total: float) -> None:
         if name not in bars:
             told = printable(name)
             bars[name] = tqdm(desc=told, total=total, initial=done, disable=silent or None, **style)
         bars[name].total = total
         bars[name].update(done - bars[name].n)
+        if done >= total and not style.get("leave", True):
+            bars.pop(name).close()
 
     try:
         yield progress
@@ -183,8 +203,20 @@ def _bars(silent: bool, **style: Any) -> Iterator[Callable[[str, int, int], None
 
 
 def _print(line: str, *, err: bool = False) -> None:
-    """Print a line that may hold anything; a path in it need not be UTF-8."""
-    click.echo(printable(line).encode(errors="surrogateescape"), err=err)
+    """Print a line that may hold anything; a path in it need not be UTF-8. Progress bars make way for it."""
+    with _no_bars():
+        click.echo(printable(line).encode(errors="surrogateescape"), err=err)
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Clear the progress bars, if there are any, and draw them again at the end."""
+    tqdm = getattr(sys.modules.get("tqdm"), "tqdm", None)
+    if tqdm is None:
+        yield
+    else:
+        with tqdm.external_write_mode():
+            yield
 
 
 class _Printable(logging.Formatter):

@@ -18,15 +18,23 @@ if TYPE_CHECKING:
     from zoo.pretrained import FusionModel, load
     from zoo.publishing.info import info
     from zoo.publishing.push import push
+    from zoo.stacks.fuse import FusedStack, fuse_stack
+    from zoo.stacks.options import FuseOptions
     from zoo.store.registry import names
 
-__all__ = ["Config", "Fused", "FusionModel", "fuse", "info", "load", "names", "push"]
+__all__ = [
+    "Config", "FuseOptions", "Fused", "FusedStack", "FusionModel", "fuse", "fuse_stack", "info", "load",
+    "names", "push",
+]  # fmt: skip
 
 _ROOMS = {
     "Config": "zoo.networks",
+    "FuseOptions": "zoo.stacks.options",
     "Fused": "zoo.fusing.fusion",
+    "FusedStack": "zoo.stacks.fuse",
     "FusionModel": "zoo.pretrained",
     "fuse": "zoo.fusing.fusion",
+    "fuse_stack": "zoo.stacks.fuse",
     "info": "zoo.publishing.info",
     "load": "zoo.pretrained",
     "names": "zoo.store.registry",

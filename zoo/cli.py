@@ -69,14 +69,13 @@ Examples:
 )
 @click.option("--rule", type=click.Choice(["weighted", "select", "direct", "nearest"]),
               help="HF-Seg: weighted or select; HF-Reg: direct or nearest.  [the first]")  # fmt: skip
-@click.option("--burst", type=click.Choice(["joint", "fold"]),
-              help="More than two frames: all together, or one after the other.  "
-              "[default: joint up to eight frames]")  # fmt: skip
+@click.option("--burst", type=click.Choice(["joint", "fold", "tournament"]),
+              help="More than two frames: each with each, one after the other, or neighbors first.  "
+              "[default: joint up to eight frames, then tournament]")  # fmt: skip
 @click.option("--single-pass", is_flag=True, help="One order of the frames only; halves the time.")
 @click.option("--decision-map", type=FILE, help="Also write which frame each pixel came from.")
-@click.option(
-    "--depth-map", type=FILE, help="Also write the decision as a smooth map of depth (.png, 16 bits)."
-)
+@click.option("--depth-map", type=FILE, help="Also write the decision as smooth depth: 16-bit gray (.png, "
+              ".tif) or colors (.jpg, .webp).")  # fmt: skip
 @click.option(
     "--preview", type=FILE, help="Also write a page to flip between frames, result and maps (.html)."
 )
@@ -156,7 +155,7 @@ def fuse(
         console.fail(found.errors)
         return
     network = load(model, device=device, dtype=PRECISIONS[precision])
-    with console.stage_bars("frame") as progress:
+    with console.share_bars() as progress:
         report = fuse_as_asked(network, request, say=console.say, progress=progress)
     console.show(report)
     console.fail(report.errors)

@@ -16,17 +16,22 @@ from zoo.networks import Network
 from zoo.pictures.read import read_picture
 from zoo.publishing.cards import model_card
 from zoo.publishing.push import push
+from zoo.stacks.fuse import fuse_stack
 from zoo.store.find import find
 from zoo.store.folder import load_folder, save_folder
 from zoo.store.pull import pull
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from huggingface_hub import ModelCard
 
     from zoo.fusing.fusion import Burst, Fused, Rule
+    from zoo.stacks.fuse import FusedStack
+    from zoo.stacks.given import Frames
+    from zoo.stacks.options import FuseOptions
+    from zoo.stacks.pace import Progress
     from zoo.store.find import Origin
 
 
@@ -51,6 +56,8 @@ class FusionModel(Network, PyTorchModelHubMixin, library_name="mfsynth", tags=["
     ) -> Fused:
         """Fuse two or more pictures: arrays, or paths of picture files; see `zoo.fuse`.
 
+        This is the bare network, for frames that are aligned and equally exposed; `fuse_stack` does more.
+
         Raises:
             PictureError: If a file cannot be read.
             FrameError: If the frames cannot be fused.
@@ -63,6 +70,24 @@ class FusionModel(Network, PyTorchModelHubMixin, library_name="mfsynth", tags=["
             for each in frames
         ]
         return fuse(self, pictures, rule=rule, burst=burst, symmetric=symmetric, tile=tile)
+
+    def fuse_stack(
+        self,
+        frames: Frames,
+        options: FuseOptions | None = None,
+        *,
+        say: Callable[[str], None] = lambda _: None,
+        progress: Progress = lambda _stage, _done, _total: None,
+    ) -> FusedStack:
+        """Fuse a stack as people have them, as `mfsynth fuse` does; see `zoo.fuse_stack`.
+
+        Raises:
+            PictureError: If a file cannot be read.
+            FrameError: If the frames cannot be fused.
+            AlignmentError: If they could not be registered.
+            OptionsError: If the network cannot do what the options say.
+        """
+        return fuse_stack(self, frames, options, say=say, progress=progress)
 
     # --- what users of PyTorchModelHubMixin expect; the zoo itself writes and reads a network's folder
 

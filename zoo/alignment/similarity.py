@@ -49,6 +49,19 @@ class Similarity:
         dx, dy = factor * matrix[:, 2] + offset * (1 - matrix[:, :2].sum(axis=1))
         return Similarity(self.scale, self.angle, float(dx), float(dy))
 
+    def relative_to(self, other: Similarity) -> Similarity:
+        """Where this frame lies relative to another, if both lie so relative to the first.
+
+        >>> Similarity(1.1, 0.0, 5.0, 0.0).relative_to(Similarity(1.0, 0.0, 2.0, 0.0)).describe()
+        'moved by 2.8, 0.0 pixels, scaled by 1.100, rotated by 0.00 degrees'
+        """
+        matrix = np.linalg.solve(_square(other).T, self.matrix.T).T  # self.matrix @ inverse(other)
+        return similarity_of(matrix)
+
+    def after(self, other: Similarity) -> Similarity:
+        """The other, then this: where a frame lies relative to the first, if it lies so relative to the other."""
+        return similarity_of(self.matrix @ _square(other))
+
     def describe(self) -> str:
         """One line for people.
 
@@ -61,3 +74,17 @@ class Similarity:
 
 IDENTITY = Similarity(1.0, 0.0, 0.0, 0.0)
 """The similarity of a frame that matches the first exactly."""
+
+
+def similarity_of(matrix: Matrix) -> Similarity:
+    """The similarity of a 2 x 3 matrix.
+
+    >>> similarity_of(Similarity(1.5, 30.0, 1.0, 2.0).matrix).describe()
+    'moved by 1.0, 2.0 pixels, scaled by 1.500, rotated by 30.00 degrees'
+    """
+    cos, sin = matrix[0, 0], matrix[1, 0]
+    return Similarity(math.hypot(cos, sin), math.degrees(math.atan2(sin, cos)), *map(float, matrix[:, 2]))
+
+
+def _square(how: Similarity) -> Matrix:
+    return np.vstack([how.matrix, [0.0, 0.0, 1.0]])

@@ -30,7 +30,7 @@ import numpy as np
 
 from mfsynth.errors import OptionsError
 from mfsynth.storage import digest
-from zoo.alignment.register import align
+from zoo.alignment.align import align
 from zoo.errors import PictureError
 from zoo.evaluation import baselines
 from zoo.evaluation.data import Stack, read_rgb

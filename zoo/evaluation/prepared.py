@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zoo.alignment.canvas import Canvas
     from zoo.fusing.fusion import Burst, Fused, FusionNetwork
     from zoo.fusing.layers import Layer
 
@@ -31,10 +32,12 @@ class Prepared:
     Attributes:
         layers: Those that take part.
         places: Of the layers in the stack.
+        canvas: What the layers cover, in the geometry of the first.
     """
 
     layers: tuple[Layer, ...]
     places: NDArray[np.uint8]
+    canvas: Canvas
 
     @classmethod
     def of(cls, frames: Sequence[NDArray[Any]], options: FuseOptions) -> Prepared:
@@ -47,11 +50,11 @@ class Prepared:
         stack = ArrayStack(frames)
         how = plan(survey(stack), options)
         layers = tuple(prepared(stack.frame(each.place), each, how, options) for each in how.frames)
-        return cls(layers, np.array([each.place for each in how.frames], np.uint8))
+        return cls(layers, np.array([each.place for each in how.frames], np.uint8), how.canvas)
 
     def reversed(self) -> Prepared:
         """The same layers in the other order."""
-        return Prepared(self.layers[::-1], self.places[::-1])
+        return Prepared(self.layers[::-1], self.places[::-1], self.canvas)
 
     def fused(self, network: FusionNetwork, rule: Any = None, symmetric: bool = True) -> Fused:
         """Fuse the layers with a network, as `fuse_stack` does."""

@@ -44,7 +44,8 @@ def check_count(count: int) -> None:
         FrameError: If there are too few or too many.
     """
     if not 2 <= count <= LARGEST:
-        raise FrameError(f"fusion takes from 2 to {LARGEST} frames, not {count}", "give two or more")
+        remedy = "give two or more" if count < 2 else "leave some out"
+        raise FrameError(f"fusion takes from 2 to {LARGEST} frames, not {count}", remedy)
 
 
 def check_pixels(frame: np.ndarray, name: str) -> None:

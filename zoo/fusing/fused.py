@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from mfsynth.errors import OptionsError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zoo.networks.architecture import Task
 
 Rule = Literal["weighted", "select", "direct", "nearest"]
-Burst = Literal["joint", "fold"]
+Burst = Literal["joint", "fold", "tournament"]
 
 RULES: dict[Task, tuple[Rule, ...]] = {"seg": ("weighted", "select"), "reg": ("direct", "nearest")}
 """The rules of a network, its default first."""
@@ -95,5 +95,5 @@ def check_burst(burst: Burst) -> None:
     Raises:
         OptionsError: If not.
     """
-    if burst not in ("joint", "fold"):
-        raise OptionsError(f"burst is {burst!r}", "it can be 'joint' or 'fold'")
+    if burst not in get_args(Burst):
+        raise OptionsError(f"burst is {burst!r}", "it can be 'joint', 'fold' or 'tournament'")

@@ -58,7 +58,7 @@ def fuse(
         burst: How more than two frames are fused. `joint`: HF-Seg compares every two of them and decides
             by the sums of their logits, HF-Reg folds in an order that the frames' content determines, so
             that any order of the input gives the same picture. `fold`: f(f(x_0, x_1), x_2) and so on, as
-            in the paper.
+            in the paper. `tournament`: neighbors first, f(f(x_0, x_1), f(x_2, x_3)) and so on.
         symmetric: Evaluate both orders of every two frames and antisymmetrize, so that swapping the frames
             gives the same picture, bit for bit. False takes one pass, as in the paper, at half the cost.
         tile: Side, in pixels, of the tiles that larger pictures are cut into; None takes the largest that
@@ -77,7 +77,8 @@ def fuse(
     if len(frames) == 2 or (burst == "joint" and rule in RULES["seg"]):
         return fuse_together(fuser, [plain(frame, white) for frame in frames])
     order = canonical_order(frames) if burst == "joint" else list(range(len(frames)))
-    unit = fuser.fold(plain(plain(frames[place], white).seen()) for place in order)
+    join = fuser.tournament if burst == "tournament" else fuser.fold
+    unit = join(plain(plain(frames[place], white).seen()) for place in order)
     image = rounded(unit.image * np.float32(white), dtype, (0, 1))
     if unit.decision is None:
         return Fused(image, None, None)

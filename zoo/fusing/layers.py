@@ -29,7 +29,7 @@ def fuse_layers(
     raw: bool = False,
     progress: Callable[[float], None] = lambda _done: None,
 ) -> Fused:
-    """Fuse layers of one size; with `burst="fold"` each is taken only when its turn comes.
+    """Fuse layers of one size; in a fold or a tournament, each is taken only when its turn comes.
 
     Pixels that a layer does not show take no part. By HF-Reg's rule `direct`, the picture is in the first
     layer's exposure, whatever the others' is; every other rule uses the layers' own values.
@@ -58,7 +58,9 @@ def fuse_layers(
     check_burst(burst)
     fuser = Fuser(Scorer(model, symmetric, tile, _summed(progress)), rule, raw)
     taken = _checked(layers)
-    return fuser.fold(taken) if burst == "fold" else fuse_together(fuser, list(taken))
+    if burst == "joint":
+        return fuse_together(fuser, list(taken))
+    return fuser.fold(taken) if burst == "fold" else fuser.tournament(taken)
 
 
 def _checked(layers: Iterable[Layer]) -> Iterator[Layer]:

@@ -124,8 +124,8 @@ def _reason(error: Exception) -> str:
 def _exif(path: Path, raw: rawpy.RawPy) -> bytes | None:
     with path.open("rb") as file:
         head = file.read(8)
-        order: str = {b"II": "<", b"MM": ">"}.get(head[:2], "")
-        if not order:
+        order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
+        if not order or len(head) < 8:
             return _preview_exif(raw)
         (first,) = struct.unpack(order + "I", head[4:])
         exif = exif_of_tiff(file, read_directory(file, order, first), order, note=False)

@@ -14,7 +14,7 @@ from mfsynth.console import count
 from mfsynth.errors import MfsynthError, OptionsError
 from mfsynth.storage import write
 from zoo.errors import FrameError, PictureError
-from zoo.pictures.kinds import is_picture
+from zoo.pictures.kinds import RAW, is_picture
 from zoo.pictures.write import check_output
 from zoo.stacks.files import fuse_files
 from zoo.stacks.finding import MARK, Found, Skipped, find, skipped_lines
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
     from zoo.fusing.fusion import FusionNetwork
     from zoo.stacks.options import FuseOptions
+    from zoo.stacks.pace import Progress
     from zoo.stacks.report import FusedFile
 
 _KEPT = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
-_AS_OTHERS = ".png"
+"""Suffixes that results keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def plan_batch(folder: Path, out: Path, options: BatchOptions | None = None) -> 
         folder: The folder of stacks; see `zoo.stacks.finding.find`.
         out: The folder of results; it may lie in `folder`, at any depth.
         options: How loose files are grouped, and the kind of the results: without a suffix, that of the
-            stack's first frame if it can be written, else PNG, which holds 8 and 16 bits.
+            stack's first frame if it can be written, TIFF for RAW, else PNG.
 
     Raises:
         FrameError: If there are no stacks.
@@ -124,7 +125,7 @@ def fuse_batch(
     options: FuseOptions,
     *,
     say: Callable[[str], None] = lambda _: None,
-    progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
+    progress: Progress = lambda _stage, _done, _total: None,
 ) -> tuple[list[FusedFile], dict[str, str]]:
     """Fuse every stack of a batch; a failure does not stop the others.
 
@@ -225,4 +226,6 @@ def _checked_suffix(suffix: str | None) -> str | None:
 
 def _suffix_of(frame: Path) -> str:
     suffix = frame.suffix.lower()
-    return suffix if suffix in _KEPT else _AS_OTHERS
+    if suffix in _KEPT:
+        return suffix
+    return ".tif" if suffix in RAW else ".png"

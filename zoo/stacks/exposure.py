@@ -12,7 +12,7 @@ g e + 0.055 (g - 1), where g = k^(1/2.4). So is one made by editing, g e. The fi
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -36,17 +36,19 @@ LARGEST_GAIN = 8.0
 """Frames that differ by a larger gain of their values are not matched."""
 
 COARSEST = 4 / 255
-"""The coarsest step of a frame's values that matching may leave, in units of the range from black to white."""
+"""The coarsest step of values that matching may leave, in units of the range from black to white."""
 
-UNTOUCHED = 1 / 255
+UNTOUCHED = 1.5 / 255
 """Frames that differ by less than this, as the root of a mean square, keep their values."""
 
 _SIDE = 128
-_SMOOTH = 2.0
+_SMOOTH, _STEP = 2.0, 3
 _DARK, _BRIGHT = 2 / 255, 250 / 255
 _CLIPPED = 3 / 255
 _LEAST_SHARE = 0.02
-_ROUNDS = 12
+_NEAR = 4 / 255
+_DOUBT = 3.0
+_ROUNDS = 8
 _NOISE = 0.003
 _CURVE = 0.055
 
@@ -93,6 +95,20 @@ class Match:
     failed: Mapping[int, str] = field(default_factory=dict)
 
 
+def clipped(looks: Sequence[Look], levels: Levels) -> dict[int, str]:
+    """Why frames that are black or white all over cannot take part; none if all are: then none is wrong."""
+    found = {}
+    for look in looks:
+        size = tuple(min(side, _SIDE // 2) for side in look.small.shape[1::-1])
+        means = cv2.resize(look.small, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        low, high = (np.quantile(means, (0.01, 0.99)) - levels.black) / (levels.white - levels.black)
+        if high < _CLIPPED:
+            found[look.place] = "is black"
+        elif low > 1 - _CLIPPED:
+            found[look.place] = "is saturated"
+    return found if len(found) < len(looks) else {}
+
+
 def match(
     looks: Sequence[Look], moves: Mapping[int, Similarity], levels: Levels, exposure: Exposure
 ) -> Match:
@@ -109,25 +125,27 @@ def match(
             the middle of all by brightness, the darker of two. `keep` matches as `first` does.
     """
     means = {look.place: _means(look, moves[look.place], levels) for look in looks if look.place in moves}
-    failed = _clipped(means)
-    left = {place: each for place, each in means.items() if place not in failed}
-    if len(left) < 2:
-        return Match({place: _plain(each) for place, each in left.items()}, failed)
-    by_brightness = sorted(left, key=lambda place: (left[place].brightness, place))
-    middle = by_brightness[(len(left) - 1) // 2]
-    lines, unlike = _lines(left, middle)
-    failed |= unlike
-    failed |= _too_far(lines, lines[middle], levels, looks[0].dtype)
-    middle_first = [place for place in by_brightness if place not in failed]
-    chosen = middle_first[(len(middle_first) - 1) // 2] if exposure == "median" else min(middle_first)
-    failed |= _too_far({p: line for p, line in lines.items() if p not in failed}, lines[chosen], levels,
-                       looks[0].dtype)  # fmt: skip
+    if len(means) < 2:
+        return Match({place: _plain(each) for place, each in means.items()})
+    middle = _middle(means)
+    lines, failed = _lines(means, middle)
+    largest = _largest_gain(levels, looks[0].dtype)
+    failed |= _too_far(lines, lines[middle], largest)
+    lines = {place: line for place, line in lines.items() if place not in failed}
+    chosen = _middle({place: means[place] for place in lines}) if exposure == "median" else min(lines)
+    failed |= _too_far(lines, lines[chosen], largest)
     tones = {
-        place: _tone(_relative(line, lines[chosen]), left[place], levels)
+        place: _tone(_relative(line, lines[chosen]), means[chosen], means[place], levels)
         for place, line in lines.items()
         if place not in failed
     }
     return Match(tones, failed)
+
+
+def _middle(means: Mapping[int, _Means]) -> int:
+    """The place of the frame in the middle by brightness; the darker of two, so that less is clipped."""
+    by_brightness = sorted(means, key=lambda place: (means[place].brightness, place))
+    return by_brightness[(len(by_brightness) - 1) // 2]
 
 
 # --- Local means --------------------------------------------------------------------------------------
@@ -160,7 +178,9 @@ class _Means:
 
 
 def _means(look: Look, move: Similarity, levels: Levels) -> _Means:
-    values = (look.small.astype(np.float32) - np.float32(levels.black)) / np.float32(levels.white - levels.black)
+    values = (look.small.astype(np.float32) - np.float32(levels.black)) / np.float32(
+        levels.white - levels.black
+    )
     values = values if values.ndim == 3 else values[..., None]
     usable = ((values > _DARK) & (values < _BRIGHT)).astype(np.float32)
     height, width = values.shape[:2]
@@ -186,18 +206,6 @@ def _onto(picture: NDArray[Any], small: Similarity, move: Similarity) -> NDArray
     return np.asarray(picture if picture.ndim == 3 else picture[..., None], np.float32)
 
 
-def _clipped(means: Mapping[int, _Means]) -> dict[int, str]:
-    """The frames that are black or white all over; none if all are, since then nothing is wrong with one."""
-    found = {}
-    for place, each in means.items():
-        low, high = np.quantile(each.mean[each.shown], (0.01, 0.99)) if each.shown.any() else (0.0, 0.0)
-        if high < _CLIPPED:
-            found[place] = "is black"
-        elif low > 1 - _CLIPPED:
-            found[place] = "is saturated"
-    return found if len(found) < len(means) else {}
-
-
 # --- Lines from one frame's values to another's ---------------------------------------------------------
 
 
@@ -216,7 +224,8 @@ class _Line:
 
 def _lines(means: Mapping[int, _Means], middle: int) -> tuple[dict[int, _Line], dict[int, str]]:
     """From each frame's values to a common exposure, and why there is none for some frames."""
-    first = {place: _fit(means[middle], each) for place, each in means.items()}
+    first = {place: _fit(means[middle], each) for place, each in means.items() if place != middle}
+    first[middle] = _unchanged(means[middle])
     found = {place: line for place, line in first.items() if line is not None}
     failed = dict.fromkeys(first.keys() - found.keys(), "shares too little with the others to be matched")
     if len(found) > 2:
@@ -248,7 +257,7 @@ def _fit(reference: _Means, frame: _Means) -> _Line | None:
     channels = range(len(data))
     whole = _Data(*(np.concatenate([getattr(each, name) for each in data]) for name in _Data.__slots__))
     if whole.count.mean() < _LEAST_SHARE:
-        return _Line((1.0,) * len(data), (0.0,) * len(data)) if _near(reference, frame) else None
+        return _unchanged(frame) if _near(reference, frame) else None
     gain, offset, bend = _robust(whole, prior=None)
     each = [_robust(data[k], prior=(gain, offset, bend)) for k in channels] if len(data) > 1 else []
     each = each or [(gain, offset, bend)]
@@ -256,9 +265,14 @@ def _fit(reference: _Means, frame: _Means) -> _Line | None:
     return _Line(gains, tuple(one[1] for one in each))
 
 
+def _unchanged(frame: _Means) -> _Line:
+    channels = frame.mean.shape[2]
+    return _Line((1.0,) * channels, (0.0,) * channels)
+
+
 def _near(one: _Means, other: _Means) -> bool:
     both = one.shown & other.shown
-    return bool(both.any()) and float(np.median(np.abs(one.mean - other.mean)[both])) < 4 * UNTOUCHED
+    return bool(both.any()) and float(np.median(np.abs(one.mean - other.mean)[both])) < _NEAR
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -284,7 +298,7 @@ def _compared(reference: _Means, frame: _Means) -> list[_Data]:
     """The channels of two frames, over smoothed pictures of what both show."""
     weight = reference.weight * frame.weight + np.float32(1e-6)
     total = _smoothed(weight)
-    step = int(_SMOOTH)
+    step = _STEP
 
     def mean(picture: NDArray[np.float32]) -> Values:
         return (_smoothed(picture * weight) / total).astype(np.float64)
@@ -303,8 +317,8 @@ def _smoothed(picture: NDArray[np.float32]) -> NDArray[np.float32]:
 def _robust(data: _Data, prior: tuple[float, float, float] | None) -> tuple[float, float, float]:
     """y = gain x + offset + bend z by reweighted least squares, z being the difference of variances over e.
 
-    The prior of the offset is that of a change of exposure, between c = 0 and c = 0.055 in c (gain - 1); that of
-    the bend, between none (values were blurred) and -0.7 (light was).
+    The prior of the offset is that of a change of exposure: c (gain - 1) with c from 0 to 0.055. That of the
+    bend is from 0 (values were blurred) to -0.7 (light was).
     """
     if prior is None:
         gain, offset, bend = float(np.median((data.y + 0.01) / (data.x.clip(0) + 0.01))), 0.0, 0.0
@@ -334,7 +348,7 @@ def _robust(data: _Data, prior: tuple[float, float, float] | None) -> tuple[floa
 
 
 def _relative(line: _Line, chosen: _Line) -> _Line:
-    """From a frame's values to those of the chosen frame, both given by their lines to the common exposure."""
+    """From a frame's values to those of the chosen frame, given the lines of both to the common exposure."""
     gain = tuple(one / other for one, other in zip(line.gain, chosen.gain, strict=True))
     offset = tuple(
         (one - other) / by for one, other, by in zip(line.offset, chosen.offset, chosen.gain, strict=True)
@@ -342,13 +356,14 @@ def _relative(line: _Line, chosen: _Line) -> _Line:
     return _Line(gain, offset)
 
 
-def _too_far(
-    lines: Mapping[int, _Line], chosen: _Line, levels: Levels, dtype: np.dtype[Any]
-) -> dict[int, str]:
+def _largest_gain(levels: Levels, dtype: np.dtype[Any]) -> float:
+    """By how much values may grow: not so that the steps between them show."""
+    steps = levels.white - levels.black
+    return LARGEST_GAIN if dtype.kind == "f" else min(LARGEST_GAIN, COARSEST * steps)
+
+
+def _too_far(lines: Mapping[int, _Line], chosen: _Line, largest: float) -> dict[int, str]:
     """The frames that are too dark or too bright for the exposure of the chosen one."""
-    largest = LARGEST_GAIN
-    if dtype.kind != "f":
-        largest = min(largest, COARSEST * (levels.white - levels.black))
     found = {}
     for place, line in lines.items():
         gain = _relative(line, chosen).strength
@@ -359,17 +374,34 @@ def _too_far(
     return found
 
 
-def _tone(line: _Line, means: _Means, levels: Levels) -> Tone:
-    """The line in the frames' own values; plain if it hardly changes what the frame shows."""
-    values = means.mean[means.shown]
-    change = values * np.array(line.gain, np.float32) + np.array(line.offset, np.float32) - values
-    if float(np.sqrt(np.mean(np.square(change)))) < UNTOUCHED:
-        return _plain(means)
+def _tone(line: _Line, chosen: _Means, frame: _Means, levels: Levels) -> Tone:
+    """The line in the frames' own values; plain if it hardly changes the frame, or is uncertain."""
+    change = _size(frame.toned(line).mean - frame.mean, frame)
+    if change < UNTOUCHED or change < _DOUBT * _error(chosen, frame):
+        return _plain(frame)
     span = levels.white - levels.black
     offset = tuple(
         levels.black * (1 - gain) + span * each for gain, each in zip(line.gain, line.offset, strict=True)
     )
     return Tone(line.gain, offset)
+
+
+def _size(change: NDArray[np.float32], frame: _Means) -> float:
+    return float(np.sqrt(np.mean(np.square(change[frame.shown]))))
+
+
+def _error(chosen: _Means, frame: _Means) -> float:
+    """The standard error of a frame's values, matched: a jackknife over the quarters of the picture."""
+    height, width = frame.shown.shape
+    found = []
+    for rows in (slice(height // 2), slice(height // 2, None)):
+        for columns in (slice(width // 2), slice(width // 2, None)):
+            weight = chosen.weight.copy()
+            weight[rows, columns] = 0
+            line = _fit(replace(chosen, weight=weight), frame)
+            found.append(frame.toned(line).mean if line is not None else frame.mean)
+    spread = np.stack(found) - np.mean(found, axis=0)
+    return math.sqrt((len(found) - 1) / len(found) * sum(_size(each, frame) ** 2 for each in spread))
 
 
 def _plain(means: _Means) -> Tone:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from zoo.errors import FrameError
+from zoo.errors import PictureError
+from zoo.fusing.fused import rule_of
 from zoo.pictures.frames import frames_of, read_frame
-from zoo.pictures.picture import PictureFile
 from zoo.pictures.raw import development_of
 from zoo.pictures.write import check_output, write_picture
-from zoo.stacks.fuse import FusedStack, fuse_stack
+from zoo.stacks.fuse import fuse_stack
 from zoo.stacks.options import Extras
-from zoo.stacks.outputs import check_apart, check_distinct
+from zoo.stacks.outputs import check_apart, check_distinct, check_writable
+from zoo.stacks.pace import Stopwatch
+from zoo.stacks.remembered import RememberedStack
 from zoo.stacks.report import FusedFile, report_of
 from zoo.stacks.stack import FileStack
+from zoo.stacks.views.write import check_extras, write_extras
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from zoo.fusing.fusion import FusionNetwork
     from zoo.stacks.options import FuseOptions
+    from zoo.stacks.pace import Progress
 
 
 def fuse_files(
@@ -34,7 +37,7 @@ def fuse_files(
     *,
     extras: Extras | None = None,
     say: Callable[[str], None] = lambda _: None,
-    progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
+    progress: Progress = lambda _stage, _done, _total: None,
 ) -> FusedFile:
     """Fuse one stack of picture files; the result has the first frame's depth, profile, EXIF, XMP and
     IPTC.
@@ -56,29 +59,33 @@ def fuse_files(
     """
     extras = extras or Extras()
     outputs = [output, *extras.paths]
-    check_apart(outputs, paths)
-    check_distinct(outputs)
+    _check_before(paths, outputs)
     frames = frames_of(paths)
     development = development_of(paths[0], linear=options.linear)
     first = read_frame(frames[0], development)
     check_output(output, first.pixels.dtype)
-    if extras.decision_map is not None:
-        check_output(extras.decision_map, np.uint8)
-    stack = FileStack(frames, first.icc, development, say)
+    check_extras(extras)
+    stack = RememberedStack(FileStack(frames, first.icc, development, say))
     fused = fuse_stack(model, stack, options, say=say, progress=progress)
+    progress("writing", 0, 1)
+    watch = Stopwatch()
     write_picture(output, replace(first, pixels=fused.image), options.quality)
-    if extras.decision_map is not None:
-        write_picture(extras.decision_map, PictureFile(drawn_decision(fused, len(frames))))
-    return report_of(output, fused, len(frames))
+    watch.lap("writing")
+    progress("writing", 1, 1)
+    fused = replace(fused, seconds={**fused.seconds, **watch.seconds})
+    report = report_of(output, fused, stack.names, options, rule_of(model, options.rule))
+    write_extras(extras, fused, stack, options, report, partial(progress, "preview"))
+    return report
 
 
-def drawn_decision(fused: FusedStack, frames: int) -> np.ndarray:
-    """A decision map as a gray picture, H x W uint8, from black (the first frame) to white (the last).
-
-    Raises:
-        FrameError: If nothing was decided: HF-Reg chooses frames only by the rule `nearest`.
-    """
-    if fused.decision is None:
-        raise FrameError("the network chose no frames, so there is no decision map", "use --rule nearest")
-    levels = np.linspace(0, 255, frames).round().astype(np.uint8)
-    return levels[fused.decision]
+def _check_before(frames: Sequence[Path], outputs: Sequence[Path]) -> None:
+    """Check what can be known about files before the first is read, not after hours of work."""
+    check_apart(outputs, frames)
+    check_distinct(outputs)
+    for output in outputs:
+        check_writable(output)
+    for frame in frames:
+        try:
+            frame.stat()
+        except OSError as error:
+            raise PictureError(f"cannot read {frame}: {error.strerror}", "check the path") from error

@@ -10,6 +10,7 @@ from PIL import Image
 
 from mfsynth.console import some
 from zoo.errors import PictureError
+from zoo.fusing.frames import LARGEST
 from zoo.pictures.kinds import SUFFIXES, is_picture, unreadable
 from zoo.pictures.picture import BROKEN
 from zoo.stacks.grouping import as_counted, grouped
@@ -78,7 +79,7 @@ def find(folder: Path, group: Group = "name") -> Found:
     scenes (see `scenes`).
     """
     parts = [_in_folder(each) for each in _sorted(folder) if each.is_dir()]
-    loose = [each for each in _sorted(folder) if each.is_file()]
+    loose = [each for each in _sorted(folder) if not each.is_dir()]
     return _joined([*parts, _in_files(loose, group)])
 
 
@@ -101,7 +102,7 @@ def _in_folder(folder: Path) -> Found:
         return Found(skipped=(Skipped(folder, "results of an earlier run"),))
     inside = _sorted(folder)
     frames = tuple(each for each in inside if is_picture(each))
-    skipped = (*_hidden_pictures(inside), *_deeper(inside))
+    skipped = (*_not_taken(inside), *_deeper(inside))
     unread = [each for each in inside if _unreadable(each)]
     if not frames and unread:
         return Found(skipped=skipped, errors={folder.name: f"{unread[0].name} {_unreadable(unread[0])}"})
@@ -128,7 +129,7 @@ def _in_files(paths: Sequence[Path], group: Group) -> Found:
     paged = [each for each in pictures if _pages(each) > 1]
     found = grouped(each for each in pictures if each not in paged)
     unread = tuple(Skipped(each, f"it {why}") for each in paths if (why := _unreadable(each)))
-    parts = [Found(skipped=(*_hidden_pictures(paths), *unread))]
+    parts = [Found(skipped=(*_not_taken(paths), *unread))]
     parts += [Found((FoundStack(path.stem, (path,), path.name),)) for path in paged]
     parts += [_stack(name, frames, _span(frames)) for name, frames in found.stacks.items()]
     if group == "auto":
@@ -170,11 +171,13 @@ def _stack(name: str, frames: tuple[Path, ...], source: str) -> Found:
     stems: dict[str, Path] = {}
     for frame in frames:
         other = stems.setdefault(frame.stem.casefold(), frame)
-        if other is not frame:
+        if other.suffix.lower() != frame.suffix.lower():
             both = f"{other.name} and {frame.name} are one picture in two kinds"
             return Found(errors={name: f"{both}; move one kind to another folder"})
     if len(frames) == 1 and _pages(frames[0]) == 1:
         return Found(skipped=(Skipped(frames[0], "one frame, and nothing to fuse it with"),))
+    if len(frames) > LARGEST:
+        return Found(errors={name: f"{len(frames)} frames; a stack has at most {LARGEST}"})
     return Found((FoundStack(name, frames, source),))
 
 
@@ -195,10 +198,15 @@ def _hidden(path: Path) -> bool:
     return path.name.startswith(".") or path.name.lower() in _JUNK
 
 
-def _hidden_pictures(paths: Iterable[Path]) -> Iterator[Skipped]:
+def _not_taken(paths: Iterable[Path]) -> Iterator[Skipped]:
+    """Pictures by their names that are none to take."""
     for each in paths:
-        if _hidden(each) and each.suffix.lower() in SUFFIXES:
+        if each.suffix.lower() not in SUFFIXES:
+            continue
+        if _hidden(each):
             yield Skipped(each, "hidden")
+        elif not each.exists():
+            yield Skipped(each, "a link that leads nowhere")
 
 
 def _unreadable(path: Path) -> str | None:

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mfsynth.console import count
-from zoo.errors import FrameError
+from zoo.fusing.frames import check_count
 from zoo.fusing.layers import fuse_layers
+from zoo.stacks.given import stack_of
 from zoo.stacks.options import FuseOptions
+from zoo.stacks.pace import Pace, Stopwatch
 from zoo.stacks.plan import StackPlan, plan
 from zoo.stacks.prepare import prepared
-from zoo.stacks.stack import LARGEST
 from zoo.stacks.survey import survey
+from zoo.stacks.words import plan_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
-    from zoo.fusing.fusion import FusionNetwork
-    from zoo.stacks.stack import Stack
+    from zoo.fusing.fused import Burst, FusionNetwork
+    from zoo.stacks.given import Frames
+    from zoo.stacks.pace import Progress
 
 JOINT = 8
-"""The most frames that are compared each with each; more are folded, in linear time."""
+"""The most frames that are compared each with each by default; more take part in a tournament."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,70 +41,90 @@ class FusedStack:
             where no frame is chosen.
         confidence: H x W, float16; see `Fused`.
         plan: What was done with each frame.
+        burst: How more than two frames were fused.
+        seconds: How long each stage took.
     """
 
     image: NDArray[Any]
     decision: NDArray[np.uint8] | None
     confidence: NDArray[np.float16] | None
     plan: StackPlan
+    burst: Burst = "joint"
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 def fuse_stack(
     model: FusionNetwork,
-    stack: Stack,
+    frames: Frames,
     options: FuseOptions | None = None,
     *,
     say: Callable[[str], None] = lambda _: None,
-    progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
+    progress: Progress = lambda _stage, _done, _total: None,
 ) -> FusedStack:
     """Fuse a stack as people have them: frames that moved, differ in exposure, or use little of their range.
 
+    This is what `mfsynth fuse` does; `zoo.fuse` is the bare network. Frames are read when they are needed,
+    so that a stack may be larger than the memory.
+
     Args:
         model: HF-Seg or HF-Reg.
-        stack: Two to 255 frames.
+        frames: Two to 255 paths of picture files, or arrays of one size, H x W x 3 (RGB) or H x W (gray);
+            uint8, uint16, or float32 of any range.
         options: How to fuse.
         say: Called with lines about what is odd, and about what was done with frames.
-        progress: Called with a stage's name, and the number of its steps that are done and to do.
+        progress: Called with a stage's name, and the number of its steps that are done and to do; a
+            comparison of two frames may be done in part.
 
     Raises:
         PictureError: If a frame cannot be read.
         FrameError: If the frames cannot be fused.
         AlignmentError: If they could not be registered.
-        OptionsError: If the network does not have the rule, or an option is out of range.
+        OptionsError: If the network cannot do what the options say.
     """
     options = options or FuseOptions()
-    number = len(stack.names)
-    if not 2 <= number <= LARGEST:
-        raise FrameError(f"fusion takes from 2 to {LARGEST} frames, not {number}", "give two or more")
-    looks = survey(stack, lambda done, total: progress("looking", done, total))
+    options.check_network(model)
+    stack = stack_of(frames, linear=options.linear)
+    check_count(len(stack.names))
+    progress("looking", 0, len(stack.names))
+    watch = Stopwatch()
+    looks = survey(stack, partial(progress, "looking"))
+    watch.lap("looking")
     how = plan(looks, options, progress)
-    for line in _lines(how):
+    del looks  # they grow with the number of frames
+    watch.lap("aligning")
+    for line in plan_lines(how):
         say(line)
-    burst = options.burst or ("joint" if len(how.frames) <= JOINT else "fold")
-    if options.burst is None and burst == "fold":
-        say(f"{count(len(how.frames), 'frame')} are fused one after the other; --burst joint compares all")
-    layers = (prepared(stack.frame(each.place), each, how, options) for each in how.frames)
+    burst = _burst(len(how.frames), options, model, say)
+    pairs = comparisons(len(how.frames), burst, model)
+    progress("fusing", 0, pairs)
     fused = fuse_layers(
         model,
-        layers,
+        (prepared(stack.frame(each.place), each, how, options) for each in how.frames),
         rule=options.rule,
         burst=burst,
         symmetric=options.symmetric,
         tile=options.tile,
         raw=options.raw_decision,
+        progress=Pace(pairs, say, partial(progress, "fusing")),
     )
-    if fused.decision is not None:
-        places = np.array([each.place for each in how.frames], np.uint8)
-        fused = replace(fused, decision=places[fused.decision])
-    return FusedStack(fused.image, fused.decision, fused.confidence, how)
+    watch.lap("fusing")
+    places = np.array([each.place for each in how.frames], np.uint8)
+    decision = None if fused.decision is None else places[fused.decision]
+    return FusedStack(fused.image, decision, fused.confidence, how, burst, watch.seconds)
 
 
-def _lines(how: StackPlan) -> list[str]:
-    """What is worth saying about a plan before it is carried out."""
-    moved = [
-        f"{each.name} relative to {how.frames[0].name}: {each.move.describe()}"
-        for each in how.frames[1:]
-        if each.move.displacement(how.canvas.height, how.canvas.width) > 0
-    ]
-    left_out = [f"{name} is left out: it {why}" for name, why in how.left_out.items()]
-    return [*how.warnings, *left_out, *moved]
+def comparisons(frames: int, burst: Burst, model: FusionNetwork) -> int:
+    """How many comparisons of two frames fusing takes; HF-Reg never compares each with each."""
+    joint = burst == "joint" and model.config.task == "seg"
+    return frames * (frames - 1) // 2 if joint else frames - 1
+
+
+def _burst(frames: int, options: FuseOptions, model: FusionNetwork, say: Callable[[str], None]) -> Burst:
+    """How the frames are fused; if they are many, what that means is said."""
+    least, most = comparisons(frames, "tournament", model), comparisons(frames, "joint", model)
+    if options.burst is None and frames > JOINT:
+        say(f"{frames} frames meet in a tournament; --burst joint compares each with each")
+        return "tournament"
+    if options.burst == "joint" and frames > JOINT and most > least:
+        say(f"--burst joint makes {most} comparisons of two frames; without it, {least} would do")
+    return options.burst or "joint"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from mfsynth.errors import OptionsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,32 +34,16 @@ class Levels:
     white: float
 
 
-def check_range(given: tuple[float, float]) -> None:
-    """Check the values of black and white that a user gives.
-
-    Raises:
-        OptionsError: If they are not finite, or black is not below white.
-    """
-    if not all(map(math.isfinite, given)):
-        raise OptionsError(f"the range is {given[0]:g} to {given[1]:g}", "give finite numbers")
-    if given[0] >= given[1]:
-        raise OptionsError(f"the range is {given[0]:g} to {given[1]:g}", "give black first, then a larger white")
-
-
 def levels_of(looks: Sequence[Look], given: tuple[float, float] | None = None) -> Levels:
-    """The levels of a stack: those of its dtype where the data use them, else the data's smallest and largest.
+    """The levels of a stack: its dtype's where the data use them, else the data's smallest and largest.
 
     Floats have the levels 0 and 1 if all are within. Single pixels that stand out do not count.
 
     Args:
         looks: The frames.
         given: The values of black and white, if they are known.
-
-    Raises:
-        OptionsError: If the given values make no sense.
     """
     if given is not None:
-        check_range(given)
         return Levels(*given)
     dtype = looks[0].dtype
     full = 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)

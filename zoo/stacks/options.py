@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
+
+from mfsynth.errors import OptionsError
+from zoo.alignment.canvas import Crop
+from zoo.fusing.fused import Burst, Rule, rule_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from zoo.alignment.canvas import Crop
-    from zoo.fusing.fusion import Burst, Rule
+    from zoo.fusing.fused import FusionNetwork
 
 Exposure = Literal["first", "median", "keep"]
 """The exposure of the result: the first frame's, the median of all frames', or each pixel its own frame's."""
@@ -24,7 +29,9 @@ class FuseOptions:
 
     Args:
         rule: None takes the network's default.
-        burst: `joint` or `fold`; None takes `joint` up to eight frames, `fold` beyond.
+        burst: How more than two frames are fused: `joint` compares each with each, `fold` adds one after the
+            other, and in a `tournament` neighbors are fused first, and then what came of them. None takes
+            `joint` up to eight frames, `tournament` beyond.
         symmetric: Evaluate both orders of the frames.
         tile: Side of the tiles, in pixels; None takes the largest that need about 1 GB.
         align: Register every frame.
@@ -34,8 +41,11 @@ class FuseOptions:
         hot_pixels: Repair pixels that are far outside all their neighbors in one frame.
         range: The values of black and white; None takes them from the data.
         strict: Refuse the stack if a frame cannot be matched or registered, rather than leave it out.
-        quality: Of JPEG output.
+        quality: Of JPEG output, 1 to 100.
         linear: Develop RAW in linear light.
+
+    Raises:
+        OptionsError: If a value makes no sense, or would have no effect with the others.
     """
 
     rule: Rule | None = None
@@ -52,6 +62,37 @@ class FuseOptions:
     quality: int = 95
     linear: bool = False
 
+    def __post_init__(self) -> None:
+        _check_one_of("rule", self.rule, (None, *get_args(Rule)))
+        _check_one_of("burst", self.burst, (None, *get_args(Burst)))
+        _check_one_of("crop", self.crop, get_args(Crop))
+        _check_one_of("exposure", self.exposure, get_args(Exposure))
+        if self.crop != "first" and not self.align:
+            raise OptionsError("--crop has no effect without --align", "add --align")
+        if self.range is not None and not _rises(*self.range):
+            raise OptionsError(
+                f"--range is {self.range[0]:g} {self.range[1]:g}",
+                "give black first, then white, which is larger",
+            )
+        if not 1 <= self.quality <= 100:
+            raise OptionsError(f"--quality is {self.quality}", "it can be 1 to 100")
+
+    def check_network(self, network: FusionNetwork) -> None:
+        """Check that a network can do this.
+
+        Raises:
+            OptionsError: If it does not have the rule, or an option would have no effect with it.
+        """
+        stride = network.config.stride
+        if self.tile is not None and self.tile < stride:
+            raise OptionsError(f"--tile is {self.tile}", f"it must be {stride} or more for this network")
+        if self.raw_decision and not self.decides(network):
+            raise OptionsError("--raw-decision has no effect on a picture that is predicted", "omit it")
+
+    def decides(self, network: FusionNetwork) -> bool:
+        """Whether a network chooses frames, rather than predict the picture."""
+        return rule_of(network, self.rule) != "direct"
+
 
 @dataclass(frozen=True, slots=True)
 class Extras:
@@ -59,13 +100,20 @@ class Extras:
 
     Args:
         decision_map: A gray picture of the frame that each pixel came from, the first black, the last white.
-        depth_map: The decision as a smooth map of depth, 16-bit PNG.
+        depth_map: The decision as smooth depth: .png and .tif in 16 bits, .jpg and .webp in colors.
         preview: An HTML page to flip between frames, result and maps.
+
+    Raises:
+        OptionsError: If the page's name does not end in .html or .htm.
     """
 
     decision_map: Path | None = None
     depth_map: Path | None = None
     preview: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.preview is not None and self.preview.suffix.lower() not in (".html", ".htm"):
+            raise OptionsError(f"--preview writes a page, so {self.preview} must end in .html", "rename it")
 
     @property
     def paths(self) -> list[Path]:
@@ -86,3 +134,13 @@ class BatchOptions:
     group: Group = "name"
     suffix: str | None = None
     dry_run: bool = False
+
+
+def _check_one_of(name: str, value: object, known: Sequence[object]) -> None:
+    if value not in known:
+        names = [str(each) for each in known if each is not None]
+        raise OptionsError(f"{name} is {value!r}", f"it can be {', '.join(names[:-1])} or {names[-1]}")
+
+
+def _rises(black: float, white: float) -> bool:
+    return math.isfinite(black) and math.isfinite(white) and black < white

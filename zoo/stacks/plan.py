@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from zoo.alignment.canvas import Canvas, canvas_of
 from zoo.alignment.chain import register
 from zoo.alignment.similarity import IDENTITY, Similarity
 from zoo.errors import FrameError
-from zoo.stacks.exposure import Tone, match
+from zoo.stacks.exposure import Tone, clipped, match
 from zoo.stacks.levels import Levels, levels_of, seen
 from zoo.stacks.likeness import likeness_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
     from zoo.stacks.options import FuseOptions
+    from zoo.stacks.pace import Progress
     from zoo.stacks.survey import Look
+
+Picture = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,8 @@ class StackPlan:
         canvas: What the result covers, in the geometry of the first frame that takes part.
         drift: Of the registration; see `Registration`.
         warnings: Lines for people.
+        height: Of every frame, in pixels.
+        width: The same.
     """
 
     frames: tuple[FramePlan, ...]
@@ -56,12 +65,14 @@ class StackPlan:
     canvas: Canvas
     drift: float
     warnings: tuple[str, ...]
+    height: int
+    width: int
 
 
 def plan(
     looks: Sequence[Look],
     options: FuseOptions,
-    progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
+    progress: Progress = lambda _stage, _done, _total: None,
 ) -> StackPlan:
     """Decide what is done with each frame of a stack.
 
@@ -70,33 +81,76 @@ def plan(
         FrameError: If fewer than two frames are left; with `strict`, if any is left out.
     """
     levels = levels_of(looks, options.range)
-    likeness = likeness_of(looks, levels, aligned=options.align)
-    out = dict(likeness.unlike)
-    moves = {look.place: IDENTITY for look in looks if look.place not in out}
-    drift = 0.0
+    out = clipped(looks, levels)
+    likeness = likeness_of(_left(looks, out), levels, aligned=options.align)
+    out |= likeness.unlike
+    moves, drift = {look.place: IDENTITY for look in _left(looks, out)}, 0.0
     if options.align:
-        taken = [look for look in looks if look.place not in out]
-        found = register([seen(look, levels) for look in taken])
-        drift = found.drift * taken[0].factor
-        moves = {taken[k].place: move.enlarged(taken[k].factor) for k, move in found.moves.items()}
-        out |= {taken[k].place: why for k, why in found.failed.items()}
-    matched = match(looks, moves, levels, options.exposure)
+        moves, failed, drift = _registered(_left(looks, out), levels, progress)
+        out |= failed
+    matched = match(_left(looks, out), moves, levels, options.exposure)
     out |= matched.failed
-    frames = tuple(
-        FramePlan(look.place, look.name, moves[look.place], matched.tones[look.place])
-        for look in looks
-        if look.place not in out
-    )
+    taken = _left(looks, out)
     left_out = {look.name: out[look.place] for look in looks if look.place in out}
-    _check_left(frames, left_out, options.strict)
-    first = looks[0]
+    _check_left(len(taken), left_out, options.strict)
+    first = taken[0]
+    frames = tuple(
+        FramePlan(look.place, look.name, _relative(moves, look, first), matched.tones[look.place])
+        for look in taken
+    )
     canvas = canvas_of([each.move for each in frames], first.height, first.width, options.crop)
-    return StackPlan(frames, left_out, levels, canvas, drift, likeness.warnings)
+    return StackPlan(frames, left_out, levels, canvas, drift, likeness.warnings, first.height, first.width)
 
 
-def _check_left(frames: Sequence[FramePlan], left_out: Mapping[str, str], strict: bool) -> None:
+def _left(looks: Sequence[Look], out: Mapping[int, str]) -> list[Look]:
+    return [look for look in looks if look.place not in out]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen(Sequence[Picture]):
+    """Small pictures for the aligner, made when asked for: all of a long stack would fill memory."""
+
+    looks: list[Look]
+    levels: Levels
+
+    def __len__(self) -> int:
+        return len(self.looks)
+
+    @overload
+    def __getitem__(self, number: int) -> Picture: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Picture]: ...
+    def __getitem__(self, number: int | slice) -> Picture | list[Picture]:
+        if isinstance(number, slice):
+            return [seen(look, self.levels) for look in self.looks[number]]
+        return seen(self.looks[number], self.levels)
+
+
+def _registered(
+    looks: list[Look], levels: Levels, progress: Progress
+) -> tuple[dict[int, Similarity], dict[int, str], float]:
+    """Where frames lie in full-size pixels, why others could not be registered, and the drift."""
+    if len(looks) < 2:
+        return {look.place: IDENTITY for look in looks}, {}, 0.0
+    found = register(_Seen(looks, levels), progress=lambda done, total: progress("aligning", done, total))
+    factor = looks[0].factor
+    moves = {looks[k].place: move.enlarged(factor) for k, move in found.moves.items()}
+    return moves, {looks[k].place: why for k, why in found.failed.items()}, found.drift * factor
+
+
+def _relative(moves: Mapping[int, Similarity], look: Look, first: Look) -> Similarity:
+    """Where a frame lies relative to the first that takes part, even if others were left out since."""
+    here, there = moves[look.place], moves[first.place]
+    if there == IDENTITY:
+        return here
+    turned = Similarity(here.scale / there.scale, here.angle - there.angle, 0.0, 0.0)
+    dx, dy = here.matrix[:, 2] - turned.matrix[:, :2] @ there.matrix[:, 2]
+    return Similarity(turned.scale, turned.angle, float(dx), float(dy))
+
+
+def _check_left(number: int, left_out: Mapping[str, str], strict: bool) -> None:
     reasons = "; ".join(f"{name} {why}" for name, why in left_out.items())
     if left_out and strict:
         raise FrameError(reasons, "leave these frames out, or omit --strict")
-    if len(frames) < 2:
+    if number < 2:
         raise FrameError(f"fewer than two frames are left: {reasons}", "give frames of one scene")

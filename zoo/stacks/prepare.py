@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from zoo.alignment.canvas import onto
@@ -11,6 +12,8 @@ from zoo.fusing.layers import Layer
 from zoo.stacks.hot import repaired
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from zoo.stacks.exposure import Tone
     from zoo.stacks.options import FuseOptions
     from zoo.stacks.plan import FramePlan, StackPlan
@@ -20,26 +23,37 @@ if TYPE_CHECKING:
 def prepared(frame: Frame, how: FramePlan, plan: StackPlan, options: FuseOptions) -> Layer:
     """A frame, brought onto the plan's canvas and into the result's exposure.
 
-    With `exposure="keep"` the pixels keep their own values; what the network sees is matched all the same.
+    Hot pixels are repaired first: resampling would spread them. With `exposure="keep"` the pixels keep
+    their own values; what the network sees is matched all the same.
     """
     pixels = repaired(frame, plan.levels) if options.hot_pixels else frame
     pixels, shown = onto(pixels, how.move, plan.canvas)
-    span = plan.levels.white - plan.levels.black
+    gain, offset = np.ones(len(how.tone.gain)), np.zeros(len(how.tone.gain))
     if options.exposure == "keep":
-        gain = tuple(each / span for each in how.tone.gain)
-        offset = tuple((each - plan.levels.black) / span for each in how.tone.offset)
-        return Layer(pixels, gain, offset, shown)
-    channels = len(how.tone.gain)
-    toned = matched(pixels, how.tone)
-    return Layer(toned, (1 / span,) * channels, (-plan.levels.black / span,) * channels, shown)
+        gain, offset = np.array(how.tone.gain), np.array(how.tone.offset)
+    else:
+        pixels = matched(pixels, how.tone)
+    black, span = plan.levels.black, plan.levels.white - plan.levels.black
+    return Layer(pixels, tuple(gain / span), tuple((offset - black) / span), shown)
 
 
 def matched(pixels: Frame, tone: Tone) -> Frame:
-    """Pixels in the common exposure, rounded to their dtype; the array itself if nothing changes."""
+    """Pixels in the common exposure; the array itself if nothing changes.
+
+    Integers are rounded and saturate at the ends of their dtype; floats are not clipped.
+    """
     if tone.plain:
         return pixels
-    gain, offset = (np.array(each, np.float32) for each in (tone.gain, tone.offset))
-    values = pixels * gain + offset if pixels.ndim == 3 else pixels * gain[0] + offset[0]
     if pixels.dtype.kind == "f":
+        gain, offset = (np.array(each, np.float32) for each in (tone.gain, tone.offset))
+        values = pixels * (gain if pixels.ndim == 3 else gain[0])
+        values += offset if pixels.ndim == 3 else offset[0]
         return values
-    return np.rint(values).clip(0, np.iinfo(pixels.dtype).max).astype(pixels.dtype)  # type: ignore[no-any-return]
+    return cv2.LUT(np.ascontiguousarray(pixels), _table(tone, pixels.dtype))
+
+
+def _table(tone: Tone, dtype: np.dtype[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
+    """What becomes of each value of a dtype, 1 x values x channels, as OpenCV wants it."""
+    white = np.iinfo(dtype).max
+    values = np.arange(white + 1.0)[:, None] * np.array(tone.gain) + np.array(tone.offset)
+    return np.rint(values).clip(0, white).astype(dtype)[None]  # type: ignore[no-any-return]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from mfsynth.errors import OptionsError
 from zoo.errors import PictureError
-from zoo.fusing.fusion import RULES
+from zoo.fusing.frames import LARGEST
 from zoo.pictures.frames import frames_of
 from zoo.pictures.write import check_output
 from zoo.stacks.batch import fuse_batch, plan_batch
@@ -20,9 +19,11 @@ from zoo.stacks.options import BatchOptions, Extras, FuseOptions
 from zoo.stacks.outputs import check_apart, check_distinct
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from zoo.fusing.fusion import FusionNetwork
+    from zoo.stacks.pace import Progress
     from zoo.stacks.report import FusedFile
 
 
@@ -52,14 +53,21 @@ class FuseRequest:
     options: FuseOptions = field(default_factory=FuseOptions)
 
     def __post_init__(self) -> None:
-        if self.batch is None and len(self.frames) < 2 and len(frames_of(self.frames)) < 2:
-            given = "one frame is" if self.frames else "no frames are"
-            raise OptionsError(f"{given} given", "give two or more, or --batch FOLDER")
+        if self.batch is None:
+            self._check_count()
         if self.batch is None and self.batched != BatchOptions():
             raise OptionsError("--group, --suffix and --dry-run need --batch", "add --batch FOLDER")
         if self.batch is not None and (self.frames or self.extras.paths):
             raise OptionsError("--batch takes neither frames nor maps nor --preview", "give one or the other")
         self._check_outputs()
+
+    def _check_count(self) -> None:
+        number = len(self.frames) if len(self.frames) > 1 else len(frames_of(self.frames))
+        if number < 2:
+            given = "one frame is" if number else "no frames are"
+            raise OptionsError(f"{given} given", "give two or more, or --batch FOLDER")
+        if number > LARGEST:
+            raise OptionsError(f"{number} frames are given", f"a stack has at most {LARGEST}; leave some out")
 
     @property
     def pictures(self) -> list[Path]:
@@ -83,16 +91,14 @@ class FuseRequest:
             except PictureError as error:
                 raise OptionsError(error.message, error.hint) from error
 
-    def check_rule(self, network: FusionNetwork) -> None:
-        """Check that the network has the rule, and chooses frames if a map is requested.
+    def check_network(self, network: FusionNetwork) -> None:
+        """Check that the network can do this, and chooses frames if a map is requested.
 
         Raises:
             OptionsError: If not.
         """
-        rules, rule = RULES[network.config.task], self.options.rule
-        if rule is not None and rule not in rules:
-            raise OptionsError(f"this network has no rule {rule}", f"it has {' and '.join(rules)}")
-        if self.extras.paths and (rule or rules[0]) == "direct":
+        self.options.check_network(network)
+        if self.extras.paths and not self.options.decides(network):
             raise OptionsError(
                 "this network chooses no frames, so there is no decision map", "use --rule nearest"
             )
@@ -124,7 +130,7 @@ def fuse_as_asked(
     request: FuseRequest,
     *,
     say: Callable[[str], None] = lambda _: None,
-    progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
+    progress: Progress = lambda _stage, _done, _total: None,
 ) -> FuseReport:
     """Fuse what a request names. In a batch, a stack that fails does not stop the others.
 
@@ -138,7 +144,7 @@ def fuse_as_asked(
         OptionsError: If the network does not have the rule, or chooses no frames for the map.
         ZooError: If the frames of a single stack cannot be read, aligned or fused, or a picture not written.
     """
-    request.check_rule(network)
+    request.check_network(network)
     if request.batch is None:
         done = fuse_files(
             network,

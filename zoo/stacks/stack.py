@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from zoo.pictures.frames import distinct_names, in_profile, read_frame
 from zoo.pictures.raw import AS_SHOT
@@ -19,10 +19,8 @@ if TYPE_CHECKING:
     Frame = NDArray[Any]
     """H x W x 3 (RGB) or H x W (gray); uint8, uint16, or float32 of any range."""
 
-LARGEST = 255
-"""The most frames of a stack: a decision map has 8 bits."""
 
-
+@runtime_checkable
 class Stack(Protocol):
     """Frames of one scene, in an order. A frame is read anew each time that it is asked for."""
 

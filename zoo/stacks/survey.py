@@ -106,7 +106,8 @@ def _check_alike(first: Look, other: Look) -> None:
         return
     if (first.height, first.width) == (other.width, other.height) and first.height != first.width:
         raise FrameError(
-            f"{other.name} is turned by 90 degrees relative to {first.name}: {_kind(first)}, and {_kind(other)}",
+            f"{other.name} is turned by 90 degrees relative to {first.name}: "
+            f"{other.width} x {other.height} pixels, not {first.width} x {first.height}",
             "turn it, or correct its orientation tag",
         )
     raise FrameError(f"{first.name} is {_kind(first)}, {other.name} is {_kind(other)}", _remedy(first, other))

@@ -166,7 +166,7 @@ function refresh() {
     button.setAttribute("aria-pressed", k === state.map);
     button.disabled = !views.some((view) => mapOf(view, k) !== undefined);
   }
-  by("legend").hidden = state.map < 0 || !legend.length;
+  by("legend").hidden = !legend.length || (state.map < 0 && places.every((place) => views[place].picture !== views[place].overlay));
   if (state.view < slides) by("slides").value = state.view;
   by("slid").textContent = state.view < slides ? views[state.view].name : "";
   by("second").hidden = !state.both;
@@ -310,6 +310,7 @@ function start() {
     patch.style.background = background;
     by("legend").append(make("li", {}, patch, name));
   }
+  for (const id of ["strip", "scenes", "sceneKeys"]) by(id).hidden = scenes.length < 2;
   by("sliding").hidden = !slides;
   by("slides").max = Math.max(slides - 1, 0);
   by("slides").addEventListener("input", () => choose(Number(by("slides").value)));
@@ -332,7 +333,7 @@ function start() {
   });
   by("strip").append(...scenes.map(({ name, views }) => make("li", {}, make("a", { href: hashOf(name), title: name },
     make("img", { src: pictures[views[0].picture], alt: "", loading: "lazy", decoding: "async" }), make("span", { textContent: name })))));
-  new ResizeObserver(() => { fit(); later(); }).observe(by("viewer"));
+  new ResizeObserver(() => requestAnimationFrame(() => { fit(); later(); })).observe(by("viewer"));
   window.addEventListener("hashchange", followHash);
   show(0);
   followHash();

@@ -214,6 +214,7 @@ def test_what_takes_no_part_is_named_with_its_reason(tmp_path):
     save_stack(tmp_path / "leaf" / "deeper")
     save(tmp_path / "leaf" / "._0.jpg")
     save(tmp_path / ".hidden_1.png")
+    (tmp_path / "leaf" / "2.png").symlink_to("gone.png")
     save(tmp_path / "near.png")
     save(tmp_path / "alone" / "0.png")
     save(tmp_path / "old" / "leaf.jpg")
@@ -221,7 +222,10 @@ def test_what_takes_no_part_is_named_with_its_reason(tmp_path):
     found = plan_batch(tmp_path, tmp_path / "out")
     assert names(found) == {"leaf": ["0.png", "1.png"]}
     told = reasons(found)
-    assert told.keys() == {"leaf/deeper", "leaf/._0.jpg", ".hidden_1.png", "near.png", "alone/0.png", "old"}
+    assert told.keys() == {
+        *("leaf/deeper", "leaf/._0.jpg", "leaf/2.png", ".hidden_1.png", "near.png", "alone/0.png", "old"),
+    }
+    assert "leads nowhere" in told["leaf/2.png"]
     assert told["leaf/._0.jpg"] == told[".hidden_1.png"] == "hidden"
     assert "too deep" in told["leaf/deeper"]
     assert "one frame" in told["near.png"]
@@ -257,6 +261,15 @@ def test_one_picture_in_two_kinds_is_no_stack(tmp_path):
     found = plan_batch(tmp_path, tmp_path / "out")
     assert [*names(found)] == ["moth"]
     assert "one picture in two kinds" in found.errors["bee"]
+
+
+def test_a_stack_of_too_many_frames_is_told_before_anything_is_fused(tmp_path):
+    save_stack(tmp_path / "moth")
+    for number in range(256):
+        (tmp_path / f"bee-{number}.jpg").touch()
+    found = plan_batch(tmp_path, tmp_path / "out")
+    assert [*names(found)] == ["moth"]
+    assert found.errors == {"bee": "256 frames; a stack has at most 255"}
 
 
 def test_a_file_of_several_pages_is_a_stack(tmp_path):

@@ -1,0 +1,203 @@
+"""Stacks in memory and in files: what is read and kept, said and reported on the way to the picture."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import zoo
+from zoo.errors import FrameError
+from zoo.networks import Config
+from zoo.pretrained import FusionModel
+from zoo.stacks.exposure import Tone
+from zoo.stacks.pace import Pace
+from zoo.stacks.prepare import matched
+from zoo.stacks.remembered import RememberedStack
+from zoo.stacks.stack import ArrayStack
+
+
+@pytest.fixture(scope="module")
+def model() -> FusionModel:
+    torch.manual_seed(0)
+    return FusionModel(Config(task="seg", width=4, depth=2)).eval()
+
+
+def stripes(count: int, height: int = 32, width: int = 48) -> list[np.ndarray]:
+    """Frames of one texture; each is sharp in another stripe."""
+    noise = np.random.default_rng(0).random((height, width, 3), np.float32)
+    sharp = cv2.normalize(cv2.GaussianBlur(noise, None, 1), None, 0, 255, cv2.NORM_MINMAX)
+    frames = [cv2.GaussianBlur(sharp, None, 3) for _ in range(count)]
+    for number, frame in enumerate(frames):
+        stripe = slice(number * width // count, (number + 1) * width // count)
+        frame[:, stripe] = sharp[:, stripe]
+    return [frame.round().astype(np.uint8) for frame in frames]
+
+
+@dataclass
+class CountedStack:
+    """Frames that are made when they are asked for, and counted."""
+
+    made: list[np.ndarray]
+    asked: list[int] = field(default_factory=list)
+    alive: int = 0
+
+    @property
+    def names(self) -> list[str]:
+        return [f"frame {number}" for number in range(len(self.made))]
+
+    def frame(self, number: int) -> np.ndarray:
+        frame = self.made[number].copy()
+        self.asked.append(number)
+        self.alive += 1
+        weakref.finalize(frame, self._gone)
+        return frame
+
+    def _gone(self) -> None:
+        self.alive -= 1
+
+
+def test_a_stack_with_nothing_wrong_is_fused_as_by_the_network(model: FusionModel) -> None:
+    frames = stripes(3, 96, 128)
+    options = zoo.FuseOptions(rule="select", raw_decision=True)
+    stack, bare = model.fuse_stack(frames, options), model.fuse(frames, rule="select")
+    np.testing.assert_array_equal(stack.image, bare.image)
+    np.testing.assert_array_equal(stack.decision, bare.decision)  # type: ignore[arg-type]
+    assert [each.tone.plain for each in stack.plan.frames] == [True] * 3
+    assert stack.burst == "joint"
+    assert [*stack.seconds] == ["looking", "aligning", "fusing"]
+
+
+def test_files_give_what_their_arrays_give(model: FusionModel, tmp_path: Path) -> None:
+    frames = stripes(3)
+    paths = [str(tmp_path / f"{number}.png") for number in range(3)]
+    for path, frame in zip(paths, frames, strict=True):
+        cv2.imwrite(path, frame[..., ::-1])
+    by_path, by_array = zoo.fuse_stack(model, paths), zoo.fuse_stack(model, np.stack(frames))
+    np.testing.assert_array_equal(by_path.image, by_array.image)
+    assert [each.name for each in by_path.plan.frames] == ["0.png", "1.png", "2.png"]
+
+
+@pytest.mark.parametrize(
+    ("frames", "text"),
+    [
+        ("stack.tif", "a single path is not a stack"),
+        ([np.zeros((32, 32), np.uint8), "far.png"], "some frames are paths, others are arrays"),
+        ([np.zeros((32, 32), np.uint8)], "from 2 to 255 frames, not 1; give two or more"),
+        ([np.zeros((32, 32), np.uint8)] * 256, "not 256; leave some out"),
+        ([np.zeros((32, 32))] * 2, "frame 0 is float64"),
+        ([np.zeros((32, 32, 4), np.uint8)] * 2, "frame 0 has"),
+        ([np.zeros((32, 32), np.float32), np.full((32, 32), np.nan, np.float32)], "frame 1 .*finite"),
+        ([np.zeros((32, 32), np.uint8), np.zeros((32, 33), np.uint8)], "frame 1 is 33 x 32"),
+        ([f"{number}.png" for number in range(256)], "not 256; leave some out"),
+    ],
+)
+def test_what_is_no_stack_is_refused(model: FusionModel, frames: Any, text: str) -> None:
+    with pytest.raises(FrameError, match=text):
+        model.fuse_stack(frames)
+
+
+def test_what_all_comparisons_of_many_frames_cost_is_said(model: FusionModel) -> None:
+    said: list[str] = []
+    zoo.fuse_stack(model, stripes(9), zoo.FuseOptions(burst="joint"), say=said.append)
+    assert "--burst joint makes 36 comparisons of two frames; without it, 8 would do" in said
+    said.clear()
+    zoo.fuse_stack(model, stripes(8), say=said.append)
+    assert not [line for line in said if "comparisons" in line or "tournament" in line]
+
+
+def test_frames_are_read_once_if_they_fit_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = CountedStack(stripes(3))
+    size = stack.made[0].nbytes
+    for limit, expected in ((3 * size, [0, 1, 2]), (3 * size - 1, [0, 1, 2, 0, 1, 2])):
+        monkeypatch.setattr("zoo.stacks.remembered.LIMIT", limit)
+        stack.asked.clear()
+        remembered = RememberedStack(stack)
+        for number in (0, 1, 2, 0, 1, 2):
+            np.testing.assert_array_equal(remembered.frame(number), stack.made[number])
+        assert stack.asked == expected
+
+
+def test_many_frames_meet_in_a_tournament_and_are_never_held_together(
+    model: FusionModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zoo.stacks.remembered.LIMIT", 0)
+    stack = CountedStack(stripes(20))
+    said: list[str] = []
+    alive: list[int] = []
+
+    def progress(stage: str, _done: float, _total: float) -> None:
+        if stage == "fusing":
+            alive.append(stack.alive)
+
+    fused = zoo.fuse_stack(model, stack, say=said.append, progress=progress)
+    assert fused.burst == "tournament"
+    assert "20 frames meet in a tournament; --burst joint compares each with each" in said
+    assert sorted(stack.asked) == sorted([*range(20)] * 2)
+    assert max(alive) <= 6  # log2(20), and the frame at hand
+    assert fused.decision is not None
+    assert len(np.unique(fused.decision)) > 5
+
+
+@pytest.mark.parametrize(("count", "burst", "pairs"), [(4, "joint", 6), (4, "fold", 3), (9, None, 8)])
+def test_progress_goes_from_nothing_to_all_in_parts_of_a_comparison(
+    model: FusionModel, count: int, burst: Any, pairs: int
+) -> None:
+    told: dict[str, list[tuple[float, float]]] = {}
+    zoo.fuse_stack(
+        model,
+        ArrayStack(stripes(count, 64, 64)),
+        zoo.FuseOptions(burst=burst, tile=32),
+        progress=lambda stage, done, total: told.setdefault(stage, []).append((done, total)),
+    )
+    assert [*told] == ["looking", "fusing"]
+    for stage, total in (("looking", count), ("fusing", pairs)):
+        done = [each for each, _ in told[stage]]
+        assert {most for _, most in told[stage]} == {total}
+        assert done == sorted(done)
+        assert (done[0], done[-1]) == (0, pytest.approx(total))
+    assert told["fusing"][1][0] < 1
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(10, ["fusing will take about 13 minutes"]), (0.5, [])])
+def test_a_long_wait_is_announced_once(seconds: float, said: list[str]) -> None:
+    clock = iter(np.arange(0, 1000, seconds).tolist())
+    told: list[str] = []
+    pace = Pace(20, told.append, lambda _done, _total: None, clock=lambda: next(clock))
+    for step in range(1, 81):
+        pace(step / 4)
+    assert told == said
+
+
+@settings(max_examples=20)
+@given(
+    hnp.arrays(st.sampled_from([np.uint8, np.uint16]), (7, 5, 3)),
+    st.tuples(*[st.floats(0.25, 4)] * 3),
+    st.tuples(*[st.floats(-300, 300)] * 3),
+)
+def test_integers_in_another_exposure_are_rounded_and_saturate(
+    pixels: np.ndarray, gain: tuple[float, ...], offset: tuple[float, ...]
+) -> None:
+    exact = np.rint(pixels * np.array(gain) + np.array(offset)).clip(0, np.iinfo(pixels.dtype).max)
+    result = matched(pixels, Tone(gain, offset))
+    assert result.dtype == pixels.dtype
+    np.testing.assert_array_equal(result, exact)
+    gray = matched(pixels[..., 0], Tone(gain[:1], offset[:1]))
+    np.testing.assert_array_equal(gray, exact[..., 0])
+
+
+def test_floats_in_another_exposure_are_not_clipped() -> None:
+    pixels = np.array([[[-1.0, 0.5, 900.0]]], np.float32)
+    result = matched(pixels, Tone((2.0, 2.0, 2.0), (0.0, 1.0, -1.0)))
+    np.testing.assert_array_equal(result, np.array([[[-2.0, 2.0, 1799.0]]], np.float32))
+    assert result.dtype == np.float32
+    assert matched(pixels, Tone((1.0,) * 3, (0.0,) * 3)) is pixels

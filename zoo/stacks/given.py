@@ -1,0 +1,52 @@
+"""Stacks as callers give them: arrays, paths of files, or stacks already."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.errors import FrameError
+from zoo.fusing.frames import check_pixels
+from zoo.pictures.frames import frames_of, read_frame
+from zoo.pictures.raw import development_of
+from zoo.stacks.remembered import RememberedStack
+from zoo.stacks.stack import ArrayStack, FileStack, Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Frames = Stack | Sequence[NDArray[Any]] | Sequence[str | os.PathLike[str]]
+
+
+def stack_of(frames: Frames, *, linear: bool = False) -> Stack:
+    """A stack of what was given.
+
+    Args:
+        frames: Arrays, paths, or a stack.
+        linear: Develop RAW files in linear light.
+
+    Raises:
+        FrameError: If it is neither arrays nor paths, or both, or an array cannot be a frame.
+        PictureError: If a file cannot be read.
+    """
+    if isinstance(frames, Stack):
+        return frames
+    if isinstance(frames, (str, os.PathLike)):
+        raise FrameError("a single path is not a stack", "give a list of two or more")
+    files = [Path(each) for each in frames if isinstance(each, (str, os.PathLike))]
+    arrays = [np.asarray(each) for each in frames if not isinstance(each, (str, os.PathLike))]
+    if files and arrays:
+        raise FrameError("some frames are paths, others are arrays", "give only paths, or only arrays")
+    if files:
+        found, development = frames_of(files), development_of(files[0], linear=linear)
+        return RememberedStack(FileStack(found, read_frame(found[0], development).icc, development))
+    for number, array in enumerate(arrays):
+        check_pixels(array, f"frame {number}")
+        if array.dtype == np.float32 and not np.isfinite(array).all():
+            raise FrameError(f"frame {number} has values that are not finite", "replace them first")
+    return ArrayStack(arrays)

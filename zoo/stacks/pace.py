@@ -1,0 +1,68 @@
+"""How far fusing is, and how long it takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from mfsynth.console import about
+
+Progress = Callable[[str, float, float], None]
+"""Called with a stage's name, and the number of its steps that are done, perhaps in part, and to do."""
+
+LONG = 60.0
+"""Seconds from which on it is said how long fusing will take."""
+
+
+class Stopwatch:
+    """The time that stages take, one after the other.
+
+    Args:
+        clock: Seconds since any moment.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last = clock()
+        self.seconds: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        """A stage has ended."""
+        now = self._clock()
+        self.seconds[stage] = now - self._last
+        self._last = now
+
+
+class Pace:
+    """Passes progress on and, once, says how long the rest takes, if that is long.
+
+    The time between its first two calls tells: what comes before the first is paid only once.
+
+    Args:
+        total: The number of steps to do.
+        say: Called with that line.
+        progress: Called with the number of steps that are done, and to do.
+        clock: Seconds since any moment.
+    """
+
+    def __init__(
+        self,
+        total: float,
+        say: Callable[[str], None],
+        progress: Callable[[float, float], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._total, self._say, self._progress, self._clock = total, say, progress, clock
+        self._calls: list[tuple[float, float]] = []
+
+    def __call__(self, done: float) -> None:
+        """So many steps are done."""
+        self._progress(done, self._total)
+        if len(self._calls) == 2:
+            return
+        self._calls.append((done, self._clock()))
+        if len(self._calls) == 2:
+            (before, started), (_, now) = self._calls
+            left = (now - started) * (self._total - done) / (done - before)
+            if left >= LONG:
+                self._say(f"fusing will take about {about(left)}")
