@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from zoo.errors import PictureError
+from zoo.fusing.frames import check_count
 from zoo.fusing.fused import rule_of
 from zoo.pictures.frames import frames_of, read_frame
 from zoo.pictures.raw import development_of
@@ -61,6 +62,7 @@ def fuse_files(
     outputs = [output, *extras.paths]
     _check_before(paths, outputs)
     frames = frames_of(paths)
+    check_count(len(frames))
     development = development_of(paths[0], linear=options.linear)
     first = read_frame(frames[0], development)
     check_output(output, first.pixels.dtype)

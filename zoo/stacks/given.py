@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.errors import FrameError
-from zoo.fusing.frames import check_pixels
+from zoo.fusing.frames import check_count, check_pixels
 from zoo.pictures.frames import frames_of, read_frame
 from zoo.pictures.raw import development_of
 from zoo.stacks.remembered import RememberedStack
@@ -43,6 +43,7 @@ def stack_of(frames: Frames, *, linear: bool = False) -> Stack:
     if files and arrays:
         raise FrameError("some frames are paths, others are arrays", "give only paths, or only arrays")
     if files:
+        check_count(max(2, len(files)))  # before any is opened; one file may hold several
         found, development = frames_of(files), development_of(files[0], linear=linear)
         return RememberedStack(FileStack(found, read_frame(found[0], development).icc, development))
     for number, array in enumerate(arrays):
