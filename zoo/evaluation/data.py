@@ -250,9 +250,8 @@ def read_rgb(path: Path) -> Picture:
 
     pixels = read_picture(path).pixels
     if pixels.dtype != np.uint8:
-        raise PictureError(
-            f"{path} has 16 bits per channel", "the metrics are defined on 8 bits: convert it first"
-        )
+        bits = f"{path} has {8 * pixels.dtype.itemsize} bits per channel"
+        raise PictureError(bits, "the metrics are defined on 8 bits: convert it first")
     return np.ascontiguousarray(pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, 2), np.uint8)
 
 
