@@ -233,9 +233,9 @@ def test_files_that_are_no_pictures_are_named(tmp_path: Path) -> None:
     assert "empty" in refusal(tmp_path / "empty.png").message
     (tmp_path / "a.jpg").write_text("no picture")
     assert "a text file" in refusal(tmp_path / "a.jpg").message
-    whole = saved(tmp_path / "whole.jpg", photo()).read_bytes()
-    (tmp_path / "cut.jpg").write_bytes(whole[:30])
-    assert "a JPEG that is broken or cut short" in refusal(tmp_path / "cut.jpg").message
+    whole = saved(tmp_path / "whole.png", photo()).read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[:8])
+    assert "a PNG that is broken or cut short" in refusal(tmp_path / "cut.png").message
     (tmp_path / "b.jpg").write_bytes(bytes(range(7, 200)))
     message = refusal(tmp_path / "b.jpg").message
     assert "not a picture" in message
