@@ -127,10 +127,7 @@ def test_frames_are_read_once_if_they_fit_in_memory(monkeypatch: pytest.MonkeyPa
         assert stack.asked == expected
 
 
-def test_many_frames_meet_in_a_tournament_and_are_never_held_together(
-    model: FusionModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("zoo.stacks.remembered.LIMIT", 0)
+def test_many_frames_meet_in_a_tournament_and_are_never_held_together(model: FusionModel) -> None:
     stack = CountedStack(stripes(20))
     said: list[str] = []
     alive: list[int] = []
