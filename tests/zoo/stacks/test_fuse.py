@@ -125,6 +125,9 @@ def test_frames_are_read_once_if_they_fit_in_memory(monkeypatch: pytest.MonkeyPa
         for number in (0, 1, 2, 0, 1, 2):
             np.testing.assert_array_equal(remembered.frame(number), stack.made[number])
         assert stack.asked == expected
+    stack.asked.clear()
+    assert RememberedStack(stack, stack.made[0]).frame(0) is stack.made[0]
+    assert not stack.asked
 
 
 def test_many_frames_meet_in_a_tournament_and_are_never_held_together(model: FusionModel) -> None:
