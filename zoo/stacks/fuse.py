@@ -121,10 +121,10 @@ def comparisons(frames: int, burst: Burst, model: FusionNetwork) -> int:
 
 def _burst(frames: int, options: FuseOptions, model: FusionNetwork, say: Callable[[str], None]) -> Burst:
     """How the frames are fused; if they are many, what that means is said."""
-    least, most = comparisons(frames, "tournament", model), comparisons(frames, "joint", model)
-    if options.burst is None and frames > JOINT:
-        say(f"{frames} frames meet in a tournament; --burst joint compares each with each")
-        return "tournament"
-    if options.burst == "joint" and frames > JOINT and most > least:
-        say(f"--burst joint makes {most} comparisons of two frames; without it, {least} would do")
-    return options.burst or "joint"
+    fewest, most = comparisons(frames, "tournament", model), comparisons(frames, "joint", model)
+    burst = options.burst or ("joint" if frames <= JOINT else "tournament")
+    if frames > JOINT and most > fewest and options.burst is None:
+        say(f"{frames} frames meet in a tournament of {fewest} comparisons; --burst joint makes {most}")
+    if frames > JOINT and most > fewest and options.burst == "joint":
+        say(f"--burst joint makes {most} comparisons; without it, a tournament makes {fewest}")
+    return burst
