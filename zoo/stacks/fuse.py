@@ -11,6 +11,7 @@ import numpy as np
 from zoo.fusing.frames import check_count
 from zoo.fusing.layers import fuse_layers
 from zoo.stacks.given import stack_of
+from zoo.stacks.memory import enough_memory
 from zoo.stacks.options import FuseOptions
 from zoo.stacks.pace import Pace, Stopwatch
 from zoo.stacks.plan import StackPlan, plan
@@ -53,6 +54,7 @@ class FusedStack:
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
+@enough_memory()
 def fuse_stack(
     model: FusionNetwork,
     frames: Frames,
@@ -77,7 +79,7 @@ def fuse_stack(
 
     Raises:
         PictureError: If a frame cannot be read.
-        FrameError: If the frames cannot be fused.
+        FrameError: If the frames cannot be fused, or there is not enough memory.
         AlignmentError: If they could not be registered.
         OptionsError: If the network cannot do what the options say.
     """

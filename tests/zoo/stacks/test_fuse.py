@@ -106,6 +106,15 @@ def test_what_is_no_stack_is_refused(model: FusionModel, frames: Any, text: str)
         model.fuse_stack(frames)
 
 
+def test_what_to_do_without_memory_is_said(model: FusionModel) -> None:
+    class Vast(CountedStack):
+        def frame(self, number: int) -> np.ndarray:
+            return np.zeros((10**7, 10**7, 3), np.uint8)
+
+    with pytest.raises(FrameError, match=r"not enough memory: Unable to allocate 273\. TiB .*--tile 512"):
+        model.fuse_stack(Vast(stripes(2)))
+
+
 def test_what_all_comparisons_of_many_frames_cost_is_said(model: FusionModel) -> None:
     said: list[str] = []
     zoo.fuse_stack(model, stripes(9), zoo.FuseOptions(burst="joint"), say=said.append)
