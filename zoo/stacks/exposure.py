@@ -70,17 +70,6 @@ class Tone:
         """Whether it changes nothing."""
         return all(each == 1 for each in self.gain) and not any(self.offset)
 
-    def describe(self) -> str:
-        """One line for people.
-
-        >>> Tone((1.25, 1.25, 1.25), (0.0, 0.0, 0.0)).describe()
-        'gain 1.25'
-        >>> Tone((1.25, 1.2, 1.1), (3.0, 2.5, 2.0)).describe()
-        'gains 1.25, 1.20, 1.10'
-        """
-        gains = [f"{each:.2f}" for each in self.gain]
-        return f"gain {gains[0]}" if len({*gains}) == 1 else f"gains {', '.join(gains)}"
-
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -130,10 +119,10 @@ def match(
     middle = _middle(means)
     lines, failed = _lines(means, middle)
     largest = _largest_gain(levels, looks[0].dtype)
-    failed |= _too_far(lines, lines[middle], largest)
+    failed |= _too_far(lines, middle, largest)
     lines = {place: line for place, line in lines.items() if place not in failed}
     chosen = _middle({place: means[place] for place in lines}) if exposure == "median" else min(lines)
-    failed |= _too_far(lines, lines[chosen], largest)
+    failed |= _too_far(lines, chosen, largest)
     tones = {
         place: _tone(_relative(line, lines[chosen]), means[chosen], means[place], levels)
         for place, line in lines.items()
@@ -362,15 +351,16 @@ def _largest_gain(levels: Levels, dtype: np.dtype[Any]) -> float:
     return LARGEST_GAIN if dtype.kind == "f" else min(LARGEST_GAIN, COARSEST * steps)
 
 
-def _too_far(lines: Mapping[int, _Line], chosen: _Line, largest: float) -> dict[int, str]:
+def _too_far(lines: Mapping[int, _Line], chosen: int, largest: float) -> dict[int, str]:
     """The frames that are too dark or too bright for the exposure of the chosen one."""
     found = {}
+    others = "the others" if len(lines) > 2 else "the other"
     for place, line in lines.items():
-        gain = _relative(line, chosen).strength
+        gain = _relative(line, lines[chosen]).strength
         if gain > largest:
-            found[place] = f"is {gain:.1f} times darker than the others, too much to be matched"
+            found[place] = f"is {gain:.1f} times darker than {others}, too much to be matched"
         elif gain < 1 / LARGEST_GAIN:
-            found[place] = f"is {1 / gain:.1f} times brighter than the others, too much to be matched"
+            found[place] = f"is {1 / gain:.1f} times brighter than {others}, too much to be matched"
     return found
 
 

@@ -153,4 +153,4 @@ def _check_left(number: int, left_out: Mapping[str, str], strict: bool) -> None:
     if left_out and strict:
         raise FrameError(reasons, "leave these frames out, or omit --strict")
     if number < 2:
-        raise FrameError(f"fewer than two frames are left: {reasons}", "give frames of one scene")
+        raise FrameError(f"{reasons}: fewer than two frames are left", "give frames of one scene")
