@@ -70,6 +70,17 @@ class Tone:
         """Whether it changes nothing."""
         return all(each == 1 for each in self.gain) and not any(self.offset)
 
+    def describe(self) -> str:
+        """One line for people.
+
+        >>> Tone((1.25, 1.25, 1.25), (0.0, 0.0, 0.0)).describe()
+        'gain 1.25'
+        >>> Tone((1.25, 1.2, 1.1), (3.0, 2.5, 2.0)).describe()
+        'gains 1.25, 1.20, 1.10'
+        """
+        gains = [f"{each:.2f}" for each in self.gain]
+        return f"gain {gains[0]}" if len({*gains}) == 1 else f"gains {', '.join(gains)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
