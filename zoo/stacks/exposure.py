@@ -48,6 +48,7 @@ _CLIPPED = 3 / 255
 _LEAST_SHARE = 0.02
 _NEAR = 4 / 255
 _DOUBT = 3.0
+_HARMLESS_GAIN = 2.0
 _ROUNDS = 8
 _NOISE = 0.003
 _CURVE = 0.055
@@ -71,15 +72,16 @@ class Tone:
         return all(each == 1 for each in self.gain) and not any(self.offset)
 
     def describe(self) -> str:
-        """One line for people.
+        """One line for people; channels that differ by less than 1 % are told as one.
 
-        >>> Tone((1.25, 1.25, 1.25), (0.0, 0.0, 0.0)).describe()
+        >>> Tone((1.251, 1.25, 1.249), (0.0, 0.0, 0.0)).describe()
         'gain 1.25'
         >>> Tone((1.25, 1.2, 1.1), (3.0, 2.5, 2.0)).describe()
         'gains 1.25, 1.20, 1.10'
         """
-        gains = [f"{each:.2f}" for each in self.gain]
-        return f"gain {gains[0]}" if len({*gains}) == 1 else f"gains {', '.join(gains)}"
+        if max(self.gain) < 1.01 * min(self.gain):
+            return f"gain {sum(self.gain) / len(self.gain):.2f}"
+        return f"gains {', '.join(f'{each:.2f}' for each in self.gain)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,9 +359,9 @@ def _relative(line: _Line, chosen: _Line) -> _Line:
 
 
 def _largest_gain(levels: Levels, dtype: np.dtype[Any]) -> float:
-    """By how much values may grow: not so that the steps between them show."""
+    """By how much values may grow: not so that the steps between them show, or no more than before."""
     steps = levels.white - levels.black
-    return LARGEST_GAIN if dtype.kind == "f" else min(LARGEST_GAIN, COARSEST * steps)
+    return LARGEST_GAIN if dtype.kind == "f" else min(LARGEST_GAIN, max(_HARMLESS_GAIN, COARSEST * steps))
 
 
 def _too_far(lines: Mapping[int, _Line], chosen: int, largest: float) -> dict[int, str]:

@@ -166,6 +166,15 @@ def test_nothing_is_left_out_of_pictures_of_two_values():
         assert all(each.tone.plain for each in how.frames)
 
 
+def test_frames_of_few_gray_levels_are_matched_and_stay():
+    frames = [20 + 0.1 * 255 * defocused(scene(), k, 2) for k in range(2)]
+    for gain in (1, 0.8):
+        how = planned([np.rint(frames[0]).astype(np.uint8), np.rint(gain * frames[1]).astype(np.uint8)])
+        assert not how.left_out
+        values = gain * frames[1]
+        assert np.abs(after(how.frames[1].tone, values) - frames[1]).mean() < 0.5
+
+
 def test_a_channel_without_light_follows_the_others():
     frames = [defocused(scene(), k, 2) * [1, 0.6, 0] for k in range(2)]
     tone = planned([u8(frames[0]), u8(0.8 * frames[1])]).frames[1].tone
