@@ -4,11 +4,10 @@
 
 Scenes are drawn by code; with --coco, `mfsynth.synthesize` makes some from pictures, too. Each condition
 changes one thing in the frames of a scene whose truth is known. Bare is the method on the frames as they
-are or, where they moved, registered to the first with mirrored borders (`zoo.alignment.register.align`).
-With mfsynth is `fuse_stack`; classic methods get the frames that it prepares. PSNR is taken against the
-truth in the first frame's geometry and exposure, over the same pixels for both, and averaged over the
-scenes. A method that loses more than 0.1 dB in any scene is marked; the exit code is 1 if one does where
-nothing is wrong.
+are or, where they moved, registered to the first with mirrored borders. With mfsynth is `fuse_stack`;
+classic methods get the frames that it prepares. PSNR is taken against the truth in the first frame's
+geometry and exposure, over the same pixels for both, and averaged over the scenes. A method that loses more
+than 0.1 dB in any scene is marked; the exit code is 1 if one does where nothing is wrong.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from numpy.typing import NDArray
 import mfsynth
 import zoo
 from zoo.alignment.canvas import Canvas
-from zoo.alignment.register import align
+from zoo.alignment.register import estimate
 from zoo.errors import AlignmentError
 from zoo.evaluation.baselines import get
 from zoo.evaluation.prepared import Prepared
@@ -276,16 +275,24 @@ CONDITIONS: dict[str, Callable[[Scene], Case]] = {
 
 
 def bare(method: str, case: Case) -> Values | None:
-    """The method's picture of the frames as they are or, where they moved, as `align` registers them."""
-    frames: Sequence[Values] = case.frames
+    """The method's picture of the frames as they are or, where they moved, registered to the first."""
+    frames = case.frames
     if case.options.align:
         try:
-            frames = align(frames)[0]
+            frames = [frames[0], *(mirrored(frame, frames[0]) for frame in frames[1:])]
         except AlignmentError:
             return None
     if method not in METHODS[1:]:
         return network(method).fuse(frames, burst="joint" if len(frames) <= JOINT else "fold").image
     return get(method).fuse(frames).image
+
+
+def mirrored(frame: Values, first: Values) -> Values:
+    """A frame registered to the first; mirrored where it shows nothing."""
+    flags = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP
+    size = first.shape[1::-1]
+    matrix = estimate(first, frame).matrix
+    return cv2.warpAffine(frame, matrix, size, flags=flags, borderMode=cv2.BORDER_REFLECT_101)
 
 
 def as_taken(method: str, case: Case) -> tuple[Values, Canvas]:
@@ -335,19 +342,21 @@ def row(condition: str, results: dict[str, NDArray[np.float64]]) -> list[str]:
     """Means over the scenes; a loss in any scene is marked."""
     cells = [condition]
     for values in results.values():
-        before, after = values.mean(axis=0)
-        cells += [told(before), told(after) + (" ↓" if loses(values) else "")]
+        cells += [told(values[:, 0]), told(values[:, 1]) + (" ↓" if loses(values) else "")]
     return cells
 
 
-def told(value: float) -> str:
-    """A mean, if every scene has a value."""
-    return "refused" if np.isnan(value) else f"{value:.1f}"
+def told(values: NDArray[np.float64]) -> str:
+    """The mean, and how many scenes have none."""
+    refused = np.isnan(values)
+    if refused.all():
+        return "refused"
+    return f"{values[~refused].mean():.1f}{f' ({refused.sum()} refused)' if refused.any() else ''}"
 
 
 def loses(values: NDArray[np.float64]) -> bool:
     """Whether preparing costs more than 0.1 dB in any scene."""
-    return bool(np.any(values[:, 1] < values[:, 0] - LOSS))
+    return bool(np.any(~(values[:, 1] >= values[:, 0] - LOSS) & ~np.isnan(values[:, 0])))
 
 
 def markdown(rows: Iterable[list[str]], scenes: str) -> str:
