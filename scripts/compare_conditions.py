@@ -37,7 +37,6 @@ from zoo.evaluation.baselines import get
 from zoo.evaluation.prepared import Prepared
 from zoo.stacks.fuse import JOINT, fuse_stack
 from zoo.stacks.options import FuseOptions
-from zoo.stacks.stack import ArrayStack
 
 Values = NDArray[Any]
 
@@ -298,7 +297,7 @@ def mirrored(frame: Values, first: Values) -> Values:
 def as_taken(method: str, case: Case) -> tuple[Values, Canvas]:
     """The picture that mfsynth makes with a method, and what of the first frame it covers."""
     if method not in METHODS[1:]:
-        done = fuse_stack(network(method), ArrayStack(case.frames), case.options)
+        done = fuse_stack(network(method), case.frames, case.options)
         return done.image, done.plan.canvas
     ready = Prepared.of(case.frames, case.options)
     return ready.fused_classically(get(method).fuse).image, ready.canvas
