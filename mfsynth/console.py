@@ -160,7 +160,7 @@ class Output:
     @contextmanager
     def share_bars(self) -> Iterator[Callable[[str, float, float], None]]:
         """Progress bars of successive stages whose steps may be done in part; they show the time left."""
-        form = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} [{elapsed}<{remaining}]"
+        form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
         with _bars(self.silent, bar_format=form, miniters=0, leave=False) as progress:
             yield progress
 

@@ -140,7 +140,7 @@ def figure(stack: Handheld, shown: Shown) -> bytes:
         *(
             (picture, f"{name}, {psnr(picture, stack.sharp):.1f} dB")
             for picture, name in (
-                (shown.fused, "mfsynth fuse --align"),
+                (shown.fused, "mfsynth fuse"),
                 (shown.pyramid, "pyramid, prepared"),
                 (shown.unaligned, "pyramid, as taken"),
             )

@@ -58,7 +58,7 @@ def test_missing_and_broken_files_are_named(model, frames, tmp_path):
     with pytest.raises(PictureError, match=r"none\.png: No such file"):
         model.fuse([frames[0], tmp_path / "none.png"])
     (tmp_path / "broken.png").write_bytes(b"not a picture")
-    with pytest.raises(PictureError, match=r"broken\.png: it is not a picture"):
+    with pytest.raises(PictureError, match=r"broken\.png: it is a text file"):
         model.fuse([frames[0], str(tmp_path / "broken.png")])
 
 

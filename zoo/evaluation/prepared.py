@@ -58,7 +58,7 @@ class Prepared:
 
     def fused(self, network: FusionNetwork, rule: Any = None, symmetric: bool = True) -> Fused:
         """Fuse the layers with a network, as `fuse_stack` does."""
-        burst: Burst = "joint" if len(self.layers) <= JOINT else "fold"
+        burst: Burst = "joint" if len(self.layers) <= JOINT else "tournament"
         done = fuse_layers(network, self.layers, rule=rule, burst=burst, symmetric=symmetric)
         return done if done.decision is None else replace(done, decision=self.places[done.decision])
 

@@ -85,7 +85,7 @@ def rule_of(model: FusionNetwork, rule: Rule | None) -> Rule:
     """
     rules = RULES[model.config.task]
     if rule is not None and rule not in rules:
-        raise OptionsError(f"this network has no rule {rule!r}", f"it has {' and '.join(rules)}")
+        raise OptionsError(f"this network has no rule {rule}", f"it has {' and '.join(rules)}")
     return rule or rules[0]
 
 

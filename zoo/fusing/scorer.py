@@ -71,9 +71,10 @@ class Scorer:
             share = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
             seen = [_tensor(layer.seen(tile.outer)).to(self.model.device) for layer in layers]
             alphas = [
-                None if each is None else torch.from_numpy(each[tile.outer]).to(self.model.device) / RIM
+                None if each is None or (each[tile.outer] == RIM).all()
+                else torch.from_numpy(each[tile.outer]).to(self.model.device) / RIM
                 for each in fades
-            ]
+            ]  # fmt: skip
             yield _Views(seen, alphas, tile, share)
 
     @torch.inference_mode()

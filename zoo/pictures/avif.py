@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, features
+from PIL import Image, UnidentifiedImageError, features
 
 from mfsynth.codecs import kind_of, neutral_xmp
 from mfsynth.errors import install_command
@@ -39,7 +39,15 @@ def read(path: Path) -> PictureFile:
     """
     if not features.check("avif"):
         raise Refusal("this Pillow does not read AVIF", "pip install --upgrade pillow")
-    data = path.read_bytes()
+    try:
+        return _read(path.read_bytes())
+    except UnidentifiedImageError as error:
+        raise Refusal("it is broken or cut short") from error
+    except RuntimeError as error:  # libavif's
+        raise Refusal(str(error)) from error
+
+
+def _read(data: bytes) -> PictureFile:
     with Image.open(io.BytesIO(data)) as image:
         check_single(image)
         check_opaque(image)
@@ -56,10 +64,7 @@ def _deep(data: bytes, bits: int) -> Pixels:
         import imagecodecs
     except ImportError as error:
         raise Refusal(f"AVIF of {bits} bits needs imagecodecs", install_command("formats")) from error
-    try:
-        return widened(imagecodecs.avif_decode(data), bits)
-    except RuntimeError as error:
-        raise Refusal(str(error)) from error
+    return widened(imagecodecs.avif_decode(data), bits)
 
 
 def _bits(data: bytes) -> int:

@@ -45,6 +45,8 @@ def read(path: Path) -> PictureFile:
         raise Refusal("pillow-heif is not installed", install_command("formats")) from error
     try:
         file = open_heif(path, convert_hdr_to_8bit=False, hdr_to_16bit=False)
+        if not len(file):
+            raise Refusal("it holds no picture that can be decoded")
         if file.has_alpha:
             raise Refusal("it has an alpha channel", ALPHA_HINT)
         pixels = np.array(file)

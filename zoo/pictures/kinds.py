@@ -42,6 +42,11 @@ def is_picture(path: Path) -> bool:
     return known and path.is_file() and unreadable(path) is None
 
 
+def is_raw(path: Path) -> bool:
+    """Whether a path is a RAW file by its name."""
+    return path.suffix.lower() in RAW
+
+
 def unreadable(path: Path) -> str | None:
     """Why a picture file cannot be read here, by its suffix, in words that follow "it".
 

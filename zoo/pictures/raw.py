@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,8 @@ from mfsynth.codecs import kind_of
 from mfsynth.errors import install_command
 from zoo.pictures.directory import read_directory
 from zoo.pictures.exif import EXIF_PREFIX, exif_of_tiff, upright
-from zoo.pictures.kinds import RAW
-from zoo.pictures.picture import PictureFile, Refusal
+from zoo.pictures.kinds import RAW, is_raw
+from zoo.pictures.picture import BROKEN, PictureFile, Refusal
 from zoo.pictures.profiles import LINEAR, SRGB_CURVE, SRGB_PRIMARIES, rgb_profile
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def read(path: Path, development: Development = AS_SHOT) -> PictureFile:
 
 def development_of(first: Path, *, linear: bool = False) -> Development:
     """How a stack is developed: every frame with the white balance that the camera chose for the first."""
-    return Development(linear, _balance(first) if first.suffix.lower() in RAW else None)
+    return Development(linear, _balance(first) if is_raw(first) else None)
 
 
 def _balance(path: Path) -> Balance | None:
@@ -122,14 +123,14 @@ def _reason(error: Exception) -> str:
 
 
 def _exif(path: Path, raw: rawpy.RawPy) -> bytes | None:
-    with path.open("rb") as file:
+    """The EXIF of the file's own directory or, if that is none of TIFF's or broken, of the preview."""
+    with path.open("rb") as file, suppress(*BROKEN):
         head = file.read(8)
-        order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
-        if not order or len(head) < 8:
-            return _preview_exif(raw)
-        (first,) = struct.unpack(order + "I", head[4:])
-        exif = exif_of_tiff(file, read_directory(file, order, first), order, note=False)
-    return exif or _preview_exif(raw)
+        if order := {b"II": "<", b"MM": ">"}.get(head[:2]):
+            (first,) = struct.unpack(order + "I", head[4:])
+            if exif := exif_of_tiff(file, read_directory(file, order, first), order, note=False):
+                return exif
+    return _preview_exif(raw)
 
 
 def _preview_exif(raw: rawpy.RawPy) -> bytes | None:

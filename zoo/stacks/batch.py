@@ -17,7 +17,7 @@ from zoo.errors import FrameError, PictureError
 from zoo.pictures.kinds import RAW, is_picture
 from zoo.pictures.write import check_output
 from zoo.stacks.files import fuse_files
-from zoo.stacks.finding import MARK, Found, Skipped, find, skipped_lines
+from zoo.stacks.finding import MARK, Found, FoundStack, Skipped, find, skipped_lines
 from zoo.stacks.options import BatchOptions
 from zoo.stacks.outputs import check_apart, check_distinct, check_writable, same_file
 
@@ -35,23 +35,23 @@ _KEPT = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 
 @dataclass(frozen=True, slots=True)
 class BatchStack:
-    """A stack of a batch: its frames, and the picture to write."""
+    """A stack of a batch, and the picture to write."""
 
-    name: str
-    frames: tuple[Path, ...]
+    found: FoundStack
     output: Path
 
     def line(self) -> str:
         """As a line for people."""
-        first, last = self.frames[0].name, self.frames[-1].name
-        which = f"{count(len(self.frames), 'frame')}, {first} to {last}" if first != last else first
-        return f"{self.output}  {which}"
+        first, last = self.found.files[0].name, self.found.files[-1].name
+        which = first if first == last else f"{first} to {last}"
+        return f"{self.output}  {count(self.found.number, 'frame')}, {which}"
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
         return {
-            "name": self.name,
-            "frames": [str(frame) for frame in self.frames],
+            "name": self.found.name,
+            "files": [str(file) for file in self.found.files],
+            "frames": self.found.number,
             "output": str(self.output),
         }
 
@@ -108,10 +108,9 @@ def plan_batch(folder: Path, out: Path, options: BatchOptions | None = None) -> 
     found = find(folder, options.group)
     _check_found(folder, found)
     stacks = tuple(
-        BatchStack(each.name, each.frames, out / f"{each.name}{suffix or _suffix_of(each.frames[0])}")
-        for each in found.stacks
+        BatchStack(each, out / f"{each.name}{suffix or _suffix_of(each.files[0])}") for each in found.stacks
     )
-    pictures = [frame for each in stacks for frame in each.frames]
+    pictures = [file for each in stacks for file in each.found.files]
     check_distinct([each.output for each in stacks])
     check_apart([each.output for each in stacks], [*pictures, *(each.path for each in found.skipped)])
     for each in stacks:
@@ -156,15 +155,15 @@ def fuse_batch(
             done.append(
                 fuse_files(
                     model,
-                    stack.frames,
+                    stack.found.files,
                     stack.output,
                     options,
-                    say=lambda text, name=stack.name: say(f"{name}: {text}"),  # type: ignore[misc]
+                    say=lambda text, name=stack.found.name: say(f"{name}: {text}"),  # type: ignore[misc]
                     progress=progress,
                 )
             )
         except (MfsynthError, cv2.error, MemoryError, RuntimeError) as error:  # RuntimeError is torch's
-            errors[stack.name] = str(error)
+            errors[stack.found.name] = str(error)
     progress("stacks", len(batch.stacks), len(batch.stacks))
     return done, errors
 

@@ -48,6 +48,7 @@ _CLIPPED = 3 / 255
 _LEAST_SHARE = 0.02
 _NEAR = 4 / 255
 _DOUBT = 3.0
+_HARMLESS_GAIN = 2.0
 _ROUNDS = 8
 _NOISE = 0.003
 _CURVE = 0.055
@@ -71,15 +72,16 @@ class Tone:
         return all(each == 1 for each in self.gain) and not any(self.offset)
 
     def describe(self) -> str:
-        """One line for people.
+        """One line for people; channels that differ by less than 1 % are told as one.
 
-        >>> Tone((1.25, 1.25, 1.25), (0.0, 0.0, 0.0)).describe()
+        >>> Tone((1.251, 1.25, 1.249), (0.0, 0.0, 0.0)).describe()
         'gain 1.25'
         >>> Tone((1.25, 1.2, 1.1), (3.0, 2.5, 2.0)).describe()
         'gains 1.25, 1.20, 1.10'
         """
-        gains = [f"{each:.2f}" for each in self.gain]
-        return f"gain {gains[0]}" if len({*gains}) == 1 else f"gains {', '.join(gains)}"
+        if max(self.gain) < 1.01 * min(self.gain):
+            return f"gain {sum(self.gain) / len(self.gain):.2f}"
+        return f"gains {', '.join(f'{each:.2f}' for each in self.gain)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +132,10 @@ def match(
     middle = _middle(means)
     lines, failed = _lines(means, middle)
     largest = _largest_gain(levels, looks[0].dtype)
-    failed |= _too_far(lines, lines[middle], largest)
+    failed |= _too_far(lines, middle, largest)
     lines = {place: line for place, line in lines.items() if place not in failed}
     chosen = _middle({place: means[place] for place in lines}) if exposure == "median" else min(lines)
-    failed |= _too_far(lines, lines[chosen], largest)
+    failed |= _too_far(lines, chosen, largest)
     tones = {
         place: _tone(_relative(line, lines[chosen]), means[chosen], means[place], levels)
         for place, line in lines.items()
@@ -357,20 +359,21 @@ def _relative(line: _Line, chosen: _Line) -> _Line:
 
 
 def _largest_gain(levels: Levels, dtype: np.dtype[Any]) -> float:
-    """By how much values may grow: not so that the steps between them show."""
+    """By how much values may grow: not so that the steps between them show, or no more than before."""
     steps = levels.white - levels.black
-    return LARGEST_GAIN if dtype.kind == "f" else min(LARGEST_GAIN, COARSEST * steps)
+    return LARGEST_GAIN if dtype.kind == "f" else min(LARGEST_GAIN, max(_HARMLESS_GAIN, COARSEST * steps))
 
 
-def _too_far(lines: Mapping[int, _Line], chosen: _Line, largest: float) -> dict[int, str]:
+def _too_far(lines: Mapping[int, _Line], chosen: int, largest: float) -> dict[int, str]:
     """The frames that are too dark or too bright for the exposure of the chosen one."""
     found = {}
+    others = "the others" if len(lines) > 2 else "the other"
     for place, line in lines.items():
-        gain = _relative(line, chosen).strength
+        gain = _relative(line, lines[chosen]).strength
         if gain > largest:
-            found[place] = f"is {gain:.1f} times darker than the others, too much to be matched"
+            found[place] = f"is {gain:.1f} times darker than {others}, too much to be matched"
         elif gain < 1 / LARGEST_GAIN:
-            found[place] = f"is {1 / gain:.1f} times brighter than the others, too much to be matched"
+            found[place] = f"is {1 / gain:.1f} times brighter than {others}, too much to be matched"
     return found
 
 

@@ -67,7 +67,7 @@ def fuse_files(
     first = read_frame(frames[0], development)
     check_output(output, first.pixels.dtype)
     check_extras(extras)
-    stack = RememberedStack(FileStack(frames, first.icc, development, say))
+    stack = RememberedStack(FileStack(frames, first.icc, development, say), first.pixels)
     fused = fuse_stack(model, stack, options, say=say, progress=progress)
     progress("writing", 0, 1)
     watch = Stopwatch()

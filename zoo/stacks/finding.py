@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-
-from PIL import Image
 
 from mfsynth.console import some
 from zoo.errors import PictureError
 from zoo.fusing.frames import LARGEST
+from zoo.pictures.frames import frames_of
 from zoo.pictures.kinds import SUFFIXES, is_picture, unreadable
-from zoo.pictures.picture import BROKEN
 from zoo.stacks.grouping import as_counted, grouped
 from zoo.stacks.shots import scenes, shot_of
 
@@ -33,13 +30,15 @@ class FoundStack:
 
     Attributes:
         name: Of its folder, or what its files' names share.
-        frames: Two or more, or one file of several pages, in order.
+        files: Of its frames, in order.
         source: What people call it: the folder, or the first and last file.
+        number: Of its frames: more than of files, if those have several pages.
     """
 
     name: str
-    frames: tuple[Path, ...]
+    files: tuple[Path, ...]
     source: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +125,11 @@ def _deeper(inside: Iterable[Path]) -> Iterator[Skipped]:
 
 def _in_files(paths: Sequence[Path], group: Group) -> Found:
     pictures = [each for each in paths if is_picture(each)]
-    paged = [each for each in pictures if _pages(each) > 1]
+    paged = [each for each in pictures if _is_paged(each)]
     found = grouped(each for each in pictures if each not in paged)
     unread = tuple(Skipped(each, f"it {why}") for each in paths if (why := _unreadable(each)))
     parts = [Found(skipped=(*_not_taken(paths), *unread))]
-    parts += [Found((FoundStack(path.stem, (path,), path.name),)) for path in paged]
+    parts += [_stack(path.stem, (path,), path.name) for path in paged]
     parts += [_stack(name, frames, _span(frames)) for name, frames in found.stacks.items()]
     if group == "auto":
         return _joined([*parts, *_by_scene([*found.cameras, *found.single])])
@@ -166,19 +165,35 @@ def _span(frames: Sequence[Path]) -> str:
 # --- both ---------------------------------------------------------------------------------------------
 
 
-def _stack(name: str, frames: tuple[Path, ...], source: str) -> Found:
-    """A stack, if these frames make one."""
+def _stack(name: str, files: tuple[Path, ...], source: str) -> Found:
+    """A stack, if these files make one."""
     stems: dict[str, Path] = {}
-    for frame in frames:
-        other = stems.setdefault(frame.stem.casefold(), frame)
-        if other.suffix.lower() != frame.suffix.lower():
-            both = f"{other.name} and {frame.name} are one picture in two kinds"
+    for file in files:
+        other = stems.setdefault(file.stem.casefold(), file)
+        if other.suffix.lower() != file.suffix.lower():
+            both = f"{other.name} and {file.name} are one picture in two kinds"
             return Found(errors={name: f"{both}; move one kind to another folder"})
-    if len(frames) == 1 and _pages(frames[0]) == 1:
-        return Found(skipped=(Skipped(frames[0], "one frame, and nothing to fuse it with"),))
-    if len(frames) > LARGEST:
-        return Found(errors={name: f"{len(frames)} frames; a stack has at most {LARGEST}"})
-    return Found((FoundStack(name, frames, source),))
+    try:
+        number = len(files) if not any(map(_is_tiff, files)) else len(frames_of(files))
+    except PictureError as error:
+        return Found(errors={name: str(error)})
+    if number == 1:
+        return Found(skipped=(Skipped(files[0], "one frame, and nothing to fuse it with"),))
+    if number > LARGEST:
+        return Found(errors={name: f"{number} frames; a stack has at most {LARGEST}"})
+    return Found((FoundStack(name, files, source, number),))
+
+
+def _is_paged(path: Path) -> bool:
+    """Whether a file holds a stack of its own; what cannot be read fails with the stack that it is in."""
+    try:
+        return _is_tiff(path) and len(frames_of((path,))) > 1
+    except PictureError:
+        return False
+
+
+def _is_tiff(path: Path) -> bool:
+    return path.suffix.lower() in (".tif", ".tiff")
 
 
 def _joined(parts: Sequence[Found]) -> Found:
@@ -212,12 +227,3 @@ def _not_taken(paths: Iterable[Path]) -> Iterator[Skipped]:
 def _unreadable(path: Path) -> str | None:
     """Why a picture cannot be read; None for those that can, for hidden ones, and for other files."""
     return None if _hidden(path) else unreadable(path)
-
-
-def _pages(path: Path) -> int:
-    """The number of pictures in a file."""
-    if path.suffix.lower() not in (".tif", ".tiff"):
-        return 1
-    with suppress(*BROKEN), Image.open(path) as image:
-        return int(getattr(image, "n_frames", 1))
-    return 1

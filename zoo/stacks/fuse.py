@@ -11,6 +11,7 @@ import numpy as np
 from zoo.fusing.frames import check_count
 from zoo.fusing.layers import fuse_layers
 from zoo.stacks.given import stack_of
+from zoo.stacks.memory import enough_memory
 from zoo.stacks.options import FuseOptions
 from zoo.stacks.pace import Pace, Stopwatch
 from zoo.stacks.plan import StackPlan, plan
@@ -53,6 +54,7 @@ class FusedStack:
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
+@enough_memory()
 def fuse_stack(
     model: FusionNetwork,
     frames: Frames,
@@ -77,7 +79,7 @@ def fuse_stack(
 
     Raises:
         PictureError: If a frame cannot be read.
-        FrameError: If the frames cannot be fused.
+        FrameError: If the frames cannot be fused, or there is not enough memory.
         AlignmentError: If they could not be registered.
         OptionsError: If the network cannot do what the options say.
     """
@@ -121,10 +123,10 @@ def comparisons(frames: int, burst: Burst, model: FusionNetwork) -> int:
 
 def _burst(frames: int, options: FuseOptions, model: FusionNetwork, say: Callable[[str], None]) -> Burst:
     """How the frames are fused; if they are many, what that means is said."""
-    least, most = comparisons(frames, "tournament", model), comparisons(frames, "joint", model)
-    if options.burst is None and frames > JOINT:
-        say(f"{frames} frames meet in a tournament; --burst joint compares each with each")
-        return "tournament"
-    if options.burst == "joint" and frames > JOINT and most > least:
-        say(f"--burst joint makes {most} comparisons of two frames; without it, {least} would do")
-    return options.burst or "joint"
+    fewest, most = comparisons(frames, "tournament", model), comparisons(frames, "joint", model)
+    burst = options.burst or ("joint" if frames <= JOINT else "tournament")
+    if frames > JOINT and most > fewest and options.burst is None:
+        say(f"{frames} frames meet in a tournament of {fewest} comparisons; --burst joint makes {most}")
+    if frames > JOINT and most > fewest and options.burst == "joint":
+        say(f"--burst joint makes {most} comparisons; without it, a tournament makes {fewest}")
+    return burst

@@ -45,7 +45,8 @@ def stack_of(frames: Frames, *, linear: bool = False) -> Stack:
     if files:
         check_count(max(2, len(files)))  # before any is opened; one file may hold several
         found, development = frames_of(files), development_of(files[0], linear=linear)
-        return RememberedStack(FileStack(found, read_frame(found[0], development).icc, development))
+        first = read_frame(found[0], development)
+        return RememberedStack(FileStack(found, first.icc, development), first.pixels)
     for number, array in enumerate(arrays):
         check_pixels(array, f"frame {number}")
         if array.dtype == np.float32 and not np.isfinite(array).all():

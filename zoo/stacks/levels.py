@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 NARROW = 1 / 4
 """Data that use less than this part of their dtype's range are stretched."""
 
+_WHITE = 3 / 255
+"""Frames that are this near to white all over say nothing of the others."""
+
 _LEAST = {"u": 8.0, "f": 1e-6}
 """The narrowest range of black and white, for whole numbers and floats: less is noise, or nothing."""
 
@@ -37,7 +40,8 @@ class Levels:
 def levels_of(looks: Sequence[Look], given: tuple[float, float] | None = None) -> Levels:
     """The levels of a stack: its dtype's where the data use them, else the data's smallest and largest.
 
-    Floats have the levels 0 and 1 if all are within. Single pixels that stand out do not count.
+    Floats have the levels 0 and 1 if all are within and use them. Single pixels that stand out do not
+    count, nor do frames that are saturated all over.
 
     Args:
         looks: The frames.
@@ -47,7 +51,8 @@ def levels_of(looks: Sequence[Look], given: tuple[float, float] | None = None) -
         return Levels(*given)
     dtype = looks[0].dtype
     full = 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
-    low, high = min(look.low for look in looks), max(look.high for look in looks)
+    exposed = [look for look in looks if dtype.kind == "f" or look.low < (1 - _WHITE) * full] or looks
+    low, high = min(look.low for look in exposed), max(look.high for look in exposed)
     if low >= 0 and high <= full and high - low >= NARROW * full:
         return Levels(0.0, full)
     least = _LEAST[dtype.kind]

@@ -83,10 +83,10 @@ class FuseOptions:
         Raises:
             OptionsError: If it does not have the rule, or an option would have no effect with it.
         """
-        stride = network.config.stride
+        rule, stride = rule_of(network, self.rule), network.config.stride
         if self.tile is not None and self.tile < stride:
             raise OptionsError(f"--tile is {self.tile}", f"it must be {stride} or more for this network")
-        if self.raw_decision and not self.decides(network):
+        if self.raw_decision and rule == "direct":
             raise OptionsError("--raw-decision has no effect on a picture that is predicted", "omit it")
 
     def decides(self, network: FusionNetwork) -> bool:

@@ -13,6 +13,8 @@ Progress = Callable[[str, float, float], None]
 LONG = 60.0
 """Seconds from which on it is said how long fusing will take."""
 
+_ROUNDING = 1e-6  # of shares that are added up
+
 
 class Stopwatch:
     """The time that stages take, one after the other.
@@ -57,6 +59,7 @@ class Pace:
 
     def __call__(self, done: float) -> None:
         """So many steps are done."""
+        done = self._total if self._total - done < _ROUNDING else done
         self._progress(done, self._total)
         if len(self._calls) == 2:
             return

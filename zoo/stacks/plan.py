@@ -141,11 +141,7 @@ def _registered(
 def _relative(moves: Mapping[int, Similarity], look: Look, first: Look) -> Similarity:
     """Where a frame lies relative to the first that takes part, even if others were left out since."""
     here, there = moves[look.place], moves[first.place]
-    if there == IDENTITY:
-        return here
-    turned = Similarity(here.scale / there.scale, here.angle - there.angle, 0.0, 0.0)
-    dx, dy = here.matrix[:, 2] - turned.matrix[:, :2] @ there.matrix[:, 2]
-    return Similarity(turned.scale, turned.angle, float(dx), float(dy))
+    return here if there == IDENTITY else here.relative_to(there)
 
 
 def _check_left(number: int, left_out: Mapping[str, str], strict: bool) -> None:
@@ -153,4 +149,4 @@ def _check_left(number: int, left_out: Mapping[str, str], strict: bool) -> None:
     if left_out and strict:
         raise FrameError(reasons, "leave these frames out, or omit --strict")
     if number < 2:
-        raise FrameError(f"fewer than two frames are left: {reasons}", "give frames of one scene")
+        raise FrameError(f"{reasons}: fewer than two frames are left", "give frames of one scene")

@@ -18,11 +18,12 @@ class RememberedStack:
 
     Args:
         stack: What to read.
+        first: Its first frame, if that was read already.
     """
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, first: Frame | None = None) -> None:
         self._stack = stack
-        self._kept: dict[int, Frame] = {}
+        self._kept: dict[int, Frame] = {} if first is None else {0: first}
 
     @property
     def names(self) -> Sequence[str]:

@@ -11,6 +11,7 @@ from mfsynth.errors import OptionsError
 from zoo.errors import PictureError
 from zoo.fusing.frames import LARGEST
 from zoo.pictures.frames import frames_of
+from zoo.pictures.kinds import is_raw
 from zoo.pictures.write import check_output
 from zoo.stacks.batch import fuse_batch, plan_batch
 from zoo.stacks.files import fuse_files
@@ -59,6 +60,8 @@ class FuseRequest:
             raise OptionsError("--group, --suffix and --dry-run need --batch", "add --batch FOLDER")
         if self.batch is not None and (self.frames or self.extras.paths):
             raise OptionsError("--batch takes neither frames nor maps nor --preview", "give one or the other")
+        if self.options.linear and self.batch is None and not any(map(is_raw, self.frames)):
+            raise OptionsError("--linear is for RAW, and no frame is RAW", "omit --linear")
         self._check_outputs()
 
     def _check_count(self) -> None:

@@ -91,13 +91,16 @@ def look_at(frame: Frame, place: int, name: str) -> Look:
 
 def _detail(frame: Frame) -> NDArray[np.float32]:
     """How much detail each part of a frame has, at the full size: there, small differences in focus show."""
-    gray = frame if frame.ndim == 2 else frame[..., 1]
-    rows, columns = (min(most, max(1, side // 16)) for most, side in zip(PARTS, gray.shape, strict=True))
-    bands = [
-        np.square(cv2.Laplacian(band.astype(np.float32), cv2.CV_32F))[1:-1].mean(axis=0, keepdims=True)
-        for band in np.array_split(gray, rows)
-    ]
+    rows, columns = (min(most, max(1, side // 16)) for most, side in zip(PARTS, frame.shape, strict=False))
+    bands = [_power(band) for band in np.array_split(frame, rows)]
     return np.asarray(cv2.resize(np.concatenate(bands), (columns, rows), interpolation=cv2.INTER_AREA))
+
+
+def _power(band: Frame) -> NDArray[np.float32]:
+    """The mean square of detail in each column of a few rows, 1 x W."""
+    gray = band if band.ndim == 2 else cv2.cvtColor(band, cv2.COLOR_RGB2GRAY)
+    detail = cv2.Laplacian(gray.astype(np.float32), cv2.CV_32F)[1:-1]
+    return np.asarray(np.square(detail).mean(axis=0, keepdims=True), np.float32)
 
 
 def _check_alike(first: Look, other: Look) -> None:

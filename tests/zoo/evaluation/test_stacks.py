@@ -30,7 +30,6 @@ from zoo.metrics import psnr
 from zoo.metrics.measures import MEASURES, QUALITY, brief, shown
 from zoo.pretrained import load
 from zoo.stacks.fuse import fuse_stack
-from zoo.stacks.stack import ArrayStack
 
 OPTICS = {"frames": 4, "kernel": "disk", "radius": (2.0, 4.0), "light": "linear", "limit": 3, "shards": 1}
 
@@ -216,7 +215,7 @@ def halves(truth, gain=1.0):
 def test_prepared_frames_are_fused_as_mfsynth_fuse_does():
     frames = halves(scene(), gain=0.7)
     bare, method = parse_methods(["hf-seg,hf-seg+prepared"])
-    expected = fuse_stack(load("hf-seg"), ArrayStack(frames))
+    expected = fuse_stack(load("hf-seg"), frames)
     done = method.fused(Stack("s", frames))
     np.testing.assert_array_equal(done.image, expected.image)
     np.testing.assert_array_equal(done.decision, expected.decision)

@@ -169,6 +169,10 @@ def test_what_cannot_be_fused_is_refused_by_name(tmp_path: Path, kind: str) -> N
     for length in (20, len(whole) // 2, len(whole) - 10):
         (tmp_path / f"b.{kind}").write_bytes(whole[:length])
         refusal(tmp_path / f"b.{kind}")
+    for box in (b"hvcC" if kind == "heic" else b"av1C", b"iinf", b"infe", b"iloc"):
+        assert box in whole
+        (tmp_path / f"b.{kind}").write_bytes(whole.replace(box, b"free", 1))
+        assert "BytesIO" not in refusal(tmp_path / f"b.{kind}").message
 
 
 @pytest.mark.parametrize(("kind", "name"), [("heic", "photo.jpg"), ("avif", "photo.heic")])

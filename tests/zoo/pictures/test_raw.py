@@ -12,10 +12,13 @@ import pytest
 from dng import write_dng
 from PIL import Image, ImageCms
 
+from mfsynth.errors import OptionsError
 from mfsynth.synthesis.optics.light import srgb_of
 from zoo.errors import PictureError
 from zoo.pictures.raw import Development, development_of
 from zoo.pictures.read import read_picture
+from zoo.stacks.options import FuseOptions
+from zoo.stacks.request import FuseRequest
 
 
 def scene(size: tuple[int, int] = (60, 80)) -> np.ndarray:
@@ -81,6 +84,13 @@ def test_it_is_upright_and_keeps_exif(tmp_path: Path) -> None:
         tags = Image.Exif()
         tags.load(found.exif)
         assert (tags[0x0112], tags[0x010F], tags[0x0110]) == (1, "A maker", "A camera")
+
+
+def test_linear_light_is_refused_where_nothing_is_raw() -> None:
+    linear = FuseOptions(linear=True)
+    with pytest.raises(OptionsError, match="--linear is for RAW"):
+        FuseRequest((Path("a.jpg"), Path("b.jpg")), Path("c.png"), options=linear)
+    FuseRequest((Path("a.jpg"), Path("b.CR3")), Path("c.png"), options=linear)
 
 
 def refusal(path: Path) -> PictureError:

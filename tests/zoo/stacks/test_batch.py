@@ -62,7 +62,7 @@ def taken(path: Path, when: datetime, frame: int = 0, seed: int = 0) -> Path:
 
 
 def names(batch: Batch) -> dict[str, list[str]]:
-    return {stack.name: [frame.name for frame in stack.frames] for stack in batch.stacks}
+    return {stack.found.name: [file.name for file in stack.found.files] for stack in batch.stacks}
 
 
 def reasons(batch: Batch) -> dict[str, str]:
@@ -276,10 +276,12 @@ def test_a_file_of_several_pages_is_a_stack(tmp_path):
     for name in ("cells-1.tif", "cells-2.tif"):
         pages = [Image.fromarray(picture(0, frame)) for frame in range(3)]
         pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:])
-    assert names(plan_batch(tmp_path, tmp_path / "out")) == {
-        "cells-1": ["cells-1.tif"],
-        "cells-2": ["cells-2.tif"],
-    }
+    (tmp_path / "moss-1.tif").write_bytes(b"II*\0")
+    save(tmp_path / "moss-2.tif")
+    found = plan_batch(tmp_path, tmp_path / "out")
+    assert names(found) == {"cells-1": ["cells-1.tif"], "cells-2": ["cells-2.tif"]}
+    assert [each.found.number for each in found.stacks] == [3, 3]
+    assert "moss-1.tif" in found.errors["moss"]
 
 
 def test_two_stacks_of_one_name_are_refused_and_both_named(tmp_path):
@@ -404,7 +406,9 @@ def test_a_dry_run_lists_stacks_and_writes_nothing(tmp_path, cli):
     report = json.loads(done.stdout)
     assert done.returncode == 1
     assert "leaf: 0.psd" in done.stderr
-    assert [(each["name"], len(each["frames"])) for each in report["stacks"]] == [("bee", 2)]
+    assert [(each["name"], len(each["files"]), each["frames"]) for each in report["stacks"]] == [
+        ("bee", 2, 2)
+    ]
     assert [each["path"] for each in report["skipped"]] == [str(tmp_path / "in" / "near.png")]
 
 
@@ -414,5 +418,5 @@ def test_found_pictures_are_each_in_one_place(tmp_path):
     for group in ("name", "auto"):
         found = find(tmp_path, group)
         placed = [*(each.path for each in found.skipped), *found.cameras]
-        placed += [frame for each in found.stacks for frame in each.frames]
+        placed += [file for each in found.stacks for file in each.files]
         assert sorted(placed) == sorted(tmp_path.rglob("*.png"))
