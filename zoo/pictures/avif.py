@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
-from mfsynth.codecs import kind_of, neutral_xmp
+from mfsynth.codecs import kind_of
 from mfsynth.errors import install_command
 from zoo.pictures.common import check_opaque, check_single
 from zoo.pictures.exif import exif_of
 from zoo.pictures.heif import widened
+from zoo.pictures.metadata import xmp_of
 from zoo.pictures.picture import PictureFile, Refusal, turned
 from zoo.pictures.profiles import fitting, nclx_profile
 
@@ -55,8 +56,8 @@ def _read(data: bytes) -> PictureFile:
         bits, meant = _bits(data), nclx_profile(*_color(data))
         pixels = np.array(image.convert("RGB")) if bits == 8 else _deep(data, bits)
         icc = fitting(image.info.get("icc_profile") or meant, pixels)
-        xmp = neutral_xmp(image.info.get("xmp") or b"")
-    return PictureFile(turned(pixels, orientation), icc, exif, xmp or None)
+        xmp = xmp_of(image)
+    return PictureFile(turned(pixels, orientation), icc, exif, xmp)
 
 
 def _deep(data: bytes, bits: int) -> Pixels:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mfsynth.codecs import kind_of, neutral_xmp
+from mfsynth.codecs import kind_of
 from mfsynth.errors import install_command
 from zoo.pictures.common import ALPHA_HINT
 from zoo.pictures.exif import EXIF_PREFIX, upright
 from zoo.pictures.kinds import HEIF
+from zoo.pictures.metadata import upright_xmp
 from zoo.pictures.picture import PictureFile, Refusal
 from zoo.pictures.profiles import fitting, nclx_profile
 
@@ -55,9 +56,9 @@ def read(path: Path) -> PictureFile:
     color, bits = file.info.get("nclx_profile", {}), int(file.mode.partition(";")[2] or 8)
     meant = nclx_profile(color.get("color_primaries", 1), color.get("transfer_characteristics", 13))
     exif, _ = upright((file.info["exif"] or b"").removeprefix(EXIF_PREFIX))
-    xmp = neutral_xmp(file.info.get("xmp") or b"").rstrip(b"\0")
+    xmp = upright_xmp(file.info.get("xmp") or b"")
     icc = fitting(file.info.get("icc_profile") or meant, pixels)
-    return PictureFile(widened(pixels, bits), icc, exif, xmp or None)
+    return PictureFile(widened(pixels, bits), icc, exif, xmp)
 
 
 def widened(pixels: NDArray[np.uint8] | NDArray[np.uint16], bits: int) -> Pixels:

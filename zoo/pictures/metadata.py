@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 JPEG_XMP = 65533 - len(b"http://ns.adobe.com/xap/1.0/\0")
 """The longest XMP packet that a JPEG holds, in bytes."""
+_APPENDED = (
+    b"http://ns.google.com/photos/", b"http://ns.adobe.com/hdr-gain-map/", b"http://ns.apple.com/HDRGainMap/",
+)  # fmt: skip
+"""Namespaces of XMP that describes what is appended to a picture."""
 _IPTC_RESOURCE = 0x0404
 _RESOURCE = struct.Struct(">4sHxxI")
 _TEXT = "Raw profile type iptc"
@@ -25,9 +29,15 @@ def xmp_of(image: Image.Image) -> bytes | None:
 
 
 def upright_xmp(xmp: bytes) -> bytes | None:
-    """A packet whose orientation, if any, is 1, since the pixels are upright; None if it is none in UTF-8."""
+    """A packet whose orientation, if any, is 1, since the pixels are upright.
+
+    None if it is not a packet in UTF-8, or describes data that phones append to the picture: gain maps, depth
+    maps, videos. They are dropped, and a program would look for them in vain.
+    """
     packet = xmp.rstrip(b"\0")
-    return neutral_xmp(packet) if packet and b"\0" not in packet else None
+    if not packet or b"\0" in packet or any(each in packet for each in _APPENDED):
+        return None
+    return neutral_xmp(packet)
 
 
 def iptc_of(image: Image.Image) -> bytes | None:

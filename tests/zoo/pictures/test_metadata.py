@@ -120,6 +120,12 @@ def test_xmp_says_upright_once_the_pixels_are(tmp_path: Path, suffix: str) -> No
     assert read_picture(tmp_path / f"a.{suffix}").xmp == XMP.format(1).encode()
 
 
+def test_xmp_about_data_that_is_not_kept_is_dropped(tmp_path: Path) -> None:
+    packet = XMP.format(1).replace("purl.org/dc/elements/1.1/", "ns.google.com/photos/1.0/camera/")
+    Image.fromarray(PIXELS).save(tmp_path / "motion.jpg", xmp=packet.encode())
+    assert read_picture(tmp_path / "motion.jpg").xmp is None
+
+
 def test_what_does_not_fit_a_jpeg_is_omitted(tmp_path: Path) -> None:
     long = XMP.format(1).encode() + b" " * 70_000
     write_picture(tmp_path / "a.jpg", PictureFile(PIXELS, xmp=long, iptc=IPTC * 7000))
