@@ -67,7 +67,8 @@ def fuse_files(
     first = read_frame(frames[0], development)
     check_output(output, first.pixels.dtype)
     check_extras(extras)
-    stack = RememberedStack(FileStack(frames, first.icc, development, say), first.pixels)
+    files = FileStack(frames, first.icc, development, say)
+    stack = RememberedStack(files, first.pixels)
     fused = fuse_stack(model, stack, options, say=say, progress=progress)
     progress("writing", 0, 1)
     watch = Stopwatch()
@@ -76,6 +77,7 @@ def fuse_files(
     progress("writing", 1, 1)
     fused = replace(fused, seconds={**fused.seconds, **watch.seconds})
     report = report_of(output, fused, stack.names, options, rule_of(model, options.rule))
+    report = replace(report, warnings=(*files.notes, *report.warnings))
     write_extras(extras, fused, stack, options, report, partial(progress, "preview"))
     return report
 

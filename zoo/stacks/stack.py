@@ -61,13 +61,16 @@ class FileStack:
         icc: The profile that frames in another one are converted to: the first frame's. None is sRGB.
         development: How they are developed, if they are RAW.
         say: Called with a line for people when the first frame is converted.
+
+    Attributes:
+        notes: What was said.
     """
 
     frames: tuple[FrameFile, ...]
     icc: bytes | None = None
     development: Development = AS_SHOT
     say: Callable[[str], None] = lambda _: None
-    _told: list[str] = field(default_factory=list, init=False, repr=False)
+    notes: list[str] = field(default_factory=list, init=False)
 
     @property
     def names(self) -> Sequence[str]:
@@ -79,8 +82,9 @@ class FileStack:
         where = self.frames[number]
         picture = read_frame(where, self.development)
         pixels = in_profile(picture, where, self.icc)
-        if pixels is not picture.pixels and not self._told:
-            self._told.append(where.name)
+        if pixels is not picture.pixels and not self.notes:
             first = self.frames[0].name
-            self.say(f"{where.name} has another color profile than {first}: such frames are converted to it")
+            line = f"{where.name} has another color profile than {first}: such frames are converted to it"
+            self.notes.append(line)
+            self.say(line)
         return pixels

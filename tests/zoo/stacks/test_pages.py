@@ -11,6 +11,7 @@ from PIL import Image
 
 from mfsynth.errors import OptionsError
 from zoo.networks import Config, Network
+from zoo.pictures.profiles import P3_PRIMARIES, SRGB_CURVE, rgb_profile
 from zoo.stacks.files import fuse_files
 from zoo.stacks.options import FuseOptions
 from zoo.stacks.request import FuseRequest
@@ -74,3 +75,18 @@ def test_xmp_of_the_first_frame_goes_to_the_result(model, tmp_path):
     fuse_files(model, paths, tmp_path / "fused.png", FuseOptions())
     with Image.open(tmp_path / "fused.png") as image:
         assert image.info["xmp"] == packet
+
+
+def test_a_frame_in_another_profile_is_converted_and_the_report_says_so(model, tmp_path):
+    profile = rgb_profile("Display P3", P3_PRIMARIES, SRGB_CURVE)
+    colors = [np.dstack([frame, frame // 2, 255 - frame]) for frame in slices(np.uint8, 2)]
+    for number, (frame, icc) in enumerate(zip(colors, (None, profile), strict=True)):
+        Image.fromarray(frame).save(tmp_path / f"{number}.png", icc_profile=icc)
+    said = []
+    paths = [tmp_path / "0.png", tmp_path / "1.png"]
+    report = fuse_files(model, paths, tmp_path / "fused.png", FuseOptions(), say=said.append)
+    word = "1.png has another color profile than 0.png: such frames are converted to it"
+    assert word in said
+    assert word in report.warnings
+    with Image.open(tmp_path / "fused.png") as image:
+        assert "icc_profile" not in image.info
