@@ -30,7 +30,6 @@ from numpy.typing import NDArray
 
 import mfsynth
 import zoo
-from zoo.alignment.align import align
 from zoo.alignment.canvas import Canvas
 from zoo.alignment.register import estimate
 from zoo.errors import AlignmentError
