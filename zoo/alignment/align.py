@@ -25,7 +25,8 @@ def align(frames: Sequence[Frame]) -> tuple[list[Frame], list[Similarity]]:
 
     Returns:
         Frames of the same shape and dtype, and a similarity for each. The first frame, and every frame that
-        is within 0.05 pixels of it, is the array that was given. What a frame does not show is as in the first.
+        is within 0.05 pixels of it, is the array that was given. What a frame does not show is as in the
+        first.
 
     Raises:
         FrameError: If there are no frames, they differ in shape or dtype, or are too small.

@@ -54,7 +54,7 @@ class Canvas:
 def canvas_of(moves: Sequence[Similarity], height: int, width: int, crop: Crop) -> Canvas:
     """The rectangle that a crop asks for.
 
-    A frame shows a point if that lies within one of its pixels: at most half a pixel beyond the centers of its
+    A frame shows a point that lies within one of its pixels: up to half a pixel beyond the centers of its
     outermost ones.
 
     Args:

@@ -1,8 +1,9 @@
 """Registering a stack of any length: each frame to its neighbors, then to a reference in the middle.
 
-Neighbors in a focus stack look alike though its ends may share nothing sharp. The chain of neighbors therefore
-says roughly where all frames lie; small errors add up along it. From there, each frame is registered to more
-frames, near ones and the reference, as far as they look alike, and all these pairs together place the frames.
+Neighbors in a focus stack look alike though its ends may share nothing sharp. The chain of neighbors
+therefore says roughly where all frames lie; small errors add up along it. From there, each frame is
+registered to more frames, near ones and the reference, as far as they look alike. All these pairs together
+place the frames.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def features_of(picture: NDArray[np.float32]) -> Features:
     rounded = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
     points, words = cv2.SIFT.create(_FEATURES).detectAndCompute(rounded, None)
     places = np.array([point.pt for point in points], np.float32).reshape(-1, 2)
-    return Features(places, np.zeros((0, 128), np.float32) if words is None else words)
+    return Features(places, np.asarray([] if words is None else words, np.float32))
 
 
 def by_features(first: Features, second: Features) -> Matrix | None:

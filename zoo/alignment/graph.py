@@ -2,8 +2,8 @@
 
 A similarity is z -> a z + b in complex numbers. That frame j lies by (m, t) relative to frame i then means
 a_j = m a_i and b_j = m b_i + t: linear in what is not known, so that no iteration is needed but for weights.
-Weights follow Huber (Robust Estimation of a Location Parameter, 1964), by which a false pair pulls no harder than
-others.
+Weights follow Huber (Robust Estimation of a Location Parameter, 1964), by which a false pair pulls no harder
+than others.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def connected(links: Iterable[Link], numbers: Iterable[int]) -> list[list[int]]:
 
 
 def chained(links: Iterable[Link], reference: int) -> dict[int, Similarity]:
-    """Where frames lie relative to one of them, by the first links that lead there; only those that are joined."""
+    """Where the frames that are joined to a reference lie relative to it, by the first links there."""
     poses = {reference: IDENTITY}
     waiting = list(links)
     while ready := [link for link in waiting if link.first in poses or link.second in poses]:
@@ -82,6 +82,8 @@ def solved(links: Sequence[Link], reference: int, height: int, width: int) -> di
         height: Of the frames, in pixels.
         width: Of the frames, in pixels.
     """
+    if not links:
+        return {reference: IDENTITY}
     center = complex((width - 1) / 2, (height - 1) / 2)
     radius = abs(center)
     numbers = sorted({number for link in links for number in (link.first, link.second)} - {reference})
@@ -96,7 +98,7 @@ def solved(links: Sequence[Link], reference: int, height: int, width: int) -> di
             else:
                 rows[row, columns[number]] += factor
     solution = _robust(rows, goals, np.array([link.weight for link in links]), radius)
-    poses = {number: _from(*solution[columns[number]], center) for number in numbers}
+    poses = {number: _from(solution[columns[number]], center) for number in numbers}
     return poses | {reference: IDENTITY}
 
 
@@ -105,7 +107,7 @@ def _robust(rows: Complex, goals: Complex, prior: NDArray[np.float64], radius: f
     weights, before = prior, np.zeros((rows.shape[1], 2), np.complex128)
     for _ in range(_ITERATIONS):
         weighted = rows.conj().T * weights
-        solution = np.linalg.solve(weighted @ rows, weighted @ goals)
+        solution = np.asarray(np.linalg.solve(weighted @ rows, weighted @ goals), np.complex128)
         if _pixels(solution - before, radius).max() < _CONVERGED:
             break
         far = _pixels(rows @ solution - goals, radius)
@@ -124,7 +126,8 @@ def _about(move: Similarity, center: complex) -> tuple[complex, complex]:
     return linear, complex(dx, dy) + (linear - 1) * center
 
 
-def _from(linear: complex, shift: complex, center: complex) -> Similarity:
+def _from(pose: Complex, center: complex) -> Similarity:
+    linear, shift = pose
     moved = shift - (linear - 1) * center
     angle = math.degrees(math.atan2(linear.imag, linear.real))
-    return Similarity(abs(linear), angle, float(moved.real), float(moved.imag))
+    return Similarity(float(abs(linear)), angle, float(moved.real), float(moved.imag))

@@ -41,8 +41,8 @@ def refined(
         pair = _Pair(one, other)
         matrix = _enlarged(pair.fit(_enlarged(matrix, 1 / level)), level)
         if level == _LAST_CHANCE and pair.likeness(_enlarged(matrix, 1 / level)) < _HOPELESS:
-            return matrix, 0.0
-    return matrix, pair.likeness(matrix)
+            break
+    return matrix, pair.likeness(_enlarged(matrix, 1 / level))
 
 
 def finished(first: Pyramid, second: Pyramid, matrix: Matrix) -> tuple[Matrix, float]:

@@ -1,7 +1,7 @@
 """What frames are registered by: small gray pictures, coarse to fine, whose local contrast is equalized.
 
-Blur is symmetric, so it does not move an edge, and with equal contrast it hardly changes the weight of an edge.
-Exposure changes the local contrast, so that it hardly matters either.
+Blur is symmetric, so it does not move an edge, and with equal contrast it hardly changes the weight of an
+edge. Exposure changes the local contrast, so that it hardly matters either.
 """
 
 from __future__ import annotations

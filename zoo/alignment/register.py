@@ -1,7 +1,7 @@
 """Registering a frame of a focus stack to another, by a similarity: shift, scale and small rotation.
 
-Refocusing a lens changes its magnification a little, and a hand-held camera moves. The search starts from "not
-moved"; if the pictures then do not look alike, from the transform that most matches of SIFT features agree on.
+Refocusing a lens changes its magnification a little, and a hand-held camera moves. The search starts from
+"not moved"; if the pictures then do not look alike, from what most matches of features agree on.
 """
 
 from __future__ import annotations
@@ -121,25 +121,6 @@ def reason(found: Found, other: str) -> str:
         return f"does not match {other} (likeness {found.likeness:.2f} of 1)"
     how = f"scaled by {found.move.scale:.2f} and rotated by {found.move.angle:.1f} degrees"
     return f"only matches {other} when {how}, unlike in a focus stack"
-
-
-def likeness(first: Frame, second: Frame) -> float:
-    """How alike two frames are, once they are registered on small pictures: quick, to tell scenes apart.
-
-    Args:
-        first: H x W x 3 or H x W; uint8, uint16, or float32 in [0, 1].
-        second: Of the same shape and dtype; may be focused and exposed differently.
-
-    Returns:
-        The correlation of the equalized pictures, -1 to 1: from 0.5 for neighbors in a stack, below 0.2 for
-        different scenes. NaN where one has too little texture to tell.
-
-    Raises:
-        FrameError: If the frames differ in shape or dtype, or are too small.
-    """
-    check_frames([first, second])
-    one, other = pyramid(first, _QUICK_PIXELS), pyramid(second, _QUICK_PIXELS)
-    return find(one, other).likeness if one.textured and other.textured else math.nan
 
 
 def looks_unaligned(frames: Sequence[Frame]) -> list[float]:

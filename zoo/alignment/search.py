@@ -40,10 +40,11 @@ class Search:
         return self.prepared(number).textured
 
     def match(self, number: int, others: Sequence[int]) -> list[Link]:
-        """A frame's link to the first of others that it matches, wherever it lies; none if it matches none."""
+        """A frame's link to the first of others that it matches, wherever it lies; else nothing."""
         for other in others:
             found = find(self.prepared(other), self.prepared(number))
-            self._best[number] = max(self._best.get(number, found), found, key=lambda each: each.likeness)
+            for each in (other, number):
+                self._best[each] = max(self._best.get(each, found), found, key=lambda one: one.likeness)
             if found.good:
                 return [self._link(other, number, found)]
         return []
@@ -64,10 +65,13 @@ class Search:
         return links
 
     def why_not(self, number: int) -> str:
-        """Why a frame that is not linked could not be registered, as what follows "the frame"."""
-        if number not in self._best:
+        """Why a frame is not among those that match, as what follows "the frame"."""
+        if not self.textured(number):
             return "has too little texture to align by"
-        return reason(self._best[number], "the frames near it")
+        found = self._best.get(number)
+        if found is None or found.good:
+            return "does not match most of the frames"
+        return reason(found, "the frames near it")
 
     def _link(self, other: int, number: int, found: Found) -> Link:
         self._linked.add(frozenset((other, number)))

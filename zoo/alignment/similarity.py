@@ -55,11 +55,13 @@ class Similarity:
         >>> Similarity(1.1, 0.0, 5.0, 0.0).relative_to(Similarity(1.0, 0.0, 2.0, 0.0)).describe()
         'moved by 2.8, 0.0 pixels, scaled by 1.100, rotated by 0.00 degrees'
         """
+        if other == IDENTITY:
+            return self
         matrix = np.linalg.solve(_square(other).T, self.matrix.T).T  # self.matrix @ inverse(other)
-        return similarity_of(matrix)
+        return similarity_of(np.asarray(matrix, np.float64))
 
     def after(self, other: Similarity) -> Similarity:
-        """The other, then this: where a frame lies relative to the first, if it lies so relative to the other."""
+        """Where a frame lies relative to the first, if it lies as this relative to the other."""
         return similarity_of(self.matrix @ _square(other))
 
     def describe(self) -> str:
@@ -68,8 +70,10 @@ class Similarity:
         >>> Similarity(1.012, 0.1, 3.2, -1.5).describe()
         'moved by 3.2, -1.5 pixels, scaled by 1.012, rotated by 0.10 degrees'
         """
-        moved = f"moved by {self.dx:.1f}, {self.dy:.1f} pixels"
-        return f"{moved}, scaled by {self.scale:.3f}, rotated by {round(self.angle, 2) + 0.0:.2f} degrees"
+        dx, dy = round(self.dx, 1) + 0.0, round(self.dy, 1) + 0.0  # rather than "-0.0"
+        angle = round(self.angle, 2) + 0.0
+        moved = f"moved by {dx:.1f}, {dy:.1f} pixels"
+        return f"{moved}, scaled by {self.scale:.3f}, rotated by {angle:.2f} degrees"
 
 
 IDENTITY = Similarity(1.0, 0.0, 0.0, 0.0)

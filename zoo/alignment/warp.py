@@ -20,7 +20,7 @@ _REACH = 6
 
 
 def warped(picture: NDArray[Any], matrix: Matrix, height: int, width: int) -> NDArray[Any]:
-    """A picture under an affine map, by Lanczos interpolation on 8 x 8 pixels, within the picture's own range.
+    """A picture under an affine map, by Lanczos interpolation on 8 x 8 pixels, within its own range.
 
     Beyond the picture's border the kernel sees it mirrored; where nothing is near, the result is 0.
 

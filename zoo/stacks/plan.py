@@ -140,8 +140,7 @@ def _registered(
 
 def _relative(moves: Mapping[int, Similarity], look: Look, first: Look) -> Similarity:
     """Where a frame lies relative to the first that takes part, even if others were left out since."""
-    here, there = moves[look.place], moves[first.place]
-    return here if there == IDENTITY else here.relative_to(there)
+    return IDENTITY if look is first else moves[look.place].relative_to(moves[first.place])
 
 
 def _check_left(number: int, left_out: Mapping[str, str], strict: bool) -> None:
