@@ -27,9 +27,9 @@ from zoo.evaluation.baselines.pyramid import Pyramid
 from zoo.evaluation.prepared import Prepared
 from zoo.pictures.picture import PictureFile
 from zoo.pictures.write import write_picture
+from zoo.stacks.given import stack_of
 from zoo.stacks.options import FuseOptions
 from zoo.stacks.plan import StackPlan, plan
-from zoo.stacks.stack import FileStack
 from zoo.stacks.survey import survey
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def fused(paths: Sequence[Path], output: Path) -> Shown:
         pyramid=Prepared.of(frames, OPTIONS).fused_classically(fuse).image,
         unaligned=fuse(frames).image,
         report=json.loads(done.stdout)["fused"][0],
-        plan=plan(survey(FileStack(tuple(paths))), OPTIONS),
+        plan=plan(survey(stack_of(paths)), OPTIONS),
     )
 
 

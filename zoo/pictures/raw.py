@@ -142,5 +142,6 @@ def _preview_exif(raw: rawpy.RawPy) -> bytes | None:
         return None
     if preview.format != library.ThumbFormat.JPEG:
         return None
-    with Image.open(io.BytesIO(bytes(preview.data))) as image:
+    with suppress(*BROKEN), Image.open(io.BytesIO(bytes(preview.data))) as image:
         return upright(image.info.get("exif", b"").removeprefix(EXIF_PREFIX))[0]
+    return None
