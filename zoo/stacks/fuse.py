@@ -124,9 +124,10 @@ def comparisons(frames: int, burst: Burst, model: FusionNetwork) -> int:
 def _burst(frames: int, options: FuseOptions, model: FusionNetwork, say: Callable[[str], None]) -> Burst:
     """How the frames are fused; if they are many, what that means is said."""
     fewest, most = comparisons(frames, "tournament", model), comparisons(frames, "joint", model)
-    burst = options.burst or ("joint" if frames <= JOINT else "tournament")
-    if frames > JOINT and most > fewest and options.burst is None:
-        say(f"{frames} frames meet in a tournament of {fewest} comparisons; --burst joint makes {most}")
-    if frames > JOINT and most > fewest and options.burst == "joint":
+    if options.burst is None and frames > JOINT:
+        cost = f"; --burst joint makes {most}" if most > fewest else ""
+        say(f"{frames} frames meet in a tournament of {fewest} comparisons{cost}")
+        return "tournament"
+    if options.burst == "joint" and frames > JOINT and most > fewest:
         say(f"--burst joint makes {most} comparisons; without it, a tournament makes {fewest}")
-    return burst
+    return options.burst or "joint"
