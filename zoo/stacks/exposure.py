@@ -49,6 +49,7 @@ _LEAST_SHARE = 0.02
 _NEAR = 4 / 255
 _DOUBT = 3.0
 _HARMLESS_GAIN = 2.0
+_VEIL = 0.01
 _ROUNDS = 8
 _NOISE = 0.003
 _CURVE = 0.055
@@ -319,8 +320,9 @@ def _smoothed(picture: NDArray[np.float32]) -> NDArray[np.float32]:
 def _robust(data: _Data, prior: tuple[float, float, float] | None) -> tuple[float, float, float]:
     """y = gain x + offset + bend z by reweighted least squares, z being the difference of variances over e.
 
-    The prior of the offset is that of a change of exposure: c (gain - 1) with c from 0 to 0.055. That of the
-    bend is from 0 (values were blurred) to -0.7 (light was).
+    The prior of the offset is that of a change of exposure, c (gain - 1) with c from 0 to 0.055, and a little
+    for haze and for a background that drifts. That of the bend is from 0 (values were blurred) to -0.7 (light
+    was).
     """
     if prior is None:
         gain, offset, bend = float(np.median((data.y + 0.01) / (data.x.clip(0) + 0.01))), 0.0, 0.0
@@ -333,7 +335,7 @@ def _robust(data: _Data, prior: tuple[float, float, float] | None) -> tuple[floa
         scale = max(1.4826 * float(np.median(np.abs(residual))), 1e-3)
         weight = data.count / error**2 / (1 + (residual / (2 * scale)) ** 2) ** 2
         half = _CURVE / 2
-        loose = half * abs(gain - 1) + 1e-6
+        loose = half * abs(gain - 1) + _VEIL
         if prior is None:
             center, width = (1.0, half * (gain - 1), -0.35), (1e3, loose, 0.35)
         else:

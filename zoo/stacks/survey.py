@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 PIXELS = 1_000_000
 """The most pixels of a small picture."""
 
-PARTS = (24, 32)
-"""The most rows and columns of the parts in which a frame's detail is measured."""
+SQUARE, SQUARES = 32, 5
+"""The side of the squares in which a frame's grain is kept, and how many there are in each direction."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +39,8 @@ class Look:
         small: h x w x 3 or h x w, of the frame's dtype, the frame reduced by area.
         low: The smallest value of the small picture, not counting single pixels that stand out.
         high: The largest value, the same.
-        detail: At most 24 x 32, float32: the mean square of detail in each part of the full-size frame.
+        grain: Float32, the finest detail in squares all over the full-size frame; a second shot of a scene
+            differs in it by focus or noise.
     """
 
     place: int
@@ -51,7 +52,7 @@ class Look:
     small: NDArray[Any]
     low: float
     high: float
-    detail: NDArray[np.float32]
+    grain: NDArray[np.float32]
 
 
 def survey(
@@ -86,21 +87,19 @@ def look_at(frame: Frame, place: int, name: str) -> Look:
     small = whole if factor == 1 else cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
     inner = cv2.medianBlur(np.ascontiguousarray(small), 3)  # without hot pixels
     low, high = float(inner.min()), float(inner.max())
-    return Look(place, name, height, width, frame.dtype, factor, small, low, high, _detail(frame))
+    return Look(place, name, height, width, frame.dtype, factor, small, low, high, _grain(frame))
 
 
-def _detail(frame: Frame) -> NDArray[np.float32]:
-    """How much detail each part of a frame has, at the full size: there, small differences in focus show."""
-    rows, columns = (min(most, max(1, side // 16)) for most, side in zip(PARTS, frame.shape, strict=False))
-    bands = [_power(band) for band in np.array_split(frame, rows)]
-    return np.asarray(cv2.resize(np.concatenate(bands), (columns, rows), interpolation=cv2.INTER_AREA))
+def _grain(frame: Frame) -> NDArray[np.float32]:
+    tops, lefts = (np.linspace(0, max(0, side - SQUARE), SQUARES).astype(int) for side in frame.shape[:2])
+    squares = [frame[top : top + SQUARE, left : left + SQUARE] for top in tops for left in lefts]
+    return np.concatenate([detail_of(np.ascontiguousarray(square)).ravel() for square in squares])
 
 
-def _power(band: Frame) -> NDArray[np.float32]:
-    """The mean square of detail in each column of a few rows, 1 x W."""
-    gray = band if band.ndim == 2 else cv2.cvtColor(band, cv2.COLOR_RGB2GRAY)
-    detail = cv2.Laplacian(gray.astype(np.float32), cv2.CV_32F)[1:-1]
-    return np.asarray(np.square(detail).mean(axis=0, keepdims=True), np.float32)
+def detail_of(frame: Frame) -> NDArray[np.float32]:
+    """The finest detail of a picture: its Laplacian, H x W, float32."""
+    gray = frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.Laplacian(gray.astype(np.float32), cv2.CV_32F))
 
 
 def _check_alike(first: Look, other: Look) -> None:
