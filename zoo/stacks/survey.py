@@ -10,12 +10,14 @@ import cv2
 import numpy as np
 
 from zoo.errors import FrameError
+from zoo.stacks.hot import find_hot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from zoo.stacks.hot import HotPixels
     from zoo.stacks.stack import Frame, Stack
 
 PIXELS = 1_000_000
@@ -40,6 +42,7 @@ class Look:
         low: The smallest value of the small picture, not counting single pixels that stand out.
         high: The largest value, the same.
         detail: At most 24 x 32, float32: the mean square of detail in each part of the full-size frame.
+        hot: Hot and dead pixels of the full-size frame.
     """
 
     place: int
@@ -52,6 +55,7 @@ class Look:
     low: float
     high: float
     detail: NDArray[np.float32]
+    hot: HotPixels
 
 
 def survey(
@@ -86,7 +90,8 @@ def look_at(frame: Frame, place: int, name: str) -> Look:
     small = whole if factor == 1 else cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
     inner = cv2.medianBlur(np.ascontiguousarray(small), 3)  # without hot pixels
     low, high = float(inner.min()), float(inner.max())
-    return Look(place, name, height, width, frame.dtype, factor, small, low, high, _detail(frame))
+    hot = find_hot(frame, low, high)
+    return Look(place, name, height, width, frame.dtype, factor, small, low, high, _detail(frame), hot)
 
 
 def _detail(frame: Frame) -> NDArray[np.float32]:
