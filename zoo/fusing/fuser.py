@@ -166,9 +166,11 @@ class Fuser:
         return _blank(fused, state.layer.shown)
 
     def _choices(self, layers: Sequence[Layer]) -> Iterator[_Choice]:
-        weigh = nearness if self.rule == "nearest" and self.raw else softmax
+        weigh = nearness if self.rule == "nearest" else softmax
         scored = self.scorer.scores(layers)
-        for window, scores in scored if self.raw else regularized(scored, layers):
+        if self.rule in RULES["seg"] and not self.raw:
+            scored = regularized(scored, layers)
+        for window, scores in scored:
             weights = weigh(scores).cpu()
             yield _Choice(window, winner(scores.cpu(), [each.pixels[window] for each in layers]), weights)
 

@@ -1,20 +1,163 @@
-"""One frame over a wide area where nothing is sharp in any: the regularized decision."""
+"""One frame over a wide area where nothing is sharp in any: the regularized decision.
+
+Where frames hardly differ, a network's logits are small and change their sign from pixel to pixel. There,
+scores are replaced by what is said around: evidence spreads by pull-push (Gortler et al., The Lumigraph,
+1996), that is, what is missing comes from a pyramid of weighted means, from the finest level that knows
+enough. Strong evidence stays exactly as it is. Edges need no guide: frames differ there, so there is evidence
+on both sides.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from zoo.fusing.layer import Layer
     from zoo.fusing.tiles import Window
 
+    Map = NDArray[np.float32]
+
+WEAK, STRONG = 1.5, 3.0
+"""Logits, in the mean over a neighborhood, that are no evidence at all, and full evidence."""
+
+ALIKE = 2.5
+"""How much larger logits must be to count as much where frames differ by no more than noise."""
+
+ALONE = 2.0
+"""How much larger the logit of a pixel must be than the mean of its neighborhood to count as much."""
+
+NEIGHBORHOOD = 11
+"""Side of the neighborhood, in pixels: wider than the seam between two frames, where logits change sign."""
+
+NOISE = (0.5 / 255, 3 / 255)
+"""The least and the most that counts as noise: the rms difference of two layers as the network sees them."""
+
+DIFFERENT = 1.3, 2.6
+"""Differences, in units of noise, that noise can be, and that it cannot be."""
+
+LEAST = 1e-6
+"""Evidence anywhere: where there is no other within a thousand pixels or so, the mean of all scores there."""
+
+LIMIT = 4.0
+"""The largest score that spreads, so that a very sure pixel counts no more than a sure one."""
+
 
 def regularized(
     scored: Iterable[tuple[Window, Tensor]], layers: Sequence[Layer]
 ) -> Iterator[tuple[Window, Tensor]]:
-    """Scores of every window."""
-    yield from scored
+    """HF-Seg's scores, n x h x w for each window, with one frame over a wide area where nothing is sharp.
+
+    Swapping layers swaps scores, bit for bit.
+    """
+    windows, scores = _held(scored, layers)
+    regularize(scores, _different(layers))
+    for window in windows:
+        yield window, torch.from_numpy(scores[(slice(None), *window)])
+
+
+def _held(
+    scored: Iterable[tuple[Window, Tensor]], layers: Sequence[Layer]
+) -> tuple[list[Window], NDArray[np.float32]]:
+    windows, scores = [], np.empty((len(layers), *layers[0].pixels.shape[:2]), np.float32)
+    for window, each in scored:
+        windows.append(window)
+        scores[(slice(None), *window)] = each.cpu().numpy()
+    return windows, scores
+
+
+def regularize(scores: Map, different: Map) -> None:
+    """Replace scores, n x H x W, where there is little evidence."""
+    hidden = np.isneginf(scores)
+    masked = bool(hidden.any())
+    if masked:
+        scores[hidden] = -LIMIT  # what spreads from here: the others are the ones to take
+    evidence = _evidence(scores, different)
+    if masked:
+        evidence[hidden.sum(0) == len(scores) - 1] = 1
+        evidence[hidden.all(0)] = LEAST
+    levels = _pyramid(evidence)
+    for each in scores:
+        each += (1 - evidence) * (_spread(each.clip(-LIMIT, LIMIT), levels) - each)
+    scores[hidden] = -np.inf
+
+
+def _evidence(scores: Map, different: Map) -> Map:
+    """How much the scores say at each pixel, H x W in [0, 1]."""
+    logits = scores.max(0) - scores.min(0)
+    mean = cv2.blur(logits, (NEIGHBORHOOD, NEIGHBORHOOD))
+    most = np.maximum(mean, logits - ALONE)
+    most -= ALIKE * (1 - different)
+    return np.asarray(_step(most, WEAK, STRONG).clip(LEAST), np.float32)
+
+
+def _different(layers: Sequence[Layer]) -> Map:
+    """How surely layers differ by more than noise, H x W in [0, 1].
+
+    The noise is what they differ by where they differ least. Every second pixel is looked at.
+    """
+    height, width = layers[0].pixels.shape[:2]
+    rms = np.sqrt(cv2.blur(_differences(layers), (5, 5)))
+    noise = np.percentile(rms, 10).clip(*NOISE)
+    sure = _step(rms / noise, *DIFFERENT)
+    return np.asarray(cv2.resize(sure, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _differences(layers: Sequence[Layer]) -> Map:
+    """The largest difference between any two layers, squared, at every second pixel; the channels' mean."""
+    every = (slice(None, None, 2), slice(None, None, 2))
+    low = np.full_like(layers[0].pixels[every], np.inf, np.float32)
+    high = -low
+    for layer in layers:
+        seen, where = layer.seen(every), np.True_ if layer.shown is None else layer.shown[every]
+        where = where.reshape(where.shape + (1,) * (low.ndim - 2)) if where.ndim else where
+        np.minimum(low, seen, out=low, where=where)
+        np.maximum(high, seen, out=high, where=where)
+    squares = np.square((high - low).clip(0))
+    return np.asarray(squares.mean(2) if squares.ndim == 3 else squares, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """Of a pyramid: how much evidence there is, at most 1, and by what the means of the finer level grow."""
+
+    evidence: Map
+    growth: Map | float = 1.0
+
+
+def _pyramid(evidence: Map) -> list[_Level]:
+    """Evidence in ever wider surroundings, up to a single pixel; a quarter of them is enough to be sure."""
+    levels = [_Level(evidence)]
+    while max(levels[-1].evidence.shape) > 1:
+        mean = np.asarray(cv2.pyrDown(levels[-1].evidence), np.float32)
+        growth = np.asarray(1 / mean.clip(0.25), np.float32)
+        levels.append(_Level(np.asarray(mean * growth), growth))
+    return levels
+
+
+def _spread(values: Map, levels: list[_Level]) -> Map:
+    """Values where there is evidence, and as far as it lacks those of ever wider surroundings."""
+    sums = [values * levels[0].evidence]
+    for level in levels[1:]:
+        sums.append(cv2.pyrDown(sums[-1]) * level.growth)
+    spread: Map = sums[-1] / levels[-1].evidence
+    for known, level in zip(sums[-2::-1], levels[-2::-1], strict=True):
+        height, width = known.shape
+        coarse = np.asarray(cv2.pyrUp(spread, dstsize=(width, height)), np.float32)
+        spread = known + (1 - level.evidence) * coarse
+    return spread
+
+
+def _step(values: Map, low: float, high: float) -> Map:
+    """0 below, 1 above, and smooth between."""
+    t = np.asarray(((values - low) / (high - low)).clip(0, 1), np.float32)
+    return np.asarray(t * t * (3 - 2 * t))

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
 import torch
 
 from zoo.errors import ZooError
@@ -16,6 +14,7 @@ from zoo.fusing.tiles import tile_side, tiles_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
     from zoo.fusing.layer import Layer
     from zoo.fusing.tiles import Tile, Window
 
-RIM = 16
-"""Pixels over which a layer, as the network sees it, fades into the other one towards where it ends."""
+MIDDLE = 0.5
+"""What the network sees where no layer shows anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +63,18 @@ class Scorer:
 
     def _tiles(self, layers: Sequence[Layer]) -> Iterator[_Views]:
         height, width = layers[0].pixels.shape[:2]
-        fades = [None if each.shown is None else fade(each.shown) for each in layers]
         side = tile_side(self.model.config, self.tile, height, width)
         for tile in tiles_for(self.model.config, height, width, side):
             rows, columns = tile.window
             share = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
             seen = [_tensor(layer.seen(tile.outer)).to(self.model.device) for layer in layers]
-            alphas = [
-                None if each is None or (each[tile.outer] == RIM).all()
-                else torch.from_numpy(each[tile.outer]).to(self.model.device) / RIM
-                for each in fades
-            ]  # fmt: skip
-            yield _Views(seen, alphas, tile, share)
+            masks = [self._mask(layer, tile) for layer in layers]
+            yield _Views(seen, masks, tile, share)
+
+    def _mask(self, layer: Layer, tile: Tile) -> Tensor | None:
+        """Where a layer shows something; None is everywhere in the tile and its surroundings."""
+        shown = None if layer.shown is None else layer.shown[tile.outer]
+        return None if shown is None or shown.all() else torch.tensor(shown, device=self.model.device)
 
     @torch.inference_mode()
     def _mean_logits(self, views: _Views) -> Tensor:
@@ -108,46 +107,35 @@ class Scorer:
 
 @dataclass(frozen=True, slots=True)
 class _Views:
-    """What the network sees of a tile: of each layer 1 x 3 x H x W, and H x W how much of it is its own."""
+    """What the network sees of a tile: of each layer 1 x 3 x H x W, and H x W where it shows something."""
 
     seen: list[Tensor]
-    alphas: list[Tensor | None]
+    masks: list[Tensor | None]
     tile: Tile
     share: float
 
     @property
     def masked(self) -> bool:
-        return any(alpha is not None for alpha in self.alphas)
+        return any(mask is not None for mask in self.masks)
 
     def shown(self, number: int | None = None) -> Tensor:
-        """Where a layer shows something, h x w; n x h x w for all."""
+        """Where a layer shows something inside the tile, h x w; n x h x w for all."""
         if number is None:
             return torch.stack([self.shown(each) for each in range(len(self.seen))])
-        alpha = self.alphas[number]
-        everywhere = torch.ones_like(self.seen[number][0, 0], dtype=torch.bool)
-        return (everywhere if alpha is None else alpha > 0)[self.tile.inner]
+        mask = self.masks[number]
+        inside = self.seen[number][0, 0][self.tile.inner]
+        return torch.ones_like(inside, dtype=torch.bool) if mask is None else mask[self.tile.inner]
 
     def pair(self, first: int, second: int) -> tuple[Tensor, Tensor]:
-        """Two layers, each filled with the other where it shows nothing, so that no edge appears there.
-
-        They fade into each other, since a sudden change from a blurred layer to a sharp one would look sharp.
-        """
+        """Two layers, each filled with the other where it shows nothing, so that no edge appears there."""
         a, b = self.seen[first], self.seen[second]
-        one, other = self.alphas[first], self.alphas[second]
-        if one is None and other is None:
-            return a, b
-        full = torch.ones_like(a[0, 0])
-        one, other = full if one is None else one, full if other is None else other
-        total = one + other
-        share = torch.where(total > 0, one / total.clamp(min=1 / RIM), 0.5)
-        filling = share * a + (1 - share) * b
-        return one * a + (1 - one) * filling, other * b + (1 - other) * filling
-
-
-def fade(shown: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """The distance to where a layer ends, in whole pixels, RIM at most: H x W, 0 where it shows nothing."""
-    distance = cv2.distanceTransform(shown.astype(np.uint8), cv2.DIST_L2, 3)
-    return np.where(shown, distance.clip(1, RIM), 0).astype(np.uint8)
+        one, other = self.masks[first], self.masks[second]
+        from_one = a if one is None else torch.where(one, a, MIDDLE)
+        from_other = b if other is None else torch.where(other, b, MIDDLE)
+        return (
+            a if one is None else torch.where(one, a, from_other),
+            b if other is None else torch.where(other, b, from_one),
+        )
 
 
 def _tensor(values: NDArray[np.float32]) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -14,6 +14,7 @@ from zoo.alignment.chain import register
 from zoo.alignment.similarity import IDENTITY, Similarity
 from zoo.errors import FrameError
 from zoo.stacks.exposure import Tone, clipped, match
+from zoo.stacks.hot import NONE, faults
 from zoo.stacks.levels import Levels, levels_of, seen
 from zoo.stacks.likeness import likeness_of
 
@@ -36,12 +37,14 @@ class FramePlan:
         name: For people.
         move: Where it lies relative to the first frame that takes part, in full-size pixels.
         tone: From its values to those of the common exposure.
+        hot: Places of hot and dead pixels, as in `HotPixels`.
     """
 
     place: int
     name: str
     move: Similarity
     tone: Tone
+    hot: NDArray[np.int64] = field(default_factory=lambda: NONE.places, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +98,8 @@ def plan(
     _check_left(len(taken), left_out, options.strict)
     first = taken[0]
     frames = tuple(
-        FramePlan(look.place, look.name, _relative(moves, look, first), matched.tones[look.place])
-        for look in taken
+        FramePlan(look.place, look.name, _relative(moves, look, first), matched.tones[look.place], hot)
+        for look, hot in zip(taken, faults([look.hot for look in taken]), strict=True)
     )
     canvas = canvas_of([each.move for each in frames], first.height, first.width, options.crop)
     return StackPlan(frames, left_out, levels, canvas, drift, likeness.warnings, first.height, first.width)

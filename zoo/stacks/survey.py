@@ -10,12 +10,14 @@ import cv2
 import numpy as np
 
 from zoo.errors import FrameError
+from zoo.stacks.hot import find_hot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from zoo.stacks.hot import HotPixels
     from zoo.stacks.stack import Frame, Stack
 
 PIXELS = 1_000_000
@@ -41,6 +43,7 @@ class Look:
         high: The largest value, the same.
         grain: Float32, the finest detail in squares all over the full-size frame; a second shot of a scene
             differs in it by focus or noise.
+        hot: Hot and dead pixels of the full-size frame.
     """
 
     place: int
@@ -53,6 +56,7 @@ class Look:
     low: float
     high: float
     grain: NDArray[np.float32]
+    hot: HotPixels
 
 
 def survey(
@@ -87,7 +91,8 @@ def look_at(frame: Frame, place: int, name: str) -> Look:
     small = whole if factor == 1 else cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
     inner = cv2.medianBlur(np.ascontiguousarray(small), 3)  # without hot pixels
     low, high = float(inner.min()), float(inner.max())
-    return Look(place, name, height, width, frame.dtype, factor, small, low, high, _grain(frame))
+    hot = find_hot(frame, low, high)
+    return Look(place, name, height, width, frame.dtype, factor, small, low, high, _grain(frame), hot)
 
 
 def _grain(frame: Frame) -> NDArray[np.float32]:

@@ -148,7 +148,9 @@ def test_many_frames_meet_in_a_tournament_and_are_never_held_together(model: Fus
         if stage == "fusing":
             alive.append(stack.alive)
 
-    fused = zoo.fuse_stack(model, stack, say=said.append, progress=progress)
+    fused = zoo.fuse_stack(
+        model, stack, zoo.FuseOptions(raw_decision=True), say=said.append, progress=progress
+    )
     assert fused.burst == "tournament"
     assert "20 frames meet in a tournament of 19 comparisons; --burst joint makes 190" in said
     assert sorted(stack.asked) == sorted([*range(20)] * 2)
