@@ -76,7 +76,7 @@ def check_single(image: ImageFile) -> None:
     """
     count = getattr(image, "n_frames", 1)
     if count > 1 and image.format != "MPO":  # a camera's JPEG with previews behind the picture
-        raise Refusal(f"it holds {count} pictures", "save each as a file of its own")
+        raise Refusal(f"it holds {count} pictures", "save each as its own file")
 
 
 def check_opaque(image: ImageFile) -> None:

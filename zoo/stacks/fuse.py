@@ -126,7 +126,7 @@ def _burst(frames: int, options: FuseOptions, model: FusionNetwork, say: Callabl
     fewest, most = comparisons(frames, "tournament", model), comparisons(frames, "joint", model)
     burst = options.burst or ("joint" if frames <= JOINT else "tournament")
     if frames > JOINT and most > fewest and options.burst is None:
-        say(f"{frames} frames meet in a tournament of {fewest} comparisons; --burst joint makes {most}")
+        say(f"{frames} frames meet in a tournament of {fewest} comparisons; --burst joint would take {most}")
     if frames > JOINT and most > fewest and options.burst == "joint":
-        say(f"--burst joint makes {most} comparisons; without it, a tournament makes {fewest}")
+        say(f"--burst joint takes {most} comparisons; a tournament, without it, would take {fewest}")
     return burst

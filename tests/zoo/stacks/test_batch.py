@@ -287,7 +287,7 @@ def test_a_file_of_several_pages_is_a_stack(tmp_path):
 def test_two_stacks_of_one_name_are_refused_and_both_named(tmp_path):
     save_stack(tmp_path / "Bee")
     save(tmp_path / "bee-1.jpg"), save(tmp_path / "bee-2.jpg")
-    with pytest.raises(OptionsError, match=r"Bee/ and bee-1\.jpg to bee-2\.jpg are two stacks of one name"):
+    with pytest.raises(OptionsError, match=r"Bee/ and bee-1\.jpg to bee-2\.jpg are two stacks with the same name"):
         plan_batch(tmp_path, tmp_path / "out")
 
 
