@@ -25,7 +25,7 @@ def xmp_of(image: Image.Image) -> bytes | None:
 
 
 def upright_xmp(xmp: bytes) -> bytes | None:
-    """A packet whose orientation, if any, is 1, since the pixels are upright; None if it is none in UTF-8."""
+    """A packet whose orientation, if any, is 1, since the pixels are upright; None if it is not UTF-8."""
     packet = xmp.rstrip(b"\0")
     return neutral_xmp(packet) if packet and b"\0" not in packet else None
 

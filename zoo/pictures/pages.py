@@ -19,7 +19,7 @@ _FIJI = "in Fiji: Image > Duplicate"
 
 
 def planes_of(tif: TiffFile) -> tuple[int, ...]:
-    """The planes of a stack, in its order; one of a single picture. Thumbnails and masks are no planes.
+    """The planes of a stack, in its order; one of a single picture. Thumbnails and masks are not planes.
 
     OME-TIFF, ImageJ's and MetaMorph's stacks, LSM, and tifffile's own name their axes; where there are none,
     each page is a plane. A number past the last page is that of a plane behind the only page's pixels.
@@ -102,7 +102,7 @@ def check_axes(sizes: Mapping[str, int]) -> None:
     )
     raise Refusal(
         f"it holds {held}, and a stack has one axis",
-        f"save {what or 'one stack'} as a file of its own ({_FIJI})",
+        f"save {what or 'one stack'} as its own file ({_FIJI})",
     )
 
 

@@ -69,7 +69,7 @@ def read_tiff(path: Path) -> PictureFile:
     """Read a TIFF of one picture; small copies and masks of it do not count.
 
     Raises:
-        Refusal: If it holds several pictures, or values that are no picture's.
+        Refusal: If it holds several pictures, or values that cannot be a picture's.
         OSError: If it cannot be read, is cut short or broken; or any other of `BROKEN`.
     """
     with _opened(path) as tif:

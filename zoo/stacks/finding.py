@@ -214,7 +214,7 @@ def _hidden(path: Path) -> bool:
 
 
 def _not_taken(paths: Iterable[Path]) -> Iterator[Skipped]:
-    """Pictures by their names that are none to take."""
+    """Files that are named like pictures but are not to be taken."""
     for each in paths:
         if each.suffix.lower() not in SUFFIXES:
             continue

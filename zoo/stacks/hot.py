@@ -1,4 +1,4 @@
-"""Hot pixels: values far outside all their neighbors in one frame are no detail."""
+"""Hot pixels: values far outside all their neighbors in one frame are not detail."""
 
 from __future__ import annotations
 

@@ -82,5 +82,7 @@ class FileStack:
         if pixels is not picture.pixels and not self._told:
             self._told.append(where.name)
             first = self.frames[0].name
-            self.say(f"{where.name} has a different color profile than {first}; such frames are converted to it")
+            self.say(
+                f"{where.name} has a different color profile than {first}; such frames are converted to it"
+            )
         return pixels
