@@ -43,37 +43,40 @@ def need(extra: str, *packages: str) -> None:
     epilog="""\b
 Examples:
   mfsynth fuse near.jpg far.jpg -o fused.png
-  mfsynth fuse stack/*.tif -o fused.tif --align --decision-map map.png
+  mfsynth fuse stack/*.tif -o fused.tif --align --preview page.html
   mfsynth fuse near.jpg far.jpg -o fused.png --model runs/try --rule select
-  mfsynth fuse --batch stacks -o fused""",
+  mfsynth fuse --batch stacks -o fused --dry-run""",
 )
 @click.argument("frames", nargs=-1, type=FILE)
 @click.option("-o", "--output", type=LocalPath(path_type=Path), required=True,
               help="Picture to write (.png, .tif, .jpg, .webp); with --batch, folder to fill.")  # fmt: skip
 @click.option("--model", default="hf-seg", show_default=True, help="A network's name, or its folder.")
-@click.option("--align", is_flag=True, help="Register every frame: shift, scale, rotation.")
+@click.option("--align", is_flag=True, help="Register the frames: shift, scale, small rotation.")
 @click.option("--crop", type=click.Choice(["first", "common", "none"]), default="first", show_default=True,
-              help="With --align, cover the first frame, what all show, or what any shows.")  # fmt: skip
+              help="With --align: cover the first frame, what all show, or what any shows.")  # fmt: skip
 @click.option("--exposure", type=click.Choice(["first", "median", "keep"]), default="first",
               show_default=True,
-              help="Of the result: the first frame's, the median of all, or each frame its own.")  # fmt: skip
+              help="Of the result: the first frame's, the median, or each frame's own.")  # fmt: skip
 @click.option("--range", "span", type=(float, float), metavar="BLACK WHITE",
-              help="Values of black and white.  [default: from the frames]")  # fmt: skip
+              help="Values that count as black and white.  [default: from the frames]")  # fmt: skip
+@click.option("--linear", is_flag=True, help="Develop RAW in linear light, with a profile that says so.")
 @click.option("--strict", is_flag=True, help="Refuse a stack with a frame that does not match, "
-              "rather than leave the frame out.")  # fmt: skip
+              "instead of leaving the frame out.")  # fmt: skip
 @click.option(
-    "--raw-decision", is_flag=True, help="Keep the decision pixel by pixel, even where nothing is sharp."
+    "--raw-decision",
+    is_flag=True,
+    help="Keep the network's decision for every pixel, even where nothing is sharp.",
 )
 @click.option(
     "--keep-hot-pixels", is_flag=True, help="Do not repair single pixels far outside their neighbors."
 )
 @click.option("--rule", type=click.Choice(["weighted", "select", "direct", "nearest"]),
-              help="HF-Seg: weighted or select; HF-Reg: direct or nearest.  [the first]")  # fmt: skip
+              help="HF-Seg: weighted or select; HF-Reg: direct or nearest.  [default: first]")  # fmt: skip
 @click.option("--burst", type=click.Choice(["joint", "fold", "tournament"]),
               help="More than two frames: each with each, one after the other, or neighbors first.  "
               "[default: joint up to eight frames, then tournament]")  # fmt: skip
 @click.option("--single-pass", is_flag=True, help="One order of the frames only; halves the time.")
-@click.option("--decision-map", type=FILE, help="Also write which frame each pixel came from.")
+@click.option("--decision-map", type=FILE, help="Also write which frame each pixel came from, in gray.")
 @click.option("--depth-map", type=FILE, help="Also write the decision as smooth depth: 16-bit gray (.png, "
               ".tif) or colors (.jpg, .webp).")  # fmt: skip
 @click.option(
@@ -81,7 +84,7 @@ Examples:
 )
 @click.option("--batch", type=PRESENT_FOLDER, help="Fuse every stack in this folder.")
 @click.option("--group", type=click.Choice(["name", "auto"]), default="name", show_default=True,
-              help="With --batch, how loose files become stacks; auto: by time and likeness.")  # fmt: skip
+              help="With --batch: how loose files become stacks; auto: by time and likeness.")  # fmt: skip
 @click.option(
     "--suffix", metavar=".png", help="With --batch: kind of the results.  [default: the frames' kind]"
 )
@@ -98,7 +101,6 @@ Examples:
 @click.option(
     "--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Quality of JPEG output."
 )
-@click.option("--linear", is_flag=True, help="Develop RAW in linear light, with a profile that says so.")
 @output_options
 def fuse(
     frames: tuple[Path, ...],

@@ -77,7 +77,7 @@ def canvas_of(moves: Sequence[Similarity], height: int, width: int, crop: Crop) 
     if found.height * found.width < _LEAST * height * width:
         raise AlignmentError(
             f"the frames show only {found.width} x {found.height} pixels in common",
-            "omit --crop common, or the frames that moved far",
+            "omit --crop common, or leave out the frames that moved far",
         )
     return found
 

@@ -102,7 +102,7 @@ class Fuser:
         return self.finish(state)
 
     def tournament(self, layers: Iterable[Layer]) -> Fused:
-        """Fuse neighbors, then what came of them, and so on; of n layers, at most log2(n) states are held."""
+        """Fuse neighbors, then their results, and so on; of n layers, at most log2(n) states are held."""
         states = map(self.start, layers, count())
         held: list[tuple[int, State]] = []  # with the rounds that each has won, which get fewer
         while (state := next(states, None)) is not None:

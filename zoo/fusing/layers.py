@@ -41,7 +41,7 @@ def fuse_layers(
         burst: As in `zoo.fuse`.
         symmetric: As in `zoo.fuse`.
         tile: As in `zoo.fuse`.
-        raw: Keep the network's decision as it is, pixel by pixel, also where nothing is sharp in any frame.
+        raw: Keep the network's decision as it is, pixel by pixel, even where nothing is sharp in any frame.
         progress: Called after each tile with the number of comparisons of two whole frames that are done. In
             all there are n - 1; for HF-Seg's joint bursts n (n - 1) / 2.
 

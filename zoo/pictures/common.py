@@ -1,7 +1,7 @@
 """PNG, JPEG, WebP, BMP, PNM, GIF and whatever else Pillow or OpenCV knows, but TIFF.
 
 Pillow says what a file holds and decodes 8 bits and 16-bit gray; OpenCV decodes 16-bit color,
-which Pillow cannot. Called as they are here, they turn nothing upright by themselves but TIFFs.
+which Pillow cannot. Called as they are here, they turn nothing upright by themselves except TIFFs.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def check_single(image: ImageFile) -> None:
     """
     count = getattr(image, "n_frames", 1)
     if count > 1 and image.format != "MPO":  # a camera's JPEG with previews behind the picture
-        raise Refusal(f"it holds {count} pictures", "save each as a file of its own")
+        raise Refusal(f"it holds {count} pictures", "save each as its own file")
 
 
 def check_opaque(image: ImageFile) -> None:

@@ -145,7 +145,7 @@ def _ascending(curve: Floats) -> Floats:
 
 def _by_curves(pixels: Pixels, source: _Shaper, target: _Shaper) -> Pixels:
     if pixels.dtype.kind == "f":
-        raise Refusal("it holds floats in another color profile than the first frame", _HINT)
+        raise Refusal("it holds floats in a different color profile than the first frame", _HINT)
     white = 255 if pixels.dtype == np.uint8 else 65535
     nodes, stored = np.linspace(0, 1, _NODES), np.linspace(0, 1, white + 1)
     tables = [np.interp(stored, nodes, curve) for curve in source.curves]
@@ -176,14 +176,14 @@ def _differ(source: _Shaper, target: _Shaper) -> float:
 
 def _by_little_cms(pixels: Pixels, icc: bytes | None, target: bytes | None) -> Pixels:
     if pixels.dtype != np.uint8:
-        raise Refusal("its color profile is made of tables, which are applied to 8 bits only", _HINT)
+        raise Refusal("its color profile is based on tables, which can be applied only to 8 bits", _HINT)
     if pixels.ndim == 2 and (icc is None or target is None):
-        raise Refusal("its gray profile is made of tables", _HINT)
+        raise Refusal("its gray profile is based on tables", _HINT)
     try:
         source, other = (ImageCms.ImageCmsProfile(io.BytesIO(each or _srgb())) for each in (icc, target))
         done = ImageCms.profileToProfile(
             Image.fromarray(pixels), source, other, ImageCms.Intent.RELATIVE_COLORIMETRIC
         )
     except (ImageCms.PyCMSError, OSError) as error:
-        raise Refusal(f"its color profile is not applied ({error})", _HINT) from error
+        raise Refusal(f"its color profile cannot be applied ({error})", _HINT) from error
     return cast("Pixels", np.asarray(done))

@@ -27,7 +27,7 @@ class FrameFile:
     Args:
         path: The file.
         page: The page, counted from 0, where the file holds several frames; None where it holds one picture.
-        place: Among the file's frames, counted from 0: thumbnails are pages, too, but no frames.
+        place: Among the file's frames, counted from 0: thumbnails are pages, too, but not frames.
     """
 
     path: Path
@@ -54,7 +54,7 @@ def frames_of(paths: Iterable[Path]) -> tuple[FrameFile, ...]:
     description names. Each file gives its own pages, whatever other files it names.
 
     Raises:
-        PictureError: If a file cannot be read, or is a TIFF whose pages are no stack: channels, or planes
+        PictureError: If a file cannot be read, or is a TIFF whose pages are not a stack: channels, or planes
             along more than one axis.
     """
     return tuple(frame for path in paths for frame in _frames(path))

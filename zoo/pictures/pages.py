@@ -19,7 +19,7 @@ _FIJI = "in Fiji: Image > Duplicate"
 
 
 def planes_of(tif: TiffFile) -> tuple[int, ...]:
-    """The planes of a stack, in its order; one of a single picture. Thumbnails and masks are no planes.
+    """The planes of a stack, in its order; one of a single picture. Thumbnails and masks are not planes.
 
     OME-TIFF, ImageJ's and MetaMorph's stacks, LSM, and tifffile's own name their axes; where there are none,
     each page is a plane. A number past the last page is that of a plane behind the only page's pixels.
@@ -58,7 +58,7 @@ def _planes_of_series(tif: TiffFile) -> tuple[int, ...]:
     series = [each for each in tif.series if not each.keyframe.is_reduced] or tif.series
     axes = [_axes(each) for each in series]
     if len(series) > 1 and any(axes):
-        raise Refusal(f"it holds {len(series)} stacks", "save each as a file of its own")
+        raise Refusal(f"it holds {len(series)} stacks", "save each as its own file")
     pages = [page.index for each in series for page in each.pages if page is not None]
     count = math.prod(axes[0].values())
     behind = len(pages) < count
@@ -102,7 +102,7 @@ def check_axes(sizes: Mapping[str, int]) -> None:
     )
     raise Refusal(
         f"it holds {held}, and a stack has one axis",
-        f"save {what or 'one stack'} as a file of its own ({_FIJI})",
+        f"save {what or 'one stack'} as its own file ({_FIJI})",
     )
 
 
@@ -128,7 +128,7 @@ def _ome_planes(description: str, tif: TiffFile) -> tuple[int, ...]:
         return tuple(_pages(tif))
     images = {plane.image for plane in planes}
     if len(images) > 1:
-        raise Refusal(f"it holds {len(images)} images", f"save each as a file of its own ({_FIJI})")
+        raise Refusal(f"it holds {len(images)} images", f"save each as its own file ({_FIJI})")
     counts = {axis: len({plane.place[axis] for plane in planes}) for axis in "ZCT"}
     check_axes({axis: count for axis, count in counts.items() if count > 1})
     return tuple(plane.page for plane in sorted(planes, key=lambda each: (*each.place.values(), each.page)))

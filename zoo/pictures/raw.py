@@ -123,7 +123,7 @@ def _reason(error: Exception) -> str:
 
 
 def _exif(path: Path, raw: rawpy.RawPy) -> bytes | None:
-    """The EXIF of the file's own directory or, if that is none of TIFF's or broken, of the preview."""
+    """The EXIF of the file's own directory or, if that is not a TIFF's or is broken, of the preview."""
     with path.open("rb") as file, suppress(*BROKEN):
         head = file.read(8)
         if order := {b"II": "<", b"MM": ">"}.get(head[:2]):

@@ -69,13 +69,13 @@ def read_tiff(path: Path) -> PictureFile:
     """Read a TIFF of one picture; small copies and masks of it do not count.
 
     Raises:
-        Refusal: If it holds several pictures, or values that are no picture's.
+        Refusal: If it holds several pictures, or values that cannot be a picture's.
         OSError: If it cannot be read, is cut short or broken; or any other of `BROKEN`.
     """
     with _opened(path) as tif:
         planes = planes_of(tif)
         if len(planes) != 1:
-            raise Refusal(f"it holds {len(planes)} pictures", "save each as a file of its own")
+            raise Refusal(f"it holds {len(planes)} pictures", "save each as its own file")
         return _read(tif, planes[0], path)
 
 
@@ -221,7 +221,7 @@ def _check_whole(page: TiffPage) -> None:
 
 def _check_depth(page: TiffPage) -> None:
     if page.dtype is None or page.sampleformat not in (_UINT, _INT, _FLOAT):
-        raise Refusal(f"it holds values of another type than numbers ({page.dtype})", _DEPTH)
+        raise Refusal(f"its values are not numbers ({page.dtype})", _DEPTH)
     if page.sampleformat == _INT:
         raise Refusal(f"it holds signed {page.bitspersample}-bit integers", _DEPTH)
     if page.sampleformat == _UINT and page.bitspersample > 16:
@@ -245,7 +245,7 @@ def _black_as_zero(pixels: Any, page: TiffPage) -> Any:
 
 def _finite(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     if not np.isfinite(pixels).all():
-        raise Refusal("it holds NaN or infinite values", "replace them by numbers first")
+        raise Refusal("it holds NaN or infinite values", "replace them with numbers first")
     return pixels
 
 

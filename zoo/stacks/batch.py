@@ -208,7 +208,7 @@ def _check_found(folder: Path, found: Found) -> None:
         other = sources.setdefault(each.name.casefold(), each.source)
         if other is not each.source:
             raise OptionsError(
-                f"{other} and {each.source} are two stacks of one name, {each.name}", "rename one"
+                f"{other} and {each.source} are two stacks with the same name, {each.name}", "rename one"
             )
 
 

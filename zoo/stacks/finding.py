@@ -117,7 +117,7 @@ def _deeper(inside: Iterable[Path]) -> Iterator[Skipped]:
             if (each / MARK).is_file():
                 yield Skipped(each, "results of an earlier run")
             elif any(is_picture(path) for path in each.rglob("*")):
-                yield Skipped(each, "too deep: only folders directly in the batch are stacks")
+                yield Skipped(each, "too deep: only folders directly inside the batch folder are stacks")
 
 
 # --- loose files --------------------------------------------------------------------------------------
@@ -171,8 +171,8 @@ def _stack(name: str, files: tuple[Path, ...], source: str) -> Found:
     for file in files:
         other = stems.setdefault(file.stem.casefold(), file)
         if other.suffix.lower() != file.suffix.lower():
-            both = f"{other.name} and {file.name} are one picture in two kinds"
-            return Found(errors={name: f"{both}; move one kind to another folder"})
+            both = f"{other.name} and {file.name} are one picture in two formats"
+            return Found(errors={name: f"{both}; move one format to another folder"})
     try:
         number = len(files) if not any(map(_is_tiff, files)) else len(frames_of(files))
     except PictureError as error:
@@ -214,7 +214,7 @@ def _hidden(path: Path) -> bool:
 
 
 def _not_taken(paths: Iterable[Path]) -> Iterator[Skipped]:
-    """Pictures by their names that are none to take."""
+    """Files that are named like pictures but are not to be taken."""
     for each in paths:
         if each.suffix.lower() not in SUFFIXES:
             continue

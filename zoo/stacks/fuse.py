@@ -125,9 +125,9 @@ def _burst(frames: int, options: FuseOptions, model: FusionNetwork, say: Callabl
     """How the frames are fused; if they are many, what that means is said."""
     fewest, most = comparisons(frames, "tournament", model), comparisons(frames, "joint", model)
     if options.burst is None and frames > JOINT:
-        cost = f"; --burst joint makes {most}" if most > fewest else ""
+        cost = f"; --burst joint would take {most}" if most > fewest else ""
         say(f"{frames} frames meet in a tournament of {fewest} comparisons{cost}")
         return "tournament"
     if options.burst == "joint" and frames > JOINT and most > fewest:
-        say(f"--burst joint makes {most} comparisons; without it, a tournament makes {fewest}")
+        say(f"--burst joint takes {most} comparisons; a tournament, without it, would take {fewest}")
     return options.burst or "joint"

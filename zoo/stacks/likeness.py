@@ -148,9 +148,7 @@ def _unlike(looks: Sequence[Look], prints: Sequence[_Print]) -> dict[int, str]:
     judged = sum(map(len, scenes))
     if judged > 2 and len(largest) <= judged / 2:
         shown = " | ".join(", ".join(looks[k].name for k in scene[:3]) for scene in scenes[:3])
-        raise FrameError(
-            f"the frames are of different scenes: {shown}", "give the frames of each scene by themselves"
-        )
+        raise FrameError(f"the frames are of different scenes: {shown}", "fuse each scene separately")
     example = largest[0]
     return {
         looks[k].place: _reason(prints[example], prints[k], looks[example].name)

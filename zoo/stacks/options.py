@@ -30,7 +30,7 @@ class FuseOptions:
     Args:
         rule: None takes the network's default.
         burst: How more than two frames are fused: `joint` compares each with each, `fold` adds one after the
-            other, and in a `tournament` neighbors are fused first, and then what came of them. None takes
+            other, and in a `tournament`, neighbors are fused first, and then their results. None takes
             `joint` up to eight frames, `tournament` beyond.
         symmetric: Evaluate both orders of the frames.
         tile: Side of the tiles, in pixels; None takes the largest that need about 1 GB.
@@ -72,10 +72,10 @@ class FuseOptions:
         if self.range is not None and not _rises(*self.range):
             raise OptionsError(
                 f"--range is {self.range[0]:g} {self.range[1]:g}",
-                "give black first, then white, which is larger",
+                "give black first, then white; white must be larger",
             )
         if not 1 <= self.quality <= 100:
-            raise OptionsError(f"--quality is {self.quality}", "it can be 1 to 100")
+            raise OptionsError(f"--quality is {self.quality}", "it must be from 1 to 100")
 
     def check_network(self, network: FusionNetwork) -> None:
         """Check that a network can do this.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from mfsynth import __version__
 from mfsynth.console import count
+from zoo.alignment.canvas import coverage
 from zoo.stacks.words import FEW
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zoo.fusing.fusion import Rule
     from zoo.stacks.fuse import FusedStack
     from zoo.stacks.options import FuseOptions
-    from zoo.stacks.plan import FramePlan, StackPlan
+    from zoo.stacks.plan import FramePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +138,10 @@ def report_of(
     plan = fused.plan
     taken = {frame.place: frame for frame in plan.frames}
     shares = _shares(fused, len(names))
+    moves = [frame.move for frame in plan.frames]
+    shown = dict(zip(taken, coverage(moves, plan.height, plan.width, plan.canvas), strict=True))
     frames = tuple(
-        _frame(taken[place], plan, shares[place])
+        _frame(taken[place], shares[place], shown[place])
         if place in taken
         else FrameReport(name, plan.left_out.get(name, ""))
         for place, name in enumerate(names)
@@ -156,26 +158,8 @@ def report_of(
     return FusedFile(output, frames, fused.image.shape[:2], how, plan.warnings, fused.seconds)
 
 
-def coverage(frame: FramePlan, plan: StackPlan) -> float:
-    """The share of the canvas that a frame shows."""
-    canvas = plan.canvas
-    here = _rectangle(canvas.left, canvas.top, canvas.width, canvas.height)
-    inverse = cv2.invertAffineTransform(frame.move.matrix)
-    there = cv2.transform(_rectangle(0, 0, plan.width, plan.height)[None], inverse)[0].astype(np.float32)
-    area, _ = cv2.intersectConvexConvex(here, there)
-    return min(1.0, area / (canvas.height * canvas.width))
-
-
-def _frame(frame: FramePlan, plan: StackPlan, share: float | None) -> FrameReport:
-    tone = frame.tone
-    shown = coverage(frame, plan)
-    return FrameReport(frame.name, "", share, shown, tone.gain, tone.offset, frame.move)
-
-
-def _rectangle(left: float, top: float, width: float, height: float) -> np.ndarray:
-    """Corners of pixels' outer borders, 4 x 2, float32."""
-    x, y = left - 0.5, top - 0.5
-    return np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]], np.float32)
+def _frame(frame: FramePlan, share: float | None, shown: float) -> FrameReport:
+    return FrameReport(frame.name, "", share, shown, frame.tone.gain, frame.tone.offset, frame.move)
 
 
 def _shares(fused: FusedStack, frames: int) -> list[float | None]:

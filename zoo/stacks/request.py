@@ -103,7 +103,8 @@ class FuseRequest:
         self.options.check_network(network)
         if self.extras.paths and not self.options.decides(network):
             raise OptionsError(
-                "this network chooses no frames, so there is no decision map", "use --rule nearest"
+                "by this rule the network chooses no frames, so there are no maps and no page",
+                "use --rule nearest",
             )
 
 

@@ -84,7 +84,7 @@ class FileStack:
         pixels = in_profile(picture, where, self.icc)
         if pixels is not picture.pixels and not self.notes:
             first = self.frames[0].name
-            line = f"{where.name} has another color profile than {first}: such frames are converted to it"
+            line = f"{where.name} has a different color profile than {first}; such frames are converted to it"
             self.notes.append(line)
             self.say(line)
         return pixels

@@ -83,7 +83,7 @@ def look_at(frame: Frame, place: int, name: str) -> Look:
         FrameError: If a value is not finite.
     """
     if frame.dtype.kind == "f" and not np.isfinite(frame).all():
-        raise FrameError(f"{name} holds values that are not finite", "replace them, such as by 0")
+        raise FrameError(f"{name} holds values that are not finite", "replace them, with 0 for example")
     height, width = frame.shape[:2]
     factor = math.ceil(math.sqrt(height * width / PIXELS))
     whole = frame[: height // factor * factor, : width // factor * factor]
@@ -122,10 +122,10 @@ def _check_alike(first: Look, other: Look) -> None:
 
 def _remedy(first: Look, other: Look) -> str:
     if (first.height, first.width) != (other.height, other.width):
-        return "all frames must have one size: leave one out, or export them alike"
+        return "all frames must have one size: leave one out, or export all the same way"
     if first.small.ndim != other.small.ndim:
         return "all frames must be color, or all gray: leave one out, or convert it"
-    return "all frames must have one depth: leave one out, or export them alike"
+    return "all frames must have one depth: leave one out, or export all the same way"
 
 
 def _kind(look: Look) -> str:

@@ -1,4 +1,4 @@
-"""Frames that meet in a tournament: neighbors first, and then what came of them."""
+"""Frames that meet in a tournament: neighbors first, and then their results."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def test_frames_are_read_in_the_first_frames_profile_with_a_word(tmp_path: Path)
     assert np.array_equal(frames[0], COLORS)
     assert np.array_equal(frames[1], COLORS)
     assert np.array_equal(frames[2], converted(COLORS, p3, None))
-    assert said == ["c.png has another color profile than a.png: such frames are converted to it"]
+    assert said == ["c.png has a different color profile than a.png; such frames are converted to it"]
     broken = FileStack(frames_of([tmp_path / "a.png"]), p3[:200])
     with pytest.raises(PictureError, match=r"a\.png"):
         broken.frame(0)

@@ -260,7 +260,7 @@ def test_one_picture_in_two_kinds_is_no_stack(tmp_path):
     save(tmp_path / "bee-1.png"), save(tmp_path / "bee-1.jpg"), save(tmp_path / "bee-2.jpg")
     found = plan_batch(tmp_path, tmp_path / "out")
     assert [*names(found)] == ["moth"]
-    assert "one picture in two kinds" in found.errors["bee"]
+    assert "one picture in two formats" in found.errors["bee"]
 
 
 def test_a_stack_of_too_many_frames_is_told_before_anything_is_fused(tmp_path):
@@ -287,7 +287,8 @@ def test_a_file_of_several_pages_is_a_stack(tmp_path):
 def test_two_stacks_of_one_name_are_refused_and_both_named(tmp_path):
     save_stack(tmp_path / "Bee")
     save(tmp_path / "bee-1.jpg"), save(tmp_path / "bee-2.jpg")
-    with pytest.raises(OptionsError, match=r"Bee/ and bee-1\.jpg to bee-2\.jpg are two stacks of one name"):
+    same = r"Bee/ and bee-1\.jpg to bee-2\.jpg are two stacks with the same name"
+    with pytest.raises(OptionsError, match=same):
         plan_batch(tmp_path, tmp_path / "out")
 
 

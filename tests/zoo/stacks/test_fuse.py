@@ -118,7 +118,7 @@ def test_what_to_do_without_memory_is_said(model: FusionModel) -> None:
 def test_what_all_comparisons_of_many_frames_cost_is_said(model: FusionModel) -> None:
     said: list[str] = []
     zoo.fuse_stack(model, stripes(9), zoo.FuseOptions(burst="joint"), say=said.append)
-    assert "--burst joint makes 36 comparisons; without it, a tournament makes 8" in said
+    assert "--burst joint takes 36 comparisons; a tournament, without it, would take 8" in said
     said.clear()
     zoo.fuse_stack(model, stripes(8), say=said.append)
     assert not [line for line in said if "comparisons" in line or "tournament" in line]
@@ -152,7 +152,7 @@ def test_many_frames_meet_in_a_tournament_and_are_never_held_together(model: Fus
         model, stack, zoo.FuseOptions(raw_decision=True), say=said.append, progress=progress
     )
     assert fused.burst == "tournament"
-    assert "20 frames meet in a tournament of 19 comparisons; --burst joint makes 190" in said
+    assert "20 frames meet in a tournament of 19 comparisons; --burst joint would take 190" in said
     assert sorted(stack.asked) == sorted([*range(20)] * 2)
     assert max(alive) <= 6  # log2(20), and the frame at hand
     assert fused.decision is not None

@@ -13,7 +13,7 @@ from zoo.stacks.fuse import FusedStack
 from zoo.stacks.levels import Levels
 from zoo.stacks.options import FuseOptions
 from zoo.stacks.plan import FramePlan, StackPlan
-from zoo.stacks.report import coverage, report_of
+from zoo.stacks.report import report_of
 from zoo.stacks.words import plan_lines
 
 PLAIN = Tone((1.0,) * 3, (0.0,) * 3)
@@ -48,7 +48,9 @@ def told_of(plan, decision, names):
     ],
 )
 def test_coverage_is_the_part_of_the_canvas_that_a_frame_shows(move, canvas, share):
-    assert coverage(frame(1, move=move), planned(canvas=canvas)) == pytest.approx(share, abs=0.02)
+    plan = planned(frame(0, move=move), canvas=canvas)
+    told = told_of(plan, np.zeros((100, 200), np.uint8), ["0.png"])
+    assert told.frames[0].coverage == pytest.approx(share, abs=0.02)
 
 
 def test_report_tells_every_frame_through_json():

@@ -70,7 +70,7 @@ def test_options_that_the_network_cannot_follow_are_refused(decides: Network, pr
     FuseOptions(rule="nearest", raw_decision=True).check_network(predicts)
     request = FuseRequest(TWO, Path("fused.png"), extras=Extras(decision_map=Path("map.png")))
     request.check_network(decides)
-    with pytest.raises(OptionsError, match="chooses no frames, so there is no decision map"):
+    with pytest.raises(OptionsError, match="chooses no frames, so there are no maps and no page"):
         request.check_network(predicts)
 
 

@@ -65,5 +65,5 @@ def _gray(image: NDArray[Any]) -> NDArray[Any]:
 
 def _decision(fused: FusedStack) -> NDArray[np.uint8]:
     if fused.decision is None:
-        raise FrameError("the network chose no frames, so there is no map of them", "use --rule nearest")
+        raise FrameError("the network chose no frames, so there are no maps", "use --rule nearest")
     return fused.decision

@@ -258,7 +258,7 @@ def _problems(report: FusedFile) -> Iterator[str]:
     lines = [f"{frame.name} was left out: it {frame.left_out}" for frame in report.frames if frame.left_out]
     lines += report.warnings
     if lines:
-        yield "Please note:"
+        yield "Note:"
         yield from map(_text, lines)
 
 
