@@ -85,7 +85,7 @@ def test_a_frame_in_another_profile_is_converted_and_the_report_says_so(model, t
     said = []
     paths = [tmp_path / "0.png", tmp_path / "1.png"]
     report = fuse_files(model, paths, tmp_path / "fused.png", FuseOptions(), say=said.append)
-    word = "1.png has another color profile than 0.png: such frames are converted to it"
+    word = "1.png has a different color profile than 0.png; such frames are converted to it"
     assert word in said
     assert word in report.warnings
     with Image.open(tmp_path / "fused.png") as image:
