@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from zoo.alignment.blur import equally_sharp
+from zoo.alignment.pictures import fine_detail
+
 if TYPE_CHECKING:
     from zoo.alignment.pictures import GrayImage, Pyramid
     from zoo.alignment.similarity import Matrix
@@ -46,8 +49,8 @@ def refined(
 
 
 def finished(first: Pyramid, second: Pyramid, matrix: Matrix) -> tuple[Matrix, float]:
-    """The same on the finest detail, from a refined matrix."""
-    pair = _Pair(first.fine, second.fine)
+    """The same on the finest detail, from a refined matrix, with the frames made equally sharp."""
+    pair = _Pair(*map(fine_detail, equally_sharp(first.gray, second.gray, matrix)))
     matrix = pair.fit(matrix)
     return matrix, pair.likeness(matrix)
 

@@ -40,7 +40,7 @@ _DTYPES = {np.dtype(np.uint8): 1.0, np.dtype(np.uint16): 1 / 257, np.dtype(np.fl
 _MIN_TEXTURE = 0.02
 
 _BAND = (2.0, 8.0)
-_FINE_BAND = (1.0, 4.0)
+_FINE_BAND = (0.7, 3.0)
 _NOISE = 2.0
 
 
@@ -53,14 +53,12 @@ class Pyramid:
         factor: By which the frame's sides were divided.
         equalized: The same, equalized, reduced further by each of `levels`.
         levels: Those of `LEVELS` that leave pictures of `MIN_SIDE` pixels or more.
-        fine: The same as the last of `equalized`, of finer detail: more exact where both frames have it.
     """
 
     gray: GrayImage
     factor: int
     equalized: tuple[GrayImage, ...]
     levels: tuple[int, ...]
-    fine: GrayImage
 
     @property
     def textured(self) -> bool:
@@ -82,7 +80,12 @@ def pyramid(frame: Frame, pixels: int = PIXELS) -> Pyramid:
     gray = _gray(frame, factor)
     levels = tuple(level for level in LEVELS if level == 1 or min(gray.shape) // level >= MIN_SIDE)
     equalized = tuple(_equalized(_reduced(gray, level), *_BAND) for level in levels)
-    return Pyramid(gray, factor, equalized, levels, _equalized(gray, *_FINE_BAND))
+    return Pyramid(gray, factor, equalized, levels)
+
+
+def fine_detail(picture: GrayImage) -> GrayImage:
+    """The finest detail of a picture with levels from 0 to 255, equalized."""
+    return _equalized(picture, *_FINE_BAND)
 
 
 def check_frames(frames: Iterable[Frame]) -> None:

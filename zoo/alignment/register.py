@@ -111,8 +111,8 @@ def _finished(first: Pyramid, second: Pyramid, matrix: Matrix, alike: float) -> 
     if alike >= MIN_LIKENESS:
         finer, as_fine = finished(first, second, matrix)
         if as_fine >= MIN_LIKENESS:
-            return Found(similarity_of(finer), alike, 0.01 + 0.2 * (1 - as_fine))
-    return Found(similarity_of(matrix), alike, 0.02 + 0.6 * (1 - alike))
+            return Found(similarity_of(finer), alike, 0.03 + 8 * (1 - as_fine) ** 2)
+    return Found(similarity_of(matrix), alike, 0.1 + 8 * (1 - alike) ** 2)
 
 
 def reason(found: Found, other: str) -> str:
