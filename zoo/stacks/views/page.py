@@ -59,9 +59,9 @@ _HEAD = (
     "frame", "share", "coverage", "gain", "offset", "moved right, down", "scaled", "rotated", "hot pixels",
 )  # fmt: skip
 _FRAMES = (
-    "Share: of the result's pixels, how many come from a frame; coverage: how many it shows. Gain and offset"
-    " bring its values to the common exposure. Moves are relative to the first frame that took part. Hot pixels:"
-    " how many values were repaired."
+    "Share: how many of the result's pixels come from a frame; coverage: how many it shows. Gain and offset"
+    " bring its values to the common exposure. Moves are relative to the first frame that took part."
+    " Hot pixels: how many values were repaired."
 )
 _FOOTER = "Pictures are shown as WebP of quality 85, with 8 bits; the files themselves are not touched."
 _EXPOSURE = {"first": "the first frame's", "median": "the median of all", "keep": "each frame its own"}
