@@ -35,6 +35,7 @@ class FrameReport:
         gain: By what its values were multiplied for the common exposure, for each channel.
         offset: What was then added, for each channel, in the frames' own values.
         move: Where it lies relative to the first frame that took part.
+        hot: How many values of hot or dead pixels were repaired.
     """
 
     name: str
@@ -44,6 +45,7 @@ class FrameReport:
     gain: tuple[float, ...] = ()
     offset: tuple[float, ...] = ()
     move: Similarity | None = None
+    hot: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
@@ -57,6 +59,7 @@ class FrameReport:
             "gain": [round(each, 5) for each in self.gain],
             "offset": [round(each, 5) for each in self.offset],
             "move": move,
+            "hot_pixels": self.hot,
         }
 
 
@@ -159,7 +162,8 @@ def report_of(
 
 
 def _frame(frame: FramePlan, share: float | None, shown: float) -> FrameReport:
-    return FrameReport(frame.name, "", share, shown, frame.tone.gain, frame.tone.offset, frame.move)
+    tone = frame.tone
+    return FrameReport(frame.name, "", share, shown, tone.gain, tone.offset, frame.move, len(frame.hot))
 
 
 def _shares(fused: FusedStack, frames: int) -> list[float | None]:

@@ -16,9 +16,17 @@ FEW = 8
 
 
 def plan_lines(plan: StackPlan) -> list[str]:
-    """What is odd about the frames, which are left out, and how the others are matched and moved."""
+    """What is odd about the frames, which are left out, and how the others are repaired, matched, moved."""
     left_out = [f"{name} is left out: it {why}" for name, why in plan.left_out.items()]
-    return [*plan.warnings, *left_out, *_gains(plan), *_moves(plan)]
+    return [*plan.warnings, *left_out, *_hot(plan), *_gains(plan), *_moves(plan)]
+
+
+def _hot(plan: StackPlan) -> Iterator[str]:
+    frames = [frame for frame in plan.frames if len(frame.hot)]
+    if frames:
+        values = count(sum(len(frame.hot) for frame in frames), "value")
+        where = frames[0].name if len(frames) == 1 else count(len(frames), "frame")
+        yield f"{values} of hot or dead pixels repaired in {where}"
 
 
 def _gains(plan: StackPlan) -> Iterator[str]:

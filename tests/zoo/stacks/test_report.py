@@ -25,8 +25,8 @@ def planned(*frames, left_out=None, canvas=None, warnings=()):
     return StackPlan(frames, left_out or {}, Levels(0.0, 255.0), canvas, 0.25, warnings, 100, 200)
 
 
-def frame(place, name="", move=IDENTITY, tone=PLAIN):
-    return FramePlan(place, name or f"{place}.png", move, tone)
+def frame(place, name="", move=IDENTITY, tone=PLAIN, hot=()):
+    return FramePlan(place, name or f"{place}.png", move, tone, np.array(hot, np.int64))
 
 
 def told_of(plan, decision, names):
@@ -56,7 +56,10 @@ def test_coverage_is_the_part_of_the_canvas_that_a_frame_shows(move, canvas, sha
 def test_report_tells_every_frame_through_json():
     moved = Similarity(1.01, 0.5, 3.0, -2.0)
     plan = planned(
-        frame(0), frame(2, "c.png", moved, BRIGHTER), left_out={"b.png": "is black"}, warnings=("odd",)
+        frame(0),
+        frame(2, "c.png", moved, BRIGHTER, hot=[7, -9]),
+        left_out={"b.png": "is black"},
+        warnings=("odd",),
     )
     decision = np.zeros((100, 200), np.uint8)
     decision[:25] = 2
@@ -70,6 +73,7 @@ def test_report_tells_every_frame_through_json():
     assert first["share"] == 0.75
     assert first["coverage"] == 1
     assert third["gain"] == [1.25] * 3
+    assert (first["hot_pixels"], third["hot_pixels"]) == (0, 2)
     assert third["move"] == {"dx": 3.0, "dy": -2.0, "scale": 1.01, "angle": 0.5}
     assert (told["levels"], told["drift"], told["warnings"]) == ([0, 255], 0.25, ["odd"])
     assert [told[name] for name in ("rule", "burst", "exposure", "crop")] == [
@@ -105,6 +109,15 @@ def test_few_frames_are_told_one_by_one():
         "b.png is left out: it is black",
         "1.png is matched in exposure: gain 1.25",
         f"1.png relative to 0.png: {shifted.describe()}",
+    ]
+
+
+def test_repaired_pixels_are_told():
+    assert plan_lines(planned(frame(0), frame(1, hot=[5, -2, 9]))) == [
+        "3 values of hot or dead pixels repaired in 1.png"
+    ]
+    assert plan_lines(planned(frame(0, hot=[5]), frame(1, hot=[5]))) == [
+        "2 values of hot or dead pixels repaired in 2 frames"
     ]
 
 

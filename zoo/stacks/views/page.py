@@ -55,9 +55,13 @@ _MAPS = (
     "Depth runs from violet, the first frame, to yellow, the last; confidence is white where the decision is"
     " sure."
 )
+_HEAD = (
+    "frame", "share", "coverage", "gain", "offset", "moved right, down", "scaled", "rotated", "hot pixels",
+)  # fmt: skip
 _FRAMES = (
-    "Share: of the result's pixels, how many come from a frame; coverage: how many it shows. Gain and offset"
+    "Share: how many of the result's pixels come from a frame; coverage: how many it shows. Gain and offset"
     " bring its values to the common exposure. Moves are relative to the first frame that took part."
+    " Hot pixels: how many values were repaired."
 )
 _FOOTER = "Pictures are shown as WebP of quality 85, with 8 bits; the files themselves are not touched."
 _EXPOSURE = {"first": "the first frame's", "median": "the median of all", "keep": "each frame its own"}
@@ -280,15 +284,14 @@ def _sections(report: FusedFile, shown: int) -> Iterator[Section]:
     used = sum(not frame.left_out for frame in report.frames)
     some = f" {shown} of {used} are shown, evenly chosen." if shown < used else ""
     yield Section("pictures", "Pictures", f"Frames are shown as they took part.{some} {_MAPS} {VIEWER}")
-    head = ("frame", "share", "coverage", "gain", "offset", "moved right, down", "scaled", "rotated")
-    table = Table("frames", tuple(map(Cell, head)), tuple(_row(*each) for each in enumerate(report.frames)))
+    table = Table("frames", tuple(map(Cell, _HEAD)), tuple(_row(*each) for each in enumerate(report.frames)))
     yield Section("frames", "Frames", _FRAMES, (Tables("Frames", (table,)),))
 
 
 def _row(place: int, frame: FrameReport) -> tuple[Cell, ...]:
     name = f"{place} · {_text(frame.name)}"
     if frame.move is None:
-        return (Cell(name), Cell("left out", style="quiet"), *(Cell("–"),) * 6)
+        return (Cell(name), Cell("left out", style="quiet"), *(Cell("–"),) * (len(_HEAD) - 2))
     move = frame.move
     return (
         Cell(name),
@@ -299,6 +302,7 @@ def _row(place: int, frame: FrameReport) -> tuple[Cell, ...]:
         Cell(f"{move.dx:.1f}, {move.dy:.1f} px"),
         Cell(f"{move.scale:.4f}"),
         Cell(f"{move.angle:.2f}°"),
+        Cell(str(frame.hot)),
     )
 
 
