@@ -50,6 +50,7 @@ _NEAR = 4 / 255
 _DOUBT = 3.0
 _HARMLESS_GAIN = 2.0
 _VEIL = 0.01
+_LEAST_GAIN = 1e-3
 _ROUNDS = 8
 _NOISE = 0.003
 _CURVE = 0.055
@@ -264,7 +265,7 @@ def _fit(reference: _Means, frame: _Means) -> _Line | None:
     gain, offset, bend = _robust(whole, prior=None)
     each = [_robust(data[k], prior=(gain, offset, bend)) for k in channels] if len(data) > 1 else []
     each = each or [(gain, offset, bend)]
-    gains = tuple(max(one[0], 1e-3) for one in each)
+    gains = tuple(max(one[0], _LEAST_GAIN) for one in each)
     return _Line(gains, tuple(one[1] for one in each))
 
 
@@ -322,7 +323,7 @@ def _robust(data: _Data, prior: tuple[float, float, float] | None) -> tuple[floa
 
     The prior of the offset is that of a change of exposure, c (gain - 1) with c from 0 to 0.055, and a little
     for haze and for a background that drifts. That of the bend is from 0 (values were blurred) to -0.7 (light
-    was).
+    was). x is taken halfway to the fit: both frames have errors, and what does not agree lowers no gain.
     """
     if prior is None:
         gain, offset, bend = float(np.median((data.y + 0.01) / (data.x.clip(0) + 0.01))), 0.0, 0.0
@@ -340,7 +341,8 @@ def _robust(data: _Data, prior: tuple[float, float, float] | None) -> tuple[floa
             center, width = (1.0, half * (gain - 1), -0.35), (1e3, loose, 0.35)
         else:
             center, width = (prior[0], half * (gain - 1), prior[2]), (0.1, loose, 0.1)
-        columns = np.stack([data.x, np.ones_like(z), z], axis=1)
+        middle = (data.x + (data.y - offset - bend * z) / max(gain, _LEAST_GAIN)) / 2
+        columns = np.stack([middle, np.ones_like(z), z], axis=1)
         ridge = (scale / np.array(width)) ** 2
         normal = (columns.T * weight) @ columns + np.diag(ridge)
         right = (columns.T * weight) @ data.y + ridge * np.array(center)

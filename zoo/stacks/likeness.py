@@ -43,9 +43,9 @@ _TEXTURE = 0.2
 
 _SCENES = 8
 # The squared difference of detail, relative to its power. Between neighbors of a stack it is 0.4 and more
-# with a little noise, and mostly 1 without. Saved again as JPEG at 90 and more, it is below 0.15, and below
-# 0.8 in each part.
-_SAME_GRAIN = 0.15
+# with a little noise, and mostly 1 without. Saved again as JPEG at 90 and more, it is mostly below 0.2, and
+# below 0.8 in each part.
+_SAME_GRAIN = 0.2
 _SAME_DETAIL = 0.8
 _LOST = 10 / 255
 
