@@ -106,7 +106,8 @@ def _different(layers: Sequence[Layer]) -> Map:
     The noise is what they differ by where they differ least. Every second pixel is looked at.
     """
     height, width = layers[0].pixels.shape[:2]
-    rms = np.sqrt(cv2.blur(_differences(layers), (5, 5)))
+    mean = cv2.blur(_differences(layers), (5, 5))  # by running sums, which may end a little below zero
+    rms = np.sqrt(mean.clip(0))
     noise = np.percentile(rms, 10).clip(*NOISE)
     sure = _step(rms / noise, *DIFFERENT)
     return np.asarray(cv2.resize(sure, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)

@@ -124,3 +124,14 @@ def test_backdrop_comes_from_one_frame_and_sharp_things_from_theirs():
     assert np.abs(fused.image - raw.image)[thing].mean() < 1e-3
     swapped = fuse_layers(Nervous(), layers[::-1], rule="select")
     np.testing.assert_array_equal(swapped.image, fused.image)
+
+
+def test_frames_that_are_equal_beside_ones_that_differ_give_numbers():
+    """The mean difference is taken by running sums, which end below zero there."""
+    rng = np.random.default_rng(0)
+    first, more = rng.random((2, 96, 96), np.float32) / 2
+    more = np.where(rng.random(more.shape) < 0.5, more**2, more / 1000).astype(np.float32)
+    more[40:] = 0
+    fused = fuse_layers(Sharpest(), [layer(first), layer(first + more)])
+    assert np.isfinite(fused.image).all()
+    assert np.isfinite(fused.confidence).all()
