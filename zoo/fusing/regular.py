@@ -83,8 +83,8 @@ def _held(
 def regularize(scores: Map, different: Map) -> None:
     """Replace scores, n x H x W, where there is little evidence.
 
-    What replaces them is as sure as the scores around are on average, so that frames are mixed as much as they
-    were, and noise with them; where frames differ by more than noise, it is as sure as what it comes from.
+    What replaces them is as sure as the scores around are on average, so that frames are mixed as much as
+    before, and noise with them; where frames differ by more than noise, it is as sure as what it comes from.
 
     Args:
         scores: -inf where a layer shows nothing.
