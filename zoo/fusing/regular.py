@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 WEAK, STRONG = 1.5, 3.0
 """Logits, in the mean over a neighborhood, that are no evidence at all, and full evidence."""
 
-ALIKE = 2.5
+ALIKE = 3.0
 """How much larger logits must be to count as much where frames differ by no more than noise."""
 
 ALONE = 2.0
@@ -42,11 +42,16 @@ NEIGHBORHOOD = 11
 NOISE = (0.5 / 255, 3 / 255)
 """The least and the most that counts as noise: the rms difference of two layers as the network sees them."""
 
+NOISY = 3.0
+"""What may count as noise in any case, in units of the standard deviation of a layer's own noise."""
+
 DIFFERENT = 1.3, 2.6
 """Differences, in units of noise, that noise can be, and that it cannot be."""
 
 LEAST = 1e-6
 """Evidence anywhere: where there is no other within a thousand pixels or so, the mean of all scores there."""
+
+_SECOND = np.outer((1, -2, 1), (1, -2, 1)).astype(np.float32)
 
 LIMIT = 4.0
 """The largest score that spreads, so that a very sure pixel counts no more than a sure one."""
@@ -76,28 +81,31 @@ def _held(
 
 
 def regularize(scores: Map, different: Map) -> None:
-    """Replace scores, n x H x W, where there is little evidence."""
+    """Replace scores, n x H x W, where there is little evidence.
+
+    What replaces them is as sure as the scores around are on average, so that frames are mixed as much as
+    before, and noise with them; where frames differ by more than noise, it is as sure as what it comes from.
+
+    Args:
+        scores: -inf where a layer shows nothing.
+        different: How surely layers differ by more than noise, H x W in [0, 1].
+    """
     hidden = np.isneginf(scores)
     masked = bool(hidden.any())
     if masked:
         scores[hidden] = -LIMIT  # what spreads from here: the others are the ones to take
-    evidence = _evidence(scores, different)
+    logits = scores.max(0) - scores.min(0)
+    mean = np.asarray(cv2.blur(logits, (NEIGHBORHOOD, NEIGHBORHOOD)), np.float32)
+    most = np.maximum(mean, logits - ALONE) - ALIKE * (1 - different)
+    evidence = np.asarray(_step(most, WEAK, STRONG).clip(LEAST), np.float32)
     if masked:
         evidence[hidden.sum(0) == len(scores) - 1] = 1
         evidence[hidden.all(0)] = LEAST
     levels = _pyramid(evidence)
+    sureness = different + (1 - different) * (mean / (2 * LIMIT)).clip(0, 1)
     for each in scores:
-        each += (1 - evidence) * (_spread(each.clip(-LIMIT, LIMIT), levels) - each)
+        each += (1 - evidence) * (sureness * _spread(each.clip(-LIMIT, LIMIT), levels) - each)
     scores[hidden] = -np.inf
-
-
-def _evidence(scores: Map, different: Map) -> Map:
-    """How much the scores say at each pixel, H x W in [0, 1]."""
-    logits = scores.max(0) - scores.min(0)
-    mean = cv2.blur(logits, (NEIGHBORHOOD, NEIGHBORHOOD))
-    most = np.maximum(mean, logits - ALONE)
-    most -= ALIKE * (1 - different)
-    return np.asarray(_step(most, WEAK, STRONG).clip(LEAST), np.float32)
 
 
 def _different(layers: Sequence[Layer]) -> Map:
@@ -106,25 +114,44 @@ def _different(layers: Sequence[Layer]) -> Map:
     The noise is what they differ by where they differ least. Every second pixel is looked at.
     """
     height, width = layers[0].pixels.shape[:2]
-    mean = cv2.blur(_differences(layers), (5, 5))  # by running sums, which may end a little below zero
-    rms = np.sqrt(mean.clip(0))
-    noise = np.percentile(rms, 10).clip(*NOISE)
+    squares, own = _differences(layers)
+    rms = np.sqrt(_blurred(squares))
+    noise = np.percentile(rms, 10).clip(NOISE[0], max(NOISE[1], NOISY * own))
     sure = _step(rms / noise, *DIFFERENT)
     return np.asarray(cv2.resize(sure, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _differences(layers: Sequence[Layer]) -> Map:
-    """The largest difference between any two layers, squared, at every second pixel; the channels' mean."""
+def _differences(layers: Sequence[Layer]) -> tuple[Map, float]:
+    """The largest difference between any two layers, squared, and the noise of the noisiest."""
     every = (slice(None, None, 2), slice(None, None, 2))
     low = np.full_like(layers[0].pixels[every], np.inf, np.float32)
-    high = -low
+    high, noise = -low, 0.0
     for layer in layers:
         seen, where = layer.seen(every), np.True_ if layer.shown is None else layer.shown[every]
         where = where.reshape(where.shape + (1,) * (low.ndim - 2)) if where.ndim else where
         np.minimum(low, seen, out=low, where=where)
         np.maximum(high, seen, out=high, where=where)
-    squares = np.square((high - low).clip(0))
-    return np.asarray(squares.mean(2) if squares.ndim == 3 else squares, np.float32)
+        noise = max(noise, _noise(seen))
+    return _mean(np.square((high - low).clip(0))), noise
+
+
+def _noise(seen: Map) -> float:
+    """The standard deviation of a picture's noise, where it is calmest.
+
+    By the second difference of second differences, as in Immerkær, Fast noise variance estimation, 1996.
+    """
+    squares = _mean(np.square(cv2.filter2D(seen, cv2.CV_32F, _SECOND)))
+    return float(np.sqrt(np.percentile(_blurred(squares), 10)) / 6)
+
+
+def _blurred(squares: Map) -> Map:
+    """Means of 5 x 5; OpenCV takes them from running sums, which may end a little below zero."""
+    return np.asarray(cv2.blur(squares, (5, 5)).clip(0), np.float32)
+
+
+def _mean(values: Map) -> Map:
+    """Over channels, if there are any."""
+    return np.asarray(values.mean(2) if values.ndim == 3 else values, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
