@@ -41,19 +41,18 @@ COARSEST = 4 / 255
 UNTOUCHED = 1.5 / 255
 """Frames that differ by less than this, as the root of a mean square, keep their values."""
 
-_SIDE = 128
-_SMOOTH, _STEP = 2.0, 3
-_DARK, _BRIGHT = 2 / 255, 250 / 255
-_CLIPPED = 3 / 255
-_LEAST_SHARE = 0.02
-_NEAR = 4 / 255
+# Pictures of this many pixels on the longer side are compared, smoothed by this sigma, at every third pixel.
+_SIDE, _SMOOTH, _STEP = 128, 2.0, 3
+# Values outside do not count; a frame that is within the last of black or white all over is clipped.
+_DARK, _BRIGHT, _CLIPPED = 2 / 255, 250 / 255, 3 / 255
+_SHOWN = 0.999
+# Below this share of usable places, frames are not compared, and must be this near to be left as they are.
+_LEAST_SHARE, _NEAR = 0.02, 4 / 255
+# A change must be this many times its standard error. On 548 drawn pairs of equal exposure, 2 were changed.
 _DOUBT = 3.0
-_HARMLESS_GAIN = 2.0
-_VEIL = 0.01
-_LEAST_GAIN = 1e-3
-_ROUNDS = 8
-_NOISE = 0.003
-_CURVE = 0.055
+_HARMLESS_GAIN, _LEAST_GAIN = 2.0, 1e-3
+# The fit: rounds of reweighting, noise of local means, what is added to e in sRGB's curve, prior of haze.
+_ROUNDS, _NOISE, _CURVE, _VEIL = 8, 0.003, 0.055, 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +195,8 @@ def _means(look: Look, move: Similarity, levels: Levels) -> _Means:
         for each in (values, values * values, usable)
     )
     shown = _onto(np.ones((size[1], size[0]), np.float32), small, move)
-    weight = (4 * usable - 3).clip(0, 1) * (shown > _ALL_BUT_NOTHING)
-    return _Means(mean, power, weight, shown[..., 0] > _ALL_BUT_NOTHING)
-
-
-_ALL_BUT_NOTHING = 0.999
+    weight = (4 * usable - 3).clip(0, 1) * (shown > _SHOWN)
+    return _Means(mean, power, weight, shown[..., 0] > _SHOWN)
 
 
 def _onto(picture: NDArray[Any], small: Similarity, move: Similarity) -> NDArray[np.float32]:
