@@ -1,8 +1,9 @@
 """Two frames focused differently, each blurred where it is the sharper one, until both are equally sharp.
 
 Where sharpness changes across a picture, details seem to move a little toward the blur, another way in each
-frame. Frames that are equally sharp everywhere do not differ in that. The blur between two frames is chosen pixel
-by pixel, as depth from defocus does (Subbarao and Surya, Depth from Defocus: A Spatial Domain Approach, 1994).
+frame. Frames that are equally sharp everywhere do not differ in that. The blur between two frames is chosen
+pixel by pixel, as in depth from defocus (Subbarao and Surya, Depth from Defocus: A Spatial Domain Approach,
+1994).
 """
 
 from __future__ import annotations
