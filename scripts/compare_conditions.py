@@ -222,21 +222,29 @@ def moved(crop: Any) -> Callable[[Scene], Case]:
 
 def deep(scene: Scene) -> Case:
     """A tilted plane in ten frames, each sharp in a strip, 0.4 % larger than the one before, and moved."""
-    number, height = 10, scene.truth.shape[0]
-    sigmas = [0.0, 0.7, 1.4, 2.2, 3.2, 4.5, 6.3, 9.0, 12.5, 18.0]
-    stack = [blurred(scene.truth, sigma) if sigma else scene.truth for sigma in sigmas]
+    number = 10
     moves = np.cumsum([[0, 0], *np.random.default_rng(2).normal(0, 1, (number - 1, 2))], 0)
-    rows = (np.arange(height) - MARGIN[0] + 0.5) / HEIGHT
-    frames = []
-    for k in range(number):
-        distance = np.abs(rows - (k + 0.5) / number) * 22
-        distance[distance < 0.6 * 22 / number] = 0
-        frame = sum(
-            np.interp(distance, sigmas, np.eye(len(sigmas))[i])[:, None, None] * each
-            for i, each in enumerate(stack)
-        )
-        frames.append(u8(view(np.asarray(frame), 1 + 0.004 * k, tuple(moves[k]))))
+    frames = [
+        u8(view(tilted(scene.truth, (k + 0.5) / number, 0.6 / number), 1 + 0.004 * k, tuple(moves[k])))
+        for k in range(number)
+    ]
     return Case(u8(view(scene.truth)), frames, FuseOptions(align=True, crop="common"))
+
+
+def tilted(picture: Values, sharp: float, reach: float) -> Values:
+    """A plane that is sharp around one height, in [0, 1]; every row spreads by the blur of its own depth.
+
+    To blur each row by what its neighbors look like would move edges, which no lens does.
+    """
+    sigmas = np.array([0.0, 0.7, 1.4, 2.2, 3.2, 4.5, 6.3, 9.0, 12.5, 18.0])
+    distance = np.abs((np.arange(picture.shape[0]) - MARGIN[0] + 0.5) / HEIGHT - sharp)
+    sigma = np.where(distance < reach, 0, distance * 22)
+    total, weight = np.zeros_like(picture), np.zeros_like(picture)
+    for i, each in enumerate(sigmas):
+        share = np.interp(sigma, sigmas, np.eye(len(sigmas))[i])[:, None, None] * np.ones_like(picture)
+        total += blurred(picture * share, each) if each else picture * share
+        weight += blurred(share, each) if each else share
+    return total / weight
 
 
 def dim(signal: int) -> Callable[[Scene], Case]:
