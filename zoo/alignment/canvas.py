@@ -29,6 +29,7 @@ UNTOUCHED = 0.05
 """A frame whose corners move by less than this many pixels is not resampled."""
 
 _ROUNDING = 1e-6
+_FLAT = 1e-12
 
 _LEAST = 0.1
 """The smallest share of the first frame that all frames may show."""
@@ -136,9 +137,9 @@ def _spans(move: Similarity, canvas: Canvas, height: int, width: int) -> Spans:
     for (across, down, shift), side in zip(move.matrix, (width, height), strict=True):
         for sign, edge in ((1, 0.5), (-1, side - 0.5)):  # sign * place + edge >= 0
             slope, rest = sign * across, sign * (down * rows + shift) + edge + _ROUNDING
-            if slope > 0:
+            if slope > _FLAT:
                 low = np.maximum(low, -rest / slope)
-            elif slope < 0:
+            elif slope < -_FLAT:
                 high = np.minimum(high, -rest / slope)
             else:
                 high = np.where(rest >= 0, high, -np.inf)
