@@ -132,7 +132,7 @@ def fuse(
     as_json: bool,
 ) -> None:
     """Fuse pictures of one scene, focused at different distances, into one sharp picture."""
-    need("fuse", "torch", "safetensors", "PIL")
+    need("fuse", "torch", "safetensors", "PIL", "tifffile")
     from zoo.pretrained import PRECISIONS, load
     from zoo.stacks.batch import plan_batch
     from zoo.stacks.options import BatchOptions, Extras, FuseOptions
@@ -289,7 +289,7 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Score fusion methods on pairs or stacks: tables, rank tests, figures, times, a page to browse."""
-    need("evaluate", "torch", "matplotlib", "PIL", "scipy")
+    need("evaluate", "torch", "matplotlib", "PIL", "tifffile", "scipy")
     from mfsynth.engine import usable_cores
     from zoo.evaluation.evaluate import evaluate as run_evaluation
     from zoo.evaluation.options import EvaluateOptions

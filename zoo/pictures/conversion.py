@@ -29,6 +29,8 @@ _SAME = 1 / 255
 """A level of 8 bits: profiles that differ less mean the same."""
 _NODES = 4096
 """Of a curve's inverse, evenly spaced in stored values."""
+_GRAY, _COLORS = (b"k",), (b"r", b"g", b"b")
+"""How the names of a profile's curves begin."""
 _HEADER = 128  # bytes
 
 
@@ -49,7 +51,7 @@ def converted(pixels: Pixels, icc: bytes | None, target: bytes | None) -> Pixels
     if icc == target:
         return pixels
     gray = pixels.ndim == 2
-    source, other = _shaper(icc, gray), _shaper(target, gray)
+    source, other = _shaper(icc, gray, "its"), _shaper(target, gray, "the first frame's")
     if source is not None and other is not None:
         if _differ(source, other) <= _SAME:
             return pixels
@@ -67,27 +69,30 @@ class _Shaper:
     Args:
         curves: For each channel, linear light in [0, 1] for evenly spaced values of [0, 1].
         matrix: Linear light to the XYZ of the profile connection space; 1 for gray.
+        inverse: The matrix back.
     """
 
     curves: tuple[Floats, ...]
     matrix: Floats
+    inverse: Floats
 
 
 @lru_cache(maxsize=8)
-def _shaper(icc: bytes | None, gray: bool) -> _Shaper | None:
+def _shaper(icc: bytes | None, gray: bool, whose: str) -> _Shaper | None:
     """A profile's curves and matrix; None if it is made of tables."""
     data = icc or _srgb()
+    names = _GRAY if gray and icc else _COLORS[:1] if gray else _COLORS
     try:
         tags = _tags(data)
         if b"A2B0" in tags:
             return None
-        if gray:
-            return _Shaper((_curve(tags[b"kTRC" if icc else b"rTRC"]),), np.ones((1, 1)))
-        columns = [_numbers(tags[name], 3) for name in (b"rXYZ", b"gXYZ", b"bXYZ")]
-        curves = tuple(_curve(tags[name]) for name in (b"rTRC", b"gTRC", b"bTRC"))
-        return _Shaper(curves, np.array(columns).T)
-    except (KeyError, IndexError, struct.error, ValueError, ZeroDivisionError, ImageCms.PyCMSError) as error:
-        raise Refusal("its color profile is broken", _HINT) from error
+        with np.errstate(divide="raise", over="raise", invalid="raise"):
+            curves = tuple(_curve(tags[name + b"TRC"]) for name in names)
+            columns = [[1.0]] if gray else [_numbers(tags[name + b"XYZ"], 3) for name in names]
+            matrix = np.array(columns).T
+            return _Shaper(curves, matrix, np.linalg.inv(matrix))
+    except (KeyError, IndexError, struct.error, ValueError, ArithmeticError) as error:
+        raise Refusal(f"{whose} color profile is broken", _HINT) from error
 
 
 def _srgb() -> bytes:
@@ -159,7 +164,7 @@ def _by_curves(pixels: Pixels, source: _Shaper, target: _Shaper) -> Pixels:
 
 def _stored(linear: Floats, source: _Shaper, target: _Shaper) -> Floats:
     """Linear light of the source, N x channels, as values of the target in [0, 1]."""
-    light = linear @ (np.linalg.inv(target.matrix) @ source.matrix).T
+    light = linear @ (target.inverse @ source.matrix).T
     nodes = np.linspace(0, 1, _NODES)
     return np.stack([np.interp(light[:, k], curve, nodes) for k, curve in enumerate(target.curves)], -1)
 

@@ -1,5 +1,7 @@
 """TIFF as every reader with deflate reads it: one page in strips, with no description of its own.
 
+Floats in big-endian order are not compressed: Pillow does not swap their bytes if they are.
+
 EXIF data is a TIFF structure itself. It goes to the file's beginning as it is, so that every offset in it
 stays right, those of maker notes as well; the only directory follows, with EXIF's entries and the pixels'.
 """
@@ -27,7 +29,7 @@ _STRIP = 1 << 18
 _LEVEL = 3
 """Of ISA-L: smaller than libtiff's LZW in a quarter of its time. Levels 1 and 2 vary between processes."""
 _LARGEST = (1 << 32) - 1
-_DEFLATE, _DIFFERENCES, _NO_PREDICTOR = 8, 2, 1
+_NONE, _DEFLATE, _DIFFERENCES, _NO_PREDICTOR = 1, 8, 2, 1
 _FORMATS = {"u": 1, "f": 3}
 _OFFSETS, _COUNTS, _ICC, _XMP, _IPTC = 273, 279, 34675, 700, 33723
 
@@ -40,7 +42,7 @@ def encode_tiff(picture: PictureFile) -> bytes:
     """
     order, front, tags = _described(picture.exif)
     placed = frozenset(tags)
-    strips = [_compressed(rows, order) for rows in _strips(picture.pixels)]
+    strips = [_stored(rows, order) for rows in _strips(picture.pixels)]
     tags |= _layout(picture.pixels, order) | _embedded(picture)
     tags |= {_OFFSETS: longs(order, [0] * len(strips)), _COUNTS: longs(order, map(len, strips))}
     start = len(front)
@@ -68,7 +70,7 @@ def _layout(pixels: Pixels, order: str) -> dict[int, Entry]:
         256: longs(order, [width]),
         257: longs(order, [height]),
         258: shorts(order, [8 * pixels.itemsize] * channels),
-        259: shorts(order, [_DEFLATE]),
+        259: shorts(order, [_compression(pixels, order)]),
         262: shorts(order, [2 if channels == 3 else 1]),
         277: shorts(order, [channels]),
         278: longs(order, [_rows(pixels)]),
@@ -92,11 +94,17 @@ def _strips(pixels: Pixels) -> list[Pixels]:
     return [pixels[start : start + _rows(pixels)] for start in range(0, len(pixels), _rows(pixels))]
 
 
-def _compressed(rows: Pixels, order: Order) -> bytes:
+def _compression(pixels: Pixels, order: str) -> int:
+    return _NONE if pixels.dtype.kind == "f" and order == ">" else _DEFLATE
+
+
+def _stored(rows: Pixels, order: Order) -> bytes:
     """A strip: whole numbers as differences from the pixel to the left, in the byte order."""
     values = rows
     if rows.dtype.kind == "u":
         values = rows.copy()
         values[:, 1:] -= rows[:, :-1]
     stored = np.ascontiguousarray(values.astype(values.dtype.newbyteorder(order), copy=False))
+    if _compression(rows, order) == _NONE:
+        return stored.tobytes()
     return bytes(isal_zlib.compress(stored.data, _LEVEL))

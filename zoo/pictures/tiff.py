@@ -7,6 +7,7 @@ JPEG; OpenCV decodes compressed 16-bit color for which tifffile would need image
 from __future__ import annotations
 
 import logging
+import math
 import struct
 import warnings
 from contextlib import contextmanager
@@ -99,8 +100,10 @@ def pages_in(path: Path) -> tuple[int, ...]:
 @contextmanager
 def _opened(path: Path) -> Iterator[TiffFile]:
     """An open TIFF; other files that its OME-XML names are not looked for, and nothing is logged."""
-    from tifffile import TiffFile
-
+    try:
+        from tifffile import TiffFile
+    except ImportError as error:
+        raise Refusal("tifffile is not installed", install_command("fuse")) from error
     logger = logging.getLogger("tifffile")
     before, logger.disabled = logger.disabled, True
     try:
@@ -134,14 +137,16 @@ def _check_channels(page: TiffPage) -> None:
     if any(each in _ALPHAS for each in page.extrasamples):
         raise Refusal("it has an alpha channel", ALPHA_HINT)
     if page.extrasamples:
-        count = page.samplesperpixel
-        raise Refusal(
-            f"it has {count} channels that are not colors", "save it as RGB, or one channel as gray"
-        )
+        raise _not_colors(page)
     if page.imagedepth > 1:
         raise Refusal("its pages are volumes", "save each slice as a page")
     if not 1 <= page.imagewidth * page.imagelength <= _PIXELS:
         raise Refusal(f"it is {page.imagewidth} x {page.imagelength}; 1 to {_PIXELS:,} pixels are read")
+
+
+def _not_colors(page: TiffPage) -> Refusal:
+    count = page.samplesperpixel
+    return Refusal(f"it has {count} channels that are not colors", "save it as RGB, or one channel as gray")
 
 
 # --- Pixels -----------------------------------------------------------------------------------------
@@ -152,6 +157,7 @@ def _pixels(page: TiffPage, path: Path, orientation: int) -> Pixels:
     if page.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB):
         return _by_pillow(page, path)
     _check_depth(page)
+    _check_samples(page)
     if page.bitspersample < 8 or (page.bitspersample == 8 and page.compression in _JPEG):
         return _by_pillow(page, path)
     if _is_decoded(page):
@@ -182,8 +188,8 @@ def _compression(page: TiffPage) -> str:
     """What a page needs a codec for, in words."""
     if _is_packed(page):
         return f"packed values of {page.bitspersample} bits"
-    if page.compression == _NONE:
-        return "a TIFF with a predictor"
+    if page.compression in _OWN:
+        return f"a TIFF with predictor {int(page.predictor)}"
     return f"a TIFF with {getattr(page.compression, 'name', page.compression)} compression"
 
 
@@ -211,12 +217,20 @@ def _behind(page: TiffPage, plane: int) -> Pixels:
 
 
 def _check_whole(page: TiffPage) -> None:
-    """tifffile fills with zeros what a file lacks."""
+    """tifffile fills with zeros what a file lacks, however much that is."""
     starts, lengths = page.dataoffsets, page.databytecounts
-    least = page.size * page.bitspersample // 8 if page.compression == _NONE else 1
+    if page.compression == _NONE:  # its strips may be listed as one
+        whole = sum(lengths) >= page.size * page.bitspersample // 8
+    else:
+        whole = len(starts) >= math.prod(page.chunked)
     ends = [start + length for start, length in zip(starts, lengths, strict=False)]
-    if len(starts) != len(lengths) or sum(lengths) < least or max(ends) > page.parent.filehandle.size:
+    if len(starts) != len(lengths) or not whole or max(ends) > page.parent.filehandle.size:
         raise Refusal(_BROKEN)
+
+
+def _check_samples(page: TiffPage) -> None:
+    if page.samplesperpixel != (3 if page.photometric == _RGB else 1):
+        raise _not_colors(page)
 
 
 def _check_depth(page: TiffPage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -74,12 +75,21 @@ def test_a_gray_curve_is_applied() -> None:
     assert np.abs(converted(gray, gamma, None) - 255 * expected).max() <= 0.51
 
 
+def _place(icc: bytes, tag: bytes) -> slice:
+    _, start, size = struct.unpack_from(">4sII", icc, icc.index(tag))
+    return slice(start, start + size)
+
+
 def test_what_cannot_be_converted_is_refused() -> None:
     p3 = PROFILES["Display P3"]
     with pytest.raises(Refusal, match="floats"):
         converted(COLORS.astype(np.float32), p3, None)
-    with pytest.raises(Refusal, match="broken"):
-        converted(COLORS, p3[:200], None)
+    singular = p3.replace(p3[_place(p3, b"rXYZ")], p3[_place(p3, b"gXYZ")])
+    for broken in (p3[:200], singular):
+        with pytest.raises(Refusal, match="its color profile is broken"):
+            converted(COLORS, broken, None)
+        with pytest.raises(Refusal, match="the first frame's color profile is broken"):
+            converted(COLORS, None, broken)
     with pytest.raises(Refusal, match="tables"):
         converted(COLORS.astype(np.uint16), LITTLE_CMS_SRGB.replace(b"rTRC", b"A2B0"), None)
 

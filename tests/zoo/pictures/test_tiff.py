@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import sys
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -134,6 +136,35 @@ def test_a_missing_codec_is_named_with_the_remedy(tmp_path: Path, monkeypatch: p
     assert "ZSTD compression needs imagecodecs" in error.message
     assert "[formats]" in error.hint
     assert np.array_equal(read_picture(tmp_path / "lzw.tif").pixels, stored)  # OpenCV has LZW
+    tifffile.imwrite(tmp_path / "float.tif", picture(np.float32), compression="zlib", predictor=3)
+    assert "predictor 3 needs imagecodecs" in refusal(tmp_path / "float.tif").message
+
+
+@pytest.mark.parametrize(("tag", "said"), [(257, "broken"), (277, "20000 channels")])
+def test_a_small_file_that_claims_a_large_picture_costs_no_memory(
+    tmp_path: Path, tag: int, said: str
+) -> None:
+    path = tmp_path / "a.tif"
+    stored = picture(np.uint16, 3)
+    tifffile.imwrite(path, stored, photometric="rgb", compression="zlib", rowsperstrip=len(stored))
+    with tifffile.TiffFile(path) as tif:
+        at = tif.pages.first.tags[tag].offset + 4  # as LONG
+    data = bytearray(path.read_bytes())
+    data[at - 2 : at + 8] = struct.pack("<HII", 4, 1, 20_000)
+    path.write_bytes(data)
+    tracemalloc.start()
+    assert said in refusal(path).message
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+def test_tifffile_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", picture(np.uint8))
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    error = refusal(tmp_path / "a.tif")
+    assert "tifffile is not installed" in error.message
+    assert "[fuse]" in error.hint
 
 
 @pytest.mark.parametrize("cut", [0.1, 0.6, 0.98])
@@ -339,8 +370,7 @@ def test_other_programs_read_what_we_write(tmp_path: Path, dtype: type, channels
     assert np.array_equal(other[..., ::-1] if channels == 3 else other, stored)
     if channels == 1 or dtype == np.uint8:  # Pillow has no deep color
         with Image.open(path) as image:
-            if (dtype, order) != (np.float32, ">"):  # Pillow does not swap the bytes of compressed floats
-                assert np.array_equal(np.asarray(image), stored)
+            assert np.array_equal(np.asarray(image), stored)
             assert image.getexif()[0x010F] == "A maker"
     assert np.array_equal(read_picture(path).pixels, stored)
 
