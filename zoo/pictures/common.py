@@ -15,11 +15,12 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from mfsynth.codecs import kind_of
 from zoo.pictures.exif import exif_of
 from zoo.pictures.metadata import iptc_of, xmp_of
 from zoo.pictures.picture import PictureFile, Refusal, turned
 from zoo.pictures.profiles import fitting
-from zoo.pictures.unread import unread
+from zoo.pictures.unread import PILLOWS, unread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ def _read(data: bytes) -> PictureFile:
         try:
             image = Image.open(io.BytesIO(data))
         except UnidentifiedImageError:
-            pixels = _by_opencv(data)
+            pixels = None if kind_of(data) in PILLOWS else _by_opencv(data)
             if pixels is None:
                 raise unread(data) from None
             return PictureFile(pixels)

@@ -19,7 +19,7 @@ _SIZES |= dict.fromkeys((LONG, 9, 11, 13), 4) | dict.fromkeys((5, 10, 12, 16, 17
 _ROW = 12
 """Bytes of an entry in a classic directory."""
 _LARGEST = 1 << 26
-"""The most bytes of a value that is read, so that a broken count costs no memory."""
+"""The most bytes of a directory's values that are read, so that broken counts cost no memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def number(entry: Entry, order: str) -> int:
 
 
 def read_directory(file: BinaryIO, order: str, at: int, *, big: bool = False) -> dict[int, Entry]:
-    """Read the directory at an offset. Entries that are broken or of unknown types are omitted.
+    """Read the directory at an offset. Entries that are broken, too long or of unknown types are omitted.
 
     Args:
         file: A TIFF, or EXIF data, which is a TIFF structure.
@@ -82,11 +82,11 @@ def read_directory(file: BinaryIO, order: str, at: int, *, big: bool = False) ->
     (count,) = struct.unpack(head, table)
     size = struct.calcsize(form)
     rows = file.read(size * min(count, 4096))
-    found = {}
+    found, left = {}, _LARGEST
     for start in range(0, len(rows) - size + 1, size):
         tag, kind, values, field = struct.unpack_from(form, rows, start)
         length = values * _SIZES.get(kind, 0)
-        if not 0 < length <= _LARGEST:
+        if not 0 < length <= left:
             continue
         inside = length <= len(field)
         where = at + len(table) + start + size - len(field)
@@ -94,6 +94,7 @@ def read_directory(file: BinaryIO, order: str, at: int, *, big: bool = False) ->
             (where,) = struct.unpack(order + ("Q" if big else "I"), field)
             file.seek(where)
             field = file.read(length)
+            left -= len(field)
         if len(field) >= length:
             found[tag] = Entry(kind, field[:length], where)
     return found

@@ -89,3 +89,5 @@ def reading(path: Path, development: Development = AS_SHOT) -> Iterator[Reader]:
         raise PictureError(f"cannot read {path}: {refusal}", refusal.hint) from refusal.__cause__
     except BROKEN as error:
         raise PictureError(f"cannot read {path}: {error}", EXPORT) from error
+    except MemoryError as error:
+        raise PictureError(f"cannot read {path}: it does not fit into memory", "make it smaller") from error

@@ -31,7 +31,8 @@ _KINDS = {
 """What is not read, by its beginning, beyond the kinds that data sets meet, with what to do about it."""
 _QUICKTIME = (b"moov", b"mdat", b"wide", b"free", b"skip")
 """What a QuickTime file may begin with, behind a length."""
-_READ = ("a JPEG", "a PNG", "a WebP", "a BMP", "a GIF")
+PILLOWS = ("a JPEG", "a PNG", "a WebP", "a BMP", "a GIF")
+"""Kinds that Pillow knows: those that it does not open are broken."""
 
 
 def unread(data: bytes) -> Refusal:
@@ -46,6 +47,6 @@ def unread(data: bytes) -> Refusal:
     kind = kind_of(data)
     if kind in NOTHING:
         return Refusal("it is not a picture, is cut short, or is of an unknown kind")
-    if kind in _READ:
+    if kind in PILLOWS:
         return Refusal(f"it is {kind} that is broken or cut short")
     return Refusal(f"it is {kind}", _VIDEO if kind == "a video" else remedy(kind, _TIFF))

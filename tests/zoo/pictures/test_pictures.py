@@ -443,3 +443,15 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write"):
         write_picture(tmp_path / "file" / "a.png", PictureFile(photo()))
+
+
+def test_a_png_with_a_spoiled_header_is_broken_without_noise(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_picture(tmp_path / "a.png", PictureFile(np.zeros((20, 20, 3), np.uint8)))
+    data = bytearray((tmp_path / "a.png").read_bytes())
+    data[18] ^= 1  # a width of 276, and the old checksum
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(PictureError, match="a PNG that is broken"):
+        read_picture(tmp_path / "a.png")
+    assert capfd.readouterr().err == ""

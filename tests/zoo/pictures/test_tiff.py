@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import sys
 import tracemalloc
@@ -15,6 +16,7 @@ from PIL import Image
 
 from mfsynth.codecs import turned
 from zoo.errors import PictureError
+from zoo.pictures.directory import read_directory
 from zoo.pictures.frames import FrameFile, distinct_names, frames_of, read_frame
 from zoo.pictures.picture import PictureFile
 from zoo.pictures.read import read_picture
@@ -157,6 +159,26 @@ def test_a_small_file_that_claims_a_large_picture_costs_no_memory(
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1 << 20
+
+
+def test_a_directory_that_repeats_a_long_value_costs_no_memory() -> None:
+    count, length = 200, 1 << 20
+    rows = b"".join(struct.pack("<HHII", tag, 7, length, 4096) for tag in range(count))
+    file = io.BytesIO((struct.pack("<H", count) + rows).ljust(4096, b"\0") + bytes(length))
+    found = read_directory(file, "<", 0)
+    assert 0 < sum(len(entry.value) for entry in found.values()) < 100 * length
+
+
+def test_a_page_that_does_not_fit_into_memory_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, picture(np.uint8), tile=(16, 16), compression="lzw")
+    data = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tif:
+        for tag, side in ((322, (1 << 32) - 16), (323, 1 << 20)):
+            at = tif.pages.first.tags[tag].offset
+            data[at : at + 12] = struct.pack("<HHII", tag, 4, 1, side)
+    path.write_bytes(data)
+    refusal(path)
 
 
 def test_tifffile_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
