@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 from xml.etree import ElementTree
@@ -28,10 +29,11 @@ def planes_of(tif: TiffFile) -> tuple[int, ...]:
         tif: Opened without its OME-XML, which names other files, too; it is read here, for this file only.
 
     Raises:
-        Refusal: If it holds channels, or more than one axis could be the stack's.
+        Refusal: If it is cut short or holds channels, or more than one axis could be the stack's.
     """
     if not len(tif.pages):
         raise Refusal("it holds no picture")
+    _check_chain(tif)
     first = tif.pages.first
     if len(tif.pages) == 1 and not (first.is_imagej or first.is_stk or first.is_shaped):
         return (0,)
@@ -41,6 +43,17 @@ def planes_of(tif: TiffFile) -> tuple[int, ...]:
     if tif.is_imagej or tif.is_stk or tif.is_lsm or tif.is_shaped:
         return _planes_of_series(tif)
     return tuple(_pages(tif))
+
+
+def _check_chain(tif: TiffFile) -> None:
+    """Check that no page lies past the file's end: tifffile omits those that were cut off."""
+    form, file = tif.tiff, tif.filehandle
+    file.seek(tif.pages[-1].offset)
+    (entries,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
+    file.seek(entries * form.tagsize, 1)
+    following = file.read(form.offsetsize)
+    if len(following) == form.offsetsize and struct.unpack(form.offsetformat, following)[0] >= file.size:
+        raise Refusal("it is cut short: more pages lie past its end")
 
 
 def _pages(tif: TiffFile) -> Iterator[int]:

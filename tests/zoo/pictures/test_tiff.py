@@ -240,6 +240,22 @@ def test_imagejs_stacks_are_read_with_a_directory_for_each_page_or_only_one(
         path.write_bytes(data)
 
 
+@pytest.mark.parametrize(("imagej", "big"), [(True, False), (False, False), (False, True)])
+def test_a_stack_that_is_cut_short_is_not_taken_for_a_shorter_one(
+    tmp_path: Path, imagej: bool, big: bool
+) -> None:
+    if imagej:
+        tifffile.imwrite(tmp_path / "a.tif", pictures(4), imagej=True, metadata={"axes": SLICES})
+    else:
+        with tifffile.TiffWriter(tmp_path / "a.tif", bigtiff=big) as tif:
+            for each in pictures(4):
+                tif.write(each, photometric="minisblack", metadata=None, compression="zlib")
+    assert len(frames_of([tmp_path / "a.tif"])) == 4
+    data = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "a.tif").write_bytes(data[: int(0.7 * len(data))])
+    assert "cut short" in refusal(tmp_path / "a.tif").message
+
+
 def test_pages_written_one_by_one_and_thumbnails(tmp_path: Path) -> None:
     slices = pictures()
     with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
