@@ -47,49 +47,55 @@ Examples:
   mfsynth fuse near.jpg far.jpg -o fused.png --model runs/try --rule select
   mfsynth fuse --batch stacks -o fused --dry-run""",
 )
-@click.argument("frames", nargs=-1, type=FILE)
+@click.argument("frames", nargs=-1, type=LocalPath(path_type=Path))
 @click.option("-o", "--output", type=LocalPath(path_type=Path), required=True,
               help="Picture to write (.png, .tif, .jpg, .webp); with --batch, folder to fill.")  # fmt: skip
 @click.option("--model", default="hf-seg", show_default=True, help="A network's name, or its folder.")
-@click.option("--align", is_flag=True, help="Register the frames: shift, scale, small rotation.")
+@click.option(
+    "--align", is_flag=True, help="Move the frames onto the first one: shift, scale, small rotation."
+)
 @click.option("--crop", type=click.Choice(["first", "common", "none"]), default="first", show_default=True,
-              help="With --align: cover the first frame, what all show, or what any shows.")  # fmt: skip
+              help="With --align: the result covers the first frame, what all show, "
+              "or what any shows.")  # fmt: skip
 @click.option("--exposure", type=click.Choice(["first", "median", "keep"]), default="first",
               show_default=True,
-              help="Of the result: the first frame's, the median, or each frame's own.")  # fmt: skip
+              help="Exposure of the result: the first frame's, the median frame's, "
+              "or each frame's own.")  # fmt: skip
 @click.option("--range", "span", type=(float, float), metavar="BLACK WHITE",
               help="Values that count as black and white.  [default: from the frames]")  # fmt: skip
-@click.option("--linear", is_flag=True, help="Develop RAW in linear light, with a profile that says so.")
-@click.option("--strict", is_flag=True, help="Refuse a stack with a frame that does not match, "
+@click.option("--linear", is_flag=True, help="RAW: keep linear light, with a profile that says so.")
+@click.option("--strict", is_flag=True, help="Refuse a stack with a frame that does not belong, "
               "instead of leaving the frame out.")  # fmt: skip
-@click.option(
-    "--raw-decision",
-    is_flag=True,
-    help="Keep the network's decision for every pixel, even where nothing is sharp.",
-)
-@click.option(
-    "--keep-hot-pixels", is_flag=True, help="Do not repair single pixels far outside their neighbors."
-)
+@click.option("--raw-decision", is_flag=True, help="Keep the network's decision even where nothing is sharp.")
+@click.option("--keep-hot-pixels", is_flag=True, help="Do not repair hot and dead pixels.")
 @click.option("--rule", type=click.Choice(["weighted", "select", "direct", "nearest"]),
-              help="HF-Seg: weighted or select; HF-Reg: direct or nearest.  [default: first]")  # fmt: skip
+              help="How pixels are made. HF-Seg: weighted (default) or select; HF-Reg: direct (default) "
+              "or nearest.")  # fmt: skip
 @click.option("--burst", type=click.Choice(["joint", "fold", "tournament"]),
-              help="More than two frames: each with each, one after the other, or neighbors first.  "
+              help="How more than two frames meet: each with each, one after the other, or neighbors first.  "
               "[default: joint up to eight frames, then tournament]")  # fmt: skip
-@click.option("--single-pass", is_flag=True, help="One order of the frames only; halves the time.")
-@click.option("--decision-map", type=FILE, help="Also write which frame each pixel came from, in gray.")
-@click.option("--depth-map", type=FILE, help="Also write the decision as smooth depth: 16-bit gray (.png, "
-              ".tif) or colors (.jpg, .webp).")  # fmt: skip
+@click.option("--single-pass", is_flag=True, help="Compare each pair in one order only, in half the time.")
+@click.option(
+    "--decision-map", type=FILE, help="Also write which frame each pixel mostly came from, in gray."
+)
+@click.option("--depth-map", type=FILE, help="Also write a smooth depth map: 16-bit gray (.png, .tif) or "
+              "colors (.jpg, .webp).")  # fmt: skip
 @click.option(
     "--preview", type=FILE, help="Also write a page to flip between frames, result and maps (.html)."
 )
 @click.option("--batch", type=PRESENT_FOLDER, help="Fuse every stack in this folder.")
 @click.option("--group", type=click.Choice(["name", "auto"]), default="name", show_default=True,
-              help="With --batch: how loose files become stacks; auto: by time and likeness.")  # fmt: skip
+              help="With --batch: how loose pictures become stacks. auto cuts a camera's pictures into "
+              "scenes by time and likeness.")  # fmt: skip
 @click.option(
-    "--suffix", metavar=".png", help="With --batch: kind of the results.  [default: the frames' kind]"
+    "--suffix", metavar="SUFFIX", help="With --batch: results' format, such as .tif.  [default: the frames']"
 )
 @click.option("--dry-run", is_flag=True, help="With --batch: print the stacks, and stop.")
-@click.option("--tile", type=click.IntRange(min=16), help="Side of tiles in pixels.  [default: about 1 GB]")
+@click.option(
+    "--tile",
+    type=click.IntRange(min=16),
+    help="Side of tiles in pixels; smaller ones take less memory.  [default: to fit 1 GB]",
+)
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps, or auto.")
 @click.option(
     "--precision",

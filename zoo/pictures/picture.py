@@ -13,7 +13,7 @@ from PIL import Image
 from mfsynth import codecs
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 
@@ -22,6 +22,16 @@ BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, 
 
 EXPORT = "export it again as PNG, TIFF or JPEG"
 """What to do about most pictures that cannot be read."""
+
+
+def bit_depth(dtype: DTypeLike) -> str:
+    """A dtype in words, as photographers say it.
+
+    >>> bit_depth(np.uint16), bit_depth(np.float32)
+    ('16-bit', '32-bit float')
+    """
+    bits = f"{8 * np.dtype(dtype).itemsize}-bit"
+    return f"{bits} float" if np.dtype(dtype).kind == "f" else bits
 
 
 class Refusal(Exception):  # noqa: N818 - carries the reason to the error that names the file

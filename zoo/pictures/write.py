@@ -17,7 +17,7 @@ from zoo.errors import PictureError
 from zoo.pictures.encode_tiff import encode_tiff
 from zoo.pictures.exif import EXIF_PREFIX
 from zoo.pictures.metadata import JPEG_XMP, jpeg_iptc, png_iptc, png_xmp
-from zoo.pictures.picture import BROKEN, PictureFile
+from zoo.pictures.picture import BROKEN, PictureFile, bit_depth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ def check_output(path: Path, dtype: DTypeLike) -> None:
         known = ", ".join(_FORMATS)
         raise PictureError(f"cannot write {path}: the suffix {path.suffix!r} is unknown", f"use {known}")
     if np.dtype(dtype) not in kind.dtypes:
-        depth = f"{path.suffix} does not hold {np.dtype(dtype)}"
+        depth = f"{path.suffix} cannot hold {bit_depth(dtype)} pictures"
         deep = "write .tif" if np.dtype(dtype).kind == "f" else "write .png or .tif"
         raise PictureError(f"cannot write {path}: {depth}", f"{deep}, or convert to 8 bits first")
 

@@ -190,8 +190,8 @@ def _check_found(folder: Path, found: Found) -> None:
     if found.cameras:
         first, last = found.cameras[0].name, found.cameras[-1].name
         raise OptionsError(
-            f"{first} to {last} ({count(len(found.cameras), 'picture')}) have names that a camera gives, or "
-            "only numbers, which do not tell one stack from the next",
+            f"{first} to {last} ({count(len(found.cameras), 'picture')}) have names as cameras give them, "
+            "which do not say where one stack ends and the next begins",
             "give --group auto, or put each stack into its own folder",
         )
     if not found.stacks:
@@ -219,7 +219,7 @@ def _checked_suffix(suffix: str | None) -> str | None:
     try:
         check_output(Path(f"NAME{dotted}"), np.uint8)
     except PictureError as error:
-        raise OptionsError(error.message, error.hint) from error
+        raise OptionsError(f"--suffix {suffix} cannot be written", error.hint) from error
     return dotted
 
 

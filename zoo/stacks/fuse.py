@@ -87,10 +87,10 @@ def fuse_stack(
     options.check_network(model)
     stack = stack_of(frames, linear=options.linear)
     check_count(len(stack.names))
-    progress("looking", 0, len(stack.names))
+    progress("reading", 0, len(stack.names))
     watch = Stopwatch()
-    looks = survey(stack, partial(progress, "looking"))
-    watch.lap("looking")
+    looks = survey(stack, partial(progress, "reading"))
+    watch.lap("reading")
     how = plan(looks, options, progress)
     del looks  # they grow with the number of frames
     watch.lap("aligning")

@@ -245,5 +245,7 @@ def _shifted(looks: Sequence[Look], levels: Levels) -> list[str]:
         return []
     far, look, other = max(shifts, key=lambda each: each[0])
     more = len({each[1].place for each in shifts}) - 1
-    others = f", {count(more, 'other frame')} too" if more else ""
-    return [f"{look.name} looks shifted by {far:.1f} pixels from {other.name}{others}; consider --align"]
+    if not more:
+        return [f"{look.name} looks shifted by {far:.1f} pixels from {other.name}; consider --align"]
+    which = f"{look.name} and {count(more, 'other frame')}"
+    return [f"{which} look shifted, by up to {far:.1f} pixels; consider --align"]

@@ -149,6 +149,7 @@ def _relative(moves: Mapping[int, Similarity], look: Look, first: Look) -> Simil
 def _check_left(number: int, left_out: Mapping[str, str], strict: bool) -> None:
     reasons = "; ".join(f"{name} {why}" for name, why in left_out.items())
     if left_out and strict:
-        raise FrameError(reasons, "leave these frames out, or omit --strict")
+        these = "this frame" if len(left_out) == 1 else "these frames"
+        raise FrameError(reasons, f"leave {these} out, or omit --strict")
     if number < 2:
         raise FrameError(f"{reasons}: fewer than two frames are left", "give frames of one scene")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,6 @@ from zoo.stacks.outputs import check_apart, check_distinct
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from zoo.fusing.fusion import FusionNetwork
     from zoo.stacks.pace import Progress
@@ -59,12 +59,18 @@ class FuseRequest:
         if self.batch is None and self.batched != BatchOptions():
             raise OptionsError("--group, --suffix and --dry-run need --batch", "add --batch FOLDER")
         if self.batch is not None and (self.frames or self.extras.paths):
-            raise OptionsError("--batch takes neither frames nor maps nor --preview", "give one or the other")
+            raise OptionsError(
+                "--batch takes no frames, and writes no maps and no page",
+                "give a folder of stacks, or the frames of one",
+            )
         if self.options.linear and self.batch is None and not any(map(is_raw, self.frames)):
             raise OptionsError("--linear is for RAW, and no frame is RAW", "omit --linear")
         self._check_outputs()
 
     def _check_count(self) -> None:
+        for folder in filter(Path.is_dir, self.frames):
+            hint = f"give its pictures, such as {folder / '*.jpg'}, or a folder of stacks with --batch"
+            raise OptionsError(f"{folder} is a folder", hint)
         number = len(self.frames) if len(self.frames) > 1 else len(frames_of(self.frames))
         if number < 2:
             given = "one frame is" if number else "no frames are"

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from zoo.errors import FrameError
+from zoo.pictures.picture import bit_depth
 from zoo.stacks.hot import find_hot
 
 if TYPE_CHECKING:
@@ -130,5 +131,4 @@ def _remedy(first: Look, other: Look) -> str:
 
 def _kind(look: Look) -> str:
     color = "color" if look.small.ndim == 3 else "gray"
-    bits = f"{8 * look.dtype.itemsize} bit" + (" float" if look.dtype.kind == "f" else "")
-    return f"{look.width} x {look.height} {color}, {bits}"
+    return f"{look.width} x {look.height} pixels, {bit_depth(look.dtype)} {color}"

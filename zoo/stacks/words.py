@@ -24,9 +24,10 @@ def plan_lines(plan: StackPlan) -> list[str]:
 def _hot(plan: StackPlan) -> Iterator[str]:
     frames = [frame for frame in plan.frames if len(frame.hot)]
     if frames:
-        values = count(sum(len(frame.hot) for frame in frames), "value")
+        number = sum(len(frame.hot) for frame in frames)
+        values, was = count(number, "value"), "was" if number == 1 else "were"
         where = frames[0].name if len(frames) == 1 else count(len(frames), "frame")
-        yield f"{values} of hot or dead pixels repaired in {where}"
+        yield f"{values} of hot or dead pixels {was} repaired in {where}"
 
 
 def _gains(plan: StackPlan) -> Iterator[str]:

@@ -316,7 +316,7 @@ def test_results_keep_the_frames_kind_and_depth(kind, dtype, asked, made, model,
 
 def test_a_suffix_that_cannot_be_written_is_refused(tmp_path):
     save_stack(tmp_path / "bee")
-    with pytest.raises(OptionsError, match=r"'\.xyz' is unknown"):
+    with pytest.raises(OptionsError, match=r"--suffix \.xyz cannot be written"):
         plan_batch(tmp_path, tmp_path / "out", BatchOptions(suffix=".xyz"))
 
 
@@ -387,7 +387,7 @@ def test_a_failure_does_not_stop_the_others_and_progress_is_told(model, tmp_path
     assert [each.output.name for each in done] == ["ant.png", "moth.png"]
     assert "1.png" in errors["bee"]
     assert [now for now in told if now[0] == "stacks"] == [("stacks", k, 3) for k in range(4)]
-    assert ("looking", 2, 2) in told
+    assert ("reading", 2, 2) in told
 
 
 def test_a_dry_run_lists_stacks_and_writes_nothing(tmp_path, cli):

@@ -142,7 +142,7 @@ def test_different_sizes_are_refused_by_name(model, tmp_path):
     first, _ = stack(tmp_path / "stack")
     small = tmp_path / "small.png"
     cv2.imwrite(str(small), pixels(first)[:50])
-    with pytest.raises(FrameError, match=r"bee_0\.png is 128 x 96 color, 8 bit.*small\.png is 128 x 50"):
+    with pytest.raises(FrameError, match=r"bee_0\.png is 128 x 96 pixels.*small\.png is 128 x 50"):
         fuse_files(model, [first, small], tmp_path / "fused.png", FuseOptions())
 
 

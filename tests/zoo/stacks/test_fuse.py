@@ -74,7 +74,7 @@ def test_a_stack_with_nothing_wrong_is_fused_as_by_the_network(model: FusionMode
     np.testing.assert_array_equal(stack.decision, bare.decision)  # type: ignore[arg-type]
     assert [each.tone.plain for each in stack.plan.frames] == [True] * 3
     assert stack.burst == "joint"
-    assert [*stack.seconds] == ["looking", "aligning", "fusing"]
+    assert [*stack.seconds] == ["reading", "aligning", "fusing"]
 
 
 def test_files_give_what_their_arrays_give(model: FusionModel, tmp_path: Path) -> None:
@@ -170,8 +170,8 @@ def test_progress_goes_from_nothing_to_all_in_parts_of_a_comparison(
         zoo.FuseOptions(burst=burst, tile=32),
         progress=lambda stage, done, total: told.setdefault(stage, []).append((done, total)),
     )
-    assert [*told] == ["looking", "fusing"]
-    for stage, total in (("looking", count), ("fusing", pairs)):
+    assert [*told] == ["reading", "fusing"]
+    for stage, total in (("reading", count), ("fusing", pairs)):
         done = [each for each, _ in told[stage]]
         assert {most for _, most in told[stage]} == {total}
         assert done == sorted(done)

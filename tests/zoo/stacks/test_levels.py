@@ -83,10 +83,13 @@ COLOR = ramp(0, 255, np.uint8)[..., None].repeat(3, axis=2)
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (COLOR[:50], "frame 0 is 80 x 64 color, 8 bit, frame 1 is 80 x 50 color, 8 bit.*one size"),
-        (COLOR[..., 0], "frame 1 is 80 x 64 gray, 8 bit.*convert it"),
-        (COLOR.astype(np.uint16), "frame 1 is 80 x 64 color, 16 bit.*one depth"),
-        (COLOR.astype(np.float32), "frame 1 is 80 x 64 color, 32 bit float.*one depth"),
+        (
+            COLOR[:50],
+            "frame 0 is 80 x 64 pixels, 8-bit color, frame 1 is 80 x 50 pixels, 8-bit color.*one size",
+        ),
+        (COLOR[..., 0], "frame 1 is 80 x 64 pixels, 8-bit gray.*convert it"),
+        (COLOR.astype(np.uint16), "frame 1 is 80 x 64 pixels, 16-bit color.*one depth"),
+        (COLOR.astype(np.float32), "frame 1 is 80 x 64 pixels, 32-bit float color.*one depth"),
     ],
 )
 def test_frames_of_other_kinds_are_refused_by_name(other, message):

@@ -118,6 +118,6 @@ def test_shifts_are_told_between_neighbors_in_one_line():
     frames = [big[10:130, 10 + left : 170 + left] for left in lefts]
     shifts = [line for line in planned(frames).warnings if "shifted" in line]
     assert len(shifts) == 1
-    assert "frame 4 looks shifted by 9" in shifts[0]
+    assert "frame 4 and 1 other frame look shifted, by up to 9" in shifts[0]
     assert "consider --align" in shifts[0]
     assert not [line for line in planned(frames, align=True).warnings if "shifted" in line]

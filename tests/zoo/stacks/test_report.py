@@ -114,10 +114,10 @@ def test_few_frames_are_told_one_by_one():
 
 def test_repaired_pixels_are_told():
     assert plan_lines(planned(frame(0), frame(1, hot=[5, -2, 9]))) == [
-        "3 values of hot or dead pixels repaired in 1.png"
+        "3 values of hot or dead pixels were repaired in 1.png"
     ]
     assert plan_lines(planned(frame(0, hot=[5]), frame(1, hot=[5]))) == [
-        "2 values of hot or dead pixels repaired in 2 frames"
+        "2 values of hot or dead pixels were repaired in 2 frames"
     ]
 
 

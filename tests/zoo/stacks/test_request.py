@@ -118,3 +118,10 @@ main(["fuse", "near.jpg", "far.jpg", "-o", "fused.png", "--device", "cpu", "--ti
     assert done.stderr.strip() == "mfsynth: interrupted"
     assert (tmp_path / "fused.png").read_bytes() == b"of an earlier run"
     assert names(tmp_path) == ["far.jpg", "fused.png", "near.jpg"]
+
+
+def test_a_folder_in_place_of_frames_is_refused_with_the_way_to_give_its_pictures(tmp_path: Path) -> None:
+    with pytest.raises(
+        OptionsError, match=r"is a folder; give its pictures, such as .*\*\.jpg, or .*--batch"
+    ):
+        FuseRequest((tmp_path,), tmp_path / "fused.png")

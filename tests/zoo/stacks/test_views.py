@@ -178,7 +178,7 @@ def test_page_shows_any_names_as_text(model, tmp_path):
     assert "<img src" not in text
     data = data_of(tmp_path / "page.html")
     names = [view["name"] for view in data["scenes"][0]["views"]]
-    assert names == [f"{k} · {name}".replace("\u202e", "\\u202e") for k, name in enumerate(HOSTILE)] + [
+    assert names == [f"{k} · {name}".replace("\u202e", "\\u202e") for k, name in enumerate(HOSTILE, 1)] + [
         "result", "decision", "depth", "confidence",
     ]  # fmt: skip
     assert data["scenes"][0]["json"]["per_frame"][1]["name"] == HOSTILE[1]
@@ -188,7 +188,7 @@ def test_page_shows_names_that_are_not_text():
     pixels = [np.zeros((16, 16), np.uint8)] * 2
     frames = tuple(FramePlan(k, f"caf\udce9{k}", IDENTITY, Tone((1.0,), (0.0,))) for k in range(2))
     fused = FusedStack(pixels[0], np.zeros((16, 16), np.uint8), None, planned(2, 16, 16, frames=frames))
-    assert page_of(fused, pixels)["scenes"][0]["views"][1]["name"] == "1 · caf\\udce91"
+    assert page_of(fused, pixels)["scenes"][0]["views"][1]["name"] == "2 · caf\\udce91"
 
 
 def test_page_of_16_bit_gray_shows_what_the_levels_span(tmp_path):
@@ -226,8 +226,8 @@ def test_page_of_a_long_stack_shows_an_even_choice():
     data = page_of(FusedStack(pixels[0], np.zeros((16, 16), np.uint8), None, plan), pixels)
     names = [view["name"] for view in data["scenes"][0]["views"]]
     assert len(names) == MOST + 3
-    assert names[0] == "0 · f0"
-    assert names[MOST - 1] == "99 · f99"
+    assert names[0] == "1 · f0"
+    assert names[MOST - 1] == "100 · f99"
     assert f"{MOST} of {number}" in data["sections"][0]["note"]
 
 

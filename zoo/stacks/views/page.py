@@ -26,6 +26,7 @@ from mfsynth.preview.kit.page import (
 )  # fmt: skip
 from zoo.alignment.canvas import onto
 from zoo.alignment.similarity import IDENTITY
+from zoo.pictures.picture import bit_depth
 from zoo.stacks.prepare import prepared
 from zoo.stacks.views.maps import depth_of, in_colors, seen
 
@@ -51,6 +52,7 @@ _NOT_SHOWN = 128  # the gray of what a frame does not show
 _SEQUENCE = 20  # beyond so many frames, their colors are a sequence
 _LEGEND = 12  # the most colors that are named
 _DECISION = "colors: the frame that each pixel mostly came from"
+_SHOWN = "Frames are shown as they were fused: aligned, and matched in exposure."
 _MAPS = (
     "Depth runs from violet, the first frame, to yellow, the last; confidence is white where the decision is"
     " sure."
@@ -59,8 +61,8 @@ _HEAD = (
     "frame", "share", "coverage", "gain", "offset", "moved right, down", "scaled", "rotated", "hot pixels",
 )  # fmt: skip
 _FRAMES = (
-    "Share: how many of the result's pixels come from a frame; coverage: how many it shows. Gain and offset"
-    " bring its values to the common exposure. Moves are relative to the first frame that took part."
+    "Share: how much of the result comes from a frame. Coverage: how much of it the frame shows. Gain and"
+    " offset: how its exposure was matched. Moves are relative to the first frame that was used."
     " Hot pixels: how many values were repaired."
 )
 _FOOTER = "Pictures are shown as WebP of quality 85, with 8 bits; the files themselves are not touched."
@@ -146,7 +148,7 @@ def _frame_view(
     given, _ = onto(frame, IDENTITY, fused.plan.canvas)
     same = how.move == IDENTITY and how.tone.plain
     return View(
-        f"{how.place} · {_text(how.name)}",
+        f"{how.place + 1} · {_text(how.name)}",
         str(number + 1) if number < _KEYS else "",
         pictures.add(_drawn(layer, pictures)),
         error=None if same else pictures.add(_byte(seen(pictures.reduced(given, 0.5), fused.plan.levels))),
@@ -244,7 +246,7 @@ class _Colors:
     def legend(self) -> tuple[tuple[str, str], ...]:
         """Names and colors of the frames, some of them if they are many."""
         places = np.linspace(0, self.frames - 1, min(self.frames, _LEGEND)).round().astype(int)
-        return tuple((f"frame {place}", self._css(int(place))) for place in places)
+        return tuple((f"frame {place + 1}", self._css(int(place))) for place in places)
 
     def _css(self, place: int) -> str:
         if self.frames <= _SEQUENCE:
@@ -254,8 +256,8 @@ class _Colors:
 
 def _subtitle(fused: FusedStack, report: FusedFile) -> str:
     height, width = report.size
-    kind = "color" if fused.image.ndim == 3 else "gray"
-    return f"{count(len(report.frames), 'frame')} · {width} × {height} pixels · {kind}, {fused.image.dtype}"
+    kind = f"{bit_depth(fused.image.dtype)} {'color' if fused.image.ndim == 3 else 'gray'}"
+    return f"{count(len(report.frames), 'frame')} · {width} × {height} pixels · {kind}"
 
 
 def _problems(report: FusedFile) -> Iterator[str]:
@@ -274,22 +276,22 @@ def _facts(fused: FusedStack, options: FuseOptions, report: FusedFile) -> Iterat
     yield "black and white", f"{black:g} and {white:g}"
     if options.align:
         yield "crop", options.crop
-        yield "drift", f"{fused.plan.drift:.1f} pixels"
+        yield "alignment consistent to", f"{fused.plan.drift:.1f} pixels"
     for stage, seconds in report.seconds.items():
-        yield stage, duration(seconds)
+        yield f"time for {stage}", duration(seconds)
     yield "mfsynth", report.to_json()["version"]
 
 
 def _sections(report: FusedFile, shown: int) -> Iterator[Section]:
     used = sum(not frame.left_out for frame in report.frames)
     some = f" {shown} of {used} are shown, evenly chosen." if shown < used else ""
-    yield Section("pictures", "Pictures", f"Frames are shown as they took part.{some} {_MAPS} {VIEWER}")
+    yield Section("pictures", "Pictures", f"{_SHOWN}{some} {_MAPS} {VIEWER}")
     table = Table("frames", tuple(map(Cell, _HEAD)), tuple(_row(*each) for each in enumerate(report.frames)))
     yield Section("frames", "Frames", _FRAMES, (Tables("Frames", (table,)),))
 
 
 def _row(place: int, frame: FrameReport) -> tuple[Cell, ...]:
-    name = f"{place} · {_text(frame.name)}"
+    name = f"{place + 1} · {_text(frame.name)}"
     if frame.move is None:
         return (Cell(name), Cell("left out", style="quiet"), *(Cell("–"),) * (len(_HEAD) - 2))
     move = frame.move
