@@ -20,8 +20,11 @@ NARROW = 1 / 4
 _WHITE = 3 / 255
 """Frames that are this near to white all over say nothing of the others."""
 
-_LEAST = {"u": 8.0, "f": 1e-6}
-"""The narrowest range of black and white, for whole numbers and floats: less is noise, or nothing."""
+_STEPS, _DIGITS = 8.0, 1e-5
+"""The narrowest range of black and white: of whole numbers, and of floats relative to the largest. Less is
+noise, or nothing."""
+
+_TINY = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,8 @@ def levels_of(looks: Sequence[Look], given: tuple[float, float] | None = None) -
     low, high = min(look.low for look in exposed), max(look.high for look in exposed)
     if low >= 0 and high <= full and high - low >= NARROW * full:
         return Levels(0.0, full)
-    least = _LEAST[dtype.kind]
-    return Levels(low, high) if high - low >= least else Levels(0.0, full)
+    least = _DIGITS * max(abs(low), abs(high)) if dtype.kind == "f" else _STEPS
+    return Levels(low, high) if high - low >= max(least, _TINY) else Levels(0.0, full)
 
 
 def seen(look: Look, levels: Levels) -> NDArray[np.float32]:

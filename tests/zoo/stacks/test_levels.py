@@ -38,11 +38,13 @@ def levels(*frames, given=None):
         (ramp(0.1, 0.2, np.float32), (0.1, 0.2)),
         (ramp(-3, 700, np.float32), (-3, 700)),
         (ramp(90, 93, np.uint8), (0, 255)),  # nothing but noise
+        (ramp(0.5, 0.5 + 1e-6, np.float32), (0, 1)),
+        (ramp(2e-9, 7e-9, np.float32), (2e-9, 7e-9)),  # in a unit that is large
     ],
 )
 def test_levels_are_the_datas_only_where_these_are_narrow(frame, expected):
     found = levels(frame, frame)
-    np.testing.assert_allclose((found.black, found.white), expected, atol=1e-6)
+    np.testing.assert_allclose((found.black, found.white), expected, rtol=1e-6)
 
 
 def test_levels_are_common_and_no_single_pixel_sets_them():
