@@ -101,8 +101,8 @@ class Match:
 def clipped(looks: Sequence[Look], levels: Levels) -> dict[int, str]:
     """Why frames that are black or white all over cannot take part; none if all are: then none is wrong.
 
-    A few bright things before black may show in one frame and be blurred away in the next. Blur keeps the mean,
-    though: a frame without light has a mean far below that of one with some.
+    A few bright things before black may show in one frame and be blurred away in the next. Blur keeps the
+    mean, though: a frame without light has a mean far below that of one with some.
     """
     means = {look.place: _coarse(look, levels) for look in looks}
     found = {}
@@ -408,7 +408,7 @@ def _size(change: NDArray[np.float32], frame: _Means) -> float:
 
 
 def _nearer(line: _Line, chosen: _Means, frame: _Means) -> bool:
-    """Whether the line brings a frame's mean nearer to the chosen frame's: no blur changes a picture's mean."""
+    """Whether the line brings a frame's mean nearer to the chosen frame's; blur does not change a mean."""
     both = chosen.shown & frame.shown
     before, after = (
         np.linalg.norm(np.mean((chosen.mean - each.mean)[both], axis=0))

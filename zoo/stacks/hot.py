@@ -24,7 +24,7 @@ FLOOR = 0.05
 """The least height above all neighbors, in units of the frame's range of values."""
 
 STEPS = 4
-"""The least height of whole numbers: a frame without contrast has a range of a step or two, and rounded noise."""
+"""The least height of whole numbers: noise of a step or two is all the range of a frame without contrast."""
 
 SURE, POSSIBLE = 8.0, 2.5
 """The least height above all neighbors of a fault that one frame proves, and of one that others must confirm.

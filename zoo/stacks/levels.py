@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zoo.errors import FrameError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -49,9 +51,12 @@ def levels_of(looks: Sequence[Look], given: tuple[float, float] | None = None) -
     Args:
         looks: The frames.
         given: The values of black and white, if they are known.
+
+    Raises:
+        FrameError: If no value of the frames lies between those given.
     """
     if given is not None:
-        return Levels(*given)
+        return _checked(Levels(*given), looks)
     dtype = looks[0].dtype
     full = 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
     exposed = [look for look in looks if dtype.kind == "f" or look.low < (1 - _WHITE) * full] or looks
@@ -60,6 +65,17 @@ def levels_of(looks: Sequence[Look], given: tuple[float, float] | None = None) -
         return Levels(0.0, full)
     least = _DIGITS * max(abs(low), abs(high)) if dtype.kind == "f" else _STEPS
     return Levels(low, high) if high - low >= max(least, _TINY) else Levels(0.0, full)
+
+
+def _checked(levels: Levels, looks: Sequence[Look]) -> Levels:
+    low, high = min(look.low for look in looks), max(look.high for look in looks)
+    if high <= levels.black or low >= levels.white:
+        raise FrameError(
+            f"the frames have values from {low:g} to {high:g}, none of them between black ({levels.black:g}) "
+            f"and white ({levels.white:g})",
+            "correct --range, or omit it",
+        )
+    return levels
 
 
 def seen(look: Look, levels: Levels) -> NDArray[np.float32]:

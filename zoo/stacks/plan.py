@@ -81,7 +81,8 @@ def plan(
 
     Raises:
         AlignmentError: If frames that take part cannot be registered.
-        FrameError: If fewer than two frames are left; with `strict`, if any is left out.
+        FrameError: If fewer than two frames are left; with `strict`, if any is left out; if the range that
+            was given holds none of their values.
     """
     levels = levels_of(looks, options.range)
     out = clipped(looks, levels)

@@ -60,6 +60,12 @@ def test_given_levels_are_taken():
     assert levels(*[ramp(100, 350, np.uint16)] * 2, given=(0.0, 4095.0)) == Levels(0.0, 4095.0)
 
 
+@pytest.mark.parametrize("outside", [(0.0, 20.0), (400.0, 900.0)])
+def test_given_levels_that_hold_no_value_are_refused(outside):
+    with pytest.raises(FrameError, match=r"from 100 to 350, none of them between black.*--range"):
+        levels(*[ramp(100, 350, np.uint16)] * 2, given=outside)
+
+
 def test_dim_counts_are_decided_as_if_stretched_and_keep_their_values():
     torch.manual_seed(0)
     network = Network(Config(task="seg", width=4, depth=2)).eval()
