@@ -99,17 +99,31 @@ class Match:
 
 
 def clipped(looks: Sequence[Look], levels: Levels) -> dict[int, str]:
-    """Why frames that are black or white all over cannot take part; none if all are: then none is wrong."""
+    """Why frames that are black or white all over cannot take part; none if all are: then none is wrong.
+
+    A few bright things before black may show in one frame and be blurred away in the next. Blur keeps the
+    mean, though: a frame without light has a mean far below that of one with some.
+    """
+    means = {look.place: _coarse(look, levels) for look in looks}
     found = {}
-    for look in looks:
-        size = tuple(min(side, _SIDE // 2) for side in look.small.shape[1::-1])
-        means = cv2.resize(look.small, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-        low, high = (np.quantile(means, (0.01, 0.99)) - levels.black) / (levels.white - levels.black)
-        if high < _CLIPPED:
-            found[look.place] = "is black"
-        elif low > 1 - _CLIPPED:
-            found[look.place] = "is saturated"
+    for word, light in (("black", means), ("saturated", {place: 1 - each for place, each in means.items()})):
+        most = max((each.mean() for each in light.values() if not _is_none(each)), default=0.0)
+        for place, each in light.items():
+            if _is_none(each) and LARGEST_GAIN * each.mean() < most:
+                found[place] = f"is {word}"
     return found if len(found) < len(looks) else {}
+
+
+def _coarse(look: Look, levels: Levels) -> NDArray[np.float32]:
+    """A frame as a very small picture, with black as 0 and white as 1."""
+    size = tuple(min(side, _SIDE // 2) for side in look.small.shape[1::-1])
+    means = cv2.resize(look.small, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    return np.asarray((means - levels.black) / (levels.white - levels.black), np.float32)
+
+
+def _is_none(light: NDArray[np.float32]) -> bool:
+    """Whether there is next to no light, but for a hundredth of the picture."""
+    return float(np.quantile(light, 0.99)) < _CLIPPED
 
 
 def match(
@@ -380,7 +394,7 @@ def _too_far(lines: Mapping[int, _Line], chosen: int, largest: float) -> dict[in
 def _tone(line: _Line, chosen: _Means, frame: _Means, levels: Levels) -> Tone:
     """The line in the frames' own values; plain if it hardly changes the frame, or is uncertain."""
     change = _size(frame.toned(line).mean - frame.mean, frame)
-    if change < UNTOUCHED or change < _DOUBT * _error(chosen, frame):
+    if change < UNTOUCHED or not _nearer(line, chosen, frame) or change < _DOUBT * _error(chosen, frame):
         return _plain(frame)
     span = levels.white - levels.black
     offset = tuple(
@@ -391,6 +405,16 @@ def _tone(line: _Line, chosen: _Means, frame: _Means, levels: Levels) -> Tone:
 
 def _size(change: NDArray[np.float32], frame: _Means) -> float:
     return float(np.sqrt(np.mean(np.square(change[frame.shown]))))
+
+
+def _nearer(line: _Line, chosen: _Means, frame: _Means) -> bool:
+    """Whether the line brings a frame's mean nearer to the chosen frame's; blur does not change a mean."""
+    both = chosen.shown & frame.shown
+    before, after = (
+        np.linalg.norm(np.mean((chosen.mean - each.mean)[both], axis=0))
+        for each in (frame, frame.toned(line))
+    )
+    return bool(after < before)
 
 
 def _error(chosen: _Means, frame: _Means) -> float:

@@ -38,8 +38,9 @@ def stack_of(frames: Frames, *, linear: bool = False) -> Stack:
         return frames
     if isinstance(frames, (str, os.PathLike)):
         raise FrameError("a single path is not a stack", "give a list of two or more")
-    files = [Path(each) for each in frames if isinstance(each, (str, os.PathLike))]
-    arrays = [np.asarray(each) for each in frames if not isinstance(each, (str, os.PathLike))]
+    items = list(frames)
+    files = [Path(each) for each in items if isinstance(each, (str, os.PathLike))]
+    arrays = [np.asarray(each) for each in items if not isinstance(each, (str, os.PathLike))]
     if files and arrays:
         raise FrameError("some frames are paths, others are arrays", "give only paths, or only arrays")
     if files:
@@ -49,6 +50,4 @@ def stack_of(frames: Frames, *, linear: bool = False) -> Stack:
         return RememberedStack(FileStack(found, first.icc, development), first.pixels)
     for number, array in enumerate(arrays):
         check_pixels(array, f"frame {number}")
-        if array.dtype == np.float32 and not np.isfinite(array).all():
-            raise FrameError(f"frame {number} has values that are not finite", "replace them first")
     return ArrayStack(arrays)

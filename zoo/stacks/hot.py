@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 FLOOR = 0.05
 """The least height above all neighbors, in units of the frame's range of values."""
 
+STEPS = 4
+"""The least height of whole numbers: noise of a step or two is all the range of a frame without contrast."""
+
 SURE, POSSIBLE = 8.0, 2.5
 """The least height above all neighbors of a fault that one frame proves, and of one that others must confirm.
 
@@ -75,7 +78,8 @@ def find_hot(frame: Frame, low: float, high: float) -> HotPixels:
         high: Its largest value, the same.
     """
     places, sure = [], []
-    for sign, each in _outside(frame, FLOOR * (high - low)):
+    floor = max(FLOOR * (high - low), 0 if frame.dtype.kind == "f" else STEPS)
+    for sign, each in _outside(frame, floor):
         heights, possible = _heights(frame, each, sign)
         possible &= heights > POSSIBLE
         places.append(each[possible] if sign > 0 else -1 - each[possible])

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zoo.errors import FrameError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -20,8 +22,11 @@ NARROW = 1 / 4
 _WHITE = 3 / 255
 """Frames that are this near to white all over say nothing of the others."""
 
-_LEAST = {"u": 8.0, "f": 1e-6}
-"""The narrowest range of black and white, for whole numbers and floats: less is noise, or nothing."""
+_STEPS, _DIGITS = 8.0, 1e-5
+"""The narrowest range of black and white: of whole numbers, and of floats relative to the largest. Less is
+noise, or nothing."""
+
+_TINY = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +51,31 @@ def levels_of(looks: Sequence[Look], given: tuple[float, float] | None = None) -
     Args:
         looks: The frames.
         given: The values of black and white, if they are known.
+
+    Raises:
+        FrameError: If no value of the frames lies between those given.
     """
     if given is not None:
-        return Levels(*given)
+        return _checked(Levels(*given), looks)
     dtype = looks[0].dtype
     full = 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
     exposed = [look for look in looks if dtype.kind == "f" or look.low < (1 - _WHITE) * full] or looks
     low, high = min(look.low for look in exposed), max(look.high for look in exposed)
     if low >= 0 and high <= full and high - low >= NARROW * full:
         return Levels(0.0, full)
-    least = _LEAST[dtype.kind]
-    return Levels(low, high) if high - low >= least else Levels(0.0, full)
+    least = _DIGITS * max(abs(low), abs(high)) if dtype.kind == "f" else _STEPS
+    return Levels(low, high) if high - low >= max(least, _TINY) else Levels(0.0, full)
+
+
+def _checked(levels: Levels, looks: Sequence[Look]) -> Levels:
+    low, high = min(look.low for look in looks), max(look.high for look in looks)
+    if high <= levels.black or low >= levels.white:
+        raise FrameError(
+            f"the frames have values from {low:g} to {high:g}, none of them between black ({levels.black:g}) "
+            f"and white ({levels.white:g})",
+            "correct --range, or omit it",
+        )
+    return levels
 
 
 def seen(look: Look, levels: Levels) -> NDArray[np.float32]:

@@ -201,9 +201,11 @@ def _reason(one: _Print, other: _Print, name: str) -> str:
 def _duplicates(looks: Sequence[Look]) -> list[str]:
     """A warning if frames have the detail and the noise of an earlier one, such as a file saved twice."""
     pairs = []
+    unit = max((abs(value) for look in looks for value in (look.low, look.high)), default=0.0) or 1.0
+    grains = [look.grain / np.float32(unit) for look in looks]
     for k, look in enumerate(looks):
-        for earlier in looks[:k]:
-            if _apart(earlier.grain, look.grain) < _SAME_GRAIN and _same(earlier, look):
+        for earlier, grain in zip(looks[:k], grains, strict=False):
+            if _apart(grain, grains[k]) < _SAME_GRAIN and _same(earlier, look, unit):
                 pairs.append((look.name, earlier.name))
                 break
     if not pairs:
@@ -216,13 +218,12 @@ def _apart(one: Picture, other: Picture) -> float:
     return 2 * float(np.square(one - other).sum()) / max(float(one @ one + other @ other), 1e-9)
 
 
-def _same(one: Look, other: Look) -> bool:
+def _same(one: Look, other: Look, unit: float) -> bool:
     """Whether small pictures have the same detail in every part, but for what JPEG loses."""
-    details = detail_of(one.small), detail_of(other.small)
+    details = [detail_of(look.small) / np.float32(unit) for look in (one, other)]
     apart = _in_parts(np.square(details[0] - details[1]))
     power = _in_parts(np.square(details[0]) + np.square(details[1]))
-    lost = 2 * (_LOST * max(one.high, other.high)) ** 2
-    return bool((2 * apart < _SAME_DETAIL * (power + lost + 1e-9)).all())
+    return bool((2 * apart < _SAME_DETAIL * (power + 2 * _LOST**2)).all())
 
 
 def _in_parts(picture: Picture) -> Picture:

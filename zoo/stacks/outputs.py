@@ -48,9 +48,13 @@ def check_writable(output: Path) -> None:
     Raises:
         OutputError: If not.
     """
-    if output.is_dir():
+    try:
+        is_folder = output.is_dir()
+        folder = next(each for each in output.absolute().parents if each.exists() or each.is_symlink())
+    except OSError as error:  # such as a name that is too long
+        raise OutputError(f"cannot write {output}: {error.strerror}", "give another name with -o") from error
+    if is_folder:
         raise OutputError(f"cannot write {output}: it is a folder", "give another name with -o")
-    folder = next(each for each in output.absolute().parents if each.exists() or each.is_symlink())
     if not folder.is_dir():
         raise OutputError(f"cannot write {output}: {folder} is not a folder", "give another folder with -o")
     if not os.access(folder, os.W_OK | os.X_OK):

@@ -37,7 +37,7 @@ class FramePlan:
         name: For people.
         move: Where it lies relative to the first frame that takes part, in full-size pixels.
         tone: From its values to those of the common exposure.
-        hot: Places of hot and dead pixels, as in `HotPixels`.
+        hot: Places of hot and dead pixels to repair, as in `HotPixels`.
     """
 
     place: int
@@ -81,7 +81,8 @@ def plan(
 
     Raises:
         AlignmentError: If frames that take part cannot be registered.
-        FrameError: If fewer than two frames are left; with `strict`, if any is left out.
+        FrameError: If fewer than two frames are left; with `strict`, if any is left out; if the range that
+            was given holds none of their values.
     """
     levels = levels_of(looks, options.range)
     out = clipped(looks, levels)
@@ -97,9 +98,10 @@ def plan(
     left_out = {look.name: out[look.place] for look in looks if look.place in out}
     _check_left(len(taken), left_out, options.strict)
     first = taken[0]
+    hot = faults([look.hot for look in taken]) if options.hot_pixels else [NONE.places] * len(taken)
     frames = tuple(
-        FramePlan(look.place, look.name, _relative(moves, look, first), matched.tones[look.place], hot)
-        for look, hot in zip(taken, faults([look.hot for look in taken]), strict=True)
+        FramePlan(look.place, look.name, _relative(moves, look, first), matched.tones[look.place], places)
+        for look, places in zip(taken, hot, strict=True)
     )
     canvas = canvas_of([each.move for each in frames], first.height, first.width, options.crop)
     return StackPlan(frames, left_out, levels, canvas, drift, likeness.warnings, first.height, first.width)

@@ -26,8 +26,7 @@ def prepared(frame: Frame, how: FramePlan, plan: StackPlan, options: FuseOptions
     Hot pixels are repaired first: resampling would spread them. With `exposure="keep"` the pixels keep
     their own values; what the network sees is matched all the same.
     """
-    pixels = repaired(frame, how.hot) if options.hot_pixels else frame
-    pixels, shown = onto(pixels, how.move, plan.canvas)
+    pixels, shown = onto(repaired(frame, how.hot), how.move, plan.canvas)
     gain, offset = np.ones(len(how.tone.gain)), np.zeros(len(how.tone.gain))
     if options.exposure == "keep":
         gain, offset = np.array(how.tone.gain), np.array(how.tone.offset)

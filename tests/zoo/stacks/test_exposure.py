@@ -166,6 +166,27 @@ def test_nothing_is_left_out_of_pictures_of_two_values():
         assert all(each.tone.plain for each in how.frames)
 
 
+def beads(count, frames, light=0.8):
+    """Bright beads before black, each sharp in one frame and hardly to be seen in others; gray, 16 bit."""
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:160, :160]
+    stack = [np.zeros((160, 160)) for _ in range(frames)]
+    for row, column, plane in zip(*random.uniform(20, 140, (2, count)), range(count), strict=True):
+        for number, frame in enumerate(stack):
+            sigma = 1.2 + 2.5 * abs(number - plane % frames)
+            frame += light * (1.2 / sigma) ** 2 * np.exp(-((y - row) ** 2 + (x - column) ** 2) / 2 / sigma**2)
+    return [np.rint(frame.clip(0, 1) * 65535).astype(np.uint16) for frame in stack]
+
+
+@pytest.mark.parametrize("white_ground", [False, True])
+@pytest.mark.parametrize("count", [2, 8])
+def test_few_things_before_black_or_white_are_no_other_exposure(count, white_ground):
+    frames = [65535 - each if white_ground else each for each in beads(count, 6)]
+    how = planned(frames)
+    assert not how.left_out
+    assert all(each.tone.plain for each in how.frames)
+
+
 def test_frames_of_few_gray_levels_are_matched_and_stay():
     frames = [20 + 0.1 * 255 * defocused(scene(), k, 2) for k in range(2)]
     for gain in (1, 0.8):

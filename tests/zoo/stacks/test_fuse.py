@@ -106,6 +106,12 @@ def test_what_is_no_stack_is_refused(model: FusionModel, frames: Any, text: str)
         model.fuse_stack(frames)
 
 
+def test_frames_may_come_from_a_generator(model: FusionModel) -> None:
+    frames = stripes(2)
+    fused = model.fuse_stack(each for each in frames)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(fused.image, model.fuse_stack(frames).image)
+
+
 def test_what_to_do_without_memory_is_said(model: FusionModel) -> None:
     class Vast(CountedStack):
         def frame(self, number: int) -> np.ndarray:

@@ -3,6 +3,11 @@ import numpy as np
 import pytest
 
 from zoo.stacks.hot import faults, find_hot, repaired
+from zoo.stacks.options import FuseOptions
+from zoo.stacks.plan import plan
+from zoo.stacks.stack import ArrayStack
+from zoo.stacks.survey import survey
+from zoo.stacks.words import plan_lines
 
 DTYPES = [np.uint8, np.uint16, np.float32]
 WHITE = {np.uint8: 255, np.uint16: 65535, np.float32: 700.0}
@@ -101,6 +106,13 @@ def test_noise_stays():
         assert repaired_alone(frame) is frame
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_rounded_noise_of_a_frame_without_contrast_stays(dtype):
+    frame = np.full((100, 120), 12, dtype)
+    frame[places(frame.shape)] += 1
+    assert repaired_alone(frame) is frame
+
+
 def test_what_may_be_a_fault_is_one_if_frames_agree():
     """In noise, a fault stands out too little for one frame."""
     frames = [smooth(noise=0.03, seed=seed) for seed in range(3)]
@@ -123,3 +135,14 @@ def test_known_faults_that_do_not_show_change_nothing():
     place = np.ravel_multi_index((quiet[0][:5] + 1, quiet[1][:5] + 1, quiet[2][:5]), frame.shape)
     assert repaired(frame, place.astype(np.int64)) is frame
     assert repaired(frame, np.empty(0, np.int64)) is frame
+
+
+def test_pixels_that_are_kept_are_not_said_to_be_repaired():
+    frames = [as_dtype(smooth(), np.uint8) for _ in range(2)]
+    for frame in frames:
+        frame[20, 30] = 255
+    looks = survey(ArrayStack(frames))
+    for options, told in ((FuseOptions(), True), (FuseOptions(hot_pixels=False), False)):
+        how = plan(looks, options)
+        assert all(bool(len(each.hot)) == told for each in how.frames)
+        assert any("hot" in line for line in plan_lines(how)) == told

@@ -38,11 +38,13 @@ def levels(*frames, given=None):
         (ramp(0.1, 0.2, np.float32), (0.1, 0.2)),
         (ramp(-3, 700, np.float32), (-3, 700)),
         (ramp(90, 93, np.uint8), (0, 255)),  # nothing but noise
+        (ramp(0.5, 0.5 + 1e-6, np.float32), (0, 1)),
+        (ramp(2e-9, 7e-9, np.float32), (2e-9, 7e-9)),  # in a unit that is large
     ],
 )
 def test_levels_are_the_datas_only_where_these_are_narrow(frame, expected):
     found = levels(frame, frame)
-    np.testing.assert_allclose((found.black, found.white), expected, atol=1e-6)
+    np.testing.assert_allclose((found.black, found.white), expected, rtol=1e-6)
 
 
 def test_levels_are_common_and_no_single_pixel_sets_them():
@@ -56,6 +58,12 @@ def test_levels_are_common_and_no_single_pixel_sets_them():
 
 def test_given_levels_are_taken():
     assert levels(*[ramp(100, 350, np.uint16)] * 2, given=(0.0, 4095.0)) == Levels(0.0, 4095.0)
+
+
+@pytest.mark.parametrize("outside", [(0.0, 20.0), (400.0, 900.0)])
+def test_given_levels_that_hold_no_value_are_refused(outside):
+    with pytest.raises(FrameError, match=r"from 100 to 350, none of them between black.*--range"):
+        levels(*[ramp(100, 350, np.uint16)] * 2, given=outside)
 
 
 def test_dim_counts_are_decided_as_if_stretched_and_keep_their_values():

@@ -111,6 +111,17 @@ def test_duplicates_are_told_even_saved_again(tmp_path):
     assert not planned([first, second]).warnings
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1e30])
+def test_floats_in_any_unit_are_no_duplicates(unit):
+    frames = [each.astype(np.float32) * np.float32(unit) for each in frames_of(scene(), 3)]
+    how = planned(frames)
+    assert not how.warnings
+    assert all(each.tone.plain for each in how.frames)
+    assert [line.split(",")[0] for line in planned([*frames, frames[0].copy()]).warnings] == [
+        "frame 3 shows the same as frame 0"
+    ]
+
+
 def test_shifts_are_told_between_neighbors_in_one_line():
     """Six frames, of which two lie where the others do not."""
     big = scene(5, (140, 200))

@@ -87,6 +87,8 @@ def test_an_output_that_cannot_be_written_is_told_before_a_frame_is_read(
             fuse_files(decides, frames, output, FuseOptions())
     with pytest.raises(OutputError, match="cannot write"):
         fuse_files(decides, frames, tmp_path / "a.png", FuseOptions(), extras=Extras(frames[0] / "map.png"))
+    with pytest.raises(OutputError, match="File name too long"):
+        fuse_files(decides, frames, tmp_path / f"{'a' * 300}.png", FuseOptions())
     with pytest.raises(PictureError, match=r"near\.png"):
         fuse_files(decides, frames, tmp_path / "new" / "folder" / "fused.png", FuseOptions())
     assert names(tmp_path) == ["folder.png", "in"]

@@ -24,6 +24,7 @@ from zoo.stacks.report import report_of
 from zoo.stacks.request import FuseRequest, fuse_as_asked
 from zoo.stacks.stack import ArrayStack
 from zoo.stacks.views.depth import depth_map
+from zoo.stacks.views.maps import depth_of
 from zoo.stacks.views.page import MOST, write_page
 from zoo.stacks.views.write import write_extras
 
@@ -157,6 +158,14 @@ def test_depth_map_is_16_bit_gray_and_gives_the_frame_back(tmp_path):
     depth = cv2.imread(str(tmp_path / "d.png"), cv2.IMREAD_UNCHANGED)
     assert (depth.dtype, depth.shape) == (np.uint16, (H, W))
     assert np.abs(depth / 65535 * (FRAMES - 1) - truth).mean() < 0.08
+
+
+def test_depth_is_smooth_where_a_frame_was_left_out():
+    truth, guide = tilted(), (texture() * 255).astype(np.uint8)
+    decision, sure = decided(truth / 2)  # by every second frame
+    plan = planned(FRAMES, H, W, frames=planned(FRAMES, H, W).frames[::2])
+    depth = depth_of(FusedStack(guide, 2 * decision, sure, plan), FRAMES) * (FRAMES - 1)
+    assert np.abs(depth - truth).mean() < 2 * 0.08  # as with all frames, by steps of two
 
 
 def test_depth_map_for_people_is_in_colors(model, tmp_path):

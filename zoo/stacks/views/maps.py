@@ -39,7 +39,12 @@ def depth_of(fused: FusedStack, frames: int) -> NDArray[np.float32]:
         FrameError: If nothing was decided.
     """
     guide = seen(_gray(fused.image), fused.plan.levels)
-    return depth_map(_decision(fused), fused.confidence, guide, frames) / np.float32(frames - 1)
+    places = [frame.place for frame in fused.plan.frames]
+    ranks = np.searchsorted(places, _decision(fused)).astype(np.uint8)  # neighbors though some were left out
+    depth = depth_map(ranks, fused.confidence, guide, len(places))
+    if len(places) < frames:
+        depth = np.interp(depth, range(len(places)), places).astype(np.float32)
+    return depth / np.float32(frames - 1)
 
 
 def as_numbers(depth: NDArray[np.float32]) -> NDArray[np.uint16]:
