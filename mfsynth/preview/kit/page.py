@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 VIEWER = (
-    "The tiles show the same place of every picture, magnified. Point at the picture to move it there,"
+    "The tiles show the same place of every picture, magnified. Point at the picture to choose the place,"
     " and click to keep it. Point at a tile to see its picture, click to choose it, shift-click to compare."
 )
 """How to use the viewer, for the note of its section."""
