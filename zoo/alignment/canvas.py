@@ -128,6 +128,16 @@ def coverage(moves: Sequence[Similarity], height: int, width: int, canvas: Canva
     return [float((end - start).sum()) / (canvas.height * canvas.width) for start, end in spans]
 
 
+def shown_by_any(moves: Sequence[Similarity], height: int, width: int, canvas: Canvas) -> NDArray[np.bool_]:
+    """Where any frame shows something of the canvas, H x W; arguments as for `coverage`."""
+    columns = np.arange(canvas.width)
+    shown = np.zeros((canvas.height, canvas.width), bool)
+    for move in moves:
+        start, end = _spans(move, canvas, height, width)
+        shown |= (columns >= start[:, None]) & (columns < end[:, None])
+    return shown
+
+
 def _spans(move: Similarity, canvas: Canvas, height: int, width: int) -> Spans:
     """What a frame shows of each row of the canvas; an empty span begins and ends at the same column."""
     if move.displacement(height, width) < UNTOUCHED:

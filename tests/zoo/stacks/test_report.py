@@ -29,10 +29,10 @@ def frame(place, name="", move=IDENTITY, tone=PLAIN, hot=()):
     return FramePlan(place, name or f"{place}.png", move, tone, np.array(hot, np.int64))
 
 
-def told_of(plan, decision, names):
+def told_of(plan, decision, names, options=None):
     image = np.zeros((100, 200, 3), np.uint8)
     fused = FusedStack(image, decision, None, plan, "joint", {"fusing": 1.234})
-    return report_of(Path("out.png"), fused, names, FuseOptions(), "select")
+    return report_of(Path("out.png"), fused, names, options or FuseOptions(), "select")
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,15 @@ def test_coverage_is_the_part_of_the_canvas_that_a_frame_shows(move, canvas, sha
     plan = planned(frame(0, move=move), canvas=canvas)
     told = told_of(plan, np.zeros((100, 200), np.uint8), ["0.png"])
     assert told.frames[0].coverage == pytest.approx(share, abs=0.02)
+
+
+def test_what_no_frame_shows_is_in_no_share():
+    """The canvas's upper half shows nothing; the decision there is 0, though frame 0 is left out."""
+    plan = planned(frame(1), frame(2), left_out={"0.png": "is black"}, canvas=Canvas(-100, 0, 200, 200))
+    decision = np.zeros((200, 200), np.uint8)
+    decision[100:125], decision[125:] = 1, 2
+    options = FuseOptions(align=True, crop="none")
+    assert told_of(plan, decision, ["0.png", "1.png", "2.png"], options).shares == (0, 0.25, 0.75)
 
 
 def test_report_tells_every_frame_through_json():
