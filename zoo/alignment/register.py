@@ -38,6 +38,10 @@ UNALIGNED = 2.0
 MIN_LIKENESS = 0.5
 """A registration counts from this likeness on."""
 
+# A defocus of 5 % of the picture makes aligned frames look moved by several pixels, and less alike.
+_CERTAIN = 5.0
+"""A move is certain if it is so many times what it may be off by."""
+
 HINT = "use frames of one scene from one camera position, or fuse them without alignment"
 
 _QUICK_PIXELS = 250_000
@@ -112,7 +116,7 @@ def _finished(first: Pyramid, second: Pyramid, matrix: Matrix, alike: float) -> 
         finer, as_fine = finished(first, second, matrix)
         if as_fine >= MIN_LIKENESS:
             return Found(similarity_of(finer), alike, 0.03 + 8 * (1 - as_fine) ** 2)
-    return Found(similarity_of(matrix), alike, 0.1 + 8 * (1 - alike) ** 2)
+    return Found(similarity_of(matrix), alike, _error(alike))
 
 
 def reason(found: Found, other: str) -> str:
@@ -144,9 +148,15 @@ def _displacement(first: Pyramid, second: Pyramid) -> float:
     if not (first.textured and second.textured):
         return math.nan
     matrix, alike = refined(first, second, np.eye(2, 3))
-    if alike < MIN_LIKENESS:
+    far = similarity_of(matrix).displacement(*first.gray.shape)
+    if alike < MIN_LIKENESS or UNALIGNED / first.factor < far < _CERTAIN * _error(alike):
         return math.nan
-    return first.factor * similarity_of(matrix).displacement(*first.gray.shape)
+    return first.factor * far
+
+
+def _error(alike: float) -> float:
+    """What a move may be off by at a corner, in pixels, as far as the likeness of coarse detail tells."""
+    return 0.1 + 8 * (1 - alike) ** 2
 
 
 def _starts(first: Pyramid, second: Pyramid) -> Iterator[Matrix]:

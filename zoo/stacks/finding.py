@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -97,9 +98,12 @@ def skipped_lines(skipped: Iterable[Skipped], folder: Path) -> list[str]:
 def _in_folder(folder: Path) -> Found:
     if _hidden(folder):
         return Found(skipped=(Skipped(folder, "hidden"),))
-    if (folder / MARK).is_file():
+    if _is_marked(folder):
         return Found(skipped=(Skipped(folder, "results of an earlier run"),))
-    inside = _sorted(folder)
+    try:
+        inside = _sorted(folder)
+    except OSError as error:
+        return Found(errors={folder.name: f"cannot read {folder}: {error.strerror}"})
     frames = tuple(each for each in inside if is_picture(each))
     skipped = (*_not_taken(inside), *_deeper(inside))
     unread = [each for each in inside if _unreadable(each)]
@@ -114,10 +118,14 @@ def _in_folder(folder: Path) -> Found:
 def _deeper(inside: Iterable[Path]) -> Iterator[Skipped]:
     for each in inside:
         if each.is_dir() and not _hidden(each):
-            if (each / MARK).is_file():
+            if _is_marked(each):
                 yield Skipped(each, "results of an earlier run")
             elif any(is_picture(path) for path in each.rglob("*")):
                 yield Skipped(each, "too deep: only folders directly inside the batch folder are stacks")
+
+
+def _is_marked(folder: Path) -> bool:
+    return os.access(folder / MARK, os.F_OK)  # false, too, in a folder that cannot be read
 
 
 # --- loose files --------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import string
+import subprocess
+import sys
 from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +17,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from unprivileged import mode, obey_permissions
 
 from mfsynth.errors import OptionsError, OutputError
 from zoo.errors import FrameError
@@ -411,6 +414,23 @@ def test_a_dry_run_lists_stacks_and_writes_nothing(tmp_path, cli):
         ("bee", 2, 2)
     ]
     assert [each["path"] for each in report["skipped"]] == [str(tmp_path / "in" / "near.png")]
+
+
+def test_a_locked_folder_does_not_stop_the_others(tmp_path):
+    save_stack(tmp_path / "bee")
+    locked = tmp_path / "moth", tmp_path / "bee" / "deeper"
+    for folder in locked:
+        folder.mkdir()
+    code = (
+        "import sys, pathlib; from zoo.stacks.finding import find; found = find(pathlib.Path(sys.argv[1]));"
+        "print([each.name for each in found.stacks], found.errors)"
+    )
+    with mode(0, *locked):
+        done = subprocess.run(
+            [sys.executable, "-c", code, tmp_path],
+            capture_output=True, text=True, check=False, preexec_fn=obey_permissions,
+        )  # fmt: skip
+    assert done.stdout.strip() == str(["bee"]) + f" {{'moth': 'cannot read {locked[0]}: Permission denied'}}"
 
 
 def test_found_pictures_are_each_in_one_place(tmp_path):

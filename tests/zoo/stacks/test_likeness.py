@@ -122,6 +122,17 @@ def test_floats_in_any_unit_are_no_duplicates(unit):
     ]
 
 
+def test_a_slope_of_strong_defocus_is_not_taken_for_a_shift():
+    """From sharp to a blur of a tenth of the picture, from top to bottom and back."""
+    picture = scene().astype(np.float32)
+    far = np.linspace(0, 1, len(picture), dtype=np.float32)[:, None, None] * 8
+    blurred = [cv2.GaussianBlur(picture, None, 2 * k) if k else picture for k in range(9)]
+    frames = [
+        sum(each * (1 - abs(depth - k)).clip(0) for k, each in enumerate(blurred)) for depth in (far, 8 - far)
+    ]
+    assert not planned([each.round().astype(np.uint8) for each in frames]).warnings
+
+
 def test_shifts_are_told_between_neighbors_in_one_line():
     """Six frames, of which two lie where the others do not."""
     big = scene(5, (140, 200))
