@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,6 +41,11 @@ class Levels:
     black: float
     white: float
 
+    def seen(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """Values as the network sees them: float32 in [0, 1], of the same shape."""
+        span = np.float32(self.white - self.black)
+        return np.asarray(((values.astype(np.float32) - np.float32(self.black)) / span).clip(0, 1))
+
 
 def levels_of(looks: Sequence[Look], given: tuple[float, float] | None = None) -> Levels:
     """The levels of a stack: its dtype's where the data use them, else the data's smallest and largest.
@@ -76,9 +81,3 @@ def _checked(levels: Levels, looks: Sequence[Look]) -> Levels:
             "correct --range, or omit it",
         )
     return levels
-
-
-def seen(look: Look, levels: Levels) -> NDArray[np.float32]:
-    """A small picture as aligner and network see it: float32 in [0, 1]."""
-    span = np.float32(levels.white - levels.black)
-    return np.asarray(((look.small - np.float32(levels.black)) / span).clip(0, 1), np.float32)

@@ -16,7 +16,6 @@ from mfsynth.console import count
 from zoo.alignment.pictures import MIN_SIDE
 from zoo.alignment.register import UNALIGNED, looks_unaligned
 from zoo.errors import FrameError
-from zoo.stacks.levels import seen
 from zoo.stacks.survey import detail_of
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ def _print_of(look: Look, levels: Levels) -> _Print:
     for side in _SIDES:
         size = tuple(max(8, round(each * side / max(height, width))) for each in (width, height))
         small = cv2.resize(picture.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-        grays.append(((small - levels.black) / (levels.white - levels.black)).clip(0, 1).astype(np.float32))
+        grays.append(levels.seen(small))
     bands = tuple(map(_band, grays))
     return _Print(bands, all(float(np.mean(np.square(each))) >= _TEXTURE for each in bands))
 
@@ -239,7 +238,7 @@ def _shifted(looks: Sequence[Look], levels: Levels) -> list[str]:
     shifts = []
     for before, look in pairwise(looks):
         for other in {before.place: before, looks[0].place: looks[0]}.values():
-            far = looks_unaligned([seen(other, levels), seen(look, levels)])[1] * look.factor
+            far = looks_unaligned([levels.seen(each.small) for each in (other, look)])[1] * look.factor
             if far > UNALIGNED:  # false for NaN, where nothing is known
                 shifts.append((far, look, other))
     if not shifts:

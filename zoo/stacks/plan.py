@@ -15,7 +15,7 @@ from zoo.alignment.similarity import IDENTITY, Similarity
 from zoo.errors import FrameError
 from zoo.stacks.exposure import Tone, clipped, match
 from zoo.stacks.hot import NONE, faults
-from zoo.stacks.levels import Levels, levels_of, seen
+from zoo.stacks.levels import Levels, levels_of
 from zoo.stacks.likeness import likeness_of
 
 if TYPE_CHECKING:
@@ -127,8 +127,8 @@ class _Seen(Sequence[Picture]):
     def __getitem__(self, number: slice) -> list[Picture]: ...
     def __getitem__(self, number: int | slice) -> Picture | list[Picture]:
         if isinstance(number, slice):
-            return [seen(look, self.levels) for look in self.looks[number]]
-        return seen(self.looks[number], self.levels)
+            return [self.levels.seen(look.small) for look in self.looks[number]]
+        return self.levels.seen(self.looks[number].small)
 
 
 def _registered(

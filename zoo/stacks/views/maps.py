@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from mfsynth.sample import Picture
     from zoo.stacks.fuse import FusedStack
-    from zoo.stacks.levels import Levels
 
 
 def drawn_decision(fused: FusedStack, frames: int) -> NDArray[np.uint8]:
@@ -38,7 +37,7 @@ def depth_of(fused: FusedStack, frames: int) -> NDArray[np.float32]:
     Raises:
         FrameError: If nothing was decided.
     """
-    guide = seen(_gray(fused.image), fused.plan.levels)
+    guide = fused.plan.levels.seen(_gray(fused.image))
     places = [frame.place for frame in fused.plan.frames]
     ranks = np.searchsorted(places, _decision(fused)).astype(np.uint8)  # neighbors though some were left out
     depth = depth_map(ranks, fused.confidence, guide, len(places))
@@ -56,12 +55,6 @@ def in_colors(depth: NDArray[np.float32]) -> Picture:
     """Depth from 0 to 1 in colors for people, H x W x 3 uint8: from dark violet to yellow (viridis)."""
     colors = cv2.applyColorMap(np.rint(depth * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
     return np.asarray(cv2.cvtColor(colors, cv2.COLOR_BGR2RGB), np.uint8)
-
-
-def seen(pixels: NDArray[Any], levels: Levels) -> NDArray[np.float32]:
-    """Pixels between black and white, float32 in [0, 1]."""
-    unit = (pixels.astype(np.float32) - levels.black) / (levels.white - levels.black)
-    return np.asarray(unit.clip(0, 1), np.float32)
 
 
 def _gray(image: NDArray[Any]) -> NDArray[Any]:

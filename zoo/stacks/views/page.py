@@ -28,7 +28,7 @@ from zoo.alignment.canvas import onto
 from zoo.alignment.similarity import IDENTITY
 from zoo.pictures.picture import bit_depth
 from zoo.stacks.prepare import prepared
-from zoo.stacks.views.maps import depth_of, in_colors, seen
+from zoo.stacks.views.maps import depth_of, in_colors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -151,12 +151,12 @@ def _frame_view(
         f"{how.place + 1} · {_text(how.name)}",
         str(number + 1) if number < _KEYS else "",
         pictures.add(_drawn(layer, pictures)),
-        error=None if same else pictures.add(_byte(seen(pictures.reduced(given, 0.5), fused.plan.levels))),
+        error=None if same else pictures.add(_byte(fused.plan.levels.seen(pictures.reduced(given, 0.5)))),
     )
 
 
 def _result_views(fused: FusedStack, frames: int, decision: int, pictures: _Shrunk) -> Iterator[View]:
-    result = _byte(seen(pictures.reduced(fused.image), fused.plan.levels))
+    result = _byte(fused.plan.levels.seen(pictures.reduced(fused.image)))
     yield View("result", "r", pictures.add(result), overlay=decision)
     yield View("decision", "m", decision, overlay=decision)
     depth = in_colors(pictures.reduced(depth_of(fused, frames)))
