@@ -1,10 +1,12 @@
 """One frame over a wide area where nothing is sharp in any: the regularized decision.
 
-Where frames hardly differ, a network's logits are small and change their sign from pixel to pixel. There,
-scores are replaced by what is said around: evidence spreads by pull-push (Gortler et al., The Lumigraph,
-1996), that is, what is missing comes from a pyramid of weighted means, from the finest level that knows
-enough. Strong evidence stays exactly as it is. Edges need no guide: frames differ there, so there is evidence
-on both sides.
+Where frames hardly differ, a network's logits are small, and its decision flickers: it changes every few
+pixels. There, scores are replaced by what is said around: evidence spreads by pull-push (Gortler et al., The
+Lumigraph, 1996), that is, what is missing comes from a pyramid of weighted means, from the finest level that
+knows enough. Where the decision does not flicker, or logits are large, scores stay exactly as they are.
+
+A seam is not flicker. In front of a plain sky, logits are small along the outline of a thing, too, since they
+change their sign there; but the decision changes once, along a line, and the network is right on both sides.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 WEAK, STRONG = 1.5, 3.0
 """Logits, in the mean over a neighborhood, that are no evidence at all, and full evidence."""
 
-ALIKE = 3.0
+ALIKE = 1.5
 """How much larger logits must be to count as much where frames differ by no more than noise."""
 
 ALONE = 2.0
@@ -38,6 +40,15 @@ ALONE = 2.0
 
 NEIGHBORHOOD = 11
 """Side of the neighborhood, in pixels: wider than the seam between two frames, where logits change sign."""
+
+AREA = 129
+"""Side of the square, in pixels, in which changes of the decision are counted.
+
+A seam that crosses it changes the decision at one in 129 pixels.
+"""
+
+FLICKER = 0.012, 0.02
+"""Shares of pixels at which the decision changes: a seam up to the first, flicker from the second on."""
 
 NOISE = (0.5 / 255, 3 / 255)
 """The least and the most that counts as noise: the rms difference of two layers as the network sees them."""
@@ -81,7 +92,7 @@ def _held(
 
 
 def regularize(scores: Map, different: Map) -> None:
-    """Replace scores, n x H x W, where there is little evidence.
+    """Replace scores, n x H x W, where logits are small and the decision flickers.
 
     What replaces them is as sure as the scores around are on average, so that frames are mixed as much as
     before, and noise with them; where frames differ by more than noise, it is as sure as what it comes from.
@@ -97,7 +108,8 @@ def regularize(scores: Map, different: Map) -> None:
     logits = scores.max(0) - scores.min(0)
     mean = np.asarray(cv2.blur(logits, (NEIGHBORHOOD, NEIGHBORHOOD)), np.float32)
     most = np.maximum(mean, logits - ALONE) - ALIKE * (1 - different)
-    evidence = np.asarray(_step(most, WEAK, STRONG).clip(LEAST), np.float32)
+    weak = 1 - _step(most, WEAK, STRONG)
+    evidence = np.asarray((1 - weak * _flicker(scores, weak)).clip(LEAST), np.float32)
     if masked:
         evidence[hidden.sum(0) == len(scores) - 1] = 1
         evidence[hidden.all(0)] = LEAST
@@ -106,6 +118,20 @@ def regularize(scores: Map, different: Map) -> None:
     for each in scores:
         each += (1 - evidence) * (sureness * _spread(each.clip(-LIMIT, LIMIT), levels) - each)
     scores[hidden] = -np.inf
+
+
+def _flicker(scores: Map, weak: Map) -> Map:
+    """How surely the decision changes too often around a pixel to be a seam, H x W in [0, 1].
+
+    Only changes at weak pixels count: where logits are large, details are decided one by one.
+    """
+    changes, best = np.zeros(weak.shape, bool), scores.max(0)
+    for each in scores:
+        chosen = each == best
+        changes[:, :-1] |= chosen[:, :-1] != chosen[:, 1:]
+        changes[:-1] |= chosen[:-1] != chosen[1:]
+    share = np.asarray(cv2.blur(changes * weak, (AREA, AREA)), np.float32)
+    return _step(share, *FLICKER)
 
 
 def _different(layers: Sequence[Layer]) -> Map:

@@ -29,9 +29,10 @@ def areas(decision):
 
 
 def test_flicker_between_two_sharp_things_becomes_two_areas():
-    scores = flicker()
-    scores[:, 50:70, 20:40] = np.array([4, -4], np.float32)[:, None, None]
-    scores[:, 50:70, 120:140] = np.array([-4, 4], np.float32)[:, None, None]
+    scores, sharp = flicker(), np.zeros((120, 160), np.float32)
+    sharp[45:75, 20:50], sharp[45:75, 110:140] = 6, -6
+    sharp = cv2.GaussianBlur(sharp, None, 3)
+    scores += np.stack([sharp, -sharp])
     assert areas(scores.argmax(0)) > 50
     regularize(scores, ALIKE)
     decision = scores.argmax(0)
@@ -52,6 +53,16 @@ def test_strong_evidence_stays_bit_for_bit_however_thin():
     before = scores.copy()
     regularize(scores, ALIKE)
     np.testing.assert_array_equal(scores[:, strong], before[:, strong])
+
+
+def test_a_weak_seam_that_waves_stays_bit_for_bit():
+    """In front of a plain sky, logits fall slowly towards the outline of a thing, on both sides of it."""
+    y, x = np.mgrid[:240, :320].astype(np.float32)
+    logits = np.clip((x - 160 - 4 * np.sin(y / 15)) / 4, -5, 5)
+    scores = np.stack([logits, -logits])
+    before = scores.copy()
+    regularize(scores, np.zeros((240, 320), np.float32))
+    np.testing.assert_array_equal(scores, before)
 
 
 def test_a_seam_between_sure_areas_stays_bit_for_bit():
