@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from mfsynth.errors import install_command
+from zoo.pictures.unread import OME, TIFF
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,11 +30,25 @@ SUFFIXES = (
 _PACKAGES = dict.fromkeys(HEIF, "pillow-heif") | dict.fromkeys(RAW, "rawpy")
 """The optional package that reads a kind."""
 
-_UNKNOWN = (
-    ".czi", ".exr", ".gif", ".hdr", ".jp2", ".jxl", ".lif", ".nd2", ".oib", ".oir",
-    ".pdf", ".psb", ".psd", ".svg", ".tga", ".xcf",
-)  # fmt: skip
-"""Of other pictures: too many programs know them to pass them over without a word."""
+_UNKNOWN = {
+    ".czi": ("a Zeiss CZI file", OME),
+    ".exr": ("an OpenEXR picture", TIFF),
+    ".gif": ("a GIF", TIFF),
+    ".hdr": ("a Radiance HDR picture", TIFF),
+    ".jp2": ("a JPEG 2000 picture", TIFF),
+    ".jxl": ("a JPEG XL picture", TIFF),
+    ".lif": ("a Leica LIF file", OME),
+    ".nd2": ("a Nikon ND2 file", OME),
+    ".oib": ("an Olympus OIB file", OME),
+    ".oir": ("an Olympus OIR file", OME),
+    ".pdf": ("a PDF", TIFF),
+    ".psb": ("a Photoshop file", TIFF),
+    ".psd": ("a Photoshop file", TIFF),
+    ".svg": ("an SVG drawing", TIFF),
+    ".tga": ("a TGA picture", TIFF),
+    ".xcf": ("a GIMP file", TIFF),
+}
+"""Of other pictures, and what to do about them: too many programs know them to pass over them silently."""
 
 
 def is_picture(path: Path) -> bool:
@@ -54,11 +69,12 @@ def unreadable(path: Path) -> str | None:
 
     >>> from pathlib import Path
     >>> unreadable(Path("a.psd"))
-    'is of a kind that mfsynth does not read (.psd)'
+    'is a Photoshop file; export it as TIFF or PNG'
     """
     suffix = path.suffix.lower()
     if suffix in _UNKNOWN:
-        return f"is of a kind that mfsynth does not read ({suffix})"
+        kind, remedy = _UNKNOWN[suffix]
+        return f"is {kind}; {remedy}"
     if suffix not in _PACKAGES or _is_installed(_PACKAGES[suffix]):
         return None
     return f"needs {_PACKAGES[suffix]}: {install_command('formats')}"

@@ -11,6 +11,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from mfsynth.errors import OutputError
 from zoo.errors import PictureError
+from zoo.pictures.kinds import unreadable
 from zoo.pictures.picture import PictureFile
 from zoo.pictures.read import read_picture
 from zoo.pictures.write import check_output, write_picture
@@ -267,6 +268,29 @@ def test_other_kinds_are_named_by_their_content(tmp_path: Path, head: bytes, kin
     error = refusal(path)
     assert kind in error.message
     assert remedy in error.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("a.psd", b"8BPS\0\1"),
+        ("a.psb", b"8BPS\0\2"),
+        ("a.jxl", b"\xff\x0a\xfa\x0f"),
+        ("a.pdf", b"%PDF-1.7\n"),
+        ("a.exr", b"\x76\x2f\x31\x01"),
+        ("a.czi", b"ZISRAWFILE\0\0"),
+        ("a.nd2", b"\xda\xce\xbe\x0a\0\0\0\x10"),
+        ("a.lif", b"\x70\0\0\0\x0e\0\0\0"),
+        ("a.svg", b'<svg xmlns="http://www.w3.org/2000/svg"/>'),
+        ("a.xcf", b"gimp xcf v011"),
+    ],
+)
+def test_a_file_is_refused_in_the_same_words_by_suffix_and_by_content(
+    tmp_path: Path, name: str, head: bytes
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(head.ljust(300, b"\1"))
+    assert str(refusal(path)) == f"cannot read {path}: it {unreadable(path)}"
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.97])
