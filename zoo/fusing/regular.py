@@ -29,11 +29,8 @@ if TYPE_CHECKING:
 
     Map = NDArray[np.float32]
 
-WEAK, STRONG = 1.5, 3.0
+WEAK, STRONG = 3.0, 4.5
 """Logits, in the mean over a neighborhood, that are no evidence at all, and full evidence."""
-
-ALIKE = 1.5
-"""How much larger logits must be to count as much where frames differ by no more than noise."""
 
 ALONE = 2.0
 """How much larger the logit of a pixel must be than the mean of its neighborhood to count as much."""
@@ -92,10 +89,10 @@ def _held(
 
 
 def regularize(scores: Map, different: Map) -> None:
-    """Replace scores, n x H x W, where logits are small and the decision flickers.
+    """Replace scores, n x H x W, where frames are alike, logits are small, and the decision flickers.
 
     What replaces them is as sure as the scores around are on average, so that frames are mixed as much as
-    before, and noise with them; where frames differ by more than noise, it is as sure as what it comes from.
+    before, and noise with them.
 
     Args:
         scores: -inf where a layer shows nothing.
@@ -107,14 +104,13 @@ def regularize(scores: Map, different: Map) -> None:
         scores[hidden] = -LIMIT  # what spreads from here: the others are the ones to take
     logits = scores.max(0) - scores.min(0)
     mean = np.asarray(cv2.blur(logits, (NEIGHBORHOOD, NEIGHBORHOOD)), np.float32)
-    most = np.maximum(mean, logits - ALONE) - ALIKE * (1 - different)
-    weak = 1 - _step(most, WEAK, STRONG)
+    weak = (1 - different) * (1 - _step(np.maximum(mean, logits - ALONE), WEAK, STRONG))
     evidence = np.asarray((1 - weak * _flicker(scores, weak)).clip(LEAST), np.float32)
     if masked:
         evidence[hidden.sum(0) == len(scores) - 1] = 1
         evidence[hidden.all(0)] = LEAST
     levels = _pyramid(evidence)
-    sureness = different + (1 - different) * (mean / (2 * LIMIT)).clip(0, 1)
+    sureness = (mean / (2 * LIMIT)).clip(0, 1)
     for each in scores:
         each += (1 - evidence) * (sureness * _spread(each.clip(-LIMIT, LIMIT), levels) - each)
     scores[hidden] = -np.inf
