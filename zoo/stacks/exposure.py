@@ -7,6 +7,9 @@ size it finds. And clipped values have no exposure; they do not count.
 
 A change of exposure is affine in sRGB's values: with e = 1.055 l^(1/2.4) - 0.055, a gain k of the light gives
 g e + 0.055 (g - 1), where g = k^(1/2.4). So is one made by editing, g e. The fit is between the two.
+
+What a fit over all of a picture finds may be due to blur all the same. So it is checked where blur changes
+least: in the flattest places, the frames must agree far better with it than without.
 """
 
 from __future__ import annotations
@@ -51,6 +54,9 @@ _LEAST_SHARE, _NEAR = 0.02, 4 / 255
 # A change must be this many times its standard error. On 548 drawn pairs of equal exposure, 2 were changed.
 _DOUBT = 3.0
 _HARMLESS_GAIN, _LEAST_GAIN = 2.0, 1e-3
+# The check: of the places that change by at least this, the flattest share, and the fewest to judge by. Of
+# their difference, this part may remain. Of pairs of train2017 made 2 % darker, 95 in 100 keep 0.27 or less.
+_TELLING, _FLATTEST, _FEWEST, _REMAINS = 1 / 255, 0.05, 5, 0.6
 # The fit: rounds of reweighting, noise of local means, what is added to e in sRGB's curve, prior of haze.
 _ROUNDS, _NOISE, _CURVE, _VEIL = 8, 0.003, 0.055, 0.01
 
@@ -394,7 +400,12 @@ def _too_far(lines: Mapping[int, _Line], chosen: int, largest: float) -> dict[in
 def _tone(line: _Line, chosen: _Means, frame: _Means, levels: Levels) -> Tone:
     """The line in the frames' own values; plain if it hardly changes the frame, or is uncertain."""
     change = _size(frame.toned(line).mean - frame.mean, frame)
-    if change < UNTOUCHED or not _nearer(line, chosen, frame) or change < _DOUBT * _error(chosen, frame):
+    if (
+        change < UNTOUCHED
+        or not _nearer(line, chosen, frame)
+        or not _confirmed(line, chosen, frame)
+        or change < _DOUBT * _error(chosen, frame)  # last, since it takes longest
+    ):
         return _plain(frame)
     span = levels.white - levels.black
     offset = tuple(
@@ -429,6 +440,27 @@ def _error(chosen: _Means, frame: _Means) -> float:
             found.append(frame.toned(line).mean if line is not None else frame.mean)
     spread = np.stack(found) - np.mean(found, axis=0)
     return math.sqrt((len(found) - 1) / len(found) * sum(_size(each, frame) ** 2 for each in spread))
+
+
+def _confirmed(line: _Line, chosen: _Means, frame: _Means) -> bool:
+    """Whether frames agree far better with a line than without in the flattest places that it changes.
+
+    Flat is what has a low variance over e in both frames: by that, blur of light changes means.
+    """
+    without, remaining, texture = [], [], []
+    for data, gain, offset in zip(_compared(chosen, frame), line.gain, line.offset, strict=True):
+        matched = gain * data.x + offset
+        telling = (np.abs(matched - data.x) >= _TELLING) & (data.count >= 0.5)
+        without.append(np.abs(data.y - data.x)[telling])
+        remaining.append(np.abs(data.y - matched)[telling])
+        level = np.maximum(np.minimum(data.x, data.y) + _CURVE, 0.1)
+        texture.append((np.maximum(data.spread, data.other) / level)[telling])
+    rough = np.concatenate(texture)
+    if len(rough) < _FEWEST:
+        return False
+    flat = rough <= np.quantile(rough, max(_FLATTEST, _FEWEST / len(rough)))
+    before, after = (float(np.median(np.concatenate(each)[flat])) for each in (without, remaining))
+    return after < _REMAINS * before
 
 
 def _plain(means: _Means) -> Tone:

@@ -1,8 +1,9 @@
 """Hot and dead pixels: values far outside all their neighbors are not detail.
 
-A lens spreads even the smallest star over its neighbors; a fault of the sensor stands on its own. What could
-be either is repaired only where several frames say the same at the same place of the sensor: the scene is in
-focus there in a few of them at most.
+A lens spreads even the smallest star over its neighbors; a fault of the sensor stands on its own. But where a
+picture was reduced or sharpened, so do specks of the scene. So the main evidence is that several frames show
+the same at the same place of the sensor, best while the scene moves over it. A single frame proves its faults
+only if little else in it stands out.
 """
 
 from __future__ import annotations
@@ -44,6 +45,15 @@ RAISED_ONE = 0.2
 
 MANY = 100, 1e-3
 """The most values of a frame, and the largest share of them: where more stand out, that means nothing."""
+
+CALM = 0.75
+"""The least share of sure faults in what may be one; if it is lower, the picture has texture.
+
+On 438 pairs of train2017 without faults, no value is repaired; without this, 581 were, in 80 pairs.
+"""
+
+MOVED = 2.0
+"""Frames that move against each other by this many pixels do not show the same speck at the same place."""
 
 SIEVE = 0.75
 """The least height above all neighbors for a closer look, in units of their range of values."""
@@ -88,15 +98,28 @@ def find_hot(frame: Frame, low: float, high: float) -> HotPixels:
     return found if len(found.places) <= max(MANY[0], MANY[1] * frame.size) else NONE
 
 
-def faults(found: Sequence[HotPixels]) -> list[NDArray[np.int64]]:
-    """What is to be repaired in each frame of a stack: its own sure faults, and all that frames agree on.
+def faults(found: Sequence[HotPixels], *, moved: bool) -> list[NDArray[np.int64]]:
+    """What is to be repaired in each frame of a stack: its own proven faults, and all that frames agree on.
 
-    Two frames agree on what both are sure of; half of the frames, two at least, on what is possible in each.
+    In frames that moved, that is what two are sure of, or what is possible in half of them, two at least.
+    Frames that stand still may show a speck of the scene at the same place: half of them must be sure.
+
+    Args:
+        found: In each frame.
+        moved: Whether frames moved against each other by more than `MOVED`.
     """
-    sure = _in_several([each.places[each.sure] for each in found], 2)
-    possible = _in_several([each.places for each in found], max(2, len(found) / 2))
-    known = np.union1d(sure, possible)
-    return [np.union1d(each.places[each.sure], known) for each in found]
+    half = max(2, len(found) / 2)
+    known = _in_several([each.places[each.sure] for each in found], 2 if moved else half)
+    if moved:
+        known = np.union1d(known, _in_several([each.places for each in found], half))
+    return [np.union1d(_proven(each, known), known) for each in found]
+
+
+def _proven(found: HotPixels, known: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The sure faults of a frame in which little else stands out, known faults aside."""
+    new = ~np.isin(found.places, known)
+    sure = new & found.sure
+    return found.places[sure] if sure.sum() >= CALM * new.sum() else NONE.places
 
 
 def repaired(frame: Frame, places: NDArray[np.int64]) -> Frame:

@@ -14,7 +14,7 @@ from zoo.alignment.chain import register
 from zoo.alignment.similarity import IDENTITY, Similarity
 from zoo.errors import FrameError
 from zoo.stacks.exposure import Tone, clipped, match
-from zoo.stacks.hot import NONE, faults
+from zoo.stacks.hot import MOVED, NONE, faults
 from zoo.stacks.levels import Levels, levels_of
 from zoo.stacks.likeness import likeness_of
 
@@ -98,10 +98,13 @@ def plan(
     left_out = {look.name: out[look.place] for look in looks if look.place in out}
     _check_left(len(taken), left_out, options.strict)
     first = taken[0]
-    hot = faults([look.hot for look in taken]) if options.hot_pixels else [NONE.places] * len(taken)
+    relative = [_relative(moves, look, first) for look in taken]
+    moved = max(each.displacement(first.height, first.width) for each in relative) > MOVED
+    found = [look.hot for look in taken]
+    hot = faults(found, moved=moved) if options.hot_pixels else [NONE.places] * len(taken)
     frames = tuple(
-        FramePlan(look.place, look.name, _relative(moves, look, first), matched.tones[look.place], places)
-        for look, places in zip(taken, hot, strict=True)
+        FramePlan(look.place, look.name, move, matched.tones[look.place], places)
+        for look, move, places in zip(taken, relative, hot, strict=True)
     )
     canvas = canvas_of([each.move for each in frames], first.height, first.width, options.crop)
     return StackPlan(frames, left_out, levels, canvas, drift, likeness.warnings, first.height, first.width)

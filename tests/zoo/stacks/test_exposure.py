@@ -96,6 +96,24 @@ def test_where_exposures_are_equal_values_stay_exactly(light):
         assert not how.warnings
 
 
+def mosaic(seed, side):
+    """Tiles of random colors with finer ones over them: nothing in it is flat."""
+    random = np.random.default_rng(seed)
+    tiles = [random.random((SIZE[0] // each + 1, SIZE[1] // each + 1, 3), np.float32) for each in (side, 2)]
+    coarse, fine = (cv2.resize(each, SIZE[::-1], interpolation=cv2.INTER_NEAREST) for each in tiles)
+    return (coarse + fine / 2) / 1.5
+
+
+@pytest.mark.parametrize("side", [4, 8])
+def test_contrast_that_one_frame_lacks_is_no_exposure(side):
+    """The second frame is sharp in a tenth of the picture: even its local means have less contrast."""
+    for seed in range(2):
+        first, second = mosaic(seed, side), cv2.GaussianBlur(mosaic(seed, side), None, 2)
+        first[:, :12], second[:, :12] = second[:, :12].copy(), first[:, :12].copy()
+        assert all(each.tone.plain for each in planned([u8(first), u8(second)]).frames)
+        assert not planned([u8(first), u8(0.9 * second)]).frames[1].tone.plain
+
+
 def test_errors_do_not_add_up_along_a_stack():
     picture, gains = scene(), np.linspace(1, 0.75, 8)
     frames = [u8(defocused(picture, k, 8) * gain) for k, gain in enumerate(gains)]

@@ -36,7 +36,7 @@ def places(shape, count=30, seed=1):
 
 def repaired_alone(frame):
     found = find_hot(frame, float(frame.min()), float(np.percentile(frame, 99)))
-    return repaired(frame, faults([found])[0])
+    return repaired(frame, faults([found], moved=False)[0])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -113,6 +113,41 @@ def test_rounded_noise_of_a_frame_without_contrast_stays(dtype):
     assert repaired_alone(frame) is frame
 
 
+def specks(seed=0, noise=0.006):
+    """Single pixels of all heights that stand out of a scene, as in a picture that was reduced."""
+    random = np.random.default_rng(seed)
+    picture = smooth(noise=noise, seed=seed)
+    where = places(picture.shape, 60, seed)
+    picture[where] += random.uniform(0.06, 0.35, 60).astype(np.float32) ** 1.5
+    return picture
+
+
+def test_specks_of_the_scene_stay():
+    """The second frame is out of focus: what stands out in the first only is no fault of the sensor."""
+    for seed in range(3):
+        sharp = specks(seed)
+        soft = cv2.GaussianBlur(sharp, None, 2)
+        frames = [as_dtype(each, np.uint8) for each in (sharp, soft)]
+        found = [find_hot(each, 40, 190) for each in frames]
+        assert len(found[0].places) > 20
+        for moved in (False, True):
+            assert all(len(each) == 0 for each in faults(found, moved=moved))
+
+
+def test_faults_are_repaired_among_specks_if_frames_moved():
+    """A sensor has its faults where it has them, whatever of the scene lies there."""
+    scene, faulty = smooth((120, 140, 3)), (slice(5, 80, 19), slice(5, 100, 19))
+    scene[::29, ::29] += 0.1
+    frames = [scene[top : top + 80, left : left + 100].copy() for top, left in ((10, 10), (17, 22))]
+    for each in frames:
+        each[faulty] = 1
+    frames = [as_dtype(each, np.uint8) for each in frames]
+    planted = np.flatnonzero(np.broadcast_to(frames[0] == 255, frames[0].shape))
+    agreed = faults([find_hot(each, 40, 190) for each in frames], moved=True)
+    assert all(np.isin(planted, each).mean() > 0.9 for each in agreed)
+    assert all(set(each) <= set(planted) for each in agreed)
+
+
 def test_what_may_be_a_fault_is_one_if_frames_agree():
     """In noise, a fault stands out too little for one frame."""
     frames = [smooth(noise=0.03, seed=seed) for seed in range(3)]
@@ -121,9 +156,11 @@ def test_what_may_be_a_fault_is_one_if_frames_agree():
         frame[where] += 0.4
     frames[1][20, 20] += 0.4  # what one frame shows, and no other
     found = [find_hot(as_dtype(frame, np.uint8), 40, 190) for frame in frames]
-    alone, agreed = faults(found[:1])[0], faults(found)
+    alone, still = faults(found[:1], moved=False)[0], faults(found, moved=False)
+    agreed = faults(found, moved=True)
     planted = np.ravel_multi_index(where, (80, 100, 3))
     assert len(alone) < 4
+    assert max(map(len, still)) < 4
     for each in agreed:
         assert set(each) <= set(planted)
         assert len(each) >= 8
