@@ -48,8 +48,8 @@ def told_of(plan, decision, names, options=None):
     ],
 )
 def test_coverage_is_the_part_of_the_canvas_that_a_frame_shows(move, canvas, share):
-    plan = planned(frame(0, move=move), canvas=canvas)
-    told = told_of(plan, np.zeros((100, 200), np.uint8), ["0.png"])
+    plan = planned(frame(0, move=move), frame(1), canvas=canvas)
+    told = told_of(plan, np.zeros((canvas.height, canvas.width), np.uint8), ["0.png", "1.png"])
     assert told.frames[0].coverage == pytest.approx(share, abs=0.02)
 
 
