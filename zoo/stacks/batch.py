@@ -123,6 +123,7 @@ def fuse_batch(
     batch: Batch,
     options: FuseOptions,
     *,
+    done: Callable[[FusedFile], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
     progress: Progress = lambda _stage, _done, _total: None,
 ) -> tuple[list[FusedFile], dict[str, str]]:
@@ -135,6 +136,7 @@ def fuse_batch(
         model: HF-Seg or HF-Reg.
         batch: What to fuse.
         options: How to fuse.
+        done: Called with what was fused, one stack after the other.
         say: Called with lines about what is odd, beginning with the stack's name.
         progress: Called with a stage's name, and the number of its steps that are done and to do; the first
             stage is `stacks`.
@@ -147,12 +149,12 @@ def fuse_batch(
     """
     if _is_inside(batch.out, batch.folder) or not batch.out.exists() or not any(batch.out.iterdir()):
         write(batch.out / MARK, b"what mfsynth fuse --batch wrote\n")
-    done: list[FusedFile] = []
+    fused: list[FusedFile] = []
     errors = dict(batch.errors)
     for number, stack in enumerate(batch.stacks):
         progress("stacks", number, len(batch.stacks))
         try:
-            done.append(
+            fused.append(
                 fuse_files(
                     model,
                     stack.found.files,
@@ -164,8 +166,10 @@ def fuse_batch(
             )
         except (MfsynthError, cv2.error, MemoryError, RuntimeError) as error:  # RuntimeError is torch's
             errors[stack.found.name] = str(error)
+        else:
+            done(fused[-1])
     progress("stacks", len(batch.stacks), len(batch.stacks))
-    return done, errors
+    return fused, errors
 
 
 # --- checks -------------------------------------------------------------------------------------------
