@@ -431,6 +431,21 @@ def test_a_batch_prints_a_line_for_each_stack_and_json_at_once(model, tmp_path, 
     assert [Path(each["output"]).name for each in json.loads(done.stdout)["fused"]] == ["ant.png", "bee.png"]
 
 
+def test_a_dry_run_lists_stacks_beside_pictures_that_it_cannot_group(tmp_path):
+    for name in ("bee-1.png", "bee-2.png", "IMG_0001.png", "IMG_0002.png"):
+        save(tmp_path / "in" / name)
+    asked = ["fuse", "--batch", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--dry-run"]
+    done = CliRunner().invoke(main, asked)
+    assert done.exit_code == 1
+    assert done.stdout.splitlines() == [f"{tmp_path / 'out' / 'bee.png'}  2 frames, bee-1.png to bee-2.png"]
+    assert "IMG_0001.png to IMG_0002.png (2 pictures): " in done.stderr
+    assert "--group auto" in done.stderr
+    assert CliRunner().invoke(main, asked[:-1]).exit_code == 2
+    for number in (1, 2):
+        (tmp_path / "in" / f"bee-{number}.png").unlink()
+    assert CliRunner().invoke(main, asked).exit_code == 2
+
+
 def test_a_dry_run_lists_stacks_and_writes_nothing(tmp_path, cli):
     save_stack(tmp_path / "in" / "bee", suffix=".jpg")
     save(tmp_path / "in" / "near.png")
