@@ -65,7 +65,7 @@ class Batch:
         out: The folder of results.
         stacks: To fuse.
         skipped: Pictures and folders that take no part.
-        errors: Stacks that cannot be read, by their names; in a dry run, also names that tell no stacks apart.
+        errors: Stacks that cannot be read, by their names; in a dry run, also what cannot be grouped.
     """
 
     folder: Path
@@ -98,8 +98,9 @@ def plan_batch(folder: Path, out: Path, options: BatchOptions | None = None) -> 
 
     Raises:
         FrameError: If there are no stacks.
-        OptionsError: If names do not tell stacks apart (in a dry run, only if there are no other stacks), two stacks have one name, a result would overwrite a
-            frame or go among frames, or the suffix is unknown.
+        OptionsError: If names do not tell stacks apart (in a dry run: if there are no other stacks), two
+            stacks have one name, a result would overwrite a frame or go among frames, or the suffix is
+            unknown.
         OutputError: If a result cannot be written.
     """
     options = options or BatchOptions()
