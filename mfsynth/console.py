@@ -132,6 +132,11 @@ class Output:
             for line in report.lines():
                 _print(line)
 
+    def result(self, line: str) -> None:
+        """Print a line of a report that is shown when it is known, before the whole is; not in JSON."""
+        if not self.silent:
+            _print(line)
+
     def fail(self, errors: Mapping[str, str]) -> None:
         """Print what failed, by name, and exit with code 1; return if nothing did."""
         for name, text in errors.items():

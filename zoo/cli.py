@@ -164,7 +164,13 @@ def fuse(
         return
     network = load(model, device=device, dtype=PRECISIONS[precision])
     with console.share_bars() as progress:
-        report = fuse_as_asked(network, request, say=console.say, progress=progress)
+        report = fuse_as_asked(
+            network,
+            request,
+            done=lambda fused: console.result(fused.line()),
+            say=console.say,
+            progress=progress,
+        )
     console.show(report)
     console.fail(report.errors)
 

@@ -135,6 +135,8 @@ def shown_by_any(moves: Sequence[Similarity], height: int, width: int, canvas: C
     for move in moves:
         start, end = _spans(move, canvas, height, width)
         shown |= (columns >= start[:, None]) & (columns < end[:, None])
+        if shown.all():
+            break
     return shown
 
 

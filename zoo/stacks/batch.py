@@ -22,7 +22,7 @@ from zoo.stacks.options import BatchOptions
 from zoo.stacks.outputs import check_apart, check_distinct, check_writable, same_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from zoo.fusing.fusion import FusionNetwork
     from zoo.stacks.options import FuseOptions
@@ -65,7 +65,7 @@ class Batch:
         out: The folder of results.
         stacks: To fuse.
         skipped: Pictures and folders that take no part.
-        errors: Stacks that cannot be read, by their names.
+        errors: Stacks that cannot be read, by their names; in a dry run, also what cannot be grouped.
     """
 
     folder: Path
@@ -98,15 +98,16 @@ def plan_batch(folder: Path, out: Path, options: BatchOptions | None = None) -> 
 
     Raises:
         FrameError: If there are no stacks.
-        OptionsError: If names do not tell stacks apart, two stacks have one name, a result would overwrite a
-            frame or go among frames, or the suffix is unknown.
+        OptionsError: If names do not tell stacks apart (in a dry run: if there are no other stacks), two
+            stacks have one name, a result would overwrite a frame or go among frames, or the suffix is
+            unknown.
         OutputError: If a result cannot be written.
     """
     options = options or BatchOptions()
     _check_among(folder, out)
     suffix = _checked_suffix(options.suffix)
     found = find(folder, options.group)
-    _check_found(folder, found)
+    _check_found(folder, found, options.dry_run)
     stacks = tuple(
         BatchStack(each, out / f"{each.name}{suffix or _suffix_of(each.files[0])}") for each in found.stacks
     )
@@ -115,7 +116,7 @@ def plan_batch(folder: Path, out: Path, options: BatchOptions | None = None) -> 
     check_apart([each.output for each in stacks], [*pictures, *(each.path for each in found.skipped)])
     for each in stacks:
         check_writable(each.output)
-    return Batch(folder, out, stacks, found.skipped, found.errors)
+    return Batch(folder, out, stacks, found.skipped, found.errors | _ungrouped(found.cameras))
 
 
 def fuse_batch(
@@ -123,6 +124,7 @@ def fuse_batch(
     batch: Batch,
     options: FuseOptions,
     *,
+    done: Callable[[FusedFile], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
     progress: Progress = lambda _stage, _done, _total: None,
 ) -> tuple[list[FusedFile], dict[str, str]]:
@@ -135,6 +137,7 @@ def fuse_batch(
         model: HF-Seg or HF-Reg.
         batch: What to fuse.
         options: How to fuse.
+        done: Called with what was fused, one stack after the other.
         say: Called with lines about what is odd, beginning with the stack's name.
         progress: Called with a stage's name, and the number of its steps that are done and to do; the first
             stage is `stacks`.
@@ -147,12 +150,12 @@ def fuse_batch(
     """
     if _is_inside(batch.out, batch.folder) or not batch.out.exists() or not any(batch.out.iterdir()):
         write(batch.out / MARK, b"what mfsynth fuse --batch wrote\n")
-    done: list[FusedFile] = []
+    fused: list[FusedFile] = []
     errors = dict(batch.errors)
     for number, stack in enumerate(batch.stacks):
         progress("stacks", number, len(batch.stacks))
         try:
-            done.append(
+            fused.append(
                 fuse_files(
                     model,
                     stack.found.files,
@@ -164,8 +167,10 @@ def fuse_batch(
             )
         except (MfsynthError, cv2.error, MemoryError, RuntimeError) as error:  # RuntimeError is torch's
             errors[stack.found.name] = str(error)
+        else:
+            done(fused[-1])
     progress("stacks", len(batch.stacks), len(batch.stacks))
-    return done, errors
+    return fused, errors
 
 
 # --- checks -------------------------------------------------------------------------------------------
@@ -186,14 +191,9 @@ def _is_inside(out: Path, folder: Path) -> bool:
     return Path(os.path.realpath(folder)) in Path(os.path.realpath(out)).parents
 
 
-def _check_found(folder: Path, found: Found) -> None:
-    if found.cameras:
-        first, last = found.cameras[0].name, found.cameras[-1].name
-        raise OptionsError(
-            f"{first} to {last} ({count(len(found.cameras), 'picture')}) have names as cameras give them, "
-            "which do not say where one stack ends and the next begins",
-            "give --group auto, or put each stack into its own folder",
-        )
+def _check_found(folder: Path, found: Found, dry_run: bool) -> None:
+    if found.cameras and not (dry_run and found.stacks):
+        raise OptionsError(*(f"{name}: {why}" for name, why in _ungrouped(found.cameras).items()))
     if not found.stacks:
         why = [
             *(f"{name}: {text}" for name, text in found.errors.items()),
@@ -210,6 +210,17 @@ def _check_found(folder: Path, found: Found) -> None:
             raise OptionsError(
                 f"{other} and {each.source} are two stacks with the same name, {each.name}", "rename one"
             )
+
+
+def _ungrouped(cameras: Sequence[Path]) -> dict[str, str]:
+    """Why pictures with names as cameras give them make no stacks, by what they are; empty without any."""
+    if not cameras:
+        return {}
+    which = f"{cameras[0].name} to {cameras[-1].name} ({count(len(cameras), 'picture')})"
+    return {
+        which: "names as cameras give them do not say where one stack ends and the next begins; "
+        "give --group auto, or put each stack into its own folder"
+    }
 
 
 def _checked_suffix(suffix: str | None) -> str | None:

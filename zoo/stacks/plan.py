@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.alignment.canvas import Canvas, canvas_of
+from zoo.alignment.canvas import Canvas, canvas_of, shown_by_any
 from zoo.alignment.chain import register
 from zoo.alignment.similarity import IDENTITY, Similarity
 from zoo.errors import FrameError
@@ -70,6 +70,10 @@ class StackPlan:
     warnings: tuple[str, ...]
     height: int
     width: int
+
+    def shown(self) -> NDArray[np.bool_]:
+        """Where the result has something to show, H x W: beyond the first frame, perhaps no frame does."""
+        return shown_by_any([frame.move for frame in self.frames], self.height, self.width, self.canvas)
 
 
 def plan(

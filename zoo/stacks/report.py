@@ -9,21 +9,18 @@ import numpy as np
 
 from mfsynth import __version__
 from mfsynth.console import count
-from zoo.alignment.canvas import coverage, shown_by_any
+from zoo.alignment.canvas import coverage
 from zoo.stacks.words import FEW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
-    from zoo.alignment.canvas import Crop
     from zoo.alignment.similarity import Similarity
     from zoo.fusing.fusion import Rule
     from zoo.stacks.fuse import FusedStack
     from zoo.stacks.options import FuseOptions
-    from zoo.stacks.plan import FramePlan, StackPlan
+    from zoo.stacks.plan import FramePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +140,7 @@ def report_of(
     """
     plan = fused.plan
     taken = {frame.place: frame for frame in plan.frames}
-    shares = _shares(fused, len(names), options.crop)
+    shares = _shares(fused, len(names))
     moves = [frame.move for frame in plan.frames]
     shown = dict(zip(taken, coverage(moves, plan.height, plan.width, plan.canvas), strict=True))
     frames = tuple(
@@ -169,14 +166,9 @@ def _frame(frame: FramePlan, share: float | None, shown: float) -> FrameReport:
     return FrameReport(frame.name, "", share, shown, tone.gain, tone.offset, frame.move, len(frame.hot))
 
 
-def _shares(fused: FusedStack, frames: int, crop: Crop) -> list[float | None]:
+def _shares(fused: FusedStack, frames: int) -> list[float | None]:
     if fused.decision is None:
         return [None] * frames
-    chosen = fused.decision.ravel() if crop != "none" else fused.decision[_shown(fused.plan)]
+    chosen = fused.decision[fused.plan.shown()]
     counts = np.bincount(chosen, minlength=frames)
     return [float(each) / chosen.size for each in counts]
-
-
-def _shown(plan: StackPlan) -> NDArray[np.bool_]:
-    """Where the result has something to show: beyond the first frame, perhaps no frame does."""
-    return shown_by_any([frame.move for frame in plan.frames], plan.height, plan.width, plan.canvas)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mfsynth.console import count
 from mfsynth.errors import OptionsError
 from zoo.errors import PictureError
 from zoo.fusing.frames import LARGEST
@@ -131,14 +132,18 @@ class FuseReport:
         }
 
     def lines(self) -> list[str]:
-        """As lines for people."""
-        return [each.line() for each in self.fused]
+        """The last line for people, if not all was fused; each stack's line was told when it was done."""
+        if not self.errors and not self.skipped:
+            return []
+        of = f"{len(self.fused)} of " if self.errors else ""
+        return [f"{of}{count(len(self.fused) + len(self.errors), 'stack')} fused"]
 
 
 def fuse_as_asked(
     network: FusionNetwork,
     request: FuseRequest,
     *,
+    done: Callable[[FusedFile], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
     progress: Progress = lambda _stage, _done, _total: None,
 ) -> FuseReport:
@@ -147,6 +152,7 @@ def fuse_as_asked(
     Args:
         network: HF-Seg or HF-Reg.
         request: What to fuse, and where to.
+        done: Called with what was fused, one stack after the other.
         say: Called with a line about frames that look unaligned, and about how frames were moved.
         progress: Called with a stage's name, and the number of its steps that are done and to do.
 
@@ -156,7 +162,7 @@ def fuse_as_asked(
     """
     request.check_network(network)
     if request.batch is None:
-        done = fuse_files(
+        fused = fuse_files(
             network,
             request.frames,
             request.output,
@@ -165,9 +171,10 @@ def fuse_as_asked(
             say=say,
             progress=progress,
         )
-        return FuseReport((done,))
+        done(fused)
+        return FuseReport((fused,))
     batch = plan_batch(request.batch, request.output, request.batched)
     for line in skipped_lines(batch.skipped, batch.folder):
         say(line)
-    fused, errors = fuse_batch(network, batch, request.options, say=say, progress=progress)
-    return FuseReport(tuple(fused), errors, batch.skipped)
+    stacks, errors = fuse_batch(network, batch, request.options, done=done, say=say, progress=progress)
+    return FuseReport(tuple(stacks), errors, batch.skipped)

@@ -9,6 +9,8 @@ from mfsynth.console import count
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from zoo.stacks.exposure import Tone
+    from zoo.stacks.levels import Levels
     from zoo.stacks.plan import StackPlan
 
 FEW = 8
@@ -34,10 +36,36 @@ def _gains(plan: StackPlan) -> Iterator[str]:
     matched = [frame for frame in plan.frames if not frame.tone.plain]
     if len(plan.frames) <= FEW:
         for frame in matched:
-            yield f"{frame.name} is matched in exposure: {frame.tone.describe()}"
+            offset = _offset(frame.tone) if _shifts(frame.tone, plan.levels) else ""
+            yield f"{frame.name} is matched in exposure: {frame.tone.describe()}{offset}"
     elif matched:
         gains = [gain for frame in matched for gain in frame.tone.gain]
-        yield f"{_are(len(matched))} matched in exposure: gains {min(gains):.2f} to {max(gains):.2f}"
+        offsets = [each for frame in matched for each in frame.tone.offset]
+        between = f", offsets {_signed(min(offsets))} to {_signed(max(offsets))}"
+        shifted = any(_shifts(frame.tone, plan.levels) for frame in matched)
+        yield (
+            f"{_are(len(matched))} matched in exposure: gains {min(gains):.2f} to {max(gains):.2f}"
+            f"{between if shifted else ''}"
+        )
+
+
+def _shifts(tone: Tone, levels: Levels) -> bool:
+    """Whether a tone changes black by more than its gain changes the middle of the range."""
+    half = (levels.white - levels.black) / 2
+    changes = [abs(gain - 1) * half for gain in tone.gain]
+    channels = zip(tone.gain, tone.offset, strict=True)
+    return max(abs((gain - 1) * levels.black + offset) for gain, offset in channels) > max(changes)
+
+
+def _offset(tone: Tone) -> str:
+    """One offset if all channels have nearly the same."""
+    each = [_signed(offset) for offset in tone.offset]
+    return f", offset {each[0]}" if len({*each}) == 1 else f", offsets {', '.join(each)}"
+
+
+def _signed(value: float) -> str:
+    """Three digits, or all before the point: 16 bits have five."""
+    return f"{value:+.0f}" if abs(value) >= 10 else f"{value:+.3g}"
 
 
 def _moves(plan: StackPlan) -> Iterator[str]:

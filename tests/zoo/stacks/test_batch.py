@@ -14,11 +14,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from unprivileged import mode, obey_permissions
 
+from mfsynth.cli import main
 from mfsynth.errors import OptionsError, OutputError
 from zoo.errors import FrameError
 from zoo.networks import Config, Network
@@ -27,7 +29,10 @@ from zoo.stacks.batch import Batch, fuse_batch, plan_batch
 from zoo.stacks.finding import find
 from zoo.stacks.grouping import grouped
 from zoo.stacks.options import BatchOptions, FuseOptions
+from zoo.stacks.report import FusedFile
+from zoo.stacks.request import FuseRequest, fuse_as_asked
 from zoo.stacks.shots import Shot, scenes, shot_of
+from zoo.store.folder import save_folder
 
 
 @pytest.fixture(scope="module")
@@ -391,6 +396,54 @@ def test_a_failure_does_not_stop_the_others_and_progress_is_told(model, tmp_path
     assert "1.png" in errors["bee"]
     assert [now for now in told if now[0] == "stacks"] == [("stacks", k, 3) for k in range(4)]
     assert ("reading", 2, 2) in told
+
+
+def test_each_stack_is_told_when_it_is_done_and_at_last_how_many(model, tmp_path):
+    for name in ("ant", "bee", "moth"):
+        save_stack(tmp_path / "in" / name)
+    out = tmp_path / "out"
+    request = FuseRequest((), out, tmp_path / "in")
+    told: list[tuple[str, list[str]]] = []
+
+    def done(fused: FusedFile) -> None:
+        told.append((fused.output.name, sorted(path.name for path in out.glob("*.png"))))
+
+    assert fuse_as_asked(model, request, done=done).lines() == []
+    assert told[0] == ("ant.png", ["ant.png"])
+    assert told[1] == ("bee.png", ["ant.png", "bee.png"])
+    (tmp_path / "in" / "bee" / "1.png").write_bytes(b"no picture")
+    assert fuse_as_asked(model, request).lines() == ["2 of 3 stacks fused"]
+    (tmp_path / "in" / "bee" / "1.png").unlink()
+    assert fuse_as_asked(model, request).lines() == ["2 stacks fused"]
+
+
+@pytest.mark.parametrize(("options", "lines"), [((), 3), (("--quiet",), 0)])
+def test_a_batch_prints_a_line_for_each_stack_and_json_at_once(model, tmp_path, options, lines):
+    save_folder(tmp_path / "network", model)
+    for name in ("ant", "bee"):
+        save_stack(tmp_path / "in" / name)
+    save(tmp_path / "in" / "near.png")
+    asked = ["fuse", "--batch", tmp_path / "in", "-o", tmp_path / "out", "--model", tmp_path / "network"]
+    done = CliRunner().invoke(main, [*map(str, asked), *options])
+    assert done.exit_code == 0, done.output
+    assert len(done.stdout.splitlines()) == lines
+    done = CliRunner().invoke(main, [*map(str, asked), *options, "--json"])
+    assert [Path(each["output"]).name for each in json.loads(done.stdout)["fused"]] == ["ant.png", "bee.png"]
+
+
+def test_a_dry_run_lists_stacks_beside_pictures_that_it_cannot_group(tmp_path):
+    for name in ("bee-1.png", "bee-2.png", "IMG_0001.png", "IMG_0002.png"):
+        save(tmp_path / "in" / name)
+    asked = ["fuse", "--batch", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--dry-run"]
+    done = CliRunner().invoke(main, asked)
+    assert done.exit_code == 1
+    assert done.stdout.splitlines() == [f"{tmp_path / 'out' / 'bee.png'}  2 frames, bee-1.png to bee-2.png"]
+    assert "IMG_0001.png to IMG_0002.png (2 pictures): " in done.stderr
+    assert "--group auto" in done.stderr
+    assert CliRunner().invoke(main, asked[:-1]).exit_code == 2
+    for number in (1, 2):
+        (tmp_path / "in" / f"bee-{number}.png").unlink()
+    assert CliRunner().invoke(main, asked).exit_code == 2
 
 
 def test_a_dry_run_lists_stacks_and_writes_nothing(tmp_path, cli):

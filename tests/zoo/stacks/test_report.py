@@ -1,6 +1,7 @@
 """What is told of a fused stack, against plans whose answers are known."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +49,8 @@ def told_of(plan, decision, names, options=None):
     ],
 )
 def test_coverage_is_the_part_of_the_canvas_that_a_frame_shows(move, canvas, share):
-    plan = planned(frame(0, move=move), canvas=canvas)
-    told = told_of(plan, np.zeros((100, 200), np.uint8), ["0.png"])
+    plan = planned(frame(0, move=move), frame(1), canvas=canvas)
+    told = told_of(plan, np.zeros((canvas.height, canvas.width), np.uint8), ["0.png", "1.png"])
     assert told.frames[0].coverage == pytest.approx(share, abs=0.02)
 
 
@@ -119,6 +120,25 @@ def test_few_frames_are_told_one_by_one():
         "1.png is matched in exposure: gain 1.25",
         f"1.png relative to 0.png: {shifted.describe()}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("tone", "words"),
+    [
+        (Tone((0.9, 0.87, 0.86), (-70.2, -69.8, -71.0)), "gains 0.90, 0.87, 0.86, offsets -70, -70, -71"),
+        (Tone((1.0,) * 3, (4.0,) * 3), "gain 1.00, offset +4"),
+        (Tone((1.25,) * 3, (3.5,) * 3), "gain 1.25"),  # as light of 1.7 times, in sRGB's values
+    ],
+)
+def test_an_offset_is_told_where_it_does_more_than_the_gain(tone, words):
+    told = plan_lines(planned(frame(0), frame(1, tone=tone)))
+    assert told == [f"1.png is matched in exposure: {words}"]
+
+
+def test_a_gain_from_a_black_other_than_zero_is_no_offset():
+    plan = planned(frame(0), frame(1, tone=Tone((1.25,), (-250.0,))))  # 1.25 (value - 1000) + 1000
+    plan = replace(plan, levels=Levels(1000.0, 1400.0))
+    assert plan_lines(plan) == ["1.png is matched in exposure: gain 1.25"]
 
 
 def test_repaired_pixels_are_told():

@@ -50,6 +50,7 @@ def planned(number, height, width, levels=BYTES, **changed):
     """The plan of a stack in which nothing is wrong, gray; frames may be given."""
     plain = tuple(FramePlan(k, f"f{k}", IDENTITY, Tone((1.0,), (0.0,))) for k in range(number))
     canvas = Canvas(0, 0, height, width)
+    canvas = changed.get("canvas", canvas)
     return StackPlan(changed.get("frames", plain), {}, levels, canvas, 0.0, (), height, width)
 
 
@@ -226,6 +227,29 @@ def test_page_shows_moved_frames_as_given_too_and_gray_where_they_show_nothing()
     given = pictures_of(data)[second["error"]]
     assert given.shape == (32, 32, 3)
     assert given.mean() == pytest.approx(100, abs=2)
+
+
+def test_maps_and_page_tell_what_no_frame_shows_from_the_first_frame(tmp_path):
+    """The canvas's upper half shows nothing; the decision is the last of two frames everywhere."""
+    pixels = [np.full((32, 64), 100, np.uint8)] * 2
+    plan = planned(2, 32, 64, canvas=Canvas(-32, 0, 64, 64))
+    fused = FusedStack(
+        np.full((64, 64), 100, np.uint8), np.ones((64, 64), np.uint8), np.ones((64, 64), np.float16), plan
+    )
+    maps = {name: tmp_path / name for name in ("map.png", "depth.png", "depth.jpg")}
+    for name, path in maps.items():
+        extras = Extras(decision_map=path) if name == "map.png" else Extras(depth_map=path)
+        stack = ArrayStack(pixels)
+        write_extras(extras, fused, stack, FuseOptions(), reported(fused, stack))
+    read = {name: cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for name, path in maps.items()}
+    for name, white in (("map.png", 255), ("depth.png", 65535)):
+        assert (read[name][16, 32], read[name][48, 32]) == (0, white)
+    np.testing.assert_allclose(read["depth.jpg"][16, 32], 128, atol=2)
+    data = page_of(fused, pixels)
+    for view in data["scenes"][0]["views"][3:]:
+        picture = pictures_of(data)[view["picture"]].astype(int)
+        np.testing.assert_allclose(picture[16, 32], 128, atol=2, err_msg=view["name"])
+        assert np.abs(picture[48, 32] - 128).max() > 40
 
 
 def test_page_of_a_long_stack_shows_an_even_choice():

@@ -28,7 +28,7 @@ from zoo.alignment.canvas import onto
 from zoo.alignment.similarity import IDENTITY
 from zoo.pictures.picture import bit_depth
 from zoo.stacks.prepare import prepared
-from zoo.stacks.views.maps import depth_of, in_colors
+from zoo.stacks.views.maps import depth_of, grayed, in_colors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -48,14 +48,13 @@ LARGEST = 1600
 MOST = 32
 """The most frames on a page: an even choice of more."""
 _QUALITY, _LOSSLESS = 85, 101  # of WebP, as OpenCV counts
-_NOT_SHOWN = 128  # the gray of what a frame does not show
 _SEQUENCE = 20  # beyond so many frames, their colors are a sequence
 _LEGEND = 12  # the most colors that are named
 _DECISION = "colors: the frame that each pixel mostly came from"
 _SHOWN = "Frames are shown as they were fused: aligned, and matched in exposure."
 _MAPS = (
     "Depth runs from violet, the first frame, to yellow, the last; confidence is white where the decision is"
-    " sure."
+    " sure. What no frame shows is gray."
 )
 _HEAD = (
     "frame", "share", "coverage", "gain", "offset", "moved right, down", "scaled", "rotated", "hot pixels",
@@ -100,9 +99,10 @@ def write_page(
         frames.append(_frame_view(number, frame, stack.frame(frame.place), fused, options, pictures))
         progress(number + 1, len(chosen))
     colors = _Colors(len(stack.names))
-    decision = pictures.add_map(colors.drawn(fused.decision))
+    shown = fused.plan.shown()
+    decision = pictures.add_map(grayed(colors.drawn(fused.decision), shown))
     frames = [msgspec.structs.replace(view, overlay=decision) for view in frames]
-    views = (*frames, *_result_views(fused, len(stack.names), decision, pictures))
+    views = (*frames, *_result_views(fused, len(stack.names), shown, decision, pictures))
     name = _text(report.output.name)
     scene = Scene(
         name,
@@ -155,15 +155,18 @@ def _frame_view(
     )
 
 
-def _result_views(fused: FusedStack, frames: int, decision: int, pictures: _Shrunk) -> Iterator[View]:
+def _result_views(
+    fused: FusedStack, frames: int, shown: NDArray[np.bool_], decision: int, pictures: _Shrunk
+) -> Iterator[View]:
+    shown = pictures.reduced(shown.astype(np.float32)) >= 0.5
     result = _byte(fused.plan.levels.seen(pictures.reduced(fused.image)))
     yield View("result", "r", pictures.add(result), overlay=decision)
     yield View("decision", "m", decision, overlay=decision)
     depth = in_colors(pictures.reduced(depth_of(fused, frames)))
-    yield View("depth", "z", pictures.add(depth), overlay=decision)
+    yield View("depth", "z", pictures.add(grayed(depth, shown)), overlay=decision)
     if fused.confidence is not None:
         sure = pictures.reduced(fused.confidence.astype(np.float32))
-        yield View("confidence", "c", pictures.add(_byte(sure)), overlay=decision)
+        yield View("confidence", "c", pictures.add(grayed(_byte(sure), shown)), overlay=decision)
 
 
 def _drawn(layer: Layer, pictures: _Shrunk) -> Picture:
@@ -172,7 +175,7 @@ def _drawn(layer: Layer, pictures: _Shrunk) -> Picture:
     drawn = _byte(small.seen())
     if layer.shown is not None:
         shown = pictures.reduced(layer.shown.astype(np.float32))
-        drawn[shown < 0.5] = _NOT_SHOWN
+        drawn = grayed(drawn, shown >= 0.5)
     return drawn
 
 

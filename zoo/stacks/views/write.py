@@ -9,13 +9,14 @@ import numpy as np
 from mfsynth import storage
 from zoo.pictures.picture import PictureFile
 from zoo.pictures.write import check_output, write_picture
-from zoo.stacks.views.maps import as_numbers, depth_of, drawn_decision, in_colors
+from zoo.stacks.views.maps import as_numbers, depth_in_colors, depth_of, drawn_decision
 from zoo.stacks.views.page import write_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from zoo.pictures.picture import Pixels
     from zoo.stacks.fuse import FusedStack
     from zoo.stacks.options import Extras, FuseOptions
     from zoo.stacks.report import FusedFile
@@ -63,11 +64,15 @@ def write_extras(
     if extras.decision_map is not None:
         write_picture(extras.decision_map, PictureFile(drawn_decision(fused, number)))
     if extras.depth_map is not None:
-        depth = depth_of(fused, number)
-        drawn = as_numbers(depth) if _holds_numbers(extras.depth_map) else in_colors(depth)
-        write_picture(extras.depth_map, PictureFile(drawn))
+        write_picture(extras.depth_map, PictureFile(_drawn_depth(extras.depth_map, fused, number)))
     if extras.preview is not None:
         storage.write(extras.preview, write_page(fused, stack, options, report, progress))
+
+
+def _drawn_depth(path: Path, fused: FusedStack, frames: int) -> Pixels:
+    if _holds_numbers(path):
+        return as_numbers(depth_of(fused, frames))
+    return depth_in_colors(fused, frames)
 
 
 def _holds_numbers(path: Path) -> bool:
