@@ -34,7 +34,8 @@ from zoo.pictures.picture import PictureFile
 from zoo.pictures.read import read_picture
 from zoo.pictures.write import write_picture
 from zoo.pretrained import FusionModel
-from zoo.stacks import given, plan, prepare
+from zoo.stacks import given, prepare
+from zoo.stacks.planning import plan
 from zoo.stacks.stack import FileStack
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"

@@ -29,8 +29,8 @@ from zoo.pictures.picture import PictureFile
 from zoo.pictures.write import write_picture
 from zoo.stacks.given import stack_of
 from zoo.stacks.options import FuseOptions
-from zoo.stacks.plan import StackPlan, plan
-from zoo.stacks.survey import survey
+from zoo.stacks.planning.plan import StackPlan, plan
+from zoo.stacks.planning.survey import survey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -140,7 +140,7 @@ def fuse(
     """Fuse pictures of one scene, focused at different distances, into one sharp picture."""
     need("fuse", "torch", "safetensors", "PIL", "tifffile")
     from zoo.pretrained import PRECISIONS, load
-    from zoo.stacks.batch import plan_batch
+    from zoo.stacks.batches.batch import plan_batch
     from zoo.stacks.options import BatchOptions, Extras, FuseOptions
     from zoo.stacks.request import FuseRequest, fuse_as_asked
 

@@ -10,10 +10,10 @@ import numpy as np
 from zoo.fusing.layers import fuse_layers
 from zoo.stacks.fuse import JOINT
 from zoo.stacks.options import FuseOptions
-from zoo.stacks.plan import plan
+from zoo.stacks.planning.plan import plan
+from zoo.stacks.planning.survey import survey
 from zoo.stacks.prepare import prepared
 from zoo.stacks.stack import ArrayStack
-from zoo.stacks.survey import survey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

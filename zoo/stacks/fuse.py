@@ -14,9 +14,9 @@ from zoo.stacks.given import stack_of
 from zoo.stacks.memory import enough_memory
 from zoo.stacks.options import FuseOptions
 from zoo.stacks.pace import Pace, Stopwatch
-from zoo.stacks.plan import StackPlan, plan
+from zoo.stacks.planning.plan import StackPlan, plan
+from zoo.stacks.planning.survey import survey
 from zoo.stacks.prepare import prepared
-from zoo.stacks.survey import survey
 from zoo.stacks.words import plan_lines
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ import numpy as np
 
 from zoo.alignment.canvas import onto
 from zoo.fusing.layers import Layer
-from zoo.stacks.hot import repaired
+from zoo.stacks.planning.hot import repaired
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from zoo.stacks.exposure import Tone
     from zoo.stacks.options import FuseOptions
-    from zoo.stacks.plan import FramePlan, StackPlan
+    from zoo.stacks.planning.exposure import Tone
+    from zoo.stacks.planning.plan import FramePlan, StackPlan
     from zoo.stacks.stack import Frame
 
 

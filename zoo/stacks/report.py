@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zoo.fusing.fusion import Rule
     from zoo.stacks.fuse import FusedStack
     from zoo.stacks.options import FuseOptions
-    from zoo.stacks.plan import FramePlan
+    from zoo.stacks.planning.plan import FramePlan
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from zoo.fusing.frames import LARGEST
 from zoo.pictures.frames import frames_of
 from zoo.pictures.kinds import is_raw
 from zoo.pictures.write import check_output
-from zoo.stacks.batch import fuse_batch, plan_batch
+from zoo.stacks.batches.batch import fuse_batch, plan_batch
+from zoo.stacks.batches.finding import Skipped, skipped_lines
 from zoo.stacks.files import fuse_files
-from zoo.stacks.finding import Skipped, skipped_lines
 from zoo.stacks.options import BatchOptions, Extras, FuseOptions
 from zoo.stacks.outputs import check_apart, check_distinct
 

@@ -9,9 +9,9 @@ from mfsynth.console import count
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zoo.stacks.exposure import Tone
-    from zoo.stacks.levels import Levels
-    from zoo.stacks.plan import StackPlan
+    from zoo.stacks.planning.exposure import Tone
+    from zoo.stacks.planning.levels import Levels
+    from zoo.stacks.planning.plan import StackPlan
 
 FEW = 8
 """The most frames that are told one by one."""

@@ -25,13 +25,13 @@ from mfsynth.errors import OptionsError, OutputError
 from zoo.errors import FrameError
 from zoo.networks import Config, Network
 from zoo.pictures import kinds
-from zoo.stacks.batch import Batch, fuse_batch, plan_batch
-from zoo.stacks.finding import find
-from zoo.stacks.grouping import grouped
+from zoo.stacks.batches.batch import Batch, fuse_batch, plan_batch
+from zoo.stacks.batches.finding import find
+from zoo.stacks.batches.grouping import grouped
+from zoo.stacks.batches.shots import Shot, scenes, shot_of
 from zoo.stacks.options import BatchOptions, FuseOptions
 from zoo.stacks.report import FusedFile
 from zoo.stacks.request import FuseRequest, fuse_as_asked
-from zoo.stacks.shots import Shot, scenes, shot_of
 from zoo.store.folder import save_folder
 
 
@@ -475,7 +475,8 @@ def test_a_locked_folder_does_not_stop_the_others(tmp_path):
     for folder in locked:
         folder.mkdir()
     code = (
-        "import sys, pathlib; from zoo.stacks.finding import find; found = find(pathlib.Path(sys.argv[1]));"
+        "import sys, pathlib; from zoo.stacks.batches.finding import find;"
+        "found = find(pathlib.Path(sys.argv[1]));"
         "print([each.name for each in found.stacks], found.errors)"
     )
     with mode(0, *locked):

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 import zoo
 from zoo.alignment.similarity import IDENTITY, Similarity
 from zoo.errors import FrameError
-from zoo.stacks.exposure import match
 from zoo.stacks.fuse import fuse_stack
-from zoo.stacks.levels import Levels
 from zoo.stacks.options import FuseOptions
-from zoo.stacks.plan import plan
+from zoo.stacks.planning.exposure import match
+from zoo.stacks.planning.levels import Levels
+from zoo.stacks.planning.plan import plan
+from zoo.stacks.planning.survey import survey
 from zoo.stacks.stack import ArrayStack
-from zoo.stacks.survey import survey
 
 SIZE = (96, 128)
 

@@ -19,8 +19,8 @@ import zoo
 from zoo.errors import FrameError
 from zoo.networks import Config
 from zoo.pretrained import FusionModel
-from zoo.stacks.exposure import Tone
 from zoo.stacks.pace import Pace
+from zoo.stacks.planning.exposure import Tone
 from zoo.stacks.prepare import matched
 from zoo.stacks.remembered import RememberedStack
 from zoo.stacks.stack import ArrayStack

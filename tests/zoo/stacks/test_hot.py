@@ -2,11 +2,11 @@ import cv2
 import numpy as np
 import pytest
 
-from zoo.stacks.hot import faults, find_hot, repaired
 from zoo.stacks.options import FuseOptions
-from zoo.stacks.plan import plan
+from zoo.stacks.planning.hot import faults, find_hot, repaired
+from zoo.stacks.planning.plan import plan
+from zoo.stacks.planning.survey import survey
 from zoo.stacks.stack import ArrayStack
-from zoo.stacks.survey import survey
 from zoo.stacks.words import plan_lines
 
 DTYPES = [np.uint8, np.uint16, np.float32]

@@ -8,10 +8,10 @@ import torch
 from zoo.errors import FrameError
 from zoo.networks import Config, Network
 from zoo.stacks.fuse import fuse_stack
-from zoo.stacks.levels import Levels, levels_of
 from zoo.stacks.options import FuseOptions
+from zoo.stacks.planning.levels import Levels, levels_of
+from zoo.stacks.planning.survey import survey
 from zoo.stacks.stack import ArrayStack
-from zoo.stacks.survey import survey
 
 SIZE = (64, 80)
 

@@ -8,9 +8,9 @@ from PIL import Image
 from zoo.errors import FrameError
 from zoo.pictures.read import read_picture
 from zoo.stacks.options import FuseOptions
-from zoo.stacks.plan import plan
+from zoo.stacks.planning.plan import plan
+from zoo.stacks.planning.survey import survey
 from zoo.stacks.stack import ArrayStack
-from zoo.stacks.survey import survey
 
 SIZE = (120, 160)
 

@@ -9,11 +9,11 @@ import pytest
 
 from zoo.alignment.canvas import Canvas
 from zoo.alignment.similarity import IDENTITY, Similarity
-from zoo.stacks.exposure import Tone
 from zoo.stacks.fuse import FusedStack
-from zoo.stacks.levels import Levels
 from zoo.stacks.options import FuseOptions
-from zoo.stacks.plan import FramePlan, StackPlan
+from zoo.stacks.planning.exposure import Tone
+from zoo.stacks.planning.levels import Levels
+from zoo.stacks.planning.plan import FramePlan, StackPlan
 from zoo.stacks.report import report_of
 from zoo.stacks.words import plan_lines
 

@@ -14,12 +14,12 @@ from mfsynth.errors import OptionsError
 from zoo.alignment.canvas import Canvas
 from zoo.alignment.similarity import IDENTITY, Similarity
 from zoo.networks import Config, Network
-from zoo.stacks.exposure import Tone
 from zoo.stacks.files import fuse_files
 from zoo.stacks.fuse import FusedStack
-from zoo.stacks.levels import Levels
 from zoo.stacks.options import Extras, FuseOptions
-from zoo.stacks.plan import FramePlan, StackPlan
+from zoo.stacks.planning.exposure import Tone
+from zoo.stacks.planning.levels import Levels
+from zoo.stacks.planning.plan import FramePlan, StackPlan
 from zoo.stacks.report import report_of
 from zoo.stacks.request import FuseRequest, fuse_as_asked
 from zoo.stacks.stack import ArrayStack

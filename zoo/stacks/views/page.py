@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from zoo.fusing.layers import Layer
     from zoo.stacks.fuse import FusedStack
     from zoo.stacks.options import FuseOptions
-    from zoo.stacks.plan import FramePlan
+    from zoo.stacks.planning.plan import FramePlan
     from zoo.stacks.report import FrameReport, FusedFile
     from zoo.stacks.stack import Frame, Stack
 

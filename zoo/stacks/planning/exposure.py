@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo.alignment.similarity import Similarity
-    from zoo.stacks.levels import Levels
     from zoo.stacks.options import Exposure
-    from zoo.stacks.survey import Look
+    from zoo.stacks.planning.levels import Levels
+    from zoo.stacks.planning.survey import Look
 
     Values = NDArray[np.float64]
 

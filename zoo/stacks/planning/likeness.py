@@ -16,15 +16,15 @@ from mfsynth.console import count
 from zoo.alignment.pictures import MIN_SIDE
 from zoo.alignment.register import UNALIGNED, looks_unaligned
 from zoo.errors import FrameError
-from zoo.stacks.survey import detail_of
+from zoo.stacks.planning.survey import detail_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from zoo.stacks.levels import Levels
-    from zoo.stacks.survey import Look
+    from zoo.stacks.planning.levels import Levels
+    from zoo.stacks.planning.survey import Look
 
     Picture = NDArray[np.float32]
 

@@ -13,17 +13,17 @@ from zoo.alignment.canvas import Canvas, canvas_of, shown_by_any
 from zoo.alignment.chain import register
 from zoo.alignment.similarity import IDENTITY, Similarity
 from zoo.errors import FrameError
-from zoo.stacks.exposure import Tone, clipped, match
-from zoo.stacks.hot import MOVED, NONE, faults
-from zoo.stacks.levels import Levels, levels_of
-from zoo.stacks.likeness import likeness_of
+from zoo.stacks.planning.exposure import Tone, clipped, match
+from zoo.stacks.planning.hot import MOVED, NONE, faults
+from zoo.stacks.planning.levels import Levels, levels_of
+from zoo.stacks.planning.likeness import likeness_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from zoo.stacks.options import FuseOptions
     from zoo.stacks.pace import Progress
-    from zoo.stacks.survey import Look
+    from zoo.stacks.planning.survey import Look
 
 Picture = NDArray[np.float32]
 

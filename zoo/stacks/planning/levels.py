@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo.stacks.survey import Look
+    from zoo.stacks.planning.survey import Look
 
 NARROW = 1 / 4
 """Data that use less than this part of their dtype's range are stretched."""

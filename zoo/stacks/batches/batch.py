@@ -16,8 +16,8 @@ from mfsynth.storage import write
 from zoo.errors import FrameError, PictureError
 from zoo.pictures.kinds import RAW, is_picture
 from zoo.pictures.write import check_output
+from zoo.stacks.batches.finding import MARK, Found, FoundStack, Skipped, find, skipped_lines
 from zoo.stacks.files import fuse_files
-from zoo.stacks.finding import MARK, Found, FoundStack, Skipped, find, skipped_lines
 from zoo.stacks.options import BatchOptions
 from zoo.stacks.outputs import check_apart, check_distinct, check_writable, same_file
 
@@ -91,7 +91,7 @@ def plan_batch(folder: Path, out: Path, options: BatchOptions | None = None) -> 
     """Find the stacks in a folder and check every output, before anything is fused or written.
 
     Args:
-        folder: The folder of stacks; see `zoo.stacks.finding.find`.
+        folder: The folder of stacks; see `zoo.stacks.batches.finding.find`.
         out: The folder of results; it may lie in `folder`, at any depth.
         options: How loose files are grouped, and the kind of the results: without a suffix, that of the
             stack's first frame if it can be written, TIFF for RAW, else PNG.

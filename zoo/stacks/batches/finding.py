@@ -11,8 +11,8 @@ from zoo.errors import PictureError
 from zoo.fusing.frames import LARGEST
 from zoo.pictures.frames import frames_of
 from zoo.pictures.kinds import SUFFIXES, is_picture, unreadable
-from zoo.stacks.grouping import as_counted, grouped
-from zoo.stacks.shots import scenes, shot_of
+from zoo.stacks.batches.grouping import as_counted, grouped
+from zoo.stacks.batches.shots import scenes, shot_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

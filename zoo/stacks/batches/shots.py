@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from zoo.pictures.exif import EXIF_PREFIX
 from zoo.pictures.picture import BROKEN
 from zoo.pictures.read import read_picture
-from zoo.stacks.grouping import as_counted
+from zoo.stacks.batches.grouping import as_counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

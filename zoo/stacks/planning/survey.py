@@ -11,14 +11,14 @@ import numpy as np
 
 from zoo.errors import FrameError
 from zoo.pictures.picture import bit_depth
-from zoo.stacks.hot import find_hot
+from zoo.stacks.planning.hot import find_hot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from zoo.stacks.hot import HotPixels
+    from zoo.stacks.planning.hot import HotPixels
     from zoo.stacks.stack import Frame, Stack
 
 PIXELS = 1_000_000

@@ -1,0 +1,1 @@
+"""Folders of stacks: found, grouped, and fused one after the other."""
