@@ -402,7 +402,6 @@ def _tone(line: _Line, chosen: _Means, frame: _Means, levels: Levels) -> Tone:
     change = _size(frame.toned(line).mean - frame.mean, frame)
     if (
         change < UNTOUCHED
-        or not _nearer(line, chosen, frame)
         or not _confirmed(line, chosen, frame)
         or change < _DOUBT * _error(chosen, frame)  # last, since it takes longest
     ):
@@ -416,16 +415,6 @@ def _tone(line: _Line, chosen: _Means, frame: _Means, levels: Levels) -> Tone:
 
 def _size(change: NDArray[np.float32], frame: _Means) -> float:
     return float(np.sqrt(np.mean(np.square(change[frame.shown]))))
-
-
-def _nearer(line: _Line, chosen: _Means, frame: _Means) -> bool:
-    """Whether the line brings a frame's mean nearer to the chosen frame's; blur does not change a mean."""
-    both = chosen.shown & frame.shown
-    before, after = (
-        np.linalg.norm(np.mean((chosen.mean - each.mean)[both], axis=0))
-        for each in (frame, frame.toned(line))
-    )
-    return bool(after < before)
 
 
 def _error(chosen: _Means, frame: _Means) -> float:
