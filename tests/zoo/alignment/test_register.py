@@ -136,6 +136,7 @@ def test_large_moves_are_found_by_features() -> None:
         assert corner_error(estimate(first, as_type(shown(move), np.uint8)), move) < 0.3
 
 
+@pytest.mark.slow
 def test_twelve_megapixels_are_registered_and_checked_quickly() -> None:
     large = cv2.resize(texture(1000, 1333), (4000, 3000), interpolation=cv2.INTER_CUBIC)
     move = Similarity(1.01, 0.3, -20.0, 31.0)

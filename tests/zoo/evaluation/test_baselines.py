@@ -18,6 +18,11 @@ DECIDING = ("cnn", "dct", "dct+cv", "im")
 FUSING = (*DECIDING, "gff", "pyramid")
 
 
+def run_of(names):
+    """The names as parameters; Numba compiles `im` for half a minute in a fresh environment."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name == "im" else name for name in names]
+
+
 def fuse(name, *frames):
     return baselines.get(name).fuse(frames)
 
@@ -60,7 +65,7 @@ def truth(request):
     return texture(channels=request.param)
 
 
-@pytest.mark.parametrize("name", FUSING)
+@pytest.mark.parametrize("name", run_of(FUSING))
 def test_sharp_halves_come_back(name, truth):
     frames, _ = stripes(truth)
     fused = fuse(name, *frames).image
@@ -70,7 +75,7 @@ def test_sharp_halves_come_back(name, truth):
     assert fused.shape == truth.shape
 
 
-@pytest.mark.parametrize("name", DECIDING)
+@pytest.mark.parametrize("name", run_of(DECIDING))
 def test_decisions_name_the_sharp_half(name, truth):
     frames, numbers = stripes(truth)
     fused = fuse(name, *frames)
@@ -102,7 +107,7 @@ def test_identical_frames_come_back(name, dtype, frames, truth):
 
 
 @pytest.mark.parametrize("count", [3, 6])
-@pytest.mark.parametrize("name", FUSING)
+@pytest.mark.parametrize("name", run_of(FUSING))
 def test_bursts_take_from_every_frame(name, count):
     truth = texture(64, 48 * count)
     frames, numbers = stripes(truth, count)

@@ -403,7 +403,7 @@ loop.train(options(steps=6, **settings), run(sys.argv[1], Path(sys.argv[2]) / "o
 """
 
 
-@pytest.mark.parametrize("architecture", ["unet", "odd"])
+@pytest.mark.parametrize("architecture", ["unet", pytest.param("odd", marks=pytest.mark.slow)])
 def test_two_processes_see_disjoint_samples_and_end_with_the_same_weights(architecture, demo, tmp_path):
     script = tmp_path / "two.py"
     script.write_text(TWO_PROCESSES)
