@@ -63,6 +63,8 @@ class Architecture:
         reach: How far away, in pixels, an input value can be and still change an output value.
         stride: Pixels by which a picture can be shifted without changing the result otherwise.
         commutative: Whether, by construction, a swap negates a logit and leaves a picture unchanged.
+        sets: Whether the module scores any number of frames at once; it then has `scores` and `set_scores`
+            as in `zoo.networks.focus_set.FocusSet`.
         allowed: The values that each field of a shape may have, the architecture's own value first.
         description: What it is, in a few words with an article; cards begin a sentence with it.
         title: Its name in comparisons; empty takes the task's, HF-Seg or HF-Reg.
@@ -75,5 +77,6 @@ class Architecture:
     commutative: bool
     allowed: Callable[[Shape], Mapping[str, Sequence[object]]]
     description: str
+    sets: bool = False
     title: str = ""
     citation: str = HOURGLASS_PAPER

@@ -75,6 +75,11 @@ class Config:
         return self.row.commutative
 
     @property
+    def sets(self) -> bool:
+        """Whether one pass scores any number of frames; see `Architecture`."""
+        return self.row.sets
+
+    @property
     def stride(self) -> int:
         """Pixels by which a picture can be shifted without changing the result otherwise."""
         return self.row.stride(self)

@@ -60,7 +60,7 @@ def hourglass_values(shape: Shape) -> Mapping[str, Sequence[object]]:
     }
 
 
-def hourglass_reach(depth: int, joins: int, bilinear: bool) -> int:
+def hourglass_reach(depth: int, joins: int, bilinear: bool, top: int = 0, bottom: int = 0) -> int:
     """The reach of an encoder and decoder, in pixels.
 
     Follows the interval that one output pixel depends on back through the network, for each position that
@@ -70,13 +70,15 @@ def hourglass_reach(depth: int, joins: int, bilinear: bool) -> int:
         depth: Number of times that the resolution is halved.
         joins: Number of 3x3 convolutions at each level of the decoder.
         bilinear: Whether the decoder interpolates, which adds a pixel at each level.
+        top: Number of 3x3 convolutions after the decoder.
+        bottom: Number of 3x3 convolutions at the lowest level, besides the encoder's.
     """
     reach = 0
     for place in range(1 << depth):
-        low = high = place
+        low, high = place - top, place + top
         for _ in range(depth):
             low, high = (low - joins - bilinear) // 2, (high + joins + bilinear) // 2
-        low, high = low - 2, high + 2
+        low, high = low - 2 - bottom, high + 2 + bottom
         for _ in range(depth):
             low, high = 2 * low - 2, 2 * high + 3
         reach = max(reach, place - low, high - place)

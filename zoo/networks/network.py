@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     import torch
 
     from zoo.networks.config import Config
@@ -41,8 +43,11 @@ class Network(nn.Module):
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
 
-    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+    def forward(self, a: Tensor, b: Tensor | tuple[int, ...]) -> Tensor:
         """One pass, in the order given.
+
+        A network for sets also takes what its `set_scores` takes. Training calls it so, because wrappers for
+        several processes see only calls of the module itself.
 
         Args:
             a: Frame 0, N x 3 x H x W, float32 in [0, 1].
@@ -51,6 +56,8 @@ class Network(nn.Module):
         Returns:
             seg: N x 1 x H x W logits of frame 0 against frame 1. reg: N x 3 x H x W pictures. float32.
         """
+        if isinstance(b, tuple):
+            return self.set_scores(a, b)
         return self.body(a, b)  # type: ignore[no-any-return]
 
     def symmetric(self, a: Tensor, b: Tensor) -> Tensor:
@@ -63,6 +70,14 @@ class Network(nn.Module):
         if self.config.task == "seg":
             return (self(a, b) - self(b, a)) / 2  # type: ignore[no-any-return]
         return (self(a, b) + self(b, a)) / 2  # type: ignore[no-any-return]
+
+    def scores(self, frames: Iterable[Tensor]) -> list[Tensor]:
+        """What a network for sets says of each frame; see `zoo.networks.focus_set.FocusSet.scores`."""
+        return self.body.scores(frames)  # type: ignore[no-any-return, operator]
+
+    def set_scores(self, frames: Tensor, counts: Sequence[int]) -> Tensor:
+        """The same of several sets at once; see `zoo.networks.focus_set.FocusSet.set_scores`."""
+        return self.body.set_scores(frames, counts)  # type: ignore[no-any-return, operator]
 
     @property
     def device(self) -> torch.device:

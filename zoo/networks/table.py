@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.networks import odd, siamese, unet
+from zoo.networks import focus_set, odd, siamese, unet
 from zoo.networks.architecture import Architecture
 from zoo.networks.layers import halvings, hourglass_values
 
@@ -22,6 +22,17 @@ ARCHITECTURES = {
         commutative=True,
         allowed=hourglass_values,
         description="An hourglass that is commutative by construction (`odd`), without normalization layers",
+    ),
+    "focus-set": Architecture(
+        build=focus_set.FocusSet,
+        reach=focus_set.reach,
+        stride=focus_set.stride,
+        commutative=True,
+        sets=True,
+        allowed=focus_set.allowed,
+        description="An hourglass that scores any number of frames in one pass (`focus-set`), without "
+        "normalization layers",
+        title="Focus-Set",
     ),
     "siamese": Architecture(
         build=siamese.Siamese,

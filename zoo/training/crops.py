@@ -1,4 +1,4 @@
-"""From a scene to a training crop: a window in which both frames are sharp somewhere, then augmentation."""
+"""From a scene to a training crop: a window in which two frames are sharp somewhere, then augmentation."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import numpy as np
 import mfsynth
 from mfsynth.order import philox, uniform_between
 from mfsynth.synthesis.optics import capture
-from zoo.training.scenes import as_trained, pair_of
+from zoo.training.scenes import as_trained, some_frames
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from mfsynth.sample import FocusMap, Picture, Scene
     from zoo.training.options import Target, TrainOptions
 
@@ -22,7 +24,7 @@ _TRIES = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crop:
-    """Two frames and the truth, side x side x 3 uint8 each, and which frame to choose, side x side."""
+    """Frames and the truth, side x side x 3 uint8 each, and which frame to choose, side x side."""
 
     frames: tuple[Picture, ...]
     target: FocusMap
@@ -30,7 +32,7 @@ class Crop:
 
 
 def make_crop(scene: Scene, options: TrainOptions, rng: np.random.Generator, captured: bool = False) -> Crop:
-    """Choose two frames and a window, render only those, and augment the crop as the options say.
+    """Choose frames and a window, render only those, and augment the crop as the options say.
 
     Args:
         scene: To make it of.
@@ -41,13 +43,15 @@ def make_crop(scene: Scene, options: TrainOptions, rng: np.random.Generator, cap
     Raises:
         TrainingError: If the scene has no pair of frames.
     """
-    scene = as_trained(pair_of(scene, rng), options)
+    scene = as_trained(some_frames(scene, options.frames, rng), options)
     crop = rendered(scene, choose_window(scene.focus(), options.crop, rng), options.crop, options.target)
     turns = int(rng.integers(4)) if options.rotate else 0
     flips = bool(rng.integers(2)) if options.mirror else False
     crop = rotate_flip(crop, turns, flips)
     if options.exposure:
         crop = adjust_exposure(crop, rng.uniform(-options.exposure, options.exposure))
+    if (options.unequal or options.unbalanced) and rng.integers(2):
+        crop = unlike(crop, options.unequal, options.unbalanced, rng)
     return with_noise(crop, options, captured, rng)
 
 
@@ -116,12 +120,35 @@ def rotate_flip(crop: Crop, turns: int, flips: bool) -> Crop:
     return Crop(tuple(turn(frame) for frame in crop.frames), turn(crop.target), turn(crop.gt))
 
 
+def unlike(crop: Crop, unequal: float, unbalanced: float, rng: np.random.Generator) -> Crop:
+    """A crop whose frames have exposures and white balances of their own; truth and target stay.
+
+    Args:
+        crop: To change.
+        unequal: Largest change of a frame's exposure, in stops.
+        unbalanced: Largest further change of one of its channels, in stops.
+        rng: Makes all draws.
+    """
+
+    def changed(frame: Picture) -> Picture:
+        stops = rng.uniform(-unequal, unequal) + rng.uniform(-unbalanced, unbalanced, 3)
+        return cv2.LUT(frame, np.stack([_exposed(each) for each in stops], -1)[None])  # type: ignore[return-value]
+
+    return replace(crop, frames=tuple(changed(frame) for frame in crop.frames))
+
+
 def adjust_exposure(crop: Crop, stops: float) -> Crop:
     """A crop with another exposure: linear light times 2^stops (sRGB taken as gamma 2.2), clipped."""
-    levels = np.arange(256) * 2.0 ** (stops / 2.2)
-    table = np.rint(levels).clip(0, 255).astype(np.uint8)
+    table = _exposed(stops)
     frames = tuple(cv2.LUT(frame, table) for frame in crop.frames)
     return Crop(frames, crop.target, cv2.LUT(crop.gt, table))  # type: ignore[arg-type]
+
+
+def _exposed(stops: float) -> NDArray[np.uint8]:
+    """For each value of 8 bits, its value in another exposure."""
+    levels = np.arange(256) * 2.0 ** (stops / 2.2)
+    table: NDArray[np.uint8] = np.rint(levels).clip(0, 255).astype(np.uint8)
+    return table
 
 
 def draws(*words: object) -> np.random.Generator:

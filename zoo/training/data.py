@@ -37,9 +37,19 @@ class Position:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Crops, uint8: frames P x 2 x 3 x S x S, target P x S x S, gt P x 3 x S x S; and their worker."""
+    """P crops, uint8, and their worker.
+
+    Attributes:
+        frames: F x 3 x S x S: the frames of all crops, one crop after the other.
+        counts: The number of frames of each crop.
+        target: P x S x S.
+        gt: P x 3 x S x S.
+        worker: Number of the worker.
+        position: Of its stream, after this batch.
+    """
 
     frames: Tensor
+    counts: tuple[int, ...]
     target: Tensor
     gt: Tensor
     worker: int
@@ -47,18 +57,20 @@ class Batch:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """As arrays: tensors would be fetched from the worker later, which may no longer answer."""
-        arrays = (self.frames.numpy(), self.target.numpy(), self.gt.numpy())
+        arrays = (self.frames.numpy(), self.counts, self.target.numpy(), self.gt.numpy())
         return _of_arrays, (*arrays, self.worker, self.position)
 
 
 def _of_arrays(
     frames: NDArray[np.uint8],
+    counts: tuple[int, ...],
     target: NDArray[np.uint8],
     gt: NDArray[np.uint8],
     worker: int,
     position: Position,
 ) -> Batch:
-    return Batch(torch.from_numpy(frames), torch.from_numpy(target), torch.from_numpy(gt), worker, position)
+    pixels, chosen, truth = map(torch.from_numpy, (frames, target, gt))
+    return Batch(pixels, counts, chosen, truth, worker, position)
 
 
 class Batches:
@@ -160,9 +172,10 @@ class Loader:
 
 def batch_of(crops: Sequence[Crop], worker: int = 0, position: Position = Position()) -> Batch:
     """Crops of one size as a batch of tensors."""
-    frames = np.stack([np.stack(crop.frames) for crop in crops])
+    frames = np.stack([frame for crop in crops for frame in crop.frames])
     return Batch(
-        torch.from_numpy(frames).permute(0, 1, 4, 2, 3).contiguous(),
+        torch.from_numpy(frames).permute(0, 3, 1, 2).contiguous(),
+        tuple(len(crop.frames) for crop in crops),
         torch.from_numpy(np.stack([crop.target for crop in crops])),
         torch.from_numpy(np.stack([crop.gt for crop in crops])).permute(0, 3, 1, 2).contiguous(),
         worker,

@@ -43,12 +43,14 @@ def training_document(
     data: Sequence[Mapping[str, Any]],
     processes: int,
     device: torch.device,
+    begun: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The content of training.json."""
     return {
         "format": TRAINING_FORMAT,
         "command": run.command,
         "options": options.to_json(),
+        **({"begun": begun} if begun else {}),
         "data": data,
         "steps": report.steps,
         "seconds": round(report.seconds, 1),

@@ -25,10 +25,19 @@ from zoo.training import checkpoint as checkpoints
 from zoo.training.checkpoint import ORDER, Checkpoint, State
 from zoo.training.data import Batches, Loader, Position
 from zoo.training.documents import described, evaluation_document, fingerprint, training_document
-from zoo.training.losses import REGRESSION, cross_entropy
+from zoo.training.losses import REGRESSION, cross_entropy, set_cross_entropy
 from zoo.training.run import CHECKPOINTS, KEPT, TrainReport, TrainRun, clear, last_checkpoint
 from zoo.training.sources import ShardSource, open_source
-from zoo.training.steps import averaged, learning_rate, make_optimizer, pairs_per_step, to_device, total_steps
+from zoo.training.start import begin
+from zoo.training.steps import (
+    averaged,
+    learning_rate,
+    make_optimizer,
+    pairs_per_step,
+    pairs_to_device,
+    sets_to_device,
+    total_steps,
+)
 from zoo.training.stopping import Stop, is_lost
 from zoo.training.training_log import TrainingLog
 from zoo.training.validation import ValidationScores, validate, validation_crops
@@ -116,6 +125,7 @@ class _Training:
         self.crops, self.total = crops, total
         torch.manual_seed(options.seed)
         model = Network(options.model)
+        self.begun = begin(model, options)
         if options.channels_last:
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = make_optimizer(options, model)
@@ -229,7 +239,10 @@ class _Training:
         return nullcontext() if last else self.accelerator.no_sync(self.model)
 
     def _loss(self, batch: Batch) -> Tensor:
-        a, b, target, gt = to_device(batch, self.accelerator.device, self.options)
+        if self.options.model.sets:
+            frames, target = sets_to_device(batch, self.accelerator.device, self.options)
+            return set_cross_entropy(target, self.model(frames, batch.counts), batch.counts)
+        a, b, target, gt = pairs_to_device(batch, self.accelerator.device, self.options)
         output = self.model(a, b)
         if self.options.model.task == "seg":
             return cross_entropy(target, output)
@@ -370,7 +383,7 @@ class _Training:
         assert self.log is not None
         if not report.stopped:  # the network first, whatever may be wrong with its logs
             device, processes = self.accelerator.device, self.accelerator.num_processes
-            training = training_document(self.options, self.run, report, data, processes, device)
+            training = training_document(self.options, self.run, report, data, processes, device, self.begun)
             evaluation = evaluation_document(self.run, report, data, self.crops)
             self.best.documents = {TRAINING: to_json(training), EVALUATION: evaluation.to_json()}
             save_folder(self.run.out, self.best)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
@@ -31,6 +31,22 @@ def cross_entropy(target: Tensor, logit: Tensor) -> Tensor:
     """
     logit = _wide(logit)
     return F.binary_cross_entropy_with_logits(logit, 1 - target.view_as(logit).to(logit.dtype))
+
+
+def set_cross_entropy(target: Tensor, scores: Tensor, counts: Sequence[int]) -> Tensor:
+    """Cross-entropy of the softmax over each set's frames, the mean over sets and pixels; for two, Eq. 3.
+
+    Args:
+        target: P x H x W: the index of the frame to choose there.
+        scores: F x 1 x H x W: of the frames of all sets, one set after the other.
+        counts: The number of frames of each set.
+    """
+    parts = torch.split(_wide(scores), list(counts))
+    losses = [
+        F.cross_entropy(part.transpose(0, 1), right[None].long())
+        for part, right in zip(parts, target, strict=True)
+    ]
+    return torch.stack(losses).mean()
 
 
 def nps(truth: Tensor, predicted: Tensor, alpha: float = ALPHA) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -59,6 +60,13 @@ class TrainOptions:
             defocused foreground spreads.
         aligned: Render every frame in the truth's geometry and exposure; otherwise as it is taken, with the
             change of scale that focusing causes, where recipes have one.
+        frames: Smallest and largest number of frames of a sample, drawn for each; samples of fewer frames
+            have all. More than two are for networks that take sets of frames.
+        unequal: seg: largest change of exposure of each frame by itself, in stops up or down, in half of the
+            samples; 0 means none.
+        unbalanced: seg: the same of each channel of each frame, in stops: another white balance.
+        start: A short name, a Hub repository or a folder: the network whose weights training begins with;
+            empty draws them at random.
 
     Raises:
         ConfigError: If a value makes no sense.
@@ -92,9 +100,14 @@ class TrainOptions:
     keep_every: int = 0
     target: Target = field(default="nearest", metadata=schema.since("0.2.0"))
     aligned: bool = field(default=True, metadata=schema.since("0.2.0"))
+    frames: tuple[int, int] = field(default=(2, 2), metadata=schema.since("0.2.0"))
+    unequal: float = field(default=0.0, metadata=schema.since("0.2.0"))
+    unbalanced: float = field(default=0.0, metadata=schema.since("0.2.0"))
+    start: str = field(default="", metadata=schema.since("0.2.0"))
 
     def __post_init__(self) -> None:
-        losses = ("cross-entropy",) if self.model.task == "seg" else tuple(REGRESSION)
+        seg = self.model.task == "seg"
+        losses = ("cross-entropy",) if seg else tuple(REGRESSION)
         rules = {
             "loss": (self.loss in losses, f"one of {', '.join(losses)}"),
             "optimizer": (self.optimizer in ("adam", "adamw"), "adam or adamw"),
@@ -122,6 +135,12 @@ class TrainOptions:
             "validate_every": (self.validate_every >= 1, "1 or more"),
             "checkpoint_every": (self.checkpoint_every >= 1, "1 or more"),
             "keep_every": (self.keep_every >= 0, "0 (none) or more"),
+            "frames": (
+                2 <= self.frames[0] <= self.frames[1] <= (255 if self.model.sets else 2),
+                "two numbers from 2 to 255, smaller first" if self.model.sets else "2,2 for this network",
+            ),
+            "unequal": (0 <= self.unequal <= (3 if seg else 0), "from 0 to 3" if seg else "0 for reg"),
+            "unbalanced": (0 <= self.unbalanced <= (1 if seg else 0), "from 0 to 1" if seg else "0 for reg"),
             "target": (self.target in get_args(Target), "nearest or focus"),
         }
         for name, (holds, rule) in rules.items():
@@ -135,7 +154,8 @@ class TrainOptions:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
-        return {**schema.to_json(self), "model": self.model.to_json()}
+        told = {**schema.to_json(self), "model": self.model.to_json()}
+        return told | {"start": Path(self.start).name} if self.start else told
 
     def override(self, settings: dict[str, str]) -> TrainOptions:
         """These options with some set from text, by name; the network's have the prefix `model.`.
@@ -163,7 +183,7 @@ def _parse(kind: type, current: object, settings: dict[str, str]) -> dict[str, A
         try:
             parsed[name] = msgspec.convert(
                 text.split(",") if pair else text,
-                tuple[float, float] if pair else type(now),
+                tuple[type(now[0]), ...] if pair else type(now),  # type: ignore[misc]
                 strict=False,
             )
         except msgspec.ValidationError as error:

@@ -1,4 +1,4 @@
-"""What training renders of a scene: two of its frames, with the noise and the breathing that it asks for.
+"""What training renders of a scene: some of its frames, with the noise and the breathing that it asks for.
 
 Recipes of format 1 never bring noise of their own: the training's settings decide. Recipes of format 2 keep
 theirs, which is that of a camera, before its JPEG; see `Source.captured` for when settings add to it.
@@ -20,11 +20,16 @@ if TYPE_CHECKING:
     from zoo.training.options import TrainOptions
 
 
-def pair_of(scene: Scene, rng: np.random.Generator) -> Scene:
-    """The scene itself if it has two frames, else with two of its frames, in their order.
+def some_frames(scene: Scene, counts: tuple[int, int], rng: np.random.Generator) -> Scene:
+    """The scene with some of its frames, in their order; nothing is drawn for a scene of two frames.
 
-    Each is the sharpest somewhere, so that the pair's focus map has both values, unless one frame is the
-    sharpest everywhere. Nothing is drawn for a scene of two frames.
+    Two are the sharpest somewhere, so that the focus map has both values, unless one frame is the sharpest
+    everywhere. The others are any.
+
+    Args:
+        scene: Of any number of frames.
+        counts: Smallest and largest number of frames; one of them is drawn.
+        rng: Makes all draws.
 
     Raises:
         TrainingError: If a recipe of format 1 does not have two frames.
@@ -39,8 +44,11 @@ def pair_of(scene: Scene, rng: np.random.Generator) -> Scene:
             "build the data set again, with --frames",
         )
     sharp = np.flatnonzero(np.bincount(scene.focus().ravel(), minlength=count))
-    first, second = sorted(rng.choice(sharp if len(sharp) > 1 else count, 2, replace=False).tolist())
-    return replace(scene, recipe=only(recipe, first, second))
+    chosen = rng.choice(sharp if len(sharp) > 1 else count, 2, replace=False)
+    more = min(int(rng.integers(counts[0], counts[1] + 1)) if counts[1] > 2 else 2, count) - 2
+    if more:
+        chosen = np.append(chosen, rng.choice(np.setdiff1d(range(count), chosen), more, replace=False))
+    return replace(scene, recipe=only(recipe, *sorted(chosen.tolist())))
 
 
 def only(recipe: Recipe, *numbers: int) -> Recipe:

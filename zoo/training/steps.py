@@ -25,23 +25,30 @@ def learning_rate(options: TrainOptions, step: int, total: int) -> float:
     return options.lr * rise * (1 + math.cos(math.pi * done)) / 2
 
 
-def to_device(
+def pairs_to_device(
     batch: Batch, device: torch.device, options: TrainOptions
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Frames, target and truth of a batch as floats in [0, 1], with the reversed pairs if asked for.
+    """Frames, target and truth of a batch of pairs as floats in [0, 1], with the reversed pairs if asked for.
 
     Returns:
         a, b: N x 3 x S x S; target: N x 1 x S x S; truth: N x 3 x S x S.
     """
     layout = torch.channels_last if options.channels_last else torch.contiguous_format
     frames = batch.frames.to(device, non_blocking=True).float() / 255
-    a, b = (frames[:, k].contiguous(memory_format=layout) for k in (0, 1))
+    a, b = (frames[k::2].contiguous(memory_format=layout) for k in (0, 1))
     target = batch.target.to(device, non_blocking=True).float()[:, None]
     gt = batch.gt.to(device, non_blocking=True).float() / 255
     if options.both_orders:
         a, b = torch.cat([a, b]), torch.cat([b, a])
         target, gt = torch.cat([target, 1 - target]), torch.cat([gt, gt])
     return a, b, target, gt
+
+
+def sets_to_device(batch: Batch, device: torch.device, options: TrainOptions) -> tuple[Tensor, Tensor]:
+    """Frames of a batch, F x 3 x S x S float in [0, 1], and its target, P x S x S."""
+    layout = torch.channels_last if options.channels_last else torch.contiguous_format
+    frames = batch.frames.to(device, non_blocking=True).float() / 255
+    return frames.contiguous(memory_format=layout), batch.target.to(device, non_blocking=True)
 
 
 def make_optimizer(options: TrainOptions, model: Network) -> torch.optim.Optimizer:

@@ -14,8 +14,8 @@ from zoo.errors import TrainingError
 from zoo.metrics import gray, psnr, ssim
 from zoo.training.crops import Crop, choose_window, draws, rendered, with_noise
 from zoo.training.data import batch_of
-from zoo.training.losses import REGRESSION, cross_entropy
-from zoo.training.scenes import as_trained, pair_of, without_noise
+from zoo.training.losses import REGRESSION, cross_entropy, set_cross_entropy
+from zoo.training.scenes import as_trained, some_frames, without_noise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +57,10 @@ class ValidationScores:
 
 
 def validation_crops(sources: Sequence[Source], options: TrainOptions) -> dict[str, list[Crop]]:
-    """The held-out pairs, by kind: `clean`, and `captured` if training sees frames with noise.
+    """The held-out crops, by kind.
+
+    `clean` and, if training sees frames with noise, `captured` have two frames; `stacks`, if training sees
+    more than two, have as many, and all noise.
 
     Raises:
         TrainingError: If no image is held out.
@@ -68,10 +71,9 @@ def validation_crops(sources: Sequence[Source], options: TrainOptions) -> dict[s
     chosen = [scenes[place * len(scenes) // SAMPLES] for place in range(min(SAMPLES, len(scenes)))]
     crops = {"clean": [_crop(scene, options, clean=True) for _, scene in chosen]}
     if options.capture or options.noise[1] > 0 or any(source.captured for source in sources):
-        crops["captured"] = [
-            _captured(scene, number, options, source.captured)
-            for number, (source, scene) in enumerate(chosen)
-        ]
+        crops["captured"] = _captured(chosen, options, 2)
+    if options.frames[1] > 2:
+        crops["stacks"] = _captured(chosen, options, options.frames[1])
     return crops
 
 
@@ -96,32 +98,57 @@ def _validate_one(
 ) -> tuple[ValidationScores, NDArray[np.uint8]]:
     device = next(model.parameters()).device
     batch = batch_of([crop])
-    a, b, gt = (part.to(device) / 255 for part in (batch.frames[:, 0], batch.frames[:, 1], batch.gt))
-    target = batch.target.to(device)
+    frames, gt, target = batch.frames.to(device) / 255, batch.gt.to(device) / 255, batch.target.to(device)
+    judge = _judged_set if options.model.sets else _judged_pair
+    judged = judge(model, frames, target, gt, options)
+    either, one, other = judged.pictures
+    picture = _picture(either)
+    scores = ValidationScores(
+        loss=judged.loss.item(),
+        psnr=min(psnr(crop.gt, picture), _BEST),
+        ssim=ssim(gray(crop.gt), gray(picture)),
+        accuracy=(judged.decision == target).float().mean().item(),
+        commutativity=(one - other).square().mean().item(),
+    )
+    return scores, _row(crop, picture, judged.decision[0].cpu().numpy())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Judged:
+    """What a network says of a crop; its pictures are of both orders together, of one and of the other."""
+
+    loss: Tensor
+    pictures: Sequence[Tensor]
+    decision: Tensor
+
+
+def _judged_pair(
+    model: Network, frames: Tensor, target: Tensor, gt: Tensor, options: TrainOptions
+) -> _Judged:
+    a, b = frames[:1], frames[1:]
     forth, back = model(a, b), model(b, a)
     if options.model.task == "seg":
         loss = cross_entropy(target, forth)
         logit = (forth - back) / 2
-        either, one, other = (_weighted(each, a, b) for each in (logit, forth, -back))
-        decision = (logit[:, 0] < 0).byte()
-    else:
-        loss = REGRESSION[options.loss](gt, forth)
-        either, one, other = (each.clamp(0, 1) for each in ((forth + back) / 2, forth, back))
-        decision = ((either - a).square().sum(1) > (either - b).square().sum(1)).byte()
-    picture = _picture(either)
-    scores = ValidationScores(
-        loss=loss.item(),
-        psnr=min(psnr(crop.gt, picture), _BEST),
-        ssim=ssim(gray(crop.gt), gray(picture)),
-        accuracy=(decision == target).float().mean().item(),
-        commutativity=(one - other).square().mean().item(),
-    )
-    return scores, _row(crop, picture, decision[0].cpu().numpy())
+        pictures = [_weighted(torch.cat([each, -each]) / 2, frames) for each in (logit, forth, -back)]
+        return _Judged(loss, pictures, (logit[:, 0] < 0).byte())
+    loss = REGRESSION[options.loss](gt, forth)
+    pictures = [each.clamp(0, 1) for each in ((forth + back) / 2, forth, back)]
+    nearer_b = (pictures[0] - a).square().sum(1) > (pictures[0] - b).square().sum(1)
+    return _Judged(loss, pictures, nearer_b.byte())
 
 
-def _weighted(logit: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    weight = torch.sigmoid(logit)
-    return weight * a + (1 - weight) * b
+def _judged_set(model: Network, frames: Tensor, target: Tensor, _gt: Tensor, _: TrainOptions) -> _Judged:
+    counts = (len(frames),)
+    forth, back = model.set_scores(frames, counts), model.set_scores(frames.flip(0), counts).flip(0)
+    loss, scores = set_cross_entropy(target, forth, counts), (forth + back) / 2
+    pictures = [_weighted(each, frames) for each in (scores, forth, back)]
+    return _Judged(loss, pictures, scores.argmax(0).byte())
+
+
+def _weighted(scores: Tensor, frames: Tensor) -> Tensor:
+    """The mean of K x 3 x H x W frames, weighted by the softmax of K x 1 x H x W scores; 1 x 3 x H x W."""
+    return (torch.softmax(scores, 0) * frames).sum(0, keepdim=True)
 
 
 def _picture(values: Tensor) -> NDArray[np.uint8]:
@@ -130,23 +157,31 @@ def _picture(values: Tensor) -> NDArray[np.uint8]:
 
 
 def _row(crop: Crop, picture: Picture, decision: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Side by side: both frames, the fused picture, its error eightfold, the decision and the target."""
+    """Side by side: first and last frame, the fused picture, its error eightfold, decision and target."""
     error = np.abs(picture.astype(np.int16) - crop.gt).clip(0, 31).astype(np.uint8) * 8
-    maps = [np.repeat((255 * each)[..., None], 3, 2) for each in (decision, crop.target)]
-    return np.hstack([*crop.frames, picture, error, *maps])
+    step = 255 // (len(crop.frames) - 1)
+    maps = [np.repeat((step * each)[..., None], 3, 2) for each in (decision, crop.target)]
+    return np.hstack([crop.frames[0], crop.frames[-1], picture, error, *maps])
 
 
-def _crop(scene: Scene, options: TrainOptions, *, clean: bool) -> Crop:
+def _crop(scene: Scene, options: TrainOptions, *, clean: bool, frames: int = 2) -> Crop:
     """A scene's crop as training renders it; if `clean`, without any noise."""
     rng = draws("validation", scene.key)
-    scene = as_trained(pair_of(scene, rng), options)
+    scene = as_trained(some_frames(scene, (frames, frames), rng), options)
     window = choose_window(scene.focus(), SIDE, rng)
     if clean:
         scene = replace(scene, recipe=without_noise(scene.recipe))
     return rendered(scene, window, SIDE, options.target)
 
 
-def _captured(scene: Scene, number: int, options: TrainOptions, captured: bool) -> Crop:
-    """A scene's crop with all the noise that training sees."""
-    crop = _crop(scene, options, clean=False)
-    return with_noise(crop, options, captured, draws("validation capture", number))
+def _captured(chosen: Sequence[tuple[Source, Scene]], options: TrainOptions, frames: int) -> list[Crop]:
+    """The scenes' crops with all the noise that training sees."""
+    return [
+        with_noise(
+            _crop(scene, options, clean=False, frames=frames),
+            options,
+            source.captured,
+            draws("validation capture", number),
+        )
+        for number, (source, scene) in enumerate(chosen)
+    ]

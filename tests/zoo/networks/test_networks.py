@@ -1,5 +1,7 @@
 import json
 import math
+from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from zoo.pretrained import FusionModel
 from zoo.training.presets import preset
 
 SIAMESE = Config(task="seg", architecture="siamese", width=4, depth=1, upsampling="bilinear")
+FOCUS_SET = Config(task="seg", architecture="focus-set", width=6, depth=2, upsampling="bilinear")
 CONFIGS = {
     "seg": Config(task="seg", width=4, depth=3),
     "seg-logit": Config(task="seg", width=4, depth=2, out_channels=1),
@@ -29,6 +32,8 @@ CONFIGS = {
     "seg-odd": Config(task="seg", architecture="odd", width=4, depth=3),
     "reg-odd": Config(task="reg", architecture="odd", width=4, depth=2, upsampling="bilinear"),
     "siamese": SIAMESE,
+    "focus-set": FOCUS_SET,
+    "focus-set-deep": replace(FOCUS_SET, depth=3),
 }
 
 
@@ -62,12 +67,12 @@ def test_swapping_frames_negates_logits_and_keeps_pictures_bit_for_bit(model):
 
 @torch.inference_mode()
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_odd_is_commutative_in_one_pass(dtype):
+def test_some_networks_are_commutative_in_one_pass(dtype):
     a, b = frames(37, 41)
-    for task in ("seg", "reg"):
-        model = Network(Config(task=task, architecture="odd", width=8)).to(dtype).eval()
+    for config in (CONFIGS["seg-odd"], CONFIGS["reg-odd"], FOCUS_SET):
+        model = Network(config).to(dtype).eval()
         forth, back = model(a, b), model(b, a)
-        assert torch.equal(forth, -back if task == "seg" else back)
+        assert torch.equal(forth, -back if config.task == "seg" else back)
         assert forth.abs().max() > 0
 
 
@@ -75,6 +80,44 @@ def test_odd_is_commutative_in_one_pass(dtype):
 def test_odd_cannot_tell_equal_frames_apart():
     a, _ = frames(24, 24)
     assert not Network(Config(task="seg", architecture="odd", width=8))(a, a).any()
+
+
+@torch.inference_mode()
+def test_a_set_of_equal_frames_scores_nothing():
+    a, _ = frames(24, 24)
+    assert not torch.stack(Network(FOCUS_SET).scores([a] * 4)).any()
+
+
+@torch.inference_mode()
+def test_scores_of_a_set_follow_its_frames_in_any_order():
+    model = Network(FOCUS_SET).eval()
+    given = [*frames(40, 33), *frames(40, 33, seed=1)]
+    expected = model.scores(given)
+    assert torch.stack(expected).std() > 0
+    for order in permutations(range(4)):
+        for place, score in zip(order, model.scores(given[k] for k in order), strict=True):
+            assert torch.allclose(score, expected[place], atol=1e-6)
+
+
+@torch.inference_mode()
+def test_sets_scored_together_are_as_each_by_itself():
+    model = Network(FOCUS_SET).eval()
+    sets = [[*frames(32, 32)], [*frames(32, 32, 1), *frames(32, 32, 2)], [*frames(32, 32, 3)]]
+    flat = torch.cat([frame for each in sets for frame in each])
+    together = model.set_scores(flat, [2, 4, 2])
+    assert torch.equal(together, model(flat, (2, 4, 2)))
+    for part, each in zip(together.split([2, 4, 2]), sets, strict=True):
+        assert torch.allclose(part, torch.cat(model.scores(each)), atol=1e-6)
+
+
+@torch.inference_mode()
+def test_scores_are_linear_in_a_frame_once_the_even_stream_is_fixed():
+    """A frame that is twice as far from the others' mean in features has twice the score."""
+    level = Network(FOCUS_SET).body.up[0]
+    deviation = torch.randn(1, level.odd_skip.in_channels, 8, 8)
+    below = torch.randn(1, level.odd_up[0].in_channels, 4, 4)
+    twice = level.odd(2 * deviation, 2 * below)
+    assert torch.allclose(twice, 2 * level.odd(deviation, below), atol=1e-5)
 
 
 @torch.inference_mode()
@@ -220,7 +263,9 @@ def test_another_architecture_brings_its_own_values_where_it_must():
     assert seg.changed(depth=2) == Config(task="seg", width=64, depth=2)
     with pytest.raises(ConfigError, match="depth is 3"):
         seg.changed(architecture="siamese", depth=3)
-    with pytest.raises(ConfigError, match=r"architecture is 'vgg'.*'unet' or 'odd' or 'siamese'"):
+    with pytest.raises(
+        ConfigError, match="architecture is 'vgg'.*'odd' or 'focus-set' or 'siamese'"
+    ):
         seg.changed(architecture="vgg")
     with pytest.raises(ConfigError, match="task is 'reg'"):
         reg.changed(architecture="siamese")

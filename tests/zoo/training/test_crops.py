@@ -14,6 +14,7 @@ from zoo.training.crops import (
     make_crop,
     pad_reflect,
     rotate_flip,
+    unlike,
 )  # fmt: skip
 from zoo.training.presets import preset
 
@@ -95,6 +96,28 @@ def test_exposure_changes_frames_and_truth_alike():
     same = replace(crop, frames=(crop.gt, crop.gt))
     for frame in adjust_exposure(same, -0.7).frames:
         np.testing.assert_array_equal(frame, adjust_exposure(same, -0.7).gt)
+
+
+def test_frames_unlike_one_another_leave_truth_and_target():
+    crop = crop_of()
+    changed = unlike(crop, 1.0, 0.0, draws("unlike"))
+    np.testing.assert_array_equal(changed.gt, crop.gt)
+    np.testing.assert_array_equal(changed.target, crop.target)
+    factors = []
+    for before, after in zip(crop.frames, changed.frames, strict=True):
+        inside = (before > 20) & (after > 0) & (after < 255)
+        linear = (after[inside] / before[inside].astype(float)) ** 2.2
+        assert 0.45 < np.median(linear) < 2.1
+        factors.append(np.median(linear))
+    assert abs(factors[0] - factors[1]) > 0.01
+
+
+def test_channels_are_unbalanced_by_themselves():
+    gray = np.full((8, 8, 3), 128, np.uint8)
+    crop = Crop((gray, gray), np.zeros((8, 8), np.uint8), gray)
+    frame = unlike(crop, 0.0, 1.0, draws("unlike")).frames[0]
+    assert len(set(frame[0, 0].tolist())) == 3
+    assert (frame == frame[0, 0]).all()
 
 
 def test_small_pictures_are_mirrored_up_to_the_side():

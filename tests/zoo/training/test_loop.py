@@ -22,7 +22,7 @@ from mfsynth.building.run import Run, build
 from mfsynth.coco.demo import draw_demo
 from mfsynth.errors import OutputError, SourceError
 from mfsynth.options import BuildOptions, preset_options
-from zoo.errors import TrainingError
+from zoo.errors import ConfigError, TrainingError
 from zoo.store.results import Results
 from zoo.training.loop import train
 from zoo.training.presets import preset
@@ -386,11 +386,11 @@ from test_loop import options, run
 from zoo.training import loop
 
 seen = []
-plain = loop.to_device
+plain = loop.pairs_to_device
 def noting(batch, *rest):
     seen.extend(hashlib.sha256(gt.numpy().tobytes()).hexdigest() for gt in batch.gt)
     return plain(batch, *rest)
-loop.to_device = noting
+loop.pairs_to_device = noting
 finish = loop._Training.report
 def dumping(self, stopped):
     rank = self.accelerator.process_index
@@ -421,3 +421,46 @@ def test_two_processes_see_disjoint_samples_and_end_with_the_same_weights(archit
     assert not set(seen) & set(seen_there)
     written = load_file(tmp_path / "out" / "model.safetensors")
     assert all(torch.equal(written[name], value) for name, value in one.items())
+
+
+SET = {"model.architecture": "focus-set", "model.width": "6", "frames": "2,4", "unequal": "1"}
+
+
+def test_a_network_for_sets_learns_from_stacks_of_several_sizes(demo, tmp_path):
+    source = f"coco:{demo}:demo:realistic"
+    chosen = options(steps=60, validate_every=60, lr=3e-3, **SET)
+    report = train(chosen, replace(run(demo, tmp_path / "out"), data=(SourceSpec(source),)))
+    rows = list(csv.DictReader((tmp_path / "out" / "log.csv").open()))
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    assert set(report.scores) == {"clean", "captured", "stacks"}
+    assert report.scores["clean"].commutativity == 0
+    assert Image.open(tmp_path / "out" / "samples" / "stacks-00000060.png").width == 6 * 192
+
+
+def test_only_networks_for_sets_take_more_than_two_frames():
+    with pytest.raises(ConfigError, match=r"frames is \(2, 6\).*2,2 for this network"):
+        options(frames="2,6")
+    with pytest.raises(ConfigError, match=r"unequal is 1\.0.*0 for reg"):
+        options("hf-reg", unequal=1)
+
+
+def test_training_can_start_from_another_network(demo, tmp_path):
+    """Nothing is learned at a rate of almost 0: the weights stay those of the start."""
+    first = run(demo, tmp_path / "first")
+    train(options(steps=10), first)
+    started = options(steps=2, lr=1e-12, weight_decay=0, start=tmp_path / "first")
+    train(started, run(demo, tmp_path / "second"))
+    before, after = (load_file(tmp_path / name / "model.safetensors") for name in ("first", "second"))
+    for name, weights in before.items():
+        assert torch.allclose(after[name], weights, atol=1e-9)
+    told = json.loads((tmp_path / "second" / "training.json").read_text())
+    assert told["begun"]["steps"] == 10
+    assert told["begun"]["sha256"] == digest(tmp_path / "first")
+    assert told["options"]["start"] == "first"
+
+
+def test_training_starts_only_from_a_network_of_its_shape(demo, tmp_path):
+    train(options(steps=2), run(demo, tmp_path / "first"))
+    wider = options(steps=2, start=tmp_path / "first", **{"model.width": "8"})
+    with pytest.raises(ConfigError, match=r"a network of another shape.*set model\.\*"):
+        train(wider, run(demo, tmp_path / "second"))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from zoo.training.losses import REGRESSION, cross_entropy, l1, mse, nps, phi
+from zoo.training.losses import REGRESSION, cross_entropy, l1, mse, nps, phi, set_cross_entropy
 
 
 def pictures(*values):
@@ -19,6 +19,22 @@ def test_cross_entropy_by_hand():
     focus = torch.tensor([0.0, 1.0, 1.0])[None, None, None]
     expected = -(math.log(0.9) + math.log(0.8) + math.log(0.5)) / 3
     assert cross_entropy(focus, logit).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_cross_entropy_of_a_pair_as_a_set_is_that_of_its_logit():
+    target, scores = torch.randint(0, 2, (3, 8, 8)), torch.randn(6, 1, 8, 8)
+    logit = scores[0::2] - scores[1::2]
+    assert set_cross_entropy(target, scores, (2, 2, 2)).item() == pytest.approx(
+        cross_entropy(target, logit).item(), rel=1e-5
+    )
+
+
+def test_cross_entropy_of_sets_by_hand():
+    """Equal scores of n frames: the surprise is log n, whatever the target."""
+    scores = torch.zeros(5, 1, 4, 4)
+    target = torch.stack([torch.full((4, 4), 1), torch.full((4, 4), 2)])
+    expected = (math.log(2) + math.log(3)) / 2
+    assert set_cross_entropy(target, scores, (2, 3)).item() == pytest.approx(expected)
 
 
 def test_phi_is_equation_5_as_printed():

@@ -17,7 +17,7 @@ from mfsynth.synthesis.optics.breathing import Motion, is_still
 from zoo.errors import TrainingError
 from zoo.training.crops import draws, make_crop
 from zoo.training.presets import preset
-from zoo.training.scenes import as_trained, only, pair_of, relative, without_noise
+from zoo.training.scenes import as_trained, only, relative, some_frames, without_noise
 
 PLAIN = replace(preset("hf-seg", "fast"), crop=32, mirror=False, rotate=False, exposure=0.0, capture=False)
 LARGE = Window(0, 0, 32, 32)
@@ -30,7 +30,7 @@ def stacks(small_coco: Path) -> list[Scene]:
 
 
 def drawn(scene: Scene, count: int) -> Iterator[Scene]:
-    return (pair_of(scene, draws("test", number)) for number in range(count))
+    return (some_frames(scene, (2, 2), draws("test", number)) for number in range(count))
 
 
 def numbers(pair: Scene, scene: Scene) -> list[int]:
@@ -49,6 +49,23 @@ def test_pairs_of_a_stack_are_in_order_and_both_sharp_somewhere(stacks: list[Sce
     assert len(seen) >= 10  # of fifteen
 
 
+def test_a_sample_of_a_stack_has_as_many_frames_as_are_drawn(stacks: list[Scene]) -> None:
+    counts = set()
+    for scene in stacks[:6]:
+        for number in range(20):
+            some = some_frames(scene, (2, 5), draws("test", number))
+            chosen = numbers(some, scene)
+            assert chosen == sorted(set(chosen))
+            assert len(np.unique(some.focus())) >= 2
+            counts.add(len(chosen))
+    assert counts == {2, 3, 4, 5}
+
+
+def test_a_sample_never_has_more_frames_than_its_stack(stacks: list[Scene]) -> None:
+    some = some_frames(stacks[0], (9, 9), draws("test"))
+    assert numbers(some, stacks[0]) == list(range(6))
+
+
 def test_frames_of_a_pair_are_those_of_the_stack(stacks: list[Scene]) -> None:
     """With the noise that each has there."""
     for scene in stacks[:3]:
@@ -63,7 +80,7 @@ def test_target_of_a_pair_is_the_better_of_its_two_frames(stacks: list[Scene]) -
     """Not the best of the stack: where one of them is clearly nearer to the truth, the target names it."""
     decided = 0
     for scene in stacks:
-        pair = pair_of(scene, draws("test"))
+        pair = some_frames(scene, (2, 2), draws("test"))
         clean = mfsynth.render(replace(pair, recipe=without_noise(pair.recipe)))
         errors = [np.abs(frame.astype(int) - clean.gt).max(2) for frame in clean.frames]
         near, far = (np.minimum.reduce(around(error)) for error in errors), errors
@@ -94,7 +111,7 @@ def test_nothing_is_drawn_for_a_pair(small_coco: Path) -> None:
     """Or the windows of older trainings would change."""
     for scene in mfsynth.synthesize(small_coco, "small", preset="realistic").scenes():
         rng = draws("test")
-        assert pair_of(scene, rng) is scene
+        assert some_frames(scene, (2, 2), rng) is scene
         assert rng.random() == draws("test").random()
 
 

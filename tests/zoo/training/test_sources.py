@@ -179,7 +179,8 @@ def test_ranks_get_different_batches(demo):
     specs = [SourceSpec(f"coco:{demo}:demo")]
     one, other = (next(Batches(specs, options, rank=rank, ranks=2).of(0)) for rank in range(2))
     assert not (one.gt == other.gt).all()
-    assert one.frames.shape == (4, 2, 3, 48, 48)
+    assert one.frames.shape == (8, 3, 48, 48)
+    assert one.counts == (2, 2, 2, 2)
     assert one.position == Position(4, [[0, 4]])
 
 

@@ -145,7 +145,8 @@ class Broken(Batches):
     """Batches that fail in a way that nobody foresaw."""
 
     def of(self, worker: int) -> Iterator[Batch]:
-        yield Batch(*(torch.zeros(1, dtype=torch.uint8) for _ in range(3)), worker, Position())
+        nothing = torch.zeros(1, dtype=torch.uint8)
+        yield Batch(nothing, (), nothing, nothing, worker, Position())
         json.loads("[" * 100_000)
 
 

@@ -1,0 +1,222 @@
+"""`focus-set`: one network for any number of frames, `odd` generalized from two frames to n.
+
+Each frame is seen by the same encoder, at half resolution with the pixels of each 2 x 2 block as channels.
+At each level, the decoder gets one odd stream per frame, the deviation of its features from their mean over
+the frames, and one even stream for all: the mean, and the mean absolute deviation. The odd stream has no bias
+anywhere, so a frame's score is linear in how it differs from the others, and cost is linear in n.
+
+Sums over the frames run in the order given. In an order that depends only on the frames, scores do not
+depend on the order in which a caller has them, bit for bit; two frames have any order.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, cast
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - its usual name
+from torch import Tensor, nn
+
+from zoo.networks.layers import convs, halvings, hourglass_reach, mirror, up_sample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from zoo.networks.architecture import Shape
+
+BLOCK = 2
+"""Side of the blocks whose pixels become channels."""
+_GROWTH = (3, 4, 6, 8)
+"""Widths from one level to the next, in thirds of the first; further levels are as wide as the last."""
+
+
+class FocusSet(nn.Module):
+    """Scores for a set of frames.
+
+    Args:
+        config: Its `width` counts the encoder's channels at half resolution; `depth` the halvings after that.
+    """
+
+    def __init__(self, config: Shape) -> None:
+        super().__init__()
+        self.config = config
+        widths = _widths(config)
+        inner = [2 * config.width // 3, *widths[:-1]]
+        self.down = nn.ModuleList(
+            convs(n_in, n_out, 1) for n_in, n_out in pairwise([3 * BLOCK * BLOCK, *widths])
+        )
+        self.up = nn.ModuleList(
+            SetLevel(width, n_out, n_below, even=level > 0)
+            for level, (width, n_out, n_below) in enumerate(zip(widths, inner, [*inner[1:], 0], strict=True))
+        )
+        self.head = nn.Conv2d(inner[0], BLOCK * BLOCK, 3, padding=1, bias=False)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """See `zoo.networks.Network.forward`: the difference of the two scores."""
+        one, other = self.scores([a, b])
+        return one - other
+
+    def scores(self, frames: Iterable[Tensor]) -> list[Tensor]:
+        """How likely each frame is the sharp one, as logits of a softmax over the frames.
+
+        Frames are seen one after the other. What stays in memory is the features of all.
+
+        Args:
+            frames: N x 3 x H x W each, float in [0, 1]; each is taken when its turn comes.
+
+        Returns:
+            For each frame N x 1 x H x W, float32.
+        """
+        levels: list[list[Tensor]] = [[] for _ in self.down]
+        height = width = 0
+        for frame in frames:
+            height, width = frame.shape[-2:]
+            for level, seen in zip(levels, self.encode(frame), strict=True):
+                level.append(seen)
+        odd: list[Tensor] = []
+        even: Tensor | None = None
+        for step in self.steps():
+            features = levels.pop()
+            mean = _mean(features)
+            for place, each in enumerate(features):  # in place, as each level is needed only once
+                features[place] = each - mean
+            even = step.even(mean, _mean(features, magnitude=True), even)
+            gate = step.gated(even)
+            for place, each in enumerate(features):
+                features[place] = step.odd(each, odd[place] if odd else None) * gate
+            odd = features
+            even = step.joined(even, _mean(odd, magnitude=True))
+        return [F.pixel_shuffle(self.head(each), BLOCK)[..., :height, :width].float() for each in odd]
+
+    def set_scores(self, frames: Tensor, counts: Sequence[int]) -> Tensor:
+        """Scores of several sets at once, as training needs them; the same as `scores`, up to rounding.
+
+        Args:
+            frames: F x 3 x H x W, float in [0, 1]: the frames of all sets, one set after the other.
+            counts: The number of frames of each set.
+
+        Returns:
+            F x 1 x H x W, float32.
+        """
+        height, width = frames.shape[-2:]
+        sets = torch.repeat_interleave(torch.arange(len(counts), device=frames.device), _on(counts, frames))
+        levels = self.encode(frames)
+        odd: Tensor | None = None
+        even: Tensor | None = None
+        for step in self.steps():
+            features = levels.pop()
+            mean = _means(features, sets, counts)
+            features = features - mean[sets]
+            even = step.even(mean, _means(features.abs(), sets, counts), even)
+            odd = step.odd(features, odd) * step.gated(even)[sets]
+            even = step.joined(even, _means(odd.abs(), sets, counts))
+        return F.pixel_shuffle(self.head(odd), BLOCK)[..., :height, :width].float()
+
+    def steps(self) -> Iterator[SetLevel]:
+        """The decoder's levels, coarsest first."""
+        return reversed(cast("Sequence[SetLevel]", self.up))
+
+    def encode(self, frame: Tensor) -> list[Tensor]:
+        """Features of N x 3 x H x W frames at every level, finest first."""
+        height, width = frame.shape[-2:]
+        side = stride(self.config)
+        x = mirror(frame.to(self.head.weight.dtype), 0, -height % side, 0, -width % side)
+        features = [self.down[0](F.pixel_unshuffle(x, BLOCK))]
+        for block in self.down[1:]:
+            features.append(block(F.max_pool2d(features[-1], 2)))
+        return features
+
+
+class SetLevel(nn.Module):
+    """One level of both streams of the decoder.
+
+    o' = conv(o) * 2 sigmoid(conv(e)) and e' = relu(conv(e) + conv1x1(mean |o'|)), where o and e are what
+    comes from the level below, upsampled, plus what the encoder saw at this level.
+
+    Args:
+        n_in: Channels of the encoder.
+        width: Channels of both streams.
+        n_below: Channels of both streams at the level below; 0 if there is none.
+        even: Whether there is an e'; the last level needs none.
+    """
+
+    def __init__(self, n_in: int, width: int, n_below: int, even: bool) -> None:
+        super().__init__()
+        self.odd_skip = nn.Conv2d(n_in, width, 1, bias=False)
+        self.even_skip = nn.Conv2d(2 * n_in, width, 1)
+        self.odd_up = up_sample(n_below, width, "bilinear", bias=False) if n_below else None
+        self.even_up = up_sample(n_below, width, "bilinear") if n_below else None
+        self.odd_conv = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.gate_conv = nn.Conv2d(width, width, 3, padding=1)
+        self.even_conv = nn.Conv2d(width, width, 3, padding=1) if even else None
+        self.cross = nn.Conv2d(width, width, 1, bias=False) if even else None
+
+    def odd(self, deviation: Tensor, below: Tensor | None) -> Tensor:
+        """A frame's odd stream before the gate, from the deviation of its features from their mean."""
+        stream = self.odd_skip(deviation)
+        if self.odd_up is not None:
+            stream = stream + self.odd_up(below)
+        return self.odd_conv(stream)  # type: ignore[no-any-return]
+
+    def even(self, mean: Tensor, spread: Tensor, below: Tensor | None) -> Tensor:
+        """The even stream, from the mean of the features and the mean magnitude of the deviations."""
+        stream = self.even_skip(torch.cat([mean, spread], 1))
+        return stream if self.even_up is None else stream + self.even_up(below)  # type: ignore[no-any-return]
+
+    def gated(self, even: Tensor) -> Tensor:
+        """What the odd stream of every frame is multiplied by."""
+        return 2 * torch.sigmoid(self.gate_conv(even))
+
+    def joined(self, even: Tensor, magnitude: Tensor) -> Tensor:
+        """The even stream after this level, from the mean magnitude of the odd streams."""
+        if self.even_conv is None or self.cross is None:
+            return even
+        return F.relu(self.even_conv(even) + self.cross(magnitude))
+
+
+def stride(shape: Shape) -> int:
+    """Pixels by which a picture can be shifted without changing the scores otherwise."""
+    return BLOCK * halvings(shape)
+
+
+def reach(shape: Shape) -> int:
+    """How far a score depends on the input, in pixels."""
+    return BLOCK * hourglass_reach(shape.depth, 1, bilinear=True, top=1, bottom=1) + BLOCK - 1
+
+
+def allowed(_: Shape) -> Mapping[str, Sequence[object]]:
+    """The values that each field of the shape may have."""
+    return {
+        "task": ("seg",),
+        "width": range(3, 1025, 3),
+        "depth": range(1, 7),
+        "out_channels": (1,),
+        "padding": ("same",),
+        "upsampling": ("bilinear",),
+        "residual": (False,),
+    }
+
+
+def _widths(shape: Shape) -> list[int]:
+    """Channels of the encoder's levels."""
+    growth = [*_GROWTH, *[_GROWTH[-1]] * shape.depth][: shape.depth + 1]
+    return [shape.width * part // _GROWTH[0] for part in growth]
+
+
+def _mean(features: Sequence[Tensor], magnitude: bool = False) -> Tensor:
+    """The mean of tensors, or of their magnitudes, added in their order."""
+    total = features[0].abs() if magnitude else features[0]
+    for each in features[1:]:
+        total = total + (each.abs() if magnitude else each)
+    return total / len(features)
+
+
+def _means(values: Tensor, sets: Tensor, counts: Sequence[int]) -> Tensor:
+    """The mean of each set's rows."""
+    zeros = values.new_zeros(len(counts), *values.shape[1:])
+    return zeros.index_add(0, sets, values) / _on(counts, values).view(-1, 1, 1, 1).to(values.dtype)
+
+
+def _on(counts: Sequence[int], like: Tensor) -> Tensor:
+    return torch.tensor(counts, device=like.device)
