@@ -263,9 +263,7 @@ def test_another_architecture_brings_its_own_values_where_it_must():
     assert seg.changed(depth=2) == Config(task="seg", width=64, depth=2)
     with pytest.raises(ConfigError, match="depth is 3"):
         seg.changed(architecture="siamese", depth=3)
-    with pytest.raises(
-        ConfigError, match="architecture is 'vgg'.*'odd' or 'focus-set' or 'siamese'"
-    ):
+    with pytest.raises(ConfigError, match=r"architecture is 'vgg'.*'focus-set' or"):
         seg.changed(architecture="vgg")
     with pytest.raises(ConfigError, match="task is 'reg'"):
         reg.changed(architecture="siamese")
