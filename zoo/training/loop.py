@@ -25,7 +25,7 @@ from zoo.training import checkpoint as checkpoints
 from zoo.training.checkpoint import ORDER, Checkpoint, State
 from zoo.training.data import Batches, Loader, Position
 from zoo.training.documents import described, evaluation_document, fingerprint, training_document
-from zoo.training.losses import REGRESSION, cross_entropy, set_cross_entropy
+from zoo.training.losses import DECISION, REGRESSION, Decided, leveled, pair_frames, pair_scores
 from zoo.training.run import CHECKPOINTS, KEPT, TrainReport, TrainRun, clear, last_checkpoint
 from zoo.training.sources import ShardSource, open_source
 from zoo.training.start import begin
@@ -240,13 +240,20 @@ class _Training:
 
     def _loss(self, batch: Batch) -> Tensor:
         if self.options.model.sets:
-            frames, target = sets_to_device(batch, self.accelerator.device, self.options)
-            return set_cross_entropy(target, self.model(frames, batch.counts), batch.counts)
+            frames, target, gt = sets_to_device(batch, self.accelerator.device, self.options)
+            return self._of_sets(target, self.model(frames, batch.counts), frames, gt, batch.counts)
         a, b, target, gt = pairs_to_device(batch, self.accelerator.device, self.options)
         output = self.model(a, b)
-        if self.options.model.task == "seg":
-            return cross_entropy(target, output)
-        return REGRESSION[self.options.loss](gt, output)
+        if self.options.model.task == "reg":
+            return REGRESSION[self.options.loss](gt, output)
+        return self._of_sets(target[:, 0], pair_scores(output), pair_frames(a, b), gt, (2,) * len(a))
+
+    def _of_sets(
+        self, target: Tensor, scores: Tensor, frames: Tensor, gt: Tensor, counts: tuple[int, ...]
+    ) -> Tensor:
+        if self.options.unequal or self.options.unbalanced:
+            frames = leveled(frames, gt, counts)
+        return DECISION[self.options.loss](Decided(target, scores, frames, gt, counts))
 
     def _checked(self, loss: Tensor, norm: Tensor, step: int) -> float:
         """The loss over all processes, if it and the gradient are finite."""

@@ -11,7 +11,7 @@ import msgspec
 from mfsynth import schema
 from zoo.errors import ConfigError
 from zoo.networks import Config
-from zoo.training.losses import REGRESSION
+from zoo.training.losses import DECISION, REGRESSION
 
 Kind = Literal["hf-seg", "hf-reg", "noisy-hf-reg"]
 Optimizer = Literal["adam", "adamw"]
@@ -28,7 +28,8 @@ class TrainOptions:
 
     Args:
         model: The network.
-        loss: seg: `cross-entropy`; reg: `nps6`, `nps8`, `nps10`, `l1` or `mse`.
+        loss: seg: `cross-entropy`; with `+l1`, also that of the fused picture; with `-by-stakes`, a pixel
+            counts by how much worse the next best frame is. reg: `nps6`, `nps8`, `nps10`, `l1` or `mse`.
         optimizer: `adam` or `adamw`, with PyTorch's betas.
         lr: Highest learning rate.
         weight_decay: Of AdamW.
@@ -107,7 +108,7 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         seg = self.model.task == "seg"
-        losses = ("cross-entropy",) if seg else tuple(REGRESSION)
+        losses = tuple(DECISION if seg else REGRESSION)
         rules = {
             "loss": (self.loss in losses, f"one of {', '.join(losses)}"),
             "optimizer": (self.optimizer in ("adam", "adamw"), "adam or adamw"),

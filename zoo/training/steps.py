@@ -44,11 +44,18 @@ def pairs_to_device(
     return a, b, target, gt
 
 
-def sets_to_device(batch: Batch, device: torch.device, options: TrainOptions) -> tuple[Tensor, Tensor]:
-    """Frames of a batch, F x 3 x S x S float in [0, 1], and its target, P x S x S."""
+def sets_to_device(
+    batch: Batch, device: torch.device, options: TrainOptions
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Frames, target and truth of a batch of sets, pictures as floats in [0, 1].
+
+    Returns:
+        Frames: F x 3 x S x S; target: P x S x S; truth: P x 3 x S x S.
+    """
     layout = torch.channels_last if options.channels_last else torch.contiguous_format
     frames = batch.frames.to(device, non_blocking=True).float() / 255
-    return frames.contiguous(memory_format=layout), batch.target.to(device, non_blocking=True)
+    gt = batch.gt.to(device, non_blocking=True).float() / 255
+    return frames.contiguous(memory_format=layout), batch.target.to(device, non_blocking=True), gt
 
 
 def make_optimizer(options: TrainOptions, model: Network) -> torch.optim.Optimizer:

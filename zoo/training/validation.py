@@ -14,7 +14,7 @@ from zoo.errors import TrainingError
 from zoo.metrics import gray, psnr, ssim
 from zoo.training.crops import Crop, choose_window, draws, rendered, with_noise
 from zoo.training.data import batch_of
-from zoo.training.losses import REGRESSION, cross_entropy, set_cross_entropy
+from zoo.training.losses import DECISION, REGRESSION, Decided, fused, pair_scores
 from zoo.training.scenes import as_trained, some_frames, without_noise
 
 if TYPE_CHECKING:
@@ -128,27 +128,29 @@ def _judged_pair(
     a, b = frames[:1], frames[1:]
     forth, back = model(a, b), model(b, a)
     if options.model.task == "seg":
-        loss = cross_entropy(target, forth)
-        logit = (forth - back) / 2
-        pictures = [_weighted(torch.cat([each, -each]) / 2, frames) for each in (logit, forth, -back)]
-        return _Judged(loss, pictures, (logit[:, 0] < 0).byte())
+        return _of_scores([pair_scores(each) for each in (forth, -back)], frames, target, gt, options)
     loss = REGRESSION[options.loss](gt, forth)
     pictures = [each.clamp(0, 1) for each in ((forth + back) / 2, forth, back)]
     nearer_b = (pictures[0] - a).square().sum(1) > (pictures[0] - b).square().sum(1)
     return _Judged(loss, pictures, nearer_b.byte())
 
 
-def _judged_set(model: Network, frames: Tensor, target: Tensor, _gt: Tensor, _: TrainOptions) -> _Judged:
+def _judged_set(model: Network, frames: Tensor, target: Tensor, gt: Tensor, options: TrainOptions) -> _Judged:
     counts = (len(frames),)
-    forth, back = model.set_scores(frames, counts), model.set_scores(frames.flip(0), counts).flip(0)
-    loss, scores = set_cross_entropy(target, forth, counts), (forth + back) / 2
-    pictures = [_weighted(each, frames) for each in (scores, forth, back)]
-    return _Judged(loss, pictures, scores.argmax(0).byte())
+    scores = [model.set_scores(frames, counts), model.set_scores(frames.flip(0), counts).flip(0)]
+    return _of_scores(scores, frames, target, gt, options)
 
 
-def _weighted(scores: Tensor, frames: Tensor) -> Tensor:
-    """The mean of K x 3 x H x W frames, weighted by the softmax of K x 1 x H x W scores; 1 x 3 x H x W."""
-    return (torch.softmax(scores, 0) * frames).sum(0, keepdim=True)
+def _of_scores(
+    scores: Sequence[Tensor], frames: Tensor, target: Tensor, gt: Tensor, options: TrainOptions
+) -> _Judged:
+    """From the scores of both orders."""
+    counts = (len(frames),)
+    forth, back = scores
+    loss = DECISION[options.loss](Decided(target, forth, frames, gt, counts))
+    both = (forth + back) / 2
+    pictures = [fused(each, frames, counts) for each in (both, forth, back)]
+    return _Judged(loss, pictures, both.argmax(0).byte())
 
 
 def _picture(values: Tensor) -> NDArray[np.uint8]:

@@ -25,6 +25,7 @@ from mfsynth.options import BuildOptions, preset_options
 from zoo.errors import ConfigError, TrainingError
 from zoo.store.results import Results
 from zoo.training.loop import train
+from zoo.training.losses import DECISION
 from zoo.training.presets import preset
 from zoo.training.run import TrainRun
 from zoo.training.sources import SourceSpec, open_source
@@ -116,6 +117,7 @@ import os, signal, sys
 from pathlib import Path
 from test_loop import options, run
 from zoo.training.loop import train
+from zoo.training.losses import DECISION
 
 def kill(done, _total, _loss):
     if done == 20:
@@ -435,6 +437,18 @@ def test_a_network_for_sets_learns_from_stacks_of_several_sizes(demo, tmp_path):
     assert set(report.scores) == {"clean", "captured", "stacks"}
     assert report.scores["clean"].commutativity == 0
     assert (tmp_path / "out" / "samples" / "stacks-00000060.png").is_file()
+
+
+@pytest.mark.parametrize("network", [{}, SET], ids=["pairs", "sets"])
+def test_networks_that_decide_train_with_every_loss(network, demo, tmp_path):
+    """The first step sees the same data with the same weights, so that only the loss differs."""
+    first = {}
+    for loss in DECISION:
+        train(options(**{"steps": 1, "unequal": 1, "loss": loss} | network), run(demo, tmp_path / loss))
+        (row,) = csv.DictReader((tmp_path / loss / "log.csv").open())
+        first[loss] = float(row["loss"])
+    assert first["cross-entropy+l1"] > first["cross-entropy"]
+    assert len({*first.values()}) == len(DECISION)
 
 
 def test_only_networks_for_sets_take_more_than_two_frames():
