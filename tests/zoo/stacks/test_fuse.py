@@ -117,7 +117,7 @@ def test_what_to_do_without_memory_is_said(model: FusionModel) -> None:
         def frame(self, number: int) -> np.ndarray:
             return np.zeros((10**7, 10**7, 3), np.uint8)
 
-    with pytest.raises(FrameError, match=r"not enough memory: Unable to allocate 273\. TiB .*--tile 512"):
+    with pytest.raises(FrameError, match=r"not enough memory: Unable to allocate 273\. TiB .*--tile 256"):
         model.fuse_stack(Vast(stripes(2)))
 
 
