@@ -12,6 +12,7 @@ import click
 
 from mfsynth.console import FILE, FOLDER, LocalPath, Output, json_option, output_options, workers_option
 from mfsynth.errors import MissingExtraError
+from zoo.store.registry import BEST
 
 if TYPE_CHECKING:
     from zoo.alignment.canvas import Crop
@@ -50,7 +51,7 @@ Examples:
 @click.argument("frames", nargs=-1, type=LocalPath(path_type=Path))
 @click.option("-o", "--output", type=LocalPath(path_type=Path), required=True,
               help="Picture to write (.png, .tif, .jpg, .webp); with --batch, folder to fill.")  # fmt: skip
-@click.option("--model", default="hf-seg", show_default=True, help="A network's name, or its folder.")
+@click.option("--model", default=BEST, show_default=True, help="A network's name, or its folder.")
 @click.option(
     "--align", is_flag=True, help="Move the frames onto the first one: shift, scale, small rotation."
 )

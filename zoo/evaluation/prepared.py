@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.fusing.layers import fuse_layers
-from zoo.stacks.fuse import JOINT
+from zoo.stacks.bursts import burst_of
 from zoo.stacks.options import FuseOptions
 from zoo.stacks.planning.plan import plan
 from zoo.stacks.planning.survey import survey
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo.alignment.canvas import Canvas
-    from zoo.fusing.fusion import Burst, Fused, FusionNetwork
+    from zoo.fusing.fusion import Fused, FusionNetwork
     from zoo.fusing.layers import Layer
 
 
@@ -58,7 +58,7 @@ class Prepared:
 
     def fused(self, network: FusionNetwork, rule: Any = None, symmetric: bool = True) -> Fused:
         """Fuse the layers with a network, as `fuse_stack` does."""
-        burst: Burst = "joint" if len(self.layers) <= JOINT else "tournament"
+        burst = burst_of(network, len(self.layers))
         done = fuse_layers(network, self.layers, rule=rule, burst=burst, symmetric=symmetric)
         return done if done.decision is None else replace(done, decision=self.places[done.decision])
 

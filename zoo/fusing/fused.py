@@ -30,6 +30,10 @@ class NetworkConfig(Protocol):
         """`seg` (which frame is sharp) or `reg` (the picture itself)."""
 
     @property
+    def sets(self) -> bool:
+        """Whether one pass scores any number of frames."""
+
+    @property
     def width(self) -> int:
         """Channels at full resolution; memory grows with them."""
 

@@ -69,6 +69,7 @@ def fuse_files(
     check_extras(extras)
     files = FileStack(frames, first.icc, development, say)
     stack = RememberedStack(files, first.pixels)
+    first = replace(first, pixels=first.pixels[:0].copy())  # its pixels would stay in memory to the end
     fused = fuse_stack(model, stack, options, say=say, progress=progress)
     progress("writing", 0, 1)
     watch = Stopwatch()

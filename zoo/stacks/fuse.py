@@ -10,6 +10,7 @@ import numpy as np
 
 from zoo.fusing.frames import check_count
 from zoo.fusing.layers import fuse_layers
+from zoo.stacks.bursts import burst_of, comparisons, cost_lines, fewer
 from zoo.stacks.given import stack_of
 from zoo.stacks.memory import enough_memory
 from zoo.stacks.options import FuseOptions
@@ -20,16 +21,14 @@ from zoo.stacks.prepare import prepared
 from zoo.stacks.words import plan_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from zoo.fusing.fused import Burst, FusionNetwork
+    from zoo.fusing.layers import Layer
     from zoo.stacks.given import Frames
     from zoo.stacks.pace import Progress
-
-JOINT = 8
-"""The most frames that are compared each with each by default; more take part in a tournament."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +41,7 @@ class FusedStack:
             where no frame is chosen.
         confidence: H x W, float16; see `Fused`.
         plan: What was done with each frame.
-        burst: How more than two frames were fused.
+        burst: How more than two frames were fused. None: all in one pass, by a network for sets.
         seconds: How long each stage took.
     """
 
@@ -50,7 +49,7 @@ class FusedStack:
     decision: NDArray[np.uint8] | None
     confidence: NDArray[np.float16] | None
     plan: StackPlan
-    burst: Burst = "joint"
+    burst: Burst | None = "joint"
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -69,13 +68,13 @@ def fuse_stack(
     so that a stack may be larger than the memory.
 
     Args:
-        model: HF-Seg or HF-Reg.
+        model: A network: for sets of frames, or for two, as HF-Seg and HF-Reg are.
         frames: Two to 255 paths of picture files, or arrays of one size, H x W x 3 (RGB) or H x W (gray);
             uint8, uint16, or float32 of any range.
         options: How to fuse.
         say: Called with lines about what is odd, and about what was done with frames.
         progress: Called with a stage's name, and the number of its steps that are done and to do; a
-            comparison of two frames may be done in part.
+            comparison of two frames, or the pass over all of them, may be done in part.
 
     Raises:
         PictureError: If a frame cannot be read.
@@ -96,38 +95,39 @@ def fuse_stack(
     watch.lap("aligning")
     for line in plan_lines(how):
         say(line)
-    burst = _burst(len(how.frames), options, model, say)
-    pairs = comparisons(len(how.frames), burst, model)
-    progress("fusing", 0, pairs)
+    number = len(how.frames)
+    burst = burst_of(model, number, options.burst)
+    for line in cost_lines(model, number, options.burst):
+        say(line)
+    steps = comparisons(model, number, burst)
+    layers: Iterator[Layer] = (prepared(stack.frame(each.place), each, how, options) for each in how.frames)
+    if model.config.sets:
+        layers = _all_first(layers, number, progress, watch)
+    else:
+        progress("fusing", 0, steps)
     fused = fuse_layers(
         model,
-        (prepared(stack.frame(each.place), each, how, options) for each in how.frames),
+        layers,
         rule=options.rule,
         burst=burst,
         symmetric=options.symmetric,
         tile=options.tile,
         raw=options.raw_decision,
-        progress=Pace(pairs, say, partial(progress, "fusing")),
+        progress=Pace(steps, say, partial(progress, "fusing"), fewer(model, number, burst)),
     )
     watch.lap("fusing")
     places = np.array([each.place for each in how.frames], np.uint8)
     decision = None if fused.decision is None else places[fused.decision]
-    return FusedStack(fused.image, decision, fused.confidence, how, burst, watch.seconds)
+    met = None if model.config.sets else burst
+    return FusedStack(fused.image, decision, fused.confidence, how, met, watch.seconds)
 
 
-def comparisons(frames: int, burst: Burst, model: FusionNetwork) -> int:
-    """How many comparisons of two frames fusing takes; HF-Reg never compares each with each."""
-    joint = burst == "joint" and model.config.task == "seg"
-    return frames * (frames - 1) // 2 if joint else frames - 1
-
-
-def _burst(frames: int, options: FuseOptions, model: FusionNetwork, say: Callable[[str], None]) -> Burst:
-    """How the frames are fused; if they are many, what that means is said."""
-    fewest, most = comparisons(frames, "tournament", model), comparisons(frames, "joint", model)
-    if options.burst is None and frames > JOINT:
-        cost = f"; --burst joint would take {most}" if most > fewest else ""
-        say(f"{frames} frames meet in a tournament of {fewest} comparisons{cost}")
-        return "tournament"
-    if options.burst == "joint" and frames > JOINT and most > fewest:
-        say(f"--burst joint takes {most} comparisons; a tournament, without it, would take {fewest}")
-    return options.burst or "joint"
+def _all_first(layers: Iterable[Layer], number: int, progress: Progress, watch: Stopwatch) -> Iterator[Layer]:
+    """Layers for a network for sets, which takes all of them before the first tile is scored."""
+    progress("preparing", 0, number)
+    for done, layer in enumerate(layers, 1):
+        yield layer
+        del layer  # before the next frame is read
+        progress("preparing", done, number)
+    watch.lap("preparing")
+    progress("fusing", 0, 1)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import cv2
 import torch
 
 from zoo.errors import FrameError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_TORCH = "DefaultCPUAllocator: "  # a plain RuntimeError, told by its text only
 
 
 @contextmanager
@@ -22,9 +25,21 @@ def enough_memory() -> Iterator[None]:
     """
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        reason = next(iter(str(error).splitlines()), "all of it is used")
+    except (MemoryError, RuntimeError, cv2.error) as error:
+        reason = _lack(error)
+        if reason is None:
+            raise
         raise FrameError(
             f"there is not enough memory: {reason}",
-            "fuse smaller tiles (--tile 512), fewer frames, or on another device (--device cpu)",
+            "fuse smaller tiles (--tile 256), fewer frames, or on another device (--device cpu)",
         ) from error
+
+
+def _lack(error: Exception) -> str | None:
+    """What memory was lacking for; None for other errors."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return next(iter(str(error).splitlines()), "all of it is used")
+    if isinstance(error, cv2.error):
+        return str(error.err) if error.code == cv2.Error.StsNoMem else None
+    head = str(error).partition("\n")[0]
+    return head.partition(_TORCH)[2] if _TORCH in head else None

@@ -29,10 +29,11 @@ class FuseOptions:
 
     Args:
         rule: None takes the network's default.
-        burst: How more than two frames are fused: `joint` compares each with each, `fold` adds one after the
-            other, and in a `tournament`, neighbors are fused first, and then their results. None takes
-            `joint` up to eight frames, `tournament` beyond.
-        symmetric: Evaluate both orders of the frames.
+        burst: How a network for two frames fuses more: `joint` compares each with each, `fold` adds one after
+            the other, and in a `tournament`, neighbors are fused first, and then their results. None takes
+            `joint` up to eight frames, `tournament` beyond. A network for sets takes all frames together, in
+            one pass.
+        symmetric: Evaluate both orders of two frames; a network for sets makes one pass for all orders.
         tile: Side of the tiles, in pixels; None takes the largest that need about 1 GB.
         align: Register every frame.
         crop: What the result covers, after `align`.
@@ -86,8 +87,22 @@ class FuseOptions:
         rule, stride = rule_of(network, self.rule), network.config.stride
         if self.tile is not None and self.tile < stride:
             raise OptionsError(f"--tile is {self.tile}", f"it must be {stride} or more for this network")
+        if network.config.sets:
+            self._check_sets()
         if self.raw_decision and rule == "direct":
             raise OptionsError("--raw-decision has no effect on a picture that is predicted", "omit it")
+
+    def _check_sets(self) -> None:
+        """Check that nothing is asked for that has an effect only where frames meet by twos."""
+        if self.burst not in (None, "joint"):
+            raise OptionsError(
+                f"--burst {self.burst} has no effect on this network: it takes all frames in one pass",
+                "omit it",
+            )
+        if not self.symmetric:
+            raise OptionsError(
+                "--single-pass has no effect on this network: it makes one pass anyway", "omit it"
+            )
 
     def decides(self, network: FusionNetwork) -> bool:
         """Whether a network chooses frames, rather than predict the picture."""

@@ -44,6 +44,8 @@ class Pace:
         total: The number of steps to do.
         say: Called with that line.
         progress: Called with the number of steps that are done, and to do.
+        fewer: The number of steps that a tournament would have, if that is fewer; then it is also said how
+            long one would take.
         clock: Seconds since any moment.
     """
 
@@ -52,9 +54,11 @@ class Pace:
         total: float,
         say: Callable[[str], None],
         progress: Callable[[float, float], None],
+        fewer: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._total, self._say, self._progress, self._clock = total, say, progress, clock
+        self._fewer = fewer
         self._calls: list[tuple[float, float]] = []
 
     def __call__(self, done: float) -> None:
@@ -66,6 +70,8 @@ class Pace:
         self._calls.append((done, self._clock()))
         if len(self._calls) == 2:
             (before, started), (_, now) = self._calls
-            left = (now - started) * (self._total - done) / (done - before)
+            pace = (now - started) / (done - before)
+            left = pace * (self._total - done)
+            other = f"; a tournament would take about {about(pace * self._fewer)}" if self._fewer else ""
             if left >= LONG:
-                self._say(f"fusing will take about {about(left)}")
+                self._say(f"fusing will take about {about(left)}{other}")

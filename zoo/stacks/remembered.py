@@ -1,4 +1,4 @@
-"""Frames that are read once, where all fit in memory."""
+"""Frames that are looked at twice but read once, where all fit in memory."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
     from zoo.stacks.stack import Frame, Stack
 
-LIMIT = 1_000_000_000
+LIMIT = 512 << 20
 """The most bytes of frames that are kept after the first look."""
 
 
 class RememberedStack:
-    """A stack that reads each frame once if all its frames fit in memory, and each time otherwise.
+    """A stack that keeps its frames from the first look to the second, if all fit in memory, and not longer.
 
     Args:
         stack: What to read.
@@ -23,7 +23,8 @@ class RememberedStack:
 
     def __init__(self, stack: Stack, first: Frame | None = None) -> None:
         self._stack = stack
-        self._kept: dict[int, Frame] = {} if first is None else {0: first}
+        self._first = first
+        self._kept: dict[int, Frame] = {}
 
     @property
     def names(self) -> Sequence[str]:
@@ -37,8 +38,14 @@ class RememberedStack:
             PictureError: If it cannot be read.
         """
         if number in self._kept:
-            return self._kept[number]
-        frame = self._stack.frame(number)
+            return self._kept.pop(number)
+        frame = self._read(number)
         if frame.nbytes * len(self.names) <= LIMIT:
             self._kept[number] = frame
         return frame
+
+    def _read(self, number: int) -> Frame:
+        if number == 0 and self._first is not None:
+            first, self._first = self._first, None
+            return first
+        return self._stack.frame(number)

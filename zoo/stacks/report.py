@@ -71,7 +71,8 @@ class FusedFile:
         output: The picture that was written.
         frames: What became of each, in the stack's order.
         size: Height and width, in pixels.
-        how: How it was fused, as JSON's own types: rule, burst, exposure, levels, crop, canvas, drift.
+        how: How it was fused, as JSON's own types: rule, burst (None is one pass for all frames), exposure,
+            levels, crop, canvas, drift.
         warnings: Lines about what is odd.
         seconds: How long each stage took.
     """
@@ -115,7 +116,8 @@ class FusedFile:
         used = sum(not frame.left_out for frame in self.frames)
         of = "" if used == len(self.frames) else f"{used} of "
         size = f"{self.size[1]} x {self.size[0]}"
-        return f"{self.output}  {of}{count(len(self.frames), 'frame')}, {size}{self._share_words()}"
+        once = " in one pass" if used > 2 and self.how["burst"] is None else ""
+        return f"{self.output}  {of}{count(len(self.frames), 'frame')}{once}, {size}{self._share_words()}"
 
     def _share_words(self) -> str:
         shares = self.shares

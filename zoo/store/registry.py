@@ -14,6 +14,9 @@ import msgspec
 
 from zoo.errors import UnknownModelError, ZooError
 
+BEST = "hf-seg"
+"""The network that `mfsynth fuse` takes by default."""
+
 REGISTRY = Path(__file__).parent / "registry.toml"
 SHIPPED = Path(__file__).parents[1] / "weights"
 """Weights that come with the package, one folder for each name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ import zoo
 from zoo.errors import FrameError
 from zoo.networks import Config
 from zoo.pretrained import FusionModel
+from zoo.stacks.memory import enough_memory
 from zoo.stacks.pace import Pace
 from zoo.stacks.planning.exposure import Tone
 from zoo.stacks.prepare import matched
 from zoo.stacks.remembered import RememberedStack
 from zoo.stacks.stack import ArrayStack
+from zoo.store.registry import BEST
 
 
 @pytest.fixture(scope="module")
@@ -117,20 +120,43 @@ def test_what_to_do_without_memory_is_said(model: FusionModel) -> None:
         def frame(self, number: int) -> np.ndarray:
             return np.zeros((10**7, 10**7, 3), np.uint8)
 
-    with pytest.raises(FrameError, match=r"not enough memory: Unable to allocate 273\. TiB .*--tile 512"):
+    with pytest.raises(FrameError, match=r"not enough memory: Unable to allocate 273\. TiB .*--tile 256"):
         model.fuse_stack(Vast(stripes(2)))
+
+
+@pytest.mark.parametrize(
+    "vast",
+    [
+        lambda: torch.empty(10**15),
+        lambda: cv2.copyMakeBorder(np.zeros((30000, 30000), np.uint8), *[10**6] * 4, cv2.BORDER_CONSTANT),
+    ],
+    ids=["torch", "OpenCV"],
+)
+def test_memory_that_a_library_lacks_is_told_alike(vast: Callable[[], object]) -> None:
+    with pytest.raises(FrameError, match=r"not enough memory: .*\d{13} bytes.*--tile"), enough_memory():
+        vast()
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
+    with pytest.raises(RuntimeError, match="must match"), enough_memory():
+        torch.zeros(2) + torch.zeros(3)
+    with pytest.raises(cv2.error), enough_memory():
+        cv2.resize(np.zeros((0, 0), np.uint8), (2, 2))
 
 
 def test_what_all_comparisons_of_many_frames_cost_is_said(model: FusionModel) -> None:
     said: list[str] = []
     zoo.fuse_stack(model, stripes(9), zoo.FuseOptions(burst="joint"), say=said.append)
-    assert "--burst joint takes 36 comparisons; a tournament, without it, would take 8" in said
+    instead = f"a tournament, without it, would take 8, and --model {BEST} one pass"
+    assert f"--burst joint takes 36 comparisons; {instead}" in said
     said.clear()
     zoo.fuse_stack(model, stripes(8), say=said.append)
     assert not [line for line in said if "comparisons" in line or "tournament" in line]
 
 
-def test_frames_are_read_once_if_they_fit_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_are_read_once_if_they_fit_in_memory_and_let_go_when_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     stack = CountedStack(stripes(3))
     size = stack.made[0].nbytes
     for limit, expected in ((3 * size, [0, 1, 2]), (3 * size - 1, [0, 1, 2, 0, 1, 2])):
@@ -140,8 +166,10 @@ def test_frames_are_read_once_if_they_fit_in_memory(monkeypatch: pytest.MonkeyPa
         for number in (0, 1, 2, 0, 1, 2):
             np.testing.assert_array_equal(remembered.frame(number), stack.made[number])
         assert stack.asked == expected
+        assert stack.alive == 0
     stack.asked.clear()
-    assert RememberedStack(stack, stack.made[0]).frame(0) is stack.made[0]
+    remembered = RememberedStack(stack, stack.made[0])
+    assert remembered.frame(0) is stack.made[0]
     assert not stack.asked
 
 
@@ -185,11 +213,18 @@ def test_progress_goes_from_nothing_to_all_in_parts_of_a_comparison(
     assert told["fusing"][1][0] < 1
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(10, ["fusing will take about 13 minutes"]), (0.5, [])])
-def test_a_long_wait_is_announced_once(seconds: float, said: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "fewer", "said"),
+    [
+        (10, None, ["fusing will take about 13 minutes"]),
+        (10, 4, ["fusing will take about 13 minutes; a tournament would take about 3 minutes"]),
+        (0.5, 4, []),
+    ],
+)
+def test_a_long_wait_is_announced_once(seconds: float, fewer: int | None, said: list[str]) -> None:
     clock = iter(np.arange(0, 1000, seconds).tolist())
     told: list[str] = []
-    pace = Pace(20, told.append, lambda _done, _total: None, clock=lambda: next(clock))
+    pace = Pace(20, told.append, lambda _done, _total: None, fewer, clock=lambda: next(clock))
     for step in range(1, 81):
         pace(step / 4)
     assert told == said

@@ -273,7 +273,7 @@ def _problems(report: FusedFile) -> Iterator[str]:
 
 def _facts(fused: FusedStack, options: FuseOptions, report: FusedFile) -> Iterator[tuple[str, str]]:
     yield "rule", str(report.how["rule"])
-    yield "burst", fused.burst
+    yield "burst", fused.burst or "all frames in one pass"
     yield "exposure", _EXPOSURE[options.exposure]
     black, white = report.how["levels"]
     yield "black and white", f"{black:g} and {white:g}"
