@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 from mfsynth.errors import OptionsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     import torch
     from numpy.typing import NDArray
@@ -62,6 +64,17 @@ class FusionNetwork(Protocol):
 
     def symmetric(self, a: Tensor, b: Tensor, /) -> Tensor:
         """Both orders: swapping the frames negates a logit and leaves a picture, bit for bit."""
+
+
+class SetNetwork(FusionNetwork, Protocol):
+    """A network for sets of frames."""
+
+    def scores(self, frames: Iterable[Tensor], wanted: tuple[slice, slice], /) -> list[Tensor]:
+        """One pass: frames of 1 x 3 x H x W in [0, 1] to their scores, each 1 x 1 x h x w.
+
+        Each frame is taken when its turn comes. `wanted` are the rows and columns that scores are given for;
+        they begin at multiples of the stride.
+        """
 
 
 @dataclass(frozen=True, slots=True, eq=False)

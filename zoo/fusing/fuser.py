@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.fusing.frames import digest
 from zoo.fusing.fused import RULES, Fused
 from zoo.fusing.layer import Layer, plain
 from zoo.fusing.regular import regularized
@@ -21,7 +20,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from zoo.fusing.fused import Rule
+    from zoo.fusing.layer import View
     from zoo.fusing.scorer import Scorer
+    from zoo.fusing.spool import Spooled
     from zoo.fusing.tiles import Window
 
 
@@ -48,9 +49,10 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """Of a window: h x w, the number of a layer; n x h x w, how much of each layer there is in it."""
+    """Of a window: the layers' pixels; h x w, the number of a layer; n x h x w, how much there is of each."""
 
     window: Window
+    pixels: Sequence[NDArray[Any]]
     decision: NDArray[np.uint8]
     weights: Tensor
 
@@ -76,18 +78,18 @@ class Fuser:
     raw: bool
     limits: tuple[float, float] | None = None
 
-    def joint(self, layers: Sequence[Layer]) -> Fused:
-        """Fuse two layers, or with HF-Seg any number at once."""
+    def joint(self, layers: Sequence[View]) -> Fused:
+        """Fuse two layers, or with a network that decides any number at once."""
         first, shown = layers[0], shown_in_any(layers)
-        image = np.empty_like(first.pixels, order="C")
+        image = np.empty(first.shape, first.dtype)
         if self.rule == "direct":
             for window, picture in self.scorer.pictures(layers):
-                values = first.unseen(_laid_out(picture, image.ndim))
+                values = first.part(window).unseen(_laid_out(picture, image.ndim))
                 image[window] = rounded(values, image.dtype, self.limits)
             return _blank(Fused(image, None, None), shown)
         fused = Fused(image, np.empty(image.shape[:2], np.uint8), np.empty(image.shape[:2], np.float16))
         for choice in self._choices(layers):
-            image[choice.window] = self._made(choice, [each.pixels[choice.window] for each in layers], image)
+            image[choice.window] = self._made(choice, choice.pixels, image)
             fused.decision[choice.window] = choice.decision  # type: ignore[index]
             fused.confidence[choice.window] = choice.confidence  # type: ignore[index]
         return _blank(fused, shown)
@@ -165,14 +167,14 @@ class Fuser:
         fused = Fused(image, state.decision if chosen else None, state.confidence if chosen else None)
         return _blank(fused, state.layer.shown)
 
-    def _choices(self, layers: Sequence[Layer]) -> Iterator[_Choice]:
+    def _choices(self, layers: Sequence[View]) -> Iterator[_Choice]:
         weigh = nearness if self.rule == "nearest" else softmax
         scored = self.scorer.scores(layers)
-        if self.rule in RULES["seg"] and not self.raw:
+        if self.rule in RULES["seg"] and not self.raw and not self.scorer.model.config.sets:
             scored = regularized(scored, layers)
         for window, scores in scored:
-            weights = weigh(scores).cpu()
-            yield _Choice(window, winner(scores.cpu(), [each.pixels[window] for each in layers]), weights)
+            pixels = [each.part(window).pixels for each in layers]
+            yield _Choice(window, pixels, winner(scores.cpu(), pixels), weigh(scores).cpu())
 
     def _made(self, choice: _Choice, parts: Sequence[NDArray[Any]], like: NDArray[Any]) -> NDArray[Any]:
         """A window of a picture, by the rule."""
@@ -181,32 +183,32 @@ class Fuser:
         return selected(choice.decision, parts)
 
 
-def fuse_together(fuser: Fuser, layers: Sequence[Layer]) -> Fused:
+def fuse_together(fuser: Fuser, layers: Sequence[Spooled]) -> Fused:
     """Fuse layers so that any order of them gives the same picture."""
-    if len(layers) == 2:
-        return fuser.joint(layers)
-    order = _order(layers)
-    ordered = [layers[place] for place in order]
-    fused = fuser.joint(ordered) if fuser.rule in RULES["seg"] else fuser.fold(ordered)
+    views = [each.view for each in layers]
+    if len(views) == 2:
+        return fuser.joint(views)
+    order = sorted(range(len(layers)), key=lambda place: layers[place].key)
+    ordered = [views[place] for place in order]
+    if fuser.rule in RULES["seg"]:
+        fused = fuser.joint(ordered)
+    else:
+        fused = fuser.fold(each.part() for each in ordered)
     if fused.decision is None:
         return fused
     decision = np.array(order, np.uint8)[fused.decision]
-    return _blank(Fused(fused.image, decision, fused.confidence), shown_in_any(layers))
+    return _blank(Fused(fused.image, decision, fused.confidence), shown_in_any(views))
 
 
-def _order(layers: Sequence[Layer]) -> list[int]:
-    """An order of layers that depends on nothing but what they are."""
-    keys = [
-        (digest(each.pixels), each.gain, each.offset, b"" if each.shown is None else digest(each.shown))
-        for each in layers
-    ]
-    return sorted(range(len(layers)), key=keys.__getitem__)
-
-
-def shown_in_any(layers: Sequence[Layer]) -> NDArray[np.bool_] | None:
+def shown_in_any(layers: Sequence[View]) -> NDArray[np.bool_] | None:
     """Where any layer shows something; None is everywhere."""
-    masks = [each.shown for each in layers if each.shown is not None]
-    return np.logical_or.reduce(masks) if len(masks) == len(layers) else None
+    shown = None
+    for layer in layers:
+        mask = layer.mask()
+        if mask is None:
+            return None
+        shown = mask.copy() if shown is None else np.logical_or(shown, mask, out=shown)
+    return shown
 
 
 def _alike(one: State, other: State) -> bool:

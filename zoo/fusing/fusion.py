@@ -6,6 +6,7 @@ frames, and the other rules compute in float32 and round once.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,7 @@ from zoo.fusing.fuser import Fuser, fuse_together
 from zoo.fusing.layer import plain
 from zoo.fusing.rules import rounded
 from zoo.fusing.scorer import Scorer
+from zoo.fusing.spool import spooled
 from zoo.fusing.tiles import tiles
 
 if TYPE_CHECKING:
@@ -50,15 +52,16 @@ def fuse(
     The network runs where its weights are, in their dtype.
 
     Args:
-        model: HF-Seg or HF-Reg.
+        model: A network for sets, HF-Seg or HF-Reg.
         frames: Two to 255 pictures of equal shape and dtype, H x W x 3 (RGB) or H x W (gray); uint8, uint16,
             or float32 in [0, 1]; sides of at least 16 pixels.
         rule: HF-Seg: `weighted` (Eq. 2, the default) or `select` (each pixel from the likelier frame).
             HF-Reg: `direct` (the default) or `nearest` (Eq. 6, the frame's pixel nearest to the prediction).
-        burst: How more than two frames are fused. `joint`: HF-Seg compares every two of them and decides
-            by the sums of their logits, HF-Reg folds in an order that the frames' content determines, so
-            that any order of the input gives the same picture. `fold`: f(f(x_0, x_1), x_2) and so on, as
-            in the paper. `tournament`: neighbors first, f(f(x_0, x_1), f(x_2, x_3)) and so on.
+        burst: How more than two frames are fused. `joint`: a network for sets sees all in one pass, HF-Seg
+            compares every two of them and decides by the sums of their logits, HF-Reg folds in an order that
+            the frames' content determines, so that any order of the input gives the same picture. `fold`:
+            f(f(x_0, x_1), x_2) and so on, as in the paper. `tournament`: neighbors first,
+            f(f(x_0, x_1), f(x_2, x_3)) and so on.
         symmetric: Evaluate both orders of every two frames and antisymmetrize, so that swapping the frames
             gives the same picture, bit for bit. False takes one pass, as in the paper, at half the cost.
         tile: Side, in pixels, of the tiles that larger pictures are cut into; None takes the largest that
@@ -75,7 +78,8 @@ def fuse(
     fuser = Fuser(Scorer(model, symmetric, tile), rule, raw=True, limits=(0, 1))
     dtype, white = frames[0].dtype, WHITE[frames[0].dtype]
     if len(frames) == 2 or (burst == "joint" and rule in RULES["seg"]):
-        return fuse_together(fuser, [plain(frame, white) for frame in frames])
+        with spooled((plain(frame, white) for frame in frames), memory=sys.maxsize) as held:
+            return fuse_together(fuser, held)
     order = canonical_order(frames) if burst == "joint" else list(range(len(frames)))
     join = fuser.tournament if burst == "tournament" else fuser.fold
     unit = join(plain(plain(frames[place], white).seen()) for place in order)

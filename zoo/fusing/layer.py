@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -14,6 +14,24 @@ if TYPE_CHECKING:
 
 WHOLE = (slice(None), slice(None))
 """The window of a whole picture."""
+
+
+class View(Protocol):
+    """A layer, in memory or elsewhere, that is looked at window by window."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of its pixels."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of its pixels."""
+
+    def part(self, window: Window = WHOLE) -> Layer:
+        """A window of it, in memory."""
+
+    def mask(self, window: Window = WHOLE) -> NDArray[np.bool_] | None:
+        """Where it shows something, h x w; None is everywhere in the whole layer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +52,24 @@ class Layer:
     gain: tuple[float, ...]
     offset: tuple[float, ...]
     shown: NDArray[np.bool_] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the pixels."""
+        return self.pixels.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels."""
+        return self.pixels.dtype
+
+    def part(self, window: Window = WHOLE) -> Layer:
+        """A window of it; nothing is copied."""
+        return replace(self, pixels=self.pixels[window], shown=self.mask(window))
+
+    def mask(self, window: Window = WHOLE) -> NDArray[np.bool_] | None:
+        """Where a window of it shows something; None is everywhere."""
+        return None if self.shown is None else self.shown[window]
 
     def seen(self, window: Window = WHOLE) -> NDArray[np.float32]:
         """What the network sees: float32 in [0, 1], of the pixels' shape, or a window of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from zoo.fusing.frames import check_alike, check_count, check_pixels, kind
@@ -9,6 +10,7 @@ from zoo.fusing.fused import check_burst, rule_of
 from zoo.fusing.fuser import Fuser, fuse_together
 from zoo.fusing.layer import Layer
 from zoo.fusing.scorer import Scorer
+from zoo.fusing.spool import MEMORY, spooled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,29 +30,37 @@ def fuse_layers(
     tile: int | None = None,
     raw: bool = False,
     progress: Callable[[float], None] = lambda _done: None,
+    expected: int | None = None,
 ) -> Fused:
-    """Fuse layers of one size; in a fold or a tournament, each is taken only when its turn comes.
+    """Fuse layers of one size; each is taken in its turn, once.
+
+    A joint burst takes all before it fuses any; what is more than 512 MB goes to a temporary file (see
+    `zoo.fusing.spool`), so that memory does not grow with the number of layers. A list or tuple is in memory
+    already, and stays there. A fold or a tournament fuses each layer before it takes the next.
 
     Pixels that a layer does not show take no part. By HF-Reg's rule `direct`, the picture is in the first
     layer's exposure, whatever the others' is; every other rule uses the layers' own values.
 
     Args:
-        model: HF-Seg or HF-Reg.
+        model: A network for sets, HF-Seg or HF-Reg.
         layers: Two to 255.
         rule: As in `zoo.fuse`.
         burst: As in `zoo.fuse`.
         symmetric: As in `zoo.fuse`.
         tile: As in `zoo.fuse`.
-        raw: Keep the network's decision as it is, pixel by pixel, even where nothing is sharp in any frame.
+        raw: Keep the network's decision as it is, pixel by pixel, even where nothing is sharp in any frame. A
+            network for sets always decides pixel by pixel.
         progress: Called after each tile with the number of comparisons of two whole frames that are done. In
-            all there are n - 1; for HF-Seg's joint bursts n (n - 1) / 2.
+            all there are n - 1; for HF-Seg's joint bursts n (n - 1) / 2; for a joint burst of a network for
+            sets a single one, of all layers, and it is called after each tile of each.
+        expected: The number of layers, if it is known: what does not fit on the disk is then refused at once.
 
     Returns:
         `decision` counts the layers. The image has the layers' dtype and range; where no layer shows
         anything, image, decision and confidence are 0.
 
     Raises:
-        FrameError: If the layers cannot be fused.
+        FrameError: If the layers cannot be fused, or there is no room for the temporary file.
         OptionsError: If the network does not have the rule, or an option is out of range.
         ZooError: If the network's result is not finite.
     """
@@ -59,7 +69,8 @@ def fuse_layers(
     fuser = Fuser(Scorer(model, symmetric, tile, _summed(progress)), rule, raw)
     taken = _checked(layers)
     if burst == "joint":
-        return fuse_together(fuser, list(taken))
+        with spooled(taken, expected, sys.maxsize if isinstance(layers, (list, tuple)) else MEMORY) as held:
+            return fuse_together(fuser, held)
     return fuser.fold(taken) if burst == "fold" else fuser.tournament(taken)
 
 

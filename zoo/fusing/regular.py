@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from zoo.fusing.layer import Layer
+    from zoo.fusing.layer import View
     from zoo.fusing.tiles import Window
 
     Map = NDArray[np.float32]
@@ -66,7 +66,7 @@ LIMIT = 4.0
 
 
 def regularized(
-    scored: Iterable[tuple[Window, Tensor]], layers: Sequence[Layer]
+    scored: Iterable[tuple[Window, Tensor]], layers: Sequence[View]
 ) -> Iterator[tuple[Window, Tensor]]:
     """HF-Seg's scores, n x h x w for each window, with one frame over a wide area where nothing is sharp.
 
@@ -79,9 +79,9 @@ def regularized(
 
 
 def _held(
-    scored: Iterable[tuple[Window, Tensor]], layers: Sequence[Layer]
+    scored: Iterable[tuple[Window, Tensor]], layers: Sequence[View]
 ) -> tuple[list[Window], NDArray[np.float32]]:
-    windows, scores = [], np.empty((len(layers), *layers[0].pixels.shape[:2]), np.float32)
+    windows, scores = [], np.empty((len(layers), *layers[0].shape[:2]), np.float32)
     for window, each in scored:
         windows.append(window)
         scores[(slice(None), *window)] = each.cpu().numpy()
@@ -130,12 +130,12 @@ def _flicker(scores: Map, weak: Map) -> Map:
     return _step(share, *FLICKER)
 
 
-def _different(layers: Sequence[Layer]) -> Map:
+def _different(layers: Sequence[View]) -> Map:
     """How surely layers differ by more than noise, H x W in [0, 1].
 
     The noise is what they differ by where they differ least. Every second pixel is looked at.
     """
-    height, width = layers[0].pixels.shape[:2]
+    height, width = layers[0].shape[:2]
     squares, own = _differences(layers)
     rms = np.sqrt(_blurred(squares))
     noise = np.percentile(rms, 10).clip(NOISE[0], max(NOISE[1], NOISY * own))
@@ -143,13 +143,13 @@ def _different(layers: Sequence[Layer]) -> Map:
     return np.asarray(cv2.resize(sure, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _differences(layers: Sequence[Layer]) -> tuple[Map, float]:
+def _differences(layers: Sequence[View]) -> tuple[Map, float]:
     """The largest difference between any two layers, squared, and the noise of the noisiest."""
     every = (slice(None, None, 2), slice(None, None, 2))
-    low = np.full_like(layers[0].pixels[every], np.inf, np.float32)
+    low = np.full_like(layers[0].part(every).pixels, np.inf, np.float32)
     high, noise = -low, 0.0
-    for layer in layers:
-        seen, where = layer.seen(every), np.True_ if layer.shown is None else layer.shown[every]
+    for layer in (each.part(every) for each in layers):
+        seen, where = layer.seen(), np.True_ if layer.shown is None else layer.shown
         where = where.reshape(where.shape + (1,) * (low.ndim - 2)) if where.ndim else where
         np.minimum(low, seen, out=low, where=where)
         np.maximum(high, seen, out=high, where=where)

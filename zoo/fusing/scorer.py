@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from zoo.fusing.fused import FusionNetwork
-    from zoo.fusing.layer import Layer
+    from zoo.fusing.fused import FusionNetwork, SetNetwork
+    from zoo.fusing.layer import View
     from zoo.fusing.tiles import Tile, Window
 
 MIDDLE = 0.5
@@ -34,7 +34,8 @@ class Scorer:
         model: HF-Seg or HF-Reg.
         symmetric: Evaluate both orders of every two layers.
         tile: Side of the tiles, in pixels; None takes the largest that need about 1 GB.
-        progress: Called after each comparison of two layers' tiles, with the tile's share of the picture.
+        progress: Called after each comparison of two layers' tiles, with the tile's share of the picture. A
+            network for sets makes one comparison of all layers; it is called after each tile of each.
     """
 
     model: FusionNetwork
@@ -42,39 +43,89 @@ class Scorer:
     tile: int | None = None
     progress: Callable[[float], None] = lambda _share: None
 
-    def scores(self, layers: Sequence[Layer]) -> Iterator[tuple[Window, Tensor]]:
+    def scores(self, layers: Sequence[View]) -> Iterator[tuple[Window, Tensor]]:
         """How likely it is that each layer is the sharp one, tile by tile.
 
         Yields:
-            A window, and for it n x h x w, -inf where a layer shows nothing: HF-Seg's mean logit of each
-            layer against all that show something there, so that the softmax for two is Eq. 2's z; or HF-Reg's
-            negated squared distance of each of two layers from the predicted picture.
+            A window, and for it n x h x w, -inf where a layer shows nothing: what a network for sets says;
+            HF-Seg's mean logit of each layer against all that show something there, so that the softmax for
+            two is Eq. 2's z; or HF-Reg's negated squared distance of each of two layers from the predicted
+            picture.
         """
-        for views in self._tiles(layers):
+        if self.model.config.sets:
+            yield from self._set_scores(layers)
+            return
+        for views in self._views(layers):
             scores = self._mean_logits(views) if self.model.config.task == "seg" else self._nearness(views)
             if views.masked:
                 scores = scores.masked_fill(~views.shown(), -torch.inf)
             yield views.tile.window, scores
 
-    def pictures(self, layers: Sequence[Layer]) -> Iterator[tuple[Window, Tensor]]:
+    def pictures(self, layers: Sequence[View]) -> Iterator[tuple[Window, Tensor]]:
         """HF-Reg's prediction from two layers, tile by tile: a window, and 3 x h x w in [0, 1]."""
-        for views in self._tiles(layers):
+        for views in self._views(layers):
             yield views.tile.window, self._picture(views)
 
-    def _tiles(self, layers: Sequence[Layer]) -> Iterator[_Views]:
-        height, width = layers[0].pixels.shape[:2]
-        side = tile_side(self.model.config, self.tile, height, width)
+    def _tiles(self, layers: Sequence[View]) -> Iterator[tuple[Tile, float]]:
+        """Tiles, and their shares of the picture."""
+        height, width = layers[0].shape[:2]
+        side = tile_side(self.model.config, self.tile, height, width, len(layers))
         for tile in tiles_for(self.model.config, height, width, side):
             rows, columns = tile.window
-            share = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
-            seen = [_tensor(layer.seen(tile.outer)).to(self.model.device) for layer in layers]
+            yield tile, (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
+
+    def _views(self, layers: Sequence[View]) -> Iterator[_Views]:
+        for tile, share in self._tiles(layers):
+            seen = [self._seen(layer, tile) for layer in layers]
             masks = [self._mask(layer, tile) for layer in layers]
             yield _Views(seen, masks, tile, share)
 
-    def _mask(self, layer: Layer, tile: Tile) -> Tensor | None:
+    def _seen(self, layer: View, tile: Tile) -> Tensor:
+        return _tensor(layer.part(tile.outer).seen()).to(self.model.device)
+
+    def _mask(self, layer: View, tile: Tile) -> Tensor | None:
         """Where a layer shows something; None is everywhere in the tile and its surroundings."""
-        shown = None if layer.shown is None else layer.shown[tile.outer]
+        shown = layer.mask(tile.outer)
         return None if shown is None or shown.all() else torch.tensor(shown, device=self.model.device)
+
+    @torch.inference_mode()
+    def _set_scores(self, layers: Sequence[View]) -> Iterator[tuple[Window, Tensor]]:
+        model = cast("SetNetwork", self.model)
+        for tile, share in self._tiles(layers):
+            masks = [self._mask(layer, tile) for layer in layers]
+            parts = model.scores(self._filled(layers, masks, tile, share / len(layers)), tile.inner)
+            scores = _finite(torch.stack([part[0, 0] for part in parts]))
+            del parts
+            if len(layers) == 2:  # half the logit each, which swapping negates bit for bit
+                scores = torch.stack([scores[0] - scores[1], scores[1] - scores[0]]) / 2
+            for score, mask in zip(scores, masks, strict=True):
+                if mask is not None:
+                    score.masked_fill_(~mask[tile.inner], -torch.inf)
+            yield tile.window, scores
+
+    def _filled(
+        self, layers: Sequence[View], masks: Sequence[Tensor | None], tile: Tile, share: float
+    ) -> Iterator[Tensor]:
+        """What the network sees of each layer: where it shows nothing, the mean of those that do.
+
+        So no edge appears where a layer ends, and the network sees no deviation from the mean there.
+        """
+        mean = self._mean(layers, masks, tile) if any(mask is not None for mask in masks) else None
+        for layer, mask in zip(layers, masks, strict=True):
+            seen = self._seen(layer, tile)
+            yield seen if mask is None or mean is None else torch.where(mask, seen, mean)
+            self.progress(share)
+
+    def _mean(self, layers: Sequence[View], masks: Sequence[Tensor | None], tile: Tile) -> Tensor:
+        """The mean of the layers that show something."""
+        total: Tensor | float = 0.0
+        count: Tensor | float = 0.0
+        for layer, mask in zip(layers, masks, strict=True):
+            seen = self._seen(layer, tile)
+            total = total + (seen if mask is None else seen.where(mask, 0))
+            count = count + (1 if mask is None else mask.to(seen.dtype))
+        known = torch.as_tensor(count)
+        return torch.where(known > 0, total / known.clamp(min=1), MIDDLE)
 
     @torch.inference_mode()
     def _mean_logits(self, views: _Views) -> Tensor:

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 _TILE_VALUES = 36 << 20
 """Largest number of values at a tile's full resolution: a pass then needs about 1 GB beyond the pictures."""
 
+_KEPT = 3 / 8
+"""What a network for sets keeps of a layer, in values for each pixel and each channel of its width."""
+
+_SET_VALUES = 192 << 20
+"""Largest number of values that a network for sets keeps of a tile of all layers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tile:
@@ -47,7 +53,7 @@ def tiles_for(config: NetworkConfig, height: int, width: int, side: int) -> list
     return [_with_margins(window, halo) for window in tiles(height, width, side)]
 
 
-def tile_side(config: NetworkConfig, side: int | None, height: int, width: int) -> int:
+def tile_side(config: NetworkConfig, side: int | None, height: int, width: int, layers: int = 2) -> int:
     """The side of the tiles: a multiple of the stride, so that every tile is halved at the same pixels.
 
     Args:
@@ -55,6 +61,7 @@ def tile_side(config: NetworkConfig, side: int | None, height: int, width: int) 
         side: In pixels; None takes the largest that need about 1 GB.
         height: Of the picture.
         width: Of the picture.
+        layers: How many a network for sets sees at once.
 
     Raises:
         OptionsError: If it is too small.
@@ -62,9 +69,11 @@ def tile_side(config: NetworkConfig, side: int | None, height: int, width: int) 
     stride = config.stride
     if side is None:
         area = _TILE_VALUES // config.width
+        if config.sets:
+            area = min(area, int(_SET_VALUES / (_KEPT * config.width * layers)))
         if height * width <= area:
             return -(-max(height, width) // stride) * stride
-        side = max(int(area**0.5) - 2 * config.reach, stride)
+        side = max(int(area**0.5) - (0 if config.sets else 2 * config.reach), stride)
     if side < stride:
         raise OptionsError(f"tile is {side}", f"it must be {stride} or more for this network")
     return side // stride * stride

@@ -25,8 +25,17 @@ if TYPE_CHECKING:
 
     from zoo.networks.architecture import Shape
 
+    Window = tuple[slice, slice]
+    """Rows and columns."""
+
 BLOCK = 2
 """Side of the blocks whose pixels become channels."""
+MARGIN = 4
+"""Pixels of each level that are kept around what is wanted.
+
+Of those, one is spoiled by the interpolation and one by the convolution at the region's border; the other two
+are four of the next level.
+"""
 _GROWTH = (3, 4, 6, 8)
 """Widths from one level to the next, in thirds of the first; further levels are as wide as the last."""
 
@@ -57,27 +66,35 @@ class FocusSet(nn.Module):
         one, other = self.scores([a, b])
         return one - other
 
-    def scores(self, frames: Iterable[Tensor]) -> list[Tensor]:
+    def scores(self, frames: Iterable[Tensor], wanted: Window | None = None) -> list[Tensor]:
         """How likely each frame is the sharp one, as logits of a softmax over the frames.
 
-        Frames are seen one after the other. What stays in memory is the features of all.
+        Frames are seen one after the other. What stays in memory is the features of all, around what is
+        wanted.
 
         Args:
             frames: N x 3 x H x W each, float in [0, 1]; each is taken when its turn comes.
+            wanted: The rows and columns to score, from multiples of the stride on; None is all.
 
         Returns:
-            For each frame N x 1 x H x W, float32.
+            For each frame N x 1 x H x W, float32, or what is wanted of it.
         """
         levels: list[list[Tensor]] = [[] for _ in self.down]
+        regions: list[Window] = []
         height = width = 0
         for frame in frames:
             height, width = frame.shape[-2:]
-            for level, seen in zip(levels, self.encode(frame), strict=True):
-                level.append(seen)
+            wanted = wanted or (slice(0, height), slice(0, width))
+            regions = [_region(self.config, level, wanted, (height, width)) for level in range(len(levels))]
+            for level, seen, region in zip(levels, self.encode(frame), regions, strict=True):
+                level.append(_part(seen, region))
         odd: list[Tensor] = []
         even: Tensor | None = None
         for step in self.steps():
             features = levels.pop()
+            if even is not None:
+                inner = _halved(regions[len(levels)], regions[len(levels) + 1])
+                odd, even = [each[(..., *inner)] for each in odd], even[(..., *inner)]
             mean = _mean(features)
             for place, each in enumerate(features):  # in place, as each level is needed only once
                 features[place] = each - mean
@@ -87,7 +104,11 @@ class FocusSet(nn.Module):
                 features[place] = step.odd(each, odd[place] if odd else None) * gate
             odd = features
             even = step.joined(even, _mean(odd, magnitude=True))
-        return [F.pixel_shuffle(self.head(each), BLOCK)[..., :height, :width].float() for each in odd]
+        rows, columns = (
+            slice(part.start - BLOCK * region.start, part.stop - BLOCK * region.start)
+            for part, region in zip(wanted or (), regions[0], strict=True)
+        )
+        return [F.pixel_shuffle(self.head(each), BLOCK)[..., rows, columns].float() for each in odd]
 
     def set_scores(self, frames: Tensor, counts: Sequence[int]) -> Tensor:
         """Scores of several sets at once, as training needs them; the same as `scores`, up to rounding.
@@ -202,6 +223,34 @@ def _widths(shape: Shape) -> list[int]:
     """Channels of the encoder's levels."""
     growth = [*_GROWTH, *[_GROWTH[-1]] * shape.depth][: shape.depth + 1]
     return [shape.width * part // _GROWTH[0] for part in growth]
+
+
+def _region(shape: Shape, level: int, wanted: Window, size: tuple[int, int]) -> Window:
+    """The rows and columns of a level that the scores of what is wanted depend on, without the encoder."""
+    side, scale = stride(shape), BLOCK << level
+    rows, columns = (
+        slice(
+            max(part.start // side * (side // scale) - MARGIN, 0),
+            min(-(-part.stop // side) * (side // scale) + MARGIN, -(-length // side) * (side // scale)),
+        )
+        for part, length in zip(wanted, size, strict=True)
+    )
+    return rows, columns
+
+
+def _halved(region: Window, below: Window) -> Window:
+    """Where a region of one level lies in a region of the level below."""
+    rows, columns = (
+        slice(part.start // 2 - outer.start, part.stop // 2 - outer.start)
+        for part, outer in zip(region, below, strict=True)
+    )
+    return rows, columns
+
+
+def _part(features: Tensor, region: Window) -> Tensor:
+    """A region of features, without the rest of them in memory."""
+    part = features[(..., *region)]
+    return part if part.shape == features.shape else part.clone()
 
 
 def _mean(features: Sequence[Tensor], magnitude: bool = False) -> Tensor:

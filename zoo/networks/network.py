@@ -71,9 +71,9 @@ class Network(nn.Module):
             return (self(a, b) - self(b, a)) / 2  # type: ignore[no-any-return]
         return (self(a, b) + self(b, a)) / 2  # type: ignore[no-any-return]
 
-    def scores(self, frames: Iterable[Tensor]) -> list[Tensor]:
+    def scores(self, frames: Iterable[Tensor], wanted: tuple[slice, slice] | None = None) -> list[Tensor]:
         """What a network for sets says of each frame; see `zoo.networks.focus_set.FocusSet.scores`."""
-        return self.body.scores(frames)  # type: ignore[no-any-return, operator]
+        return self.body.scores(frames, wanted)  # type: ignore[no-any-return, operator]
 
     def set_scores(self, frames: Tensor, counts: Sequence[int]) -> Tensor:
         """The same of several sets at once; see `zoo.networks.focus_set.FocusSet.set_scores`."""

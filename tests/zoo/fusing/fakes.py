@@ -14,7 +14,7 @@ GRAY = torch.tensor([0.299, 0.587, 0.114]).reshape(1, 3, 1, 1)
 class Sharpest:
     """HF-Seg in a line: the logit is how much larger a frame's Laplacian is, over 3 x 3 pixels."""
 
-    config = SimpleNamespace(task="seg", width=16, stride=1, reach=2)
+    config = SimpleNamespace(task="seg", sets=False, width=16, stride=1, reach=2)
     device = torch.device("cpu")
 
     def symmetric(self, a, b):
@@ -27,7 +27,7 @@ class Sharpest:
 class Mean(Sharpest):
     """HF-Reg in a line: the frames' mean."""
 
-    config = SimpleNamespace(task="reg", width=16, stride=1, reach=0)
+    config = SimpleNamespace(task="reg", sets=False, width=16, stride=1, reach=0)
 
     def symmetric(self, a, b):
         return (a + b) / 2

@@ -13,6 +13,7 @@ CONFIGS = {
     "seg": Config(task="seg", width=4, depth=2),
     "seg-valid": Config(task="seg", width=4, depth=2, padding="valid"),
     "seg-odd": Config(task="seg", architecture="odd", width=4, depth=2),
+    "seg-set": Config(task="seg", architecture="focus-set", width=6, depth=2, upsampling="bilinear"),
     "seg-siamese": Config(task="seg", architecture="siamese", width=4, depth=1, upsampling="bilinear"),
     "reg": Config(task="reg", width=4, depth=2, residual=True),
     "reg-odd": Config(task="reg", architecture="odd", width=4, depth=2),
@@ -26,7 +27,7 @@ def network(name, dtype=torch.float32):
     model = Network(CONFIGS[name]).eval()
     with torch.no_grad():  # decisions that differ from pixel to pixel
         for weights in model.parameters():
-            weights *= 2 if name.startswith("seg") else 1
+            weights *= 1.4 if name == "seg-set" else 2 if name.startswith("seg") else 1
     return model.to(dtype)
 
 
