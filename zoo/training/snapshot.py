@@ -37,7 +37,9 @@ def snapshot(run: Path, out: Path) -> int:
         return int(json.loads((run / TRAINING).read_bytes())["steps"])
     saved = checkpoints.found(run / CHECKPOINTS)
     if not saved:
-        raise TrainingError(f"there is no checkpoint in {run}", "wait for the first one, or give another folder")
+        raise TrainingError(
+            f"there is no checkpoint in {run}", "wait for the first one, or give another folder"
+        )
     last = checkpoints.load(saved[-1])
     document = _document(run / CHECKPOINTS / TRAINING)
     model = Network(Config.from_json(document["options"]["model"]))
@@ -54,5 +56,6 @@ def _document(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_bytes()))
     except (OSError, ValueError) as error:
-        raise TrainingError(f"{path} cannot be read: {error}", "continue the training, which writes it") from error
-
+        raise TrainingError(
+            f"{path} cannot be read: {error}", "continue the training, which writes it"
+        ) from error
