@@ -57,14 +57,28 @@ def train(name: str, coco: Path, out: Path | None) -> None:
 @main.command()
 @click.argument("name")
 @click.argument("folder", type=click.Path(exists=True, path_type=Path))
-def ship(name: str, folder: Path) -> None:
-    """Put a trained network's files into the package, under a short name of the registry."""
-    lookup(name)
+@click.option("--summary", help="What it does, in one line; for a name that is new to the registry.")
+def ship(name: str, folder: Path, summary: str | None) -> None:
+    """Put a trained network's files into the package, under a short name."""
+    text = REGISTRY.read_text("utf-8")
+    if summary is None:
+        lookup(name)
+    else:
+        text = with_row(text, name, summary)
     load_folder(folder)
     hashes = {each: digest(folder / each) for each in FILES if (folder / each).is_file()}
     shipped = copy_folder(folder, SHIPPED / name, hashes)
-    REGISTRY.write_text(with_hashes(REGISTRY.read_text("utf-8"), name, hashes), "utf-8")
+    REGISTRY.write_text(with_hashes(text, name, hashes), "utf-8")
     click.echo(f"{shipped}: {', '.join(hashes)}")
+
+
+def with_row(text: str, name: str, summary: str) -> str:
+    """The registry's text with a network of this name and summary, which may be there already."""
+    start = f"[models.{name}]\n"
+    if start not in text:
+        return f'{text}\n{start}summary = "{summary}"\nrepository = "{name}"\n'
+    head, _, rest = text.partition(start)
+    return head + start + re.sub("summary = .*", lambda _: f'summary = "{summary}"', rest, count=1)
 
 
 def with_hashes(text: str, name: str, hashes: dict[str, str]) -> str:

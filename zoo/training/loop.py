@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from mfsynth.console import count
 from mfsynth.errors import MfsynthError, OutputError
 from mfsynth.locks import locked
+from mfsynth.storage import write
 from zoo.errors import LoaderError, TrainingError
 from zoo.networks import Network
 from zoo.store.folder import EVALUATION, TRAINING, save_folder, set_weights, to_json, weights_of
@@ -100,6 +101,8 @@ def _train(options: TrainOptions, run: TrainRun, accelerator: Accelerator) -> Tr
     accelerator.wait_for_everyone()
     total = total_steps(options, sum(len(source) for source, _ in sources), accelerator.num_processes)
     training = _Training(options, run, accelerator, last, crops, total)
+    if accelerator.is_main_process:
+        training.announce(described(sources))
     with training.stop.awaited():
         stopped = training.steps(identity)
     report = training.report(stopped)
@@ -385,12 +388,20 @@ class _Training:
             self.state.step, self.total, self.state.seconds, waiting, self.scores, stopped, self.run.out
         )
 
+    def announce(self, data: list[dict[str, Any]]) -> None:
+        """Write training.json beside the checkpoints, for `snapshot`."""
+        write(self.run.out / CHECKPOINTS / TRAINING, to_json(self.document(self.report(False), data)))
+
+    def document(self, report: TrainReport, data: list[dict[str, Any]]) -> dict[str, Any]:
+        """The content of training.json."""
+        device, processes = self.accelerator.device, self.accelerator.num_processes
+        return training_document(self.options, self.run, report, data, processes, device, self.begun)
+
     def finish(self, report: TrainReport, data: list[dict[str, Any]]) -> None:
         """After the last step, write the network's folder; draw the curve; remove the checkpoints."""
         assert self.log is not None
         if not report.stopped:  # the network first, whatever may be wrong with its logs
-            device, processes = self.accelerator.device, self.accelerator.num_processes
-            training = training_document(self.options, self.run, report, data, processes, device, self.begun)
+            training = self.document(report, data)
             evaluation = evaluation_document(self.run, report, data, self.crops)
             self.best.documents = {TRAINING: to_json(training), EVALUATION: evaluation.to_json()}
             save_folder(self.run.out, self.best)

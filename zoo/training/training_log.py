@@ -132,6 +132,23 @@ def _is_value(column: str, text: str) -> bool:
     return column != "step" or text.isdecimal()
 
 
+def scores_at(folder: Path, step: int) -> dict[str, dict[str, float]]:
+    """The last validation of a training up to a step: for each kind of held-out pairs, its values by name.
+
+    Raises:
+        TrainingError: If the log is not what a training writes.
+    """
+    path = folder / VALIDATION
+    rows = _rows(path, _VALIDATION_COLUMNS) if path.is_file() else []
+    rows = [row for row in rows if int(row["step"]) <= step]
+    names = _VALIDATION_COLUMNS[2:]
+    return {
+        row["kind"]: {name: float(row[name]) for name in names}
+        for row in rows
+        if row["step"] == rows[-1]["step"]
+    }
+
+
 def _malformed(path: Path, line: int) -> TrainingError:
     return TrainingError(
         f"{path}, line {line}, is not what the training wrote",

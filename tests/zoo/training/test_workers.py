@@ -72,7 +72,7 @@ def test_a_killed_loader_worker_ends_the_training_which_goes_on_later(data: Path
     assert errors.strip().splitlines()[-1] == f"mfsynth: loader worker 2 of 2 died (signal 9); {hint}"
     assert "Traceback" not in errors
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
-    last = max(int(path.name.removeprefix("step-")) for path in (out / "checkpoints").iterdir())
+    last = max(int(path.name.removeprefix("step-")) for path in (out / "checkpoints").glob("step-*"))
     spec = (SourceSpec(str(data)),)
     run = TrainRun(spec, out, spec, workers=2, resume=True, cpu=True, progress=interrupt)
     steps = train(preset("hf-seg", "fast").override(TINY), run).steps

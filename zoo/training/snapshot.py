@@ -1,0 +1,61 @@
+"""The network of a training that is still running: its last checkpoint as a folder that can be used."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import TrainingError
+from zoo.networks import Config, Network
+from zoo.store.folder import TRAINING, WEIGHTS, copy_folder, save_folder, set_weights, to_json
+from zoo.training import checkpoint as checkpoints
+from zoo.training.run import CHECKPOINTS
+from zoo.training.training_log import scores_at
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def snapshot(run: Path, out: Path) -> int:
+    """Write the weights of a training's last checkpoint, averaged if it averages, to a network's folder.
+
+    Its training.json says how many steps were done; a finished training is copied as it is.
+
+    Args:
+        run: The folder of the training; it is only read, and may be running.
+        out: The folder to make; a network that is there is replaced.
+
+    Returns:
+        The number of steps done.
+
+    Raises:
+        TrainingError: If there is no checkpoint yet, or it is damaged.
+        OutputError: If a file cannot be written.
+    """
+    if (run / WEIGHTS).is_file():
+        copy_folder(run, out, {})
+        return int(json.loads((run / TRAINING).read_bytes())["steps"])
+    saved = checkpoints.found(run / CHECKPOINTS)
+    if not saved:
+        raise TrainingError(
+            f"there is no checkpoint in {run}", "wait for the first one, or give another folder"
+        )
+    last = checkpoints.load(saved[-1])
+    document = _document(run / CHECKPOINTS / TRAINING)
+    model = Network(Config.from_json(document["options"]["model"]))
+    set_weights(model, last.ema or last.model, str(saved[-1]))
+    step = last.state.step
+    done = {"steps": step, "seconds": round(last.state.seconds, 1), "validation": scores_at(run, step)}
+    model.documents = {TRAINING: to_json(document | done)}
+    save_folder(out, model)
+    return step
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """What the training wrote at its start: training.json as it would be after no step."""
+    try:
+        return dict(json.loads(path.read_bytes()))
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"{path} cannot be read: {error}", "continue the training, which writes it"
+        ) from error
