@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from focus_stacks import stripes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -23,7 +24,7 @@ from zoo.pretrained import FusionModel
 from zoo.stacks.memory import enough_memory
 from zoo.stacks.pace import Pace
 from zoo.stacks.planning.exposure import Tone
-from zoo.stacks.prepare import matched
+from zoo.stacks.prepare import matched, prepared
 from zoo.stacks.remembered import RememberedStack
 from zoo.stacks.stack import ArrayStack
 from zoo.store.registry import BEST
@@ -35,15 +36,12 @@ def model() -> FusionModel:
     return FusionModel(Config(task="seg", width=4, depth=2)).eval()
 
 
-def stripes(count: int, height: int = 32, width: int = 48) -> list[np.ndarray]:
-    """Frames of one texture; each is sharp in another stripe."""
-    noise = np.random.default_rng(0).random((height, width, 3), np.float32)
-    sharp = cv2.normalize(cv2.GaussianBlur(noise, None, 1), None, 0, 255, cv2.NORM_MINMAX)
-    frames = [cv2.GaussianBlur(sharp, None, 3) for _ in range(count)]
-    for number, frame in enumerate(frames):
-        stripe = slice(number * width // count, (number + 1) * width // count)
-        frame[:, stripe] = sharp[:, stripe]
-    return [frame.round().astype(np.uint8) for frame in frames]
+def files_of(frames: Sequence[np.ndarray], folder: Path) -> list[Path]:
+    """The frames as PNG files."""
+    paths = [folder / f"{number}.png" for number in range(len(frames))]
+    for path, frame in zip(paths, frames, strict=True):
+        cv2.imwrite(str(path), frame[..., ::-1])
+    return paths
 
 
 @dataclass
@@ -82,9 +80,7 @@ def test_a_stack_with_nothing_wrong_is_fused_as_by_the_network(model: FusionMode
 
 def test_files_give_what_their_arrays_give(model: FusionModel, tmp_path: Path) -> None:
     frames = stripes(3)
-    paths = [str(tmp_path / f"{number}.png") for number in range(3)]
-    for path, frame in zip(paths, frames, strict=True):
-        cv2.imwrite(path, frame[..., ::-1])
+    paths = [str(path) for path in files_of(frames, tmp_path)]
     by_path, by_array = zoo.fuse_stack(model, paths), zoo.fuse_stack(model, np.stack(frames))
     np.testing.assert_array_equal(by_path.image, by_array.image)
     assert [each.name for each in by_path.plan.frames] == ["0.png", "1.png", "2.png"]
@@ -191,6 +187,76 @@ def test_many_frames_meet_in_a_tournament_and_are_never_held_together(model: Fus
     assert max(alive) <= 6  # log2(20), and the frame at hand
     assert fused.decision is not None
     assert len(np.unique(fused.decision)) > 5
+
+
+def test_a_network_for_sets_takes_any_number_of_frames_in_one_pass_each_prepared_once(
+    set_model: FusionModel,
+) -> None:
+    stack = CountedStack(stripes(12, 64, 96))
+    said: list[str] = []
+    told: list[tuple[str, float, float]] = []
+    alive: list[int] = []
+
+    def progress(stage: str, done: float, total: float) -> None:
+        told.append((stage, done, total))
+        if stage == "preparing":
+            alive.append(stack.alive)
+
+    fused = zoo.fuse_stack(set_model, stack, say=said.append, progress=progress)
+    assert not [line for line in said if "comparison" in line or "tournament" in line]
+    assert stack.asked == [*range(12)] * 2
+    assert fused.burst is None
+    assert [*fused.seconds] == ["reading", "aligning", "preparing", "fusing"]
+    assert [*dict.fromkeys(stage for stage, _, _ in told)] == ["reading", "preparing", "fusing"]
+    assert [each for each in told if each[0] == "preparing"] == [
+        ("preparing", done, 12) for done in range(13)
+    ]
+    fusing = [(done, total) for stage, done, total in told if stage == "fusing"]
+    assert fusing == sorted(fusing)
+    assert (fusing[0], fusing[-1]) == ((0, 1), (1, 1))
+
+
+@pytest.mark.parametrize("count", [3, 7, 12])
+def test_the_order_of_files_does_not_matter_to_a_network_for_sets(
+    set_model: FusionModel, tmp_path: Path, count: int
+) -> None:
+    """But for the first, which sets exposure and canvas."""
+    paths = files_of(stripes(count, 48, 72), tmp_path)
+    straight = set_model.fuse_stack(paths)
+    order = [0, *1 + np.random.default_rng(count).permutation(count - 1)]
+    fused = set_model.fuse_stack([paths[place] for place in order])
+    np.testing.assert_array_equal(fused.image, straight.image)
+    np.testing.assert_array_equal(np.array(order)[fused.decision], straight.decision)
+
+
+@pytest.mark.parametrize("rule", ["select", "weighted"])
+def test_what_one_frame_shows_comes_from_it_whatever_the_network_says(
+    set_model: FusionModel, tmp_path: Path, rule: Any
+) -> None:
+    """Frames cut from one texture, moved to the four sides, on the canvas that covers all of them."""
+    corners = [(20, 20), (0, 20), (40, 20), (20, 0), (20, 40)]
+    coarse = cv2.resize(np.random.default_rng(1).integers(0, 128, (17, 21, 3), np.uint8), (168, 136))
+    frames = [
+        (each // 2 + coarse)[top : top + 96, left : left + 128]
+        for each, (top, left) in zip(stripes(5, 136, 168), corners, strict=True)
+    ]
+    options = zoo.FuseOptions(rule=rule, align=True, crop="none")
+    fused = set_model.fuse_stack(files_of(frames, tmp_path), options)
+    assert len(fused.plan.frames) == 5
+    assert fused.decision is not None
+    layers = [prepared(frames[each.place], each, fused.plan, options) for each in fused.plan.frames]
+    shown = np.stack(
+        [np.ones(fused.decision.shape, bool) if each.shown is None else each.shown for each in layers]
+    )
+    alone = shown.sum(0) == 1
+    assert 0.05 < alone.mean() < 0.5
+    np.testing.assert_array_equal(fused.decision[alone], shown.argmax(0)[alone])
+    for number, layer in enumerate(layers):
+        only = alone & shown[number]
+        np.testing.assert_array_equal(fused.image[only], layer.pixels[only])
+    hidden = ~shown.any(0)
+    assert hidden.any()
+    assert not fused.image[hidden].any()
 
 
 @pytest.mark.parametrize(("count", "burst", "pairs"), [(4, "joint", 6), (4, "fold", 3), (9, None, 8)])

@@ -30,9 +30,9 @@ def frame(place, name="", move=IDENTITY, tone=PLAIN, hot=()):
     return FramePlan(place, name or f"{place}.png", move, tone, np.array(hot, np.int64))
 
 
-def told_of(plan, decision, names, options=None):
+def told_of(plan, decision, names, options=None, burst="joint"):
     image = np.zeros((100, 200, 3), np.uint8)
-    fused = FusedStack(image, decision, None, plan, "joint", {"fusing": 1.234})
+    fused = FusedStack(image, decision, None, plan, burst, {"fusing": 1.234})
     return report_of(Path("out.png"), fused, names, options or FuseOptions(), "select")
 
 
@@ -103,6 +103,19 @@ def test_line_of_a_long_stack_names_the_ends():
     decision[decision == 7] = 11
     line = told_of(plan, decision, [f"{k}.png" for k in range(20)]).line()
     assert line == "out.png  20 frames, 200 x 100, shares from 0% (7.png) to 10% (11.png)"
+
+
+@pytest.mark.parametrize(
+    ("taken", "of", "words"),
+    [(3, 3, "3 frames in one pass"), (3, 4, "3 of 4 frames in one pass"), (2, 2, "2 frames")],
+)
+def test_one_pass_for_more_than_two_frames_is_told(taken, of, words):
+    names = [f"{place}.png" for place in range(of)]
+    left_out = dict.fromkeys(names[taken:], "is black")
+    plan = planned(*(frame(place) for place in range(taken)), left_out=left_out)
+    told = told_of(plan, np.zeros((100, 200), np.uint8), names, burst=None)
+    assert told.line().startswith(f"out.png  {words}, 200 x 100, shares 100%")
+    assert told.to_json()["burst"] is None
 
 
 def test_nothing_is_said_where_nothing_is_wrong():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import cv2
-import numpy as np
 import pytest
+from focus_stacks import stripes
 from warm_python import WarmPython
 
 from mfsynth.errors import OptionsError, OutputError
@@ -74,6 +75,23 @@ def test_options_that_the_network_cannot_follow_are_refused(decides: Network, pr
         request.check_network(predicts)
 
 
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"burst": "fold"}, "--burst fold has no effect on this network: it takes all frames in one pass"),
+        ({"burst": "tournament"}, "--burst tournament has no effect"),
+        ({"symmetric": False}, "--single-pass has no effect on this network: it makes one pass anyway"),
+    ],
+)
+def test_what_has_an_effect_on_pairs_only_is_refused_with_a_network_for_sets(
+    set_model: Network, decides: Network, options: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(OptionsError, match=text):
+        FuseOptions(**options).check_network(set_model)
+    FuseOptions(**options).check_network(decides)
+    FuseOptions(burst="joint").check_network(set_model)
+
+
 def test_an_output_that_cannot_be_written_is_told_before_a_frame_is_read(
     decides: Network, tmp_path: Path
 ) -> None:
@@ -102,25 +120,64 @@ def test_a_missing_frame_is_told_before_the_first_is_read(decides: Network, tmp_
         fuse_files(decides, frames, tmp_path / "fused.png", FuseOptions())
 
 
-def test_an_interrupt_leaves_what_was_there(warm: WarmPython, tmp_path: Path) -> None:
-    """Fusing these frames takes several seconds; Ctrl-C comes after half a second."""
-    for name in ("near.jpg", "far.jpg"):
-        cv2.imwrite(
-            str(tmp_path / name), np.random.default_rng(0).integers(0, 256, (1000, 1000, 3), np.uint8)
-        )
-    (tmp_path / "fused.png").write_bytes(b"of an earlier run")
-    code = """
-import os, signal, threading
+STAGES = {"reading": 1, "aligning": 1, "preparing": 2, "fusing": 0.01, "writing": 0, "preview": 1}
+"""Stages, and how much of each is done when Ctrl-C comes."""
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "preparing",
+        "fusing",
+        "half a file",
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in STAGES
+            if each not in ("preparing", "fusing")
+        ),
+    ],
+)
+def test_an_interrupt_leaves_what_was_there(
+    warm: WarmPython, set_network: Path, tmp_path: Path, stage: str
+) -> None:
+    """The process gets the signal in the middle of each stage, and while the picture's bytes are written."""
+    work, scratch = tmp_path / "work", tmp_path / "scratch"
+    work.mkdir()
+    scratch.mkdir()
+    frames = stripes(3, 96, 128)
+    for number, frame in enumerate(frames):
+        cv2.imwrite(str(work / f"{number}.png"), frame)
+    (work / "fused.png").write_bytes(b"of an earlier run")
+    code = f"""
+import contextlib, os, signal
+import zoo.fusing.spool
 from mfsynth.cli import main
-threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-main(["fuse", "near.jpg", "far.jpg", "-o", "fused.png", "--device", "cpu", "--tile", "256"])
+from mfsynth.console import Output
+
+def interrupt(*_):
+    os.kill(os.getpid(), signal.SIGINT)
+
+def progress(stage, done, total):
+    if stage == {stage!r} and done >= {STAGES.get(stage)}:
+        interrupt()
+
+zoo.fusing.spool.MEMORY = 0  # so that prepared frames go to a file
+if {stage!r} == "half a file":
+    os.fsync = interrupt
+Output.share_bars = lambda self: contextlib.nullcontext(progress)
+main(["fuse", "0.png", "1.png", "2.png", "-o", "fused.png", "--model", {str(set_network)!r}, "--align",
+      "--device", "cpu", "--tile", "32", "--preview", "page.html"])
 """
-    done = warm.run(code=code, env=dict(os.environ), cwd=tmp_path)
+    done = warm.run(code=code, env=os.environ | {"TMPDIR": str(scratch)}, cwd=work)
     assert (done.returncode, done.stdout) == (130, "")
     assert done.stderr.splitlines()[-1] == "mfsynth: interrupted"
     assert "Traceback" not in done.stderr
-    assert (tmp_path / "fused.png").read_bytes() == b"of an earlier run"
-    assert names(tmp_path) == ["far.jpg", "fused.png", "near.jpg"]
+    assert names(work) == ["0.png", "1.png", "2.png", "fused.png"]
+    assert names(scratch) == []
+    if stage == "preview":  # by then, the picture is written
+        assert cv2.imread(str(work / "fused.png")).shape == frames[0].shape
+    else:
+        assert (work / "fused.png").read_bytes() == b"of an earlier run"
 
 
 def test_a_folder_in_place_of_frames_is_refused_with_the_way_to_give_its_pictures(tmp_path: Path) -> None:
