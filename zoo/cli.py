@@ -45,7 +45,7 @@ def need(extra: str, *packages: str) -> None:
 Examples:
   mfsynth fuse near.jpg far.jpg -o fused.png
   mfsynth fuse stack/*.tif -o fused.tif --align --preview page.html
-  mfsynth fuse near.jpg far.jpg -o fused.png --model runs/try --rule select
+  mfsynth fuse near.jpg far.jpg -o fused.png --model hf-seg --rule select
   mfsynth fuse --batch stacks -o fused --dry-run""",
 )
 @click.argument("frames", nargs=-1, type=LocalPath(path_type=Path))
@@ -70,12 +70,14 @@ Examples:
 @click.option("--raw-decision", is_flag=True, help="Keep the network's decision even where nothing is sharp.")
 @click.option("--keep-hot-pixels", is_flag=True, help="Do not repair hot and dead pixels.")
 @click.option("--rule", type=click.Choice(["weighted", "select", "direct", "nearest"]),
-              help="How pixels are made. HF-Seg: weighted (default) or select; HF-Reg: direct (default) "
-              "or nearest.")  # fmt: skip
+              help="How pixels are made. Networks that choose frames: weighted (default) or select; HF-Reg: "
+              "direct (default) or nearest.")  # fmt: skip
 @click.option("--burst", type=click.Choice(["joint", "fold", "tournament"]),
-              help="How more than two frames meet: each with each, one after the other, or neighbors first.  "
-              "[default: joint up to eight frames, then tournament]")  # fmt: skip
-@click.option("--single-pass", is_flag=True, help="Compare each pair in one order only, in half the time.")
+              help="How a network that compares two frames fuses more: each with each, one after the other, "
+              "or neighbors first.  [default: joint up to eight frames, then tournament]")  # fmt: skip
+@click.option(
+    "--single-pass", is_flag=True, help="Such a network compares in one order only, in half the time."
+)
 @click.option(
     "--decision-map", type=FILE, help="Also write which frame each pixel mostly came from, in gray."
 )

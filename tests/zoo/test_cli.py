@@ -21,6 +21,8 @@ PUSH = ["zoo", "push", "hf-seg", "--repo", "ann/net"]
         (["fuse", "a.png", "b.png", "-o", "x/a.png", "--tile", "1"], 2, "--tile"),
         (["fuse", "a.png", "b.png", "-o", "x/a.png", "--device", "abacus"], 2, "there is no device 'abacus'"),
         (["fuse", "a.png", "b.png", "-o", "x/a.png", "--rule", "nearest"], 2, "has no rule nearest"),
+        (["fuse", "a.png", "b.png", "-o", "x/a.png", "--burst", "fold"], 2, "--burst fold has no effect on"),
+        (["fuse", "a.png", "b.png", "-o", "x/a.png", "--single-pass"], 2, "such as hf-seg"),
         (["fuse", "a.png", "b.png", "-o", "x/a.png", "--model", "nowhere/x"], 1, "nowhere/x"),
         (["fuse", "a.png", "b.png", "-o", "x/a.png"], 1, "a.png"),
         ([*TRAIN, "coco:DIR"], 2, "coco:DIR does not name a folder and a split; write coco:DIR:SPLIT"),

@@ -114,6 +114,7 @@ def fuse_stack(
         tile=options.tile,
         raw=options.raw_decision,
         progress=Pace(steps, say, partial(progress, "fusing"), fewer(model, number, burst)),
+        expected=number,
     )
     watch.lap("fusing")
     places = np.array([each.place for each in how.frames], np.uint8)

@@ -93,16 +93,14 @@ class FuseOptions:
             raise OptionsError("--raw-decision has no effect on a picture that is predicted", "omit it")
 
     def _check_sets(self) -> None:
-        """Check that nothing is asked for that has an effect only where frames meet by twos."""
+        """Check that nothing is asked for that has an effect only where frames are compared by twos."""
+        hint = "omit it, or use a network that compares two frames, such as hf-seg"
         if self.burst not in (None, "joint"):
-            raise OptionsError(
-                f"--burst {self.burst} has no effect on this network: it takes all frames in one pass",
-                "omit it",
-            )
+            why = "it takes all frames in one pass"
+            raise OptionsError(f"--burst {self.burst} has no effect on this network: {why}", hint)
         if not self.symmetric:
-            raise OptionsError(
-                "--single-pass has no effect on this network: it makes one pass anyway", "omit it"
-            )
+            why = "its one pass does not depend on the order of the frames"
+            raise OptionsError(f"--single-pass has no effect on this network: {why}", hint)
 
     def decides(self, network: FusionNetwork) -> bool:
         """Whether a network chooses frames, rather than predict the picture."""

@@ -14,7 +14,7 @@ import msgspec
 
 from zoo.errors import UnknownModelError, ZooError
 
-BEST = "hf-seg"
+BEST = "focus-set"
 """The network that `mfsynth fuse` takes by default."""
 
 REGISTRY = Path(__file__).parent / "registry.toml"
