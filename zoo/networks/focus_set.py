@@ -90,17 +90,16 @@ class FocusSet(nn.Module):
                 level.append(_part(seen, region))
         odd: list[Tensor] = []
         even: Tensor | None = None
+        count = len(levels[0])
         for step in self.steps():
-            features = levels.pop()
             if even is not None:
-                inner = _halved(regions[len(levels)], regions[len(levels) + 1])
+                inner = _halved(regions[len(levels) - 1], regions[len(levels)])
                 odd, even = [each[(..., *inner)] for each in odd], even[(..., *inner)]
-            mean = _mean(features)
-            for place, each in enumerate(features):  # in place, as each level is needed only once
-                features[place] = each - mean
+            mean, features = _apart(levels.pop())
             even = step.even(mean, _mean(features, magnitude=True), even)
+            del mean
             gate = step.gated(even)
-            for place, each in enumerate(features):
+            for place, each in enumerate(features):  # in place, as each is needed only once
                 features[place] = step.odd(each, odd[place] if odd else None) * gate
             odd = features
             even = step.joined(even, _mean(odd, magnitude=True))
@@ -108,7 +107,8 @@ class FocusSet(nn.Module):
             slice(part.start - BLOCK * region.start, part.stop - BLOCK * region.start)
             for part, region in zip(wanted or (), regions[0], strict=True)
         )
-        return [F.pixel_shuffle(self.head(each), BLOCK)[..., rows, columns].float() for each in odd]
+        scores = [F.pixel_shuffle(self.head(each), BLOCK)[..., rows, columns].float() for each in odd]
+        return [scores[0], -scores[0]] if count == 2 else scores
 
     def set_scores(self, frames: Tensor, counts: Sequence[int]) -> Tensor:
         """Scores of several sets at once, as training needs them; the same as `scores`, up to rounding.
@@ -143,7 +143,13 @@ class FocusSet(nn.Module):
         height, width = frame.shape[-2:]
         side = stride(self.config)
         x = mirror(frame.to(self.head.weight.dtype), 0, -height % side, 0, -width % side)
-        features = [self.down[0](F.pixel_unshuffle(x, BLOCK))]
+        first, *others = self.down[0]
+        # the convolution of `F.pixel_unshuffle(x, BLOCK)`, without that intermediate
+        kernel = F.pixel_shuffle(first.weight, BLOCK)
+        x = F.conv2d(x, kernel, first.bias, stride=BLOCK, padding=BLOCK)
+        for layer in others:
+            x = layer(x)
+        features = [x]
         for block in self.down[1:]:
             features.append(block(F.max_pool2d(features[-1], 2)))
         return features
@@ -177,13 +183,17 @@ class SetLevel(nn.Module):
         """A frame's odd stream before the gate, from the deviation of its features from their mean."""
         stream = self.odd_skip(deviation)
         if self.odd_up is not None:
-            stream = stream + self.odd_up(below)
+            stream += self.odd_up(below)
         return self.odd_conv(stream)  # type: ignore[no-any-return]
 
     def even(self, mean: Tensor, spread: Tensor, below: Tensor | None) -> Tensor:
         """The even stream, from the mean of the features and the mean magnitude of the deviations."""
-        stream = self.even_skip(torch.cat([mean, spread], 1))
-        return stream if self.even_up is None else stream + self.even_up(below)  # type: ignore[no-any-return]
+        skip, n_in = self.even_skip, mean.shape[1]
+        stream = F.conv2d(mean, skip.weight[:, :n_in], skip.bias)  # two, so that nothing is concatenated
+        stream += F.conv2d(spread, skip.weight[:, n_in:])
+        if self.even_up is not None:
+            stream += self.even_up(below)
+        return stream
 
     def gated(self, even: Tensor) -> Tensor:
         """What the odd stream of every frame is multiplied by."""
@@ -193,7 +203,7 @@ class SetLevel(nn.Module):
         """The even stream after this level, from the mean magnitude of the odd streams."""
         if self.even_conv is None or self.cross is None:
             return even
-        return F.relu(self.even_conv(even) + self.cross(magnitude))
+        return F.relu_(self.even_conv(even).add_(self.cross(magnitude)))
 
 
 def stride(shape: Shape) -> int:
@@ -253,12 +263,29 @@ def _part(features: Tensor, region: Window) -> Tensor:
     return part if part.shape == features.shape else part.clone()
 
 
+def _apart(features: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """The mean of the frames' features, and the deviations from it.
+
+    Of a pair, only one frame's: the other's is its negative, and so is everything that the odd stream makes
+    of it.
+    """
+    if len(features) == 2:
+        one, other = features
+        return (one + other).mul_(0.5), [(one - other).mul_(0.5)]
+    mean = _mean(features)
+    for place, each in enumerate(features):  # in place, as each is needed only once
+        features[place] = each - mean
+    return mean, features
+
+
 def _mean(features: Sequence[Tensor], magnitude: bool = False) -> Tensor:
     """The mean of tensors, or of their magnitudes, added in their order."""
-    total = features[0].abs() if magnitude else features[0]
-    for each in features[1:]:
-        total = total + (each.abs() if magnitude else each)
-    return total / len(features)
+    if len(features) == 1:
+        return features[0].abs() if magnitude else features[0]
+    total = features[0].abs() + features[1].abs() if magnitude else features[0] + features[1]
+    for each in features[2:]:
+        total += each.abs() if magnitude else each
+    return total.div_(len(features))
 
 
 def _means(values: Tensor, sets: Tensor, counts: Sequence[int]) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 def mirror(x: Tensor, top: int, bottom: int, left: int, right: int) -> Tensor:
     """Extend N x C x H x W by mirroring at its border pixels, even by more than its own size."""
+    if max(top, bottom) < x.shape[2] and max(left, right) < x.shape[3]:
+        return F.pad(x, (left, right, top, bottom), mode="reflect")  # the same, much faster
     if top or bottom:
         x = x.index_select(2, _mirrored(x.shape[2], top, bottom, x.device))
     if left or right:
