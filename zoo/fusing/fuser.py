@@ -57,9 +57,9 @@ class _Choice:
     weights: Tensor
 
     @property
-    def confidence(self) -> NDArray[np.float32]:
-        chosen: NDArray[np.float32] = np.take_along_axis(self.weights.numpy(), self.decision[None], 0)[0]
-        return chosen
+    def confidence(self) -> NDArray[np.float16]:
+        """How much there is of the layer that is chosen: of none is there more."""
+        return np.asarray(self.weights.amax(0).half().numpy())  # numpy takes a hundred times as long to halve
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class Fuser:
             if not alike:
                 seen[window] = self._made(choice, [each.seen(window) for each in layers], seen)
             taken = choice.decision == 1
-            sure = choice.confidence.astype(np.float16)
+            sure = choice.confidence
             decision[window] = np.where(taken, other.decision[window], one.decision[window])
             confidence[window] = sure * np.where(taken, other.confidence[window], one.confidence[window])
         layer = Layer(pixels, one.layer.gain, one.layer.offset, shown) if alike else plain(seen, shown=shown)

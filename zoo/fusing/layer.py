@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+import cv2
 import numpy as np
 
 if TYPE_CHECKING:
@@ -73,8 +74,16 @@ class Layer:
 
     def seen(self, window: Window = WHOLE) -> NDArray[np.float32]:
         """What the network sees: float32 in [0, 1], of the pixels' shape, or a window of it."""
+        pixels = self.pixels[window]
+        if pixels.dtype != np.uint8:
+            return self._mapped(pixels.astype(np.float32))
+        levels = np.arange(256, dtype=np.float32)  # each level is mapped once
+        table = self._mapped(levels[None] if pixels.ndim == 2 else np.repeat(levels, 3).reshape(1, 256, 3))
+        return np.asarray(cv2.LUT(pixels, table), np.float32)
+
+    def _mapped(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the network sees of pixels' values, which are overwritten."""
         scale, shift = self._inverse()
-        values = self.pixels[window].astype(np.float32)
         if shift.any():
             values += shift
         values /= scale  # not times 1 / scale: white must become 1 exactly

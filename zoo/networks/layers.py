@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 def mirror(x: Tensor, top: int, bottom: int, left: int, right: int) -> Tensor:
     """Extend N x C x H x W by mirroring at its border pixels, even by more than its own size."""
+    if not (top or bottom or left or right):
+        return x
     if max(top, bottom) < x.shape[2] and max(left, right) < x.shape[3]:
         return F.pad(x, (left, right, top, bottom), mode="reflect")  # the same, much faster
     if top or bottom:
