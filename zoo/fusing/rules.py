@@ -77,7 +77,8 @@ def rounded(
     if dtype.kind == "f":
         return values if limits is None else values.clip(*limits)  # rounding can lift a mean of ones above 1
     # OpenCV rounds halves to even, as numpy does
-    return np.asarray(cv2.add(values, 0.0, dtype=cv2.CV_8U if dtype == np.uint8 else cv2.CV_16U), dtype)
+    depth = cv2.CV_8U if dtype == np.uint8 else cv2.CV_16U
+    return np.asarray(cv2.add(values, 0.0, dtype=depth), dtype)  # type: ignore[call-overload]
 
 
 def _shown(weights: Tensor, scores: Tensor) -> Tensor:

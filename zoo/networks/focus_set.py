@@ -143,7 +143,7 @@ class FocusSet(nn.Module):
         height, width = frame.shape[-2:]
         side = stride(self.config)
         x = mirror(frame.to(self.head.weight.dtype), 0, -height % side, 0, -width % side)
-        first, *others = self.down[0]
+        first, *others = cast("Sequence[nn.Conv2d]", self.down[0])
         # the convolution of `F.pixel_unshuffle(x, BLOCK)`, without that intermediate
         kernel = F.pixel_shuffle(first.weight, BLOCK)
         x = F.conv2d(x, kernel, first.bias, stride=BLOCK, padding=BLOCK)
