@@ -11,7 +11,7 @@ import numpy as np
 from zoo.fusing.fused import RULES, Fused
 from zoo.fusing.layer import Layer, plain
 from zoo.fusing.regular import regularized
-from zoo.fusing.rules import mixed, nearness, rounded, selected, softmax, winner
+from zoo.fusing.rules import blended, mixed, nearness, rounded, selected, softmax, winner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -178,9 +178,10 @@ class Fuser:
 
     def _made(self, choice: _Choice, parts: Sequence[NDArray[Any]], like: NDArray[Any]) -> NDArray[Any]:
         """A window of a picture, by the rule."""
-        if self.rule == "weighted":
-            return mixed(choice.weights, parts, like.dtype, self.limits)
-        return selected(choice.decision, parts)
+        if self.rule in ("select", "nearest"):
+            return selected(choice.decision, parts)
+        weights = blended(choice.weights) if self.rule == "blend" else choice.weights
+        return mixed(weights, parts, like.dtype, self.limits)
 
 
 def fuse_together(fuser: Fuser, layers: Sequence[Spooled]) -> Fused:

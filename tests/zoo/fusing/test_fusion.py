@@ -275,7 +275,7 @@ def test_read_only_frames_are_taken(recwarn):
 
 
 def test_rules_are_the_networks_own():
-    with pytest.raises(ValueError, match="weighted and select"):
+    with pytest.raises(ValueError, match="weighted, select and blend"):
         fuse(network("seg"), pictures(2), rule="nearest")
     with pytest.raises(ValueError, match="burst"):
         fuse(network("seg"), pictures(2), burst="both")
