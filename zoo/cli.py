@@ -69,9 +69,9 @@ Examples:
               "instead of leaving the frame out.")  # fmt: skip
 @click.option("--raw-decision", is_flag=True, help="Keep the network's decision even where nothing is sharp.")
 @click.option("--keep-hot-pixels", is_flag=True, help="Do not repair hot and dead pixels.")
-@click.option("--rule", type=click.Choice(["weighted", "select", "direct", "nearest"]),
-              help="How pixels are made. Networks that choose frames: weighted (default) or select; HF-Reg: "
-              "direct (default) or nearest.")  # fmt: skip
+@click.option("--rule", type=click.Choice(["weighted", "select", "blend", "direct", "nearest"]),
+              help="How pixels are made. Networks that choose frames: blend, weighted or select (default: "
+              "blend for focus-set, weighted for HF-Seg); HF-Reg: direct (default) or nearest.")  # fmt: skip
 @click.option("--burst", type=click.Choice(["joint", "fold", "tournament"]),
               help="How a network that compares two frames fuses more: each with each, one after the other, "
               "or neighbors first.  [default: joint up to eight frames, then tournament]")  # fmt: skip

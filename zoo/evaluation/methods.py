@@ -265,7 +265,8 @@ def _check_rule(method: Method) -> None:
     rules = opened(method.kind, method.base, method.device).rules
     rule = dict(method.options).get("rule")
     if rule is not None and rule not in rules:
-        raise OptionsError(f"{method.base} has no rule {rule}", f"it has {' and '.join(rules)}")
+        known = f"{', '.join(rules[:-1])} and {rules[-1]}"
+        raise OptionsError(f"{method.base} has no rule {rule}", f"it has {known}")
 
 
 @cache

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from zoo.networks.architecture import Task
 
-Rule = Literal["weighted", "select", "direct", "nearest"]
+Rule = Literal["weighted", "select", "blend", "direct", "nearest"]
 Burst = Literal["joint", "fold", "tournament"]
 
-RULES: dict[Task, tuple[Rule, ...]] = {"seg": ("weighted", "select"), "reg": ("direct", "nearest")}
-"""The rules of a network, its default first."""
+RULES: dict[Task, tuple[Rule, ...]] = {"seg": ("weighted", "select", "blend"), "reg": ("direct", "nearest")}
+"""The rules of a network, its default first; the default of a network for sets is `blend`."""
 
 
 class NetworkConfig(Protocol):
@@ -102,8 +102,10 @@ def rule_of(model: FusionNetwork, rule: Rule | None) -> Rule:
     """
     rules = RULES[model.config.task]
     if rule is not None and rule not in rules:
-        raise OptionsError(f"this network has no rule {rule}", f"it has {' and '.join(rules)}")
-    return rule or rules[0]
+        raise OptionsError(
+            f"this network has no rule {rule}", f"it has {', '.join(rules[:-1])} and {rules[-1]}"
+        )
+    return rule or ("blend" if model.config.sets else rules[0])
 
 
 def check_burst(burst: Burst) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo.fusing.coarse import Coarse
 from zoo.fusing.fused import RULES, Fused
 from zoo.fusing.layer import Layer, plain
 from zoo.fusing.regular import regularized
-from zoo.fusing.rules import mixed, nearness, rounded, selected, softmax, winner
+from zoo.fusing.rules import blended, mixed, nearness, rounded, selected, softmax, winner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -88,11 +89,21 @@ class Fuser:
                 image[window] = rounded(values, image.dtype, self.limits)
             return _blank(Fused(image, None, None), shown)
         fused = Fused(image, np.empty(image.shape[:2], np.uint8), np.empty(image.shape[:2], np.float16))
-        for choice in self._choices(layers):
-            image[choice.window] = self._made(choice, choice.pixels, image)
-            fused.decision[choice.window] = choice.decision  # type: ignore[index]
-            fused.confidence[choice.window] = choice.confidence  # type: ignore[index]
+        config = self.scorer.model.config
+        coarse = Coarse.of(layers, config.stride) if config.sets and not self.raw else None
+        for choice in self._choices(layers, coarse):
+            self._put(choice, fused)
+        if coarse is not None and fused.decision is not None:
+            for window, where, scores in coarse.doubtful(layers, fused.decision):
+                self._put(self._choice(window, scores, layers), fused, where)
         return _blank(fused, shown)
+
+    def _put(self, choice: _Choice, fused: Fused, where: NDArray[np.bool_] | None = None) -> None:
+        """Write a window of a picture, or some pixels of it."""
+        parts = self._made(choice, choice.pixels, fused.image), choice.decision, choice.confidence
+        for whole, part in zip((fused.image, fused.decision, fused.confidence), parts, strict=True):
+            if whole is not None:
+                whole[choice.window][... if where is None else where] = part[... if where is None else where]
 
     def fold(self, layers: Iterable[Layer]) -> Fused:
         """Fuse the first two, the result with the third, and so on; each layer is taken in its turn."""
@@ -167,20 +178,26 @@ class Fuser:
         fused = Fused(image, state.decision if chosen else None, state.confidence if chosen else None)
         return _blank(fused, state.layer.shown)
 
-    def _choices(self, layers: Sequence[View]) -> Iterator[_Choice]:
-        weigh = nearness if self.rule == "nearest" else softmax
+    def _choices(self, layers: Sequence[View], coarse: Coarse | None = None) -> Iterator[_Choice]:
         scored = self.scorer.scores(layers)
-        if self.rule in RULES["seg"] and not self.raw and not self.scorer.model.config.sets:
+        if self.rule in RULES["seg"] and not self.raw and coarse is None:
             scored = regularized(scored, layers)
         for window, scores in scored:
-            pixels = [each.part(window).pixels for each in layers]
-            yield _Choice(window, pixels, winner(scores.cpu(), pixels), weigh(scores).cpu())
+            if coarse is not None:
+                coarse.add(window, scores)
+            yield self._choice(window, scores, layers)
+
+    def _choice(self, window: Window, scores: Tensor, layers: Sequence[View]) -> _Choice:
+        weigh = nearness if self.rule == "nearest" else softmax
+        pixels = [each.part(window).pixels for each in layers]
+        return _Choice(window, pixels, winner(scores.cpu(), pixels), weigh(scores).cpu())
 
     def _made(self, choice: _Choice, parts: Sequence[NDArray[Any]], like: NDArray[Any]) -> NDArray[Any]:
         """A window of a picture, by the rule."""
-        if self.rule == "weighted":
-            return mixed(choice.weights, parts, like.dtype, self.limits)
-        return selected(choice.decision, parts)
+        if self.rule in ("select", "nearest"):
+            return selected(choice.decision, parts)
+        weights = blended(choice.weights) if self.rule == "blend" else choice.weights
+        return mixed(weights, parts, like.dtype, self.limits)
 
 
 def fuse_together(fuser: Fuser, layers: Sequence[Spooled]) -> Fused:

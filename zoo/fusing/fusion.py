@@ -55,7 +55,9 @@ def fuse(
         model: A network for sets, HF-Seg or HF-Reg.
         frames: Two to 255 pictures of equal shape and dtype, H x W x 3 (RGB) or H x W (gray); uint8, uint16,
             or float32 in [0, 1]; sides of at least 16 pixels.
-        rule: HF-Seg: `weighted` (Eq. 2, the default) or `select` (each pixel from the likelier frame).
+        rule: HF-Seg, and a network for sets: `weighted` (Eq. 2, HF-Seg's default), `select` (each pixel from
+            the likeliest frame) or `blend` (the likeliest frame, mixed only with others that are likely, too,
+            as at the rims of things; the default of a network for sets).
             HF-Reg: `direct` (the default) or `nearest` (Eq. 6, the frame's pixel nearest to the prediction).
         burst: How more than two frames are fused. `joint`: a network for sets sees all in one pass, HF-Seg
             compares every two of them and decides by the sums of their logits, HF-Reg folds in an order that

@@ -12,7 +12,7 @@ change their sign there; but the decision changes once, along a line, and the ne
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -73,7 +73,7 @@ def regularized(
     Swapping layers swaps scores, bit for bit.
     """
     windows, scores = _held(scored, layers)
-    regularize(scores, _different(layers))
+    regularize(scores, differing(layers))
     for window in windows:
         yield window, torch.from_numpy(scores[(slice(None), *window)])
 
@@ -102,35 +102,45 @@ def regularize(scores: Map, different: Map) -> None:
     masked = bool(hidden.any())
     if masked:
         scores[hidden] = -LIMIT  # what spreads from here: the others are the ones to take
-    logits = scores.max(0) - scores.min(0)
-    mean = np.asarray(cv2.blur(logits, (NEIGHBORHOOD, NEIGHBORHOOD)), np.float32)
-    weak = (1 - different) * (1 - _step(np.maximum(mean, logits - ALONE), WEAK, STRONG))
-    evidence = np.asarray((1 - weak * _flicker(scores, weak)).clip(LEAST), np.float32)
+    best = scores.max(0)
+    evidence, sureness = evident(best - scores.min(0), changes(each == best for each in scores), different)
     if masked:
         evidence[hidden.sum(0) == len(scores) - 1] = 1
         evidence[hidden.all(0)] = LEAST
-    levels = _pyramid(evidence)
-    sureness = (mean / (2 * LIMIT)).clip(0, 1)
+    levels = pyramid(evidence)
     for each in scores:
-        each += (1 - evidence) * (sureness * _spread(each.clip(-LIMIT, LIMIT), levels) - each)
+        each += (1 - evidence) * (sureness * spread(each.clip(-LIMIT, LIMIT), levels) - each)
     scores[hidden] = -np.inf
 
 
-def _flicker(scores: Map, weak: Map) -> Map:
-    """How surely the decision changes too often around a pixel to be a seam, H x W in [0, 1].
+def evident(logits: Map, changing: NDArray[np.bool_], different: Map) -> tuple[Map, Map]:
+    """How much evidence there is at each pixel, H x W from `LEAST` to 1, and how sure decisions around are.
 
-    Only changes at weak pixels count: where logits are large, details are decided one by one.
+    Args:
+        logits: By how much the best score is above the worst, or the second.
+        changing: Where the decision changes. Only changes at weak pixels count: where logits are large,
+            details are decided one by one.
+        different: See `regularize`.
     """
-    changes, best = np.zeros(weak.shape, bool), scores.max(0)
-    for each in scores:
-        chosen = each == best
-        changes[:, :-1] |= chosen[:, :-1] != chosen[:, 1:]
-        changes[:-1] |= chosen[:-1] != chosen[1:]
-    share = np.asarray(cv2.blur(changes * weak, (AREA, AREA)), np.float32)
-    return _step(share, *FLICKER)
+    mean = np.asarray(cv2.blur(logits, (NEIGHBORHOOD, NEIGHBORHOOD)), np.float32)
+    weak = (1 - different) * (1 - _step(np.maximum(mean, logits - ALONE), WEAK, STRONG))
+    flicker = _step(np.asarray(cv2.blur(changing * weak, (AREA, AREA)), np.float32), *FLICKER)
+    evidence = np.asarray((1 - weak * flicker).clip(LEAST), np.float32)
+    return evidence, np.asarray((mean / (2 * LIMIT)).clip(0, 1))
 
 
-def _different(layers: Sequence[View]) -> Map:
+def changes(chosen: Iterable[NDArray[Any]]) -> NDArray[np.bool_]:
+    """Where any map of what is chosen changes to the right or below."""
+    changing: list[NDArray[np.bool_]] = []
+    for each in chosen:
+        here = np.zeros(each.shape, bool)
+        here[:, :-1] |= each[:, :-1] != each[:, 1:]
+        here[:-1] |= each[:-1] != each[1:]
+        changing = [here if not changing else np.logical_or(changing[0], here, out=changing[0])]
+    return changing[0]
+
+
+def differing(layers: Sequence[View]) -> Map:
     """How surely layers differ by more than noise, H x W in [0, 1].
 
     The noise is what they differ by where they differ least. Every second pixel is looked at.
@@ -177,24 +187,24 @@ def _mean(values: Map) -> Map:
 
 
 @dataclass(frozen=True, slots=True)
-class _Level:
+class Level:
     """Of a pyramid: how much evidence there is, at most 1, and by what the means of the finer level grow."""
 
     evidence: Map
     growth: Map | float = 1.0
 
 
-def _pyramid(evidence: Map) -> list[_Level]:
+def pyramid(evidence: Map) -> list[Level]:
     """Evidence in ever wider surroundings, up to a single pixel; a quarter of them is enough to be sure."""
-    levels = [_Level(evidence)]
+    levels = [Level(evidence)]
     while max(levels[-1].evidence.shape) > 1:
         mean = np.asarray(cv2.pyrDown(levels[-1].evidence), np.float32)
         growth = np.asarray(1 / mean.clip(0.25), np.float32)
-        levels.append(_Level(np.asarray(mean * growth), growth))
+        levels.append(Level(np.asarray(mean * growth), growth))
     return levels
 
 
-def _spread(values: Map, levels: list[_Level]) -> Map:
+def spread(values: Map, levels: list[Level]) -> Map:
     """Values where there is evidence, and as far as it lacks those of ever wider surroundings."""
     sums = [values * levels[0].evidence]
     for level in levels[1:]:

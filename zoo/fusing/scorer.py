@@ -48,15 +48,15 @@ class Scorer:
 
         Yields:
             A window, and for it n x h x w, -inf where a layer shows nothing: what a network for sets says;
-            HF-Seg's mean logit of each layer against all that show something there, so that the softmax for
-            two is Eq. 2's z; or HF-Reg's negated squared distance of each of two layers from the predicted
-            picture.
+            HF-Seg's scores, from its logits for every two layers that show something there, so that the
+            softmax for two is Eq. 2's z; or HF-Reg's negated squared distance of each of two layers from the
+            predicted picture.
         """
         if self.model.config.sets:
             yield from self._set_scores(layers)
             return
         for views in self._views(layers):
-            scores = self._mean_logits(views) if self.model.config.task == "seg" else self._nearness(views)
+            scores = self._pairwise(views) if self.model.config.task == "seg" else self._nearness(views)
             if views.masked:
                 scores = scores.masked_fill(~views.shown(), -torch.inf)
             yield views.tile.window, scores
@@ -128,17 +128,25 @@ class Scorer:
         return torch.where(known > 0, total / known.clamp(min=1), MIDDLE)
 
     @torch.inference_mode()
-    def _mean_logits(self, views: _Views) -> Tensor:
-        count = len(views.seen)
-        scores = [torch.zeros_like(each[0, 0][views.tile.inner]) for each in views.seen]
-        for first, second in combinations(range(count), 2):
+    def _pairwise(self, views: _Views) -> Tensor:
+        """Scores from the logits l_kj of every two layers: -log(sum_j exp(-l_kj)), with l_kk = 0.
+
+        If logits were differences of scores, these would be the scores, but for what all have in common. A
+        mean over j is diluted: most of its logits only compare blurred layers with one another.
+        """
+        zero = torch.zeros_like(views.seen[0][0, 0][views.tile.inner])
+        totals = [zero] * len(views.seen)
+        for first, second in combinations(range(len(views.seen)), 2):
             logit = self._pair(*views.pair(first, second))[0, 0][views.tile.inner]
-            if views.masked:
-                logit = logit * (views.shown(first) & views.shown(second))
-            scores[first] = scores[first] + logit
-            scores[second] = scores[second] - logit
+            both = views.shown(first) & views.shown(second) if views.masked else None
             self.progress(views.share)
-        return _finite(torch.stack(scores) / (views.shown().sum(0).clamp(min=1) if views.masked else count))
+            if len(views.seen) == 2:  # half the logit each, which swapping negates bit for bit
+                logit = logit if both is None else logit * both
+                return _finite(torch.stack([logit, -logit]) / 2)
+            for place, against in ((first, -logit), (second, logit)):
+                other = against if both is None else against.masked_fill(~both, -torch.inf)
+                totals[place] = torch.logaddexp(totals[place], other)
+        return _finite(-torch.stack(totals))
 
     @torch.inference_mode()
     def _picture(self, views: _Views) -> Tensor:

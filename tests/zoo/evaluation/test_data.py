@@ -158,7 +158,7 @@ def test_variants_do_what_they_say():
 @pytest.mark.parametrize(
     ("kind", "name", "rules"),
     [
-        (NETWORK, "hf-seg", ("weighted", "select")),
+        (NETWORK, "hf-seg", ("weighted", "select", "blend")),
         (NETWORK, "hf-reg", ("direct", "nearest")),
         (CLASSIC, "gff", ()),
         (CLASSIC, "cnn", ()),
@@ -177,7 +177,7 @@ def test_methods_state_their_rules(kind, name, rules):
     [
         ("hf-sag", UnknownModelError, "did you mean hf-seg"),
         ("gff+near", OptionsError, "gff has no variant"),
-        ("hf-seg+near", OptionsError, "hf-seg has no rule nearest; it has weighted and select"),
+        ("hf-seg+near", OptionsError, "hf-seg has no rule nearest; it has weighted, select and blend"),
         ("gff,gff", OptionsError, "two methods are called gff"),
         ("folder:mine", OptionsError, "write folder:NAME:DIR"),
         ("hf-reg+near+select", OptionsError, "exclude one another"),

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.zoo.fusing.fakes import Sharpest
 from zoo.errors import FrameError, ZooError
 from zoo.fusing.fusion import RULES, canonical_order, fuse
 from zoo.networks import Config, Network
@@ -112,17 +113,30 @@ def test_fold_of_three_is_two_fusions(name, rule):
 
 
 @pytest.mark.parametrize("name", ["seg", "seg-odd"])
-def test_joint_burst_weighs_by_mean_pairwise_logits(name):
+def test_joint_burst_weighs_by_the_logits_of_every_two(name):
     model, frames = network(name), pictures(3, np.float32)
     tensors = [torch.from_numpy(frame).permute(2, 0, 1)[None] for frame in frames]
-    scores = np.zeros((3, *frames[0].shape[:2]))
+    rivals = np.ones((3, *frames[0].shape[:2]))
     with torch.inference_mode():
         for i, j in itertools.permutations(range(3), 2):
-            scores[i] += model.symmetric(tensors[i], tensors[j])[0, 0].numpy()
-    weights = np.exp(scores / 3)
+            rivals[i] += np.exp(-model.symmetric(tensors[i], tensors[j])[0, 0].numpy().astype(np.float64))
+    weights = 1 / rivals
     weights /= weights.sum(0)
     expected = sum(weight[..., None] * frame for weight, frame in zip(weights, frames, strict=True))
     np.testing.assert_allclose(fuse(model, frames).image, expected, atol=1e-5)
+
+
+class Additive(Sharpest):
+    """Logits that are differences of scores: what the softmax of the scores weighs is known."""
+
+    def symmetric(self, a, b):
+        return 9 * (a - b)[:, :1]
+
+
+def test_more_blurred_frames_make_a_joint_burst_no_less_sure():
+    values = np.random.default_rng(0).random((7, 16, 16)).astype(np.float32)
+    expected = torch.softmax(torch.from_numpy(9 * values), 0).amax(0).numpy()
+    np.testing.assert_allclose(fuse(Additive(), [*values]).confidence, expected, rtol=2e-3)
 
 
 @pytest.mark.parametrize("shape", [(90, 75, 3), (64, 131), (17, 200, 3)])
@@ -261,7 +275,7 @@ def test_read_only_frames_are_taken(recwarn):
 
 
 def test_rules_are_the_networks_own():
-    with pytest.raises(ValueError, match="weighted and select"):
+    with pytest.raises(ValueError, match="weighted, select and blend"):
         fuse(network("seg"), pictures(2), rule="nearest")
     with pytest.raises(ValueError, match="burst"):
         fuse(network("seg"), pictures(2), burst="both")

@@ -1,4 +1,5 @@
 import itertools
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -135,6 +136,49 @@ def test_backdrop_comes_from_one_frame_and_sharp_things_from_theirs():
     assert np.abs(fused.image - raw.image)[thing].mean() < 1e-3
     swapped = fuse_layers(Nervous(), layers[::-1], rule="select")
     np.testing.assert_array_equal(swapped.image, fused.image)
+
+
+class NervousSet(Nervous):
+    """The same for sets: a frame's score is how much sharper it is than the mean."""
+
+    config = SimpleNamespace(task="seg", sets=True, width=16, stride=8, reach=2)
+
+    def scores(self, frames, wanted):
+        frames = list(frames)
+        mean = torch.stack(frames).mean(0)
+        return [4 * torch.tanh(Sharpest.symmetric(self, each, mean) / 2)[..., *wanted] for each in frames]
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_sets_take_backdrops_from_one_frame_too(count):
+    _, one, other = halves(60, 120)
+    frames = [backdrop(seed) for seed in range(count)]
+    for frame in frames:
+        frame[50:110, 20:140] = cv2.GaussianBlur(halves(60, 120)[0], None, 5)
+    frames[0][50:110, 20:140], frames[1][50:110, 20:140] = one, other
+    layers = [layer(each) for each in frames]
+    raw = fuse_layers(NervousSet(), layers, rule="select", raw=True)
+    fused = fuse_layers(NervousSet(), layers, rule="select")
+    tiled = fuse_layers(NervousSet(), layers, rule="select", tile=48)
+    np.testing.assert_array_equal(tiled.decision, fused.decision)
+    assert areas(raw.decision[:40]) > 50
+    assert areas(fused.decision[:40]) <= 4
+    thing = (slice(55, 105), slice(25, 135))
+    assert np.abs(fused.image - raw.image)[thing].mean() < 1e-3
+    swapped = fuse_layers(NervousSet(), layers[::-1], rule="select")
+    np.testing.assert_array_equal(swapped.image, fused.image)
+
+
+def test_a_layer_that_shows_nothing_is_not_spread_to():
+    frames = [backdrop(seed) for seed in range(3)]
+    shown = np.ones((120, 160), bool)
+    shown[:, 100:] = False
+    layers = [layer(frames[0], shown=shown), *[layer(each) for each in frames[1:]]]
+    raw = fuse_layers(NervousSet(), layers, rule="select", raw=True)
+    fused = fuse_layers(NervousSet(), layers, rule="select")
+    assert (fused.decision[:, 100:] != 0).all()
+    assert areas(fused.decision) < areas(raw.decision) / 10
+    assert np.isfinite(fused.confidence).all()
 
 
 def test_frames_that_are_equal_beside_ones_that_differ_give_numbers():

@@ -226,6 +226,23 @@ def test_progress_is_a_share_of_the_one_pass() -> None:
     assert told[-1] == pytest.approx(1)
 
 
+def test_a_blend_is_exact_inside_regions_and_soft_at_rims() -> None:
+    """A frame takes part from odds of one to ten on; otherwise pixels are the likeliest frame's."""
+    taken = frames(3)
+    fused = (
+        zoo.fuse(model(), taken, rule="weighted"),
+        zoo.fuse(model(), taken),
+        zoo.fuse(model(), taken, rule="select"),
+    )
+    weighted, blended, selected = (each.image.astype(int) for each in fused)
+    np.testing.assert_array_equal(fused[1].decision, fused[2].decision)
+    sure = fused[1].confidence > 10 / 11
+    assert 0 < sure.mean() < 1
+    np.testing.assert_array_equal(blended[sure], selected[sure])
+    torn = fused[1].confidence < 0.5
+    assert np.abs(blended - weighted)[torn].mean() < np.abs(selected - weighted)[torn].mean()
+
+
 @pytest.mark.parametrize("burst", ["fold", "tournament"])
 def test_other_bursts_compare_by_twos(burst) -> None:
     taken = frames(3)

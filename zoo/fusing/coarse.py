@@ -1,0 +1,108 @@
+"""The regularized decision of `zoo.fusing.regular`, for any number of layers.
+
+The scores of all layers at every pixel would not fit into memory. What spreads is smooth, so it is kept at an
+eighth of the resolution. Each pixel either keeps its own decision, or is decided by what spreads to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gcd
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - its usual name
+
+from zoo.fusing.regular import ALONE, LIMIT, STRONG, changes, differing, evident, pyramid, spread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from zoo.fusing.layer import View
+    from zoo.fusing.tiles import Window
+
+BLOCK = 8
+"""Side of the squares of pixels whose scores are averaged."""
+
+DOUBT = 0.5
+"""The evidence below which a pixel is decided by what is around."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coarse:
+    """What is kept of the scores of a picture.
+
+    Attributes:
+        logits: H x W, float16: by how much the best score is above the second.
+        scores: Of each layer, the means of blocks, float16 up to `LIMIT`.
+        block: Their side; every window begins at a multiple of it.
+        windows: Those that were added.
+    """
+
+    logits: NDArray[np.float16]
+    scores: NDArray[np.float16]
+    block: int
+    windows: list[Window]
+
+    @classmethod
+    def of(cls, layers: Sequence[View], stride: int) -> Coarse:
+        """Nothing yet, for windows that begin at multiples of the stride."""
+        height, width = layers[0].shape[:2]
+        block = gcd(stride, BLOCK)
+        scores = np.zeros((len(layers), -(-height // block), -(-width // block)), np.float16)
+        return cls(np.zeros((height, width), np.float16), scores, block, [])
+
+    def add(self, window: Window, scores: Tensor) -> None:
+        """Keep what matters of a window's scores, n x h x w, -inf where a layer shows nothing."""
+        hidden = scores.isneginf()
+        shown = scores.masked_fill(hidden, -LIMIT)  # what spreads from there: the others are the ones to take
+        best, second = shown.topk(2, 0).values
+        alone = hidden.sum(0) == len(scores) - 1
+        logits = torch.where(alone, ALONE + STRONG, best - second)  # a lone layer is evident
+        self.logits[window] = logits.clamp(max=1000).cpu().numpy()
+        rows, columns = (slice(part.start // self.block, -(-part.stop // self.block)) for part in window)
+        self.scores[:, rows, columns] = self._means(shown.clamp(-LIMIT, LIMIT).cpu()).numpy()
+        self.windows.append(window)
+
+    def doubtful(
+        self, layers: Sequence[View], decision: NDArray[np.uint8]
+    ) -> Iterator[tuple[Window, NDArray[np.bool_], Tensor]]:
+        """Windows with pixels to decide by what is around: where they are, and scores, n x h x w."""
+        evidence, sureness = evident(self.logits.astype(np.float32), changes([decision]), differing(layers))
+        doubt = evidence < DOUBT
+        if not doubt.any():
+            return
+        levels = pyramid(self._means(torch.from_numpy(evidence)[None])[0].numpy())
+        for each in self.scores:
+            each[...] = spread(each.astype(np.float32), levels)
+        for window in self.windows:
+            if doubt[window].any():
+                scores = self._enlarged(window) * torch.from_numpy(sureness[window])
+                for score, layer in zip(scores, layers, strict=True):
+                    mask = layer.mask(window)
+                    if mask is not None:
+                        score[torch.from_numpy(~mask)] = -torch.inf
+                yield window, doubt[window], scores
+
+    def _means(self, values: Tensor) -> Tensor:
+        """Of blocks; those at the border may be smaller."""
+        return F.avg_pool2d(values[None], self.block, ceil_mode=True, count_include_pad=False)[0]
+
+    def _enlarged(self, window: Window) -> Tensor:
+        """What spread, at full resolution, interpolated as if of the whole."""
+        sizes = self.scores.shape[1:]
+        outer = [
+            slice(max(part.start // self.block - 1, 0), min(-(-part.stop // self.block) + 1, size))
+            for part, size in zip(window, sizes, strict=True)
+        ]
+        part = torch.from_numpy(self.scores[(slice(None), *outer)].astype(np.float32))
+        large = F.interpolate(part[None], scale_factor=self.block, mode="bilinear", align_corners=False)[0]
+        rows, columns = (
+            slice(part.start - each.start * self.block, part.stop - each.start * self.block)
+            for part, each in zip(window, outer, strict=True)
+        )
+        return large[:, rows, columns]
