@@ -24,10 +24,11 @@ from zoo.networks import Network
 from zoo.store.folder import EVALUATION, TRAINING, save_folder, set_weights, to_json, weights_of
 from zoo.training import checkpoint as checkpoints
 from zoo.training.checkpoint import ORDER, Checkpoint, State
-from zoo.training.data import Batches, Loader, Position
+from zoo.training.data import Batches, Loader
 from zoo.training.documents import described, evaluation_document, fingerprint, training_document
 from zoo.training.losses import DECISION, REGRESSION, Decided, leveled, pair_frames, pair_scores
 from zoo.training.run import CHECKPOINTS, KEPT, TrainReport, TrainRun, clear, last_checkpoint
+from zoo.training.scattered import Position
 from zoo.training.sources import ShardSource, open_source
 from zoo.training.start import begin
 from zoo.training.steps import (
