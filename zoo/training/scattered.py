@@ -32,12 +32,12 @@ START = Position()
 
 
 class Scattered(Iterator[Crop]):
-    """Crops of the scenes of a mixture, `options.windows` of each, no two of a scene in one minibatch.
+    """Crops of the scenes of a mixture, `options.windows` of each, in different minibatches.
 
     With W windows, every W places begin with a new scene, m: its crop, then one of scene m - d, one of scene
     m - 2 d and so on. So crops of a scene lie d W + 1 places apart, and a place says which scenes are still
-    needed. Near the beginning, where those scenes do not exist, their places are left out. All crops of a
-    scene are made when it is read, and wait for their places: crops take less memory than pictures.
+    needed. In the beginning, scenes before the first leave their places empty, and crops lie closer. All
+    crops of a scene are made when it is read, and wait for their places: they take less memory than pictures.
 
     Args:
         sources: The sources and their weights.
