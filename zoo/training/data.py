@@ -80,6 +80,7 @@ class Batches:
         begun: Batches that this process has taken before; workers take turns, and continue from there.
         positions: The position of each worker's stream.
         holding: Hold out one image in twenty for validation.
+        kept: Most bytes of decoded images that each worker keeps, of all live sources together.
     """
 
     def __init__(
@@ -93,10 +94,12 @@ class Batches:
         begun: int = 0,
         positions: Sequence[Position] = (),
         holding: bool = True,
+        kept: int = KEPT_BYTES,
     ) -> None:
         self.specs, self.options = specs, options
         self.rank, self.ranks, self.workers = rank, ranks, workers
         self.begun, self.holding = begun, holding
+        self.kept = kept // max(1, sum(spec.live for spec in specs))
         self.positions = positions or [Position()] * workers
 
     def ahead(self, turn: int) -> Iterator[Batch]:
@@ -108,9 +111,9 @@ class Batches:
         """One worker's batches, without end."""
         cv2.setNumThreads(1)
         reader = Reader(self.rank, self.ranks, worker, self.workers)
-        kept = KEPT_BYTES // max(1, sum(spec.live for spec in self.specs))
         sources = [
-            (open_source(spec, self.options.seed, self.holding, kept), spec.weight) for spec in self.specs
+            (open_source(spec, self.options.seed, self.holding, self.kept), spec.weight)
+            for spec in self.specs
         ]
         crops = Scattered(sources, self.options, reader, self.positions[worker])
         while True:
