@@ -23,7 +23,7 @@ import torch
 
 from zoo.networks import Network
 from zoo.training.data import KEPT_BYTES, Batch, Batches, Loader
-from zoo.training.losses import set_cross_entropy
+from zoo.training.losses import cross_entropy
 from zoo.training.options import TrainOptions
 from zoo.training.presets import preset
 from zoo.training.sources import SourceSpec
@@ -57,9 +57,9 @@ class Step:
 
     def __call__(self, batch: Batch) -> None:
         """Take it."""
-        frames, target = sets_to_device(batch, torch.device("cpu"), self.options)
+        frames, target, _ = sets_to_device(batch, torch.device("cpu"), self.options)
         with torch.autocast("cpu", torch.bfloat16):
-            loss = set_cross_entropy(target, self.model(frames, batch.counts), batch.counts)
+            loss = cross_entropy(target, self.model(frames, batch.counts), batch.counts)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
         self.optimizer.step()
