@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast, overload
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mfsynth.coco.annotations.entries import Entry
+    from mfsynth.coco.image import DecodedImage
+    from mfsynth.recipe import Traits
 
 log = logging.getLogger(__name__)
 
@@ -148,6 +151,7 @@ class Live(Stream[Item]):
         self.entries = entries
         self.options = options
         self.gt = gt
+        self._kept: _Kept | None = None
 
     def __len__(self) -> int:
         """Number of images that their annotations do not rule out."""
@@ -184,15 +188,56 @@ class Live(Stream[Item]):
         other.entries = tuple(entry for entry in self.entries if keep(entry.image))
         return other
 
+    def keeping(self, size: int) -> Self:
+        """The same stream, which keeps images once they are decoded, for later epochs.
+
+        Args:
+            size: Most bytes of decoded images to keep; their arrays are read-only.
+        """
+        other = copy(self)
+        other._kept = _Kept(size) if size else None
+        return other
+
     def scene(self, entry: Entry) -> Scene:
         """The scene of one image in this epoch.
 
         Raises:
             UnusableImage: If its files are missing or broken.
         """
+        known = self._kept.images.get(entry.image.id) if self._kept else None
+        image, traits = known or self._decoded(entry)
+        if self._kept and not known:
+            self._kept.add(entry.image.id, image, traits)
+        recipe = draw(entry.image, image.infos, self.options.draw, self.epoch, traits)
+        return Scene(image.picture, image.segments, recipe)
+
+    def _decoded(self, entry: Entry) -> tuple[DecodedImage, tuple[Traits, ...]]:
         image = read_image(entry, self.options.orientation, self.gt, self.options.cut)
         for code in image.notes:
             log.info("image %d: %s", entry.image.id, notes.MEANING[code])
-        traits = traits_of(image.picture, image.segments, image.infos, entry.stuff, self.options.draw)
-        recipe = draw(entry.image, image.infos, self.options.draw, self.epoch, traits)
-        return Scene(image.picture, image.segments, recipe)
+        return image, traits_of(image.picture, image.segments, image.infos, entry.stuff, self.options.draw)
+
+
+class _Kept:
+    """Decoded images, and the traits of their segments, by image id, while there is room.
+
+    None is thrown out for another. All images come again in every epoch, in another order: what was used
+    last is no more likely to be needed next, and if not all fit, most would be thrown out before they are.
+
+    Attributes:
+        images: By id.
+        room: How many more bytes may be kept.
+    """
+
+    def __init__(self, room: int) -> None:
+        self.images: dict[int, tuple[DecodedImage, tuple[Traits, ...]]] = {}
+        self.room = room
+
+    def add(self, number: int, image: DecodedImage, traits: tuple[Traits, ...]) -> None:
+        """Keep an image if it still fits, without its file's bytes."""
+        size = image.picture.nbytes + image.segments.nbytes
+        if size <= self.room:
+            self.room -= size
+            for array in (image.picture, image.segments):
+                array.setflags(write=False)
+            self.images[number] = replace(image, data=b""), traits

@@ -115,3 +115,23 @@ def test_only_unusable_files_are_warned_of(
     (tmp_path / "one" / "000000000004.jpg").write_bytes(b"\xff\xd8\xff")
     assert keys(mfsynth.synthesize(tmp_path, "one").scenes()) == ["000000000003-000"]
     assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_kept_images_need_no_files_in_later_epochs(tmp_path: Path) -> None:
+    """Those that found room: the first ones."""
+    write_coco(tmp_path, "small", [Picture(id=k, height=40, width=50) for k in (1, 2, 3)])
+    stream = mfsynth.synthesize(tmp_path, "small").scenes()
+    expected = list(stream.at(1))
+    size = expected[0].picture.nbytes + expected[0].segments.nbytes
+    kept = stream.keeping(3 * size - 1)
+    assert keys(kept) == keys(stream)
+    for file in (tmp_path / "small").iterdir():
+        file.unlink()
+    with pytest.raises(ChangedError, match=r"000000000003\.jpg is gone"):
+        list(kept.at(1))
+    for scene, before in zip(kept.select(lambda image: image.id < 3).at(1), expected[:2], strict=True):
+        assert scene.recipe == before.recipe
+        np.testing.assert_array_equal(scene.picture, before.picture)
+        np.testing.assert_array_equal(scene.segments, before.segments)
+        with pytest.raises(ValueError, match="read-only"):
+            scene.picture[0] = 0

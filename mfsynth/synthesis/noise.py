@@ -5,7 +5,7 @@ numpy promises that the words of its bit generators stay the same, but not that 
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -30,9 +30,15 @@ def normal_quantiles() -> NDArray[np.float64]:
     return np.concatenate([-upper[::-1], upper])
 
 
+@lru_cache(maxsize=4)
 def noise_table(sigma: float) -> NDArray[np.int16]:
-    """The noise for each 16-bit word, in gray levels; `sigma` is in units of full range (255 gray levels)."""
-    return np.rint(normal_quantiles() * (sigma * 255.0)).clip(-255, 255).astype(np.int16)
+    """The noise for each 16-bit word, in gray levels; `sigma` is in units of full range (255 gray levels).
+
+    Frames of a sample mostly share a table, which takes as long as the noise of a crop of 256 x 256.
+    """
+    table: NDArray[np.int16] = np.rint(normal_quantiles() * (sigma * 255.0)).clip(-255, 255).astype(np.int16)
+    table.setflags(write=False)
+    return table
 
 
 def noise_key(words: np.random.Philox) -> str:

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from mfsynth import schema
 from mfsynth.storage import digest, sync
 from zoo.errors import TrainingError
-from zoo.training.data import Position
+from zoo.training.scattered import Position
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from zoo.training.options import Target, TrainOptions
 
 _TRIES = 8
+_ROTATIONS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
+"""OpenCV's names of quarter turns; NumPy takes ten times as long to turn a picture."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,9 +115,9 @@ def pad_reflect(crop: Crop, side: int) -> Crop:
 def rotate_flip(crop: Crop, turns: int, flips: bool) -> Crop:
     """A crop rotated by a number of quarter turns, then mirrored if `flips`."""
 
-    def turn(array: np.ndarray) -> np.ndarray:
-        array = np.rot90(array, turns)
-        return np.ascontiguousarray(array[:, ::-1] if flips else array)
+    def turn(array: Any) -> Any:
+        array = cv2.rotate(array, _ROTATIONS[turns]) if turns else array
+        return cv2.flip(array, 1) if flips else array
 
     return Crop(tuple(turn(frame) for frame in crop.frames), turn(crop.target), turn(crop.gt))
 

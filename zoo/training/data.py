@@ -13,26 +13,21 @@ from torch import Tensor
 from mfsynth.engine import Feed
 from mfsynth.errors import MfsynthError
 from zoo.errors import LoaderError
-from zoo.training.crops import Crop, draws, make_crop
-from zoo.training.sources import Mixture, Reader, SourceSpec, open_source
+from zoo.training.scattered import START, Position, Scattered
+from zoo.training.sources import Reader, SourceSpec, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from zoo.training.crops import Crop
     from zoo.training.options import TrainOptions
 
+KEPT_BYTES = 1 << 29
+"""Of decoded images of live sources, in each loader worker: about four hundred of COCO's."""
 _POLL_SECONDS = 0.5
 """How often a training that waits for a batch checks whether to stop."""
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """The position of a reader's stream: samples drawn, and epoch and place in each source."""
-
-    drawn: int = 0
-    places: list[list[int]] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,6 +80,7 @@ class Batches:
         begun: Batches that this process has taken before; workers take turns, and continue from there.
         positions: The position of each worker's stream.
         holding: Hold out one image in twenty for validation.
+        kept: Most bytes of decoded images that each worker keeps, of all live sources together.
     """
 
     def __init__(
@@ -98,10 +94,12 @@ class Batches:
         begun: int = 0,
         positions: Sequence[Position] = (),
         holding: bool = True,
+        kept: int = KEPT_BYTES,
     ) -> None:
         self.specs, self.options = specs, options
         self.rank, self.ranks, self.workers = rank, ranks, workers
         self.begun, self.holding = begun, holding
+        self.kept = kept // max(1, sum(spec.live for spec in specs))
         self.positions = positions or [Position()] * workers
 
     def ahead(self, turn: int) -> Iterator[Batch]:
@@ -113,18 +111,13 @@ class Batches:
         """One worker's batches, without end."""
         cv2.setNumThreads(1)
         reader = Reader(self.rank, self.ranks, worker, self.workers)
-        sources = [(open_source(spec, self.options.seed, self.holding), spec.weight) for spec in self.specs]
-        position = self.positions[worker]
-        mixture = Mixture(sources, self.options.seed, reader, position.places)
-        drawn = position.drawn
+        sources = [
+            (open_source(spec, self.options.seed, self.holding, self.kept), spec.weight)
+            for spec in self.specs
+        ]
+        crops = Scattered(sources, self.options, reader, self.positions[worker])
         while True:
-            crops = []
-            for _ in range(self.options.pairs):
-                rng = draws("crop", self.options.seed, reader.number, drawn)
-                source, scene = mixture.next(drawn)
-                crops.append(make_crop(scene, self.options, rng, source.captured))
-                drawn += 1
-            yield batch_of(crops, worker, Position(drawn, [list(each) for each in mixture.position]))
+            yield batch_of([next(crops) for _ in range(self.options.pairs)], worker, crops.position)
 
 
 class Loader:
@@ -170,7 +163,7 @@ class Loader:
             self._feed.close()
 
 
-def batch_of(crops: Sequence[Crop], worker: int = 0, position: Position = Position()) -> Batch:
+def batch_of(crops: Sequence[Crop], worker: int = 0, position: Position = START) -> Batch:
     """Crops of one size as a batch of tensors."""
     frames = np.stack([frame for crop in crops for frame in crop.frames])
     return Batch(

@@ -24,10 +24,11 @@ from zoo.networks import Network
 from zoo.store.folder import EVALUATION, TRAINING, save_folder, set_weights, to_json, weights_of
 from zoo.training import checkpoint as checkpoints
 from zoo.training.checkpoint import ORDER, Checkpoint, State
-from zoo.training.data import Batches, Loader, Position
+from zoo.training.data import Batches, Loader
 from zoo.training.documents import described, evaluation_document, fingerprint, training_document
 from zoo.training.losses import DECISION, REGRESSION, Decided, leveled, pair_frames, pair_scores
 from zoo.training.run import CHECKPOINTS, KEPT, TrainReport, TrainRun, clear, last_checkpoint
+from zoo.training.scattered import Position
 from zoo.training.sources import ShardSource, open_source
 from zoo.training.start import begin
 from zoo.training.steps import (
@@ -139,7 +140,7 @@ class _Training:
             self._restore(last)
         self.log = TrainingLog(run.out, self.state.step) if accelerator.is_main_process else None
         self.scores: dict[str, ValidationScores] = {}
-        self.spent = self.waited = 0.0
+        self.spent = self.stepping = self.waited = 0.0
         self.stop = Stop(accelerator, run.say)
         self.validated = -1
 
@@ -183,8 +184,9 @@ class _Training:
         begun, step = self.state.begun, self.state.step
         started, seconds = time.perf_counter(), self.state.seconds
         losses: list[float] = []
-        since, waited = started, 0.0
+        stepping = waited = 0.0
         while step < self.total and not self.stop.asked():
+            before = time.perf_counter()
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate(self.options, step, self.total)
             done = self._step(batches, step + 1)
@@ -193,18 +195,18 @@ class _Training:
             loss, waiting, taken = done
             positions |= taken
             begun += self.options.accumulate
-            step, waited = step + 1, waited + waiting
-            losses.append(loss)
             now = time.perf_counter()
-            self.spent, self.waited = now - started, self.waited + waiting
+            step, stepping, waited = step + 1, stepping + now - before, waited + waiting
+            losses.append(loss)
+            self.spent = now - started
+            self.stepping, self.waited = self.stepping + now - before, self.waited + waiting
             places = [list(positions.values())]
             self.state = State(step, begun, places, seconds + self.spent, identity, {}, ORDER)
             if step % LOG_EVERY == 0 or step == self.total:
-                self._log(step, losses, now - since, waited)
-                losses, since, waited = [], now, 0.0
+                self._log(step, losses, stepping, waited)
+                losses, stepping, waited = [], 0.0, 0.0
             if step % self.options.validate_every == 0 or step == self.total:
                 self.validate(step)
-                since += time.perf_counter() - now
             if step % self.options.checkpoint_every == 0:
                 self.save()
             self._keep(step)
@@ -383,7 +385,7 @@ class _Training:
 
     def report(self, stopped: bool) -> TrainReport:
         """What the training did."""
-        waiting = self.waited / self.spent if self.spent else 0.0
+        waiting = self.waited / self.stepping if self.stepping else 0.0
         return TrainReport(
             self.state.step, self.total, self.state.seconds, waiting, self.scores, stopped, self.run.out
         )

@@ -66,6 +66,8 @@ class TrainOptions:
         unequal: seg: largest change of exposure of each frame by itself, in stops up or down, in half of the
             samples; 0 means none.
         unbalanced: seg: the same of each channel of each frame, in stops: another white balance.
+        windows: Crops of each scene that is read, in different minibatches. Several take less time than one
+            of several scenes: a scene's files are read and decoded once.
         start: A short name, a Hub repository or a folder: the network whose weights training begins with;
             empty draws them at random.
 
@@ -104,6 +106,7 @@ class TrainOptions:
     frames: tuple[int, int] = field(default=(2, 2), metadata=schema.since("0.2.0"))
     unequal: float = field(default=0.0, metadata=schema.since("0.2.0"))
     unbalanced: float = field(default=0.0, metadata=schema.since("0.2.0"))
+    windows: int = field(default=1, metadata=schema.since("0.2.0"))
     start: str = field(default="", metadata=schema.since("0.2.0"))
 
     def __post_init__(self) -> None:
@@ -142,6 +145,7 @@ class TrainOptions:
             ),
             "unequal": (0 <= self.unequal <= (3 if seg else 0), "from 0 to 3" if seg else "0 for reg"),
             "unbalanced": (0 <= self.unbalanced <= (1 if seg else 0), "from 0 to 1" if seg else "0 for reg"),
+            "windows": (1 <= self.windows <= 64, "from 1 to 64"),
             "target": (self.target in get_args(Target), "nearest or focus"),
         }
         for name, (holds, rule) in rules.items():

@@ -68,7 +68,8 @@ class TrainReport:
         steps: Number of steps done.
         total: Number of steps in all.
         seconds: Time spent, including earlier runs.
-        waiting: The share of this run's time that steps spent waiting for data.
+        waiting: The share of the time of this run's steps in which they waited for data; validations and
+            checkpoints do not count.
         scores: The last validation, by kind.
         stopped: Whether it was asked to stop before the end.
         out: The folder with the network.
@@ -88,7 +89,7 @@ class TrainReport:
 
     def lines(self) -> list[str]:
         """As lines for people."""
-        spent = f"{duration(self.seconds)}, {self.waiting:.0%} of it waiting for data"
+        spent = f"{duration(self.seconds)}, waiting for data in {self.waiting:.0%} of the steps' time"
         if self.stopped and not self.steps:
             return ["stopped before the first step"]
         if self.stopped:

@@ -43,7 +43,8 @@ def some_frames(scene: Scene, counts: tuple[int, int], rng: np.random.Generator)
             f"{scene.key} has {count} frames, but its recipe is of format 1",
             "build the data set again, with --frames",
         )
-    sharp = np.flatnonzero(np.bincount(scene.focus().ravel(), minlength=count))
+    sharpest = recipe.sharpest()
+    sharp = sorted({sharpest[segment.plane] for segment in recipe.segments})
     chosen = rng.choice(sharp if len(sharp) > 1 else count, 2, replace=False)
     more = min(int(rng.integers(counts[0], counts[1] + 1)) if counts[1] > 2 else 2, count) - 2
     if more:

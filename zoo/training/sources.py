@@ -160,12 +160,21 @@ class Source(ABC):
 
 
 class LiveSource(Source):
-    """A COCO split, synthesized live with a preset: epoch e brings each image's variant e."""
+    """A COCO split, synthesized live with a preset: epoch e brings each image's variant e.
+
+    Of decoded images, up to `kept` bytes are kept for later epochs.
+    """
 
     def __init__(
-        self, folder: str, split: str, seed: int, holding: bool = True, preset: Preset = "paper"
+        self,
+        folder: str,
+        split: str,
+        seed: int,
+        holding: bool = True,
+        preset: Preset = "paper",
+        kept: int = 0,
     ) -> None:
-        stream = mfsynth.synthesize(folder, split, seed, shuffle=seed, preset=preset).scenes()
+        stream = mfsynth.synthesize(folder, split, seed, shuffle=seed, preset=preset).scenes().keeping(kept)
         super().__init__(stream.options, holding)
         self.split, self.preset = split, preset
         self.kept = stream.select(lambda image: self.trains(image.id))
@@ -232,8 +241,14 @@ class ShardSource(Source):
         } | self.settings()
 
 
-def open_source(spec: SourceSpec, seed: int, holding: bool = True) -> Source:
-    """Open a source; `holding` holds one image in twenty out for validation.
+def open_source(spec: SourceSpec, seed: int, holding: bool = True, kept: int = 0) -> Source:
+    """Open a source.
+
+    Args:
+        spec: Which.
+        seed: Of its draws and its order.
+        holding: Hold out one image in twenty for validation.
+        kept: Most bytes of decoded images that a live source keeps.
 
     Raises:
         OptionsError: If its name is not understood.
@@ -243,7 +258,7 @@ def open_source(spec: SourceSpec, seed: int, holding: bool = True) -> Source:
         return ShardSource(spec.location, seed, holding)
     name = CocoName.parse(spec.location)
     name.check(spec.location)
-    return LiveSource(str(name.path), name.split, seed, holding, name.preset)
+    return LiveSource(str(name.path), name.split, seed, holding, name.preset, kept)
 
 
 class Mixture:

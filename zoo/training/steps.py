@@ -74,8 +74,9 @@ def averaged(options: TrainOptions, model: Network) -> AveragedModel | None:
 
 
 def total_steps(options: TrainOptions, samples: int, processes: int) -> int:
-    """The number of optimizer steps in a training run."""
-    return options.steps or math.ceil(options.epochs * samples / pairs_per_step(options, processes))
+    """The number of optimizer steps in a training run; an epoch has all crops of each sample."""
+    crops = options.epochs * samples * options.windows
+    return options.steps or math.ceil(crops / pairs_per_step(options, processes))
 
 
 def pairs_per_step(options: TrainOptions, processes: int) -> int:

@@ -10,6 +10,7 @@ import tarfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ from mfsynth.errors import OutputError, SourceError
 from mfsynth.options import BuildOptions, preset_options
 from zoo.errors import ConfigError, TrainingError
 from zoo.store.results import Results
+from zoo.training import loop
 from zoo.training.loop import train
 from zoo.training.losses import DECISION
 from zoo.training.presets import preset
@@ -116,6 +118,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from test_loop import options, run
+from zoo.training import loop
 from zoo.training.loop import train
 from zoo.training.losses import DECISION
 
@@ -337,6 +340,30 @@ def test_options_of_their_own_are_settings_and_are_in_the_command(cli, demo, tmp
     assert "--steps 1 --target focus --as-taken --out hf-seg" in told["command"]
     assert told["options"]["target"] == "focus"
     assert told["data"][0]["settings"]["boundary"] == "spread"
+
+
+def test_waiting_is_the_share_of_the_steps_and_not_of_validations(demo, tmp_path, monkeypatch):
+    """By a clock on which a batch takes one second, the rest of a step three, and a validation a hundred."""
+    clock = [0.0]
+
+    def taking(seconds, call):
+        def timed(*args):
+            clock[0] += seconds
+            return call(*args)
+
+        return timed
+
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    validate = loop._Training.validate
+    monkeypatch.setattr(loop.Loader, "next", taking(1, loop.Loader.next))
+    monkeypatch.setattr(loop._Training, "_loss", taking(3, loop._Training._loss))
+    last = taking(100, lambda training, step: step == 20 and validate(training, step))
+    monkeypatch.setattr(loop._Training, "validate", last)
+    report = train(options(steps=20, validate_every=5), run(demo, tmp_path / "out"))
+    assert report.waiting == 0.25
+    rows = list(csv.DictReader((tmp_path / "out" / "log.csv").open()))
+    assert [float(row["waiting"]) for row in rows] == [0.25, 0.25]
+    assert "waiting for data in 25% of the steps' time" in report.lines()[0]
 
 
 def test_learning_rate_rises_and_falls():

@@ -21,8 +21,9 @@ from mfsynth.errors import MfsynthError
 from mfsynth.options import BuildOptions, preset_options
 from mfsynth.storage import digest
 from zoo.errors import TrainingError
-from zoo.training.data import Batches, Loader, Position
+from zoo.training.data import Batches, Loader
 from zoo.training.presets import preset
+from zoo.training.scattered import Position
 from zoo.training.sources import (
     LiveSource,
     Mixture,

@@ -22,10 +22,11 @@ from processes import children, workers
 from mfsynth.building.run import Run, build
 from mfsynth.options import BuildOptions
 from zoo.errors import LoaderError
-from zoo.training.data import Batch, Batches, Loader, Position
+from zoo.training.data import Batch, Batches, Loader
 from zoo.training.loop import LOG_EVERY, train
 from zoo.training.presets import preset
 from zoo.training.run import TrainRun
+from zoo.training.scattered import Position
 from zoo.training.sources import SourceSpec
 
 TINY = {

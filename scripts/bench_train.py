@@ -1,0 +1,160 @@
+"""Whether training waits for its data: crops per second of one loader worker, beside the seconds of a step.
+
+    python scripts/bench_train.py --coco ../shared/coco --stacks runs/stacks
+
+Pairs are the paper's, live from --split; stacks are those of --stacks, which `mfsynth build --preset
+realistic --frames 6 --variants 4 --store recipe` makes. The network is focus-set, of 2 to 6 frames. Rows
+differ in how many crops are made of a scene, and in whether decoded images are kept. Crops and steps take
+turns in one process; their times are those of one core, so that other programs on the machine hardly matter.
+Waiting with no worker follows from them; waiting with one worker is measured with the loader, which shares
+the machine with all that runs on it: with fewer than two free cores, it is that of a busy machine.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import click
+import torch
+
+from zoo.networks import Network
+from zoo.training.data import KEPT_BYTES, Batch, Batches, Loader
+from zoo.training.losses import cross_entropy
+from zoo.training.options import TrainOptions
+from zoo.training.presets import preset
+from zoo.training.sources import SourceSpec
+from zoo.training.steps import make_optimizer, sets_to_device
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to make crops: its name, crops of each scene, and bytes of decoded images that are kept."""
+
+    name: str
+    windows: int
+    kept: int
+
+
+WAYS = (
+    Way("one crop of a scene, nothing kept", 1, 0),
+    Way("one crop of a scene", 1, KEPT_BYTES),
+    Way("four crops of a scene, nothing kept", 4, 0),
+    Way("four crops of a scene", 4, KEPT_BYTES),
+)
+
+
+class Step:
+    """An optimizer step of a network, as training makes it, on the CPU."""
+
+    def __init__(self, options: TrainOptions) -> None:
+        self.options = options
+        self.model = Network(options.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = make_optimizer(options, self.model)
+
+    def __call__(self, batch: Batch) -> None:
+        """Take it."""
+        frames, target, _ = sets_to_device(batch, torch.device("cpu"), self.options)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = cross_entropy(target, self.model(frames, batch.counts), batch.counts)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+
+@dataclass(frozen=True)
+class Row:
+    """Seconds of one core for a batch and for a step, and the share of waiting with one worker."""
+
+    way: Way
+    data: float
+    step: float
+    waiting: float
+
+
+def own_seconds(batches: Iterator[Batch], step: Step, count: int) -> tuple[float, float]:
+    """Processor seconds of a batch and of a step, which take turns."""
+    marks = [time.process_time()]
+    for _ in range(count):
+        batch = next(batches)
+        marks.append(time.process_time())
+        step(batch)
+        marks.append(time.process_time())
+    spent = [after - before for before, after in pairwise(marks)]
+    return sum(spent[::2]) / count, sum(spent[1::2]) / count
+
+
+def waiting(batches: Batches, step: Step, count: int) -> float:
+    """The share of the steps' time in which they wait for one worker, after as many steps that fill it up."""
+    with Loader(batches, 1) as loader:
+        waited = started = 0.0
+        for number in range(2 * count):
+            if number == count:
+                waited, started = 0.0, time.perf_counter()
+            before = time.perf_counter()
+            batch = loader.next()
+            assert batch is not None
+            waited += time.perf_counter() - before
+            step(batch)
+        return waited / (time.perf_counter() - started)
+
+
+def measured(spec: SourceSpec, options: TrainOptions, way: Way, count: int) -> Row:
+    """One way, once each image may have been kept."""
+    options = replace(options, windows=way.windows)
+    step, batches = Step(options), Batches([spec], options, kept=way.kept)
+    made = batches.of(0)
+    for _ in range(2 * count):
+        next(made)
+    data, stepping = own_seconds(made, step, count)
+    return Row(way, data, stepping, waiting(batches, step, count))
+
+
+def table(rows: list[tuple[str, Row]], pairs: int) -> str:
+    """As Markdown; gains are over the first row of the same data."""
+    head = "| data | crops | crops/s of a core | gain | data / step | waits, no worker | waits, one worker |"
+    lines = [head, "|---|---|---|---|---|---|---|"]
+    first: dict[str, float] = {}
+    for data, row in rows:
+        before = first.setdefault(data, row.data)
+        alone = row.data / (row.data + row.step)
+        lines.append(
+            f"| {data} | {row.way.name} | {pairs / row.data:.0f} | {before / row.data:.2f} | "
+            f"{row.data / row.step:.2f} | {alone:.0%} | {row.waiting:.1%} |"
+        )
+    return "\n".join(lines)
+
+
+@click.command()
+@click.option("--coco", required=True, help="Folder with COCO's files.")
+@click.option("--split", default="train2017", show_default=True)
+@click.option("--stacks", type=click.Path(path_type=Path), help="A data set of realistic stacks.")
+@click.option("--width", default=12, show_default=True, help="Of the network.")
+@click.option("--pairs", default=10, show_default=True, help="Samples of a minibatch.")
+@click.option("--batches", default=20, show_default=True, help="Batches that are timed.")
+def main(coco: str, split: str, stacks: Path | None, width: int, pairs: int, batches: int) -> None:
+    """Print a Markdown table."""
+    torch.set_num_threads(1)
+    settings = {
+        "model.architecture": "focus-set", "model.width": str(width), "model.depth": "3",
+        "frames": "2,6", "unequal": "1.2", "unbalanced": "0.15", "pairs": str(pairs),
+    }  # fmt: skip
+    options = preset("hf-seg", "fast").override(settings)
+    sources = {"paper's pairs, live": f"coco:{coco}:{split}"}
+    if stacks:
+        sources["realistic stacks"] = str(stacks)
+    rows = [
+        (name, measured(SourceSpec.parse(location), options, way, batches))
+        for name, location in sources.items()
+        for way in WAYS
+        if way.kept or location.startswith("coco:")  # of shards, nothing is kept
+    ]
+    print(table(rows, pairs))
+
+
+if __name__ == "__main__":
+    main()
