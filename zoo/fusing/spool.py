@@ -149,5 +149,8 @@ def _size(layer: Layer) -> int:
 
 
 def _key(layer: Layer) -> Key:
-    shown = b"" if layer.shown is None else digest(layer.shown)
-    return digest(layer.pixels), layer.gain, layer.offset, shown
+    """What the layer is; pixels that it does not show are no part of it."""
+    if layer.shown is None:
+        return digest(layer.pixels), layer.gain, layer.offset, b""
+    shown = layer.shown if layer.pixels.ndim == 2 else layer.shown[..., None]
+    return digest(np.where(shown, layer.pixels, 0)), layer.gain, layer.offset, digest(layer.shown)
