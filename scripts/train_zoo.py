@@ -12,6 +12,7 @@ are built from it first, into the folder `data` beside the networks' folders.
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
+from mfsynth.errors import MfsynthError
 from mfsynth.locks import locked
 from mfsynth.storage import digest
 from zoo.store.find import find
@@ -162,7 +164,8 @@ def going_on(out: Path) -> list[str]:
 
 
 def run(*words: str) -> None:
-    """Run a command of mfsynth; if it fails, end with its exit code."""
+    """Run a command of mfsynth; if it fails, end with its exit code. Ctrl-C is left to it: it saves."""
+    signal.signal(signal.SIGINT, lambda *_: None)  # unlike SIG_IGN, the command does not inherit this
     code = subprocess.run([sys.executable, "-m", "mfsynth.cli", *words]).returncode
     if code:
         sys.exit(code)
@@ -307,4 +310,7 @@ def with_hashes(text: str, name: str, hashes: dict[str, str]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except MfsynthError as error:
+        sys.exit(f"train_zoo: {error}")
