@@ -184,21 +184,22 @@ def fuse(
 @click.command(
     epilog="""\b
 Examples:
-  mfsynth train hf-seg --data coco:DIR:train2017 --out runs/seg
+  mfsynth train focus-set --data shards --data coco:DIR:train2017 --out runs/set
   mfsynth train hf-seg --data coco:DIR:train2017:realistic --out runs/lens
   mfsynth train hf-reg --data shards --data more@2 --set lr=5e-4 --set model.width=32 --out runs/reg
   mfsynth train hf-seg --preset paper --show
   accelerate launch --num_processes 4 -m mfsynth train hf-seg --data shards --out runs/seg""",
 )
-@click.argument("network", type=click.Choice(["hf-seg", "hf-reg", "noisy-hf-reg"]))
+@click.argument("network", type=click.Choice(["focus-set", "hf-seg", "hf-reg", "noisy-hf-reg"]))
 @click.option("--data", multiple=True, metavar="SOURCE",
               help="coco:DIR:SPLIT or coco:DIR:SPLIT:PRESET, made from COCO during training, "
               "or shards: a folder or URL; @2 doubles its weight.")  # fmt: skip
 @click.option("--validation", multiple=True, metavar="SOURCE",
               help="Data to validate on.  [default: one image in twenty of --data]")  # fmt: skip
 @click.option("--out", type=FOLDER, help="Folder to make.")
-@click.option("--preset", type=click.Choice(["fast", "paper"]), default="fast", show_default=True,
-              help="Settings to start from.")  # fmt: skip
+@click.option("--preset", type=click.Choice(["base", "small", "fast", "paper"]),
+              help="Settings to start from: base or small of focus-set, fast or paper of the others.  "
+              "[default: base, fast]")  # fmt: skip
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
               help="Override the preset: lr=1e-4, model.width=32; --show lists all.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1), help="Short for --set steps=N.")
@@ -220,7 +221,7 @@ def train(
     data: tuple[str, ...],
     validation: tuple[str, ...],
     out: Path | None,
-    preset: Preset,
+    preset: Preset | None,
     settings: tuple[str, ...],
     steps: int | None,
     target: Target | None,
@@ -233,7 +234,7 @@ def train(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Train one of the paper's networks, from shards or straight from COCO."""
+    """Train a network, from shards or straight from COCO: focus-set, or one of the paper's."""
     need("train", "torch", "safetensors", "accelerate", "tensorboard", "matplotlib")
     from zoo.training.request import TrainRequest, main_process, train_as_asked
 

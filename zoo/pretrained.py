@@ -155,7 +155,7 @@ def load(
     """Load a network, in eval mode and channels last, which is faster. A short name needs no connection.
 
     Args:
-        name: A short name (`hf-seg`; see `zoo.names`), a Hub repository (`org/name`, `org/name@revision`),
+        name: A short name (`focus-set`; see `zoo.names`), a Hub repository (`org/name`, `org/name@revision`),
             or a folder that `mfsynth train` made.
         revision: Branch, tag or commit on the Hub; None means the commit in the registry, or `main`.
         device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`: an accelerator if there is one.

@@ -87,3 +87,17 @@ def test_loaded_model_computes_where_and_in_what_it_was_asked_to(model, tmp_path
 def test_devices_that_do_not_exist_are_refused(name):
     with pytest.raises(DeviceError, match=f"there is no device '{name}'"):
         find_device(name)
+
+
+def test_the_network_for_sets_that_comes_with_the_package_finds_the_sharp_frame_of_several(frames):
+    """Three frames of noise, each sharp in a band of its own."""
+    sharp = cv2.resize(frames[0], (192, 192), interpolation=cv2.INTER_CUBIC)
+    blurred = cv2.GaussianBlur(sharp, (0, 0), 4)
+    stack = [blurred.copy() for _ in range(3)]
+    for number, frame in enumerate(stack):
+        frame[64 * number : 64 * (number + 1)] = sharp[64 * number : 64 * (number + 1)]
+    model = zoo.load("focus-set", device="cpu")
+    fused = model.fuse(stack)
+    right = [(fused.decision[64 * n + 12 : 64 * n + 52] == n).mean() for n in range(3)]
+    assert min(right) > 0.95
+    np.testing.assert_array_equal(model.fuse(stack[::-1]).image, fused.image)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from mfsynth import __version__
 from mfsynth.cards import template
+from mfsynth.console import about
 from zoo.metrics.measures import MEASURES, QUALITY, shown
-from zoo.publishing.record import code, plain, plain_in, read_training
+from zoo.publishing.record import code, plain, plain_in, read_training, trainings
 from zoo.store.folder import EVALUATION, TRAINING
 from zoo.store.results import Results
 
@@ -62,11 +63,22 @@ def model_card(
         repository=repository,
         task=model.config.task,
         noisy=noisy(training),
-        optics=any(each.get("settings") for each in training.get("data", ())),
+        made=frames_made(training),
+        unit="sets" if model.config.sets else "pairs",
+        **{name: training.get("options", {}).get(name, 0) for name in ("unequal", "ema")},
+        frames=training.get("options", {}).get("frames", (2, 2)),
         config=model.config,
         parameters=f"{model.parameters_count:,}",
         training=plain_in(training),
         command=code(training.get("command", "")),
+        earlier=[
+            (code(each.get("command", "")), code(each.get("sha256", "")[:16]))
+            for each in trainings(training)[1:]
+        ],
+        steps=total(training, "steps"),
+        time=about(total(training, "seconds")),
+        own_time=about(training.get("seconds", 0)),
+        stopped_early=training.get("steps", 0) < training.get("options", {}).get("steps", 0),
         data=[
             (plain(each["source"]), amount(each), each["weight"], hashes(each))
             for each in training.get("data", ())
@@ -114,6 +126,16 @@ def hashes(source: dict[str, Any]) -> str:
 def noisy(training: dict[str, Any]) -> bool:
     """Whether a network was trained to remove noise."""
     return bool(training.get("options", {}).get("noise", [0, 0])[1] > 0)
+
+
+def frames_made(training: dict[str, Any]) -> frozenset[str]:
+    """How the frames were made that a network learned from: by `optics`, as in the `paper`, or both ways."""
+    return frozenset("optics" if each.get("settings") else "paper" for each in training.get("data", ()))
+
+
+def total(training: dict[str, Any], what: str) -> float:
+    """Steps or seconds of a training and of those before it, as far as they are recorded."""
+    return sum(each.get(what, 0) for each in trainings(training))  # type: ignore[no-any-return]
 
 
 def title_of(model: Network, training: dict[str, Any]) -> str:

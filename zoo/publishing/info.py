@@ -12,7 +12,7 @@ from zoo.errors import ZooError
 from zoo.metrics.measures import brief
 from zoo.networks import Config
 from zoo.publishing.cards import amount, measured
-from zoo.publishing.record import one_line, read_training
+from zoo.publishing.record import one_line, read_training, trainings
 from zoo.store.find import find
 from zoo.store.folder import CONFIG, EVALUATION, TRAINING, WEIGHTS, config_in, read_file, shapes_in
 from zoo.store.results import Result, Results
@@ -81,7 +81,9 @@ class Info:
             data = ", ".join(
                 f"{amount(each)} of {one_line(each['source'])}" for each in self.training["data"]
             )
-            lines.append(f"  trained on  {data}; {count(self.training['steps'], 'step')}")
+            steps = sum(each.get("steps", 0) for each in trainings(self.training))
+            lines.append(f"  trained on  {data}; {count(steps, 'step')}")
+            lines += [f"  begun from  {each}" for each in self._begun()]
         if self.malformed:
             lines.append(f"  trained on  not known: {self.malformed}")
         for result in self.results:
@@ -89,6 +91,13 @@ class Info:
             values = "; ".join(one_line(brief(*each)) for each in measured(result))
             lines += wrap(values, 100, initial_indent=_INDENT, subsequent_indent=_INDENT)
         return lines if self.results else [*lines, "  measured    nothing"]
+
+    def _begun(self) -> list[str]:
+        """What the trainings before the last one were."""
+        return [
+            one_line(each.get("command", "")) or "weights whose training is not recorded"
+            for each in trainings(self.training)[1:]
+        ]
 
 
 def info(name: str | os.PathLike[str], *, revision: str | None = None, origin: Origin = "auto") -> Info:
@@ -106,7 +115,7 @@ def info(name: str | os.PathLike[str], *, revision: str | None = None, origin: O
     known = found.registered
     read = {each: read_file(found.folder, each, found.hashes) for each in (CONFIG, TRAINING, EVALUATION)}
     training, malformed = _training(read[TRAINING])
-    parts = ("command", "data", "steps", "seconds", "device")
+    parts = ("command", "data", "steps", "seconds", "device", "begun")
     evaluation = read[EVALUATION]
     return Info(
         name=str(name),

@@ -30,6 +30,11 @@ class _Options(msgspec.Struct):
     loss: _Text
     precision: _Text
     noise: tuple[_Amount, _Amount]
+    frames: tuple[_Count, _Count] = (2, 2)
+    unequal: _Amount = 0.0
+    unbalanced: _Amount = 0.0
+    ema: _Amount = 0.0
+    steps: _Count = 0
     model: dict[str, Any] | None = None
 
 
@@ -43,6 +48,16 @@ class _Source(msgspec.Struct):
     shards: _Text = ""
 
 
+class _Begun(msgspec.Struct):
+    """Of the weights that a training began with; they may come without any record."""
+
+    sha256: _Text = ""
+    command: _Text = ""
+    steps: _Count = 0
+    seconds: _Amount = 0.0
+    begun: _Begun | None = None
+
+
 class _Training(msgspec.Struct):
     """Unknown fields are ignored on purpose: other programs may write this file; nothing depends on it."""
 
@@ -52,6 +67,7 @@ class _Training(msgspec.Struct):
     seconds: _Amount
     device: _Text
     command: _Text = ""
+    begun: _Begun | None = None
 
 
 def read_training(text: bytes | None) -> dict[str, Any]:
@@ -70,6 +86,19 @@ def read_training(text: bytes | None) -> dict[str, Any]:
     except msgspec.ValidationError as malformed:
         raise ZooError(f"training.json is malformed: {malformed}", _HINT) from malformed
     return values
+
+
+def trainings(training: dict[str, Any]) -> list[dict[str, Any]]:
+    """A training and those before it, back to weights drawn at random, the last one first.
+
+    Each has `steps`, `seconds` and `command` as far as they are recorded.
+    """
+    found = []
+    last: dict[str, Any] | None = training or None
+    while last:
+        found.append(last)
+        last = last.get("begun")
+    return found
 
 
 def plain(text: str) -> str:

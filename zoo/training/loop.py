@@ -42,6 +42,7 @@ from zoo.training.steps import (
 )
 from zoo.training.stopping import Stop, is_lost
 from zoo.training.training_log import TrainingLog
+from zoo.training.unfinished import history, same_ones
 from zoo.training.validation import ValidationScores, validate, validation_crops
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _train(options: TrainOptions, run: TrainRun, accelerator: Accelerator) -> Tr
     if last and last.state.options != identity:
         raise TrainingError(
             f"the checkpoint in {run.out} is from a training run with other options or other data",
-            "use the same ones, or train into another folder",
+            f"{same_ones(run.out, options)}, or train into another folder",
         )
     if last and last.state.order != ORDER and any(isinstance(each, ShardSource) for each, _ in sources):
         run.say("an earlier release read shards in another order: this epoch may repeat or skip some samples")
@@ -129,7 +130,7 @@ class _Training:
         self.crops, self.total = crops, total
         torch.manual_seed(options.seed)
         model = Network(options.model)
-        self.begun = begin(model, options)
+        self.begun = history(run.out) if last else begin(model, options)
         if options.channels_last:
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = make_optimizer(options, model)
@@ -391,7 +392,7 @@ class _Training:
         )
 
     def announce(self, data: list[dict[str, Any]]) -> None:
-        """Write training.json beside the checkpoints, for `snapshot`."""
+        """Write training.json beside the checkpoints, for `zoo.training.unfinished`."""
         write(self.run.out / CHECKPOINTS / TRAINING, to_json(self.document(self.report(False), data)))
 
     def document(self, report: TrainReport, data: list[dict[str, Any]]) -> dict[str, Any]:

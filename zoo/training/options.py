@@ -13,13 +13,13 @@ from zoo.errors import ConfigError
 from zoo.networks import Config
 from zoo.training.losses import DECISION, REGRESSION
 
-Kind = Literal["hf-seg", "hf-reg", "noisy-hf-reg"]
+Kind = Literal["focus-set", "hf-seg", "hf-reg", "noisy-hf-reg"]
 Optimizer = Literal["adam", "adamw"]
 Schedule = Literal["constant", "cosine"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Target = Literal["nearest", "focus"]
 
-KINDS: tuple[Kind, ...] = ("hf-seg", "hf-reg", "noisy-hf-reg")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +160,7 @@ class TrainOptions:
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
         told = {**schema.to_json(self), "model": self.model.to_json()}
-        return told | {"start": Path(self.start).name} if self.start else told
+        return told | {"start": called(self.start)} if self.start else told
 
     def override(self, settings: dict[str, str]) -> TrainOptions:
         """These options with some set from text, by name; the network's have the prefix `model.`.
@@ -174,6 +174,15 @@ class TrainOptions:
             (network if name.startswith("model.") else own)[name.removeprefix("model.")] = text
         model = self.model.changed(**_parse(Config, self.model, network))
         return replace(self, model=model, **_parse(TrainOptions, self, own))
+
+
+def called(start: str) -> str:
+    """What a network to start from is called on any machine: a folder of this one by its name only.
+
+    >>> called("ann/net"), called("/home/ann/set")
+    ('ann/net', 'set')
+    """
+    return Path(start).name if Path(start).exists() or Path(start).is_absolute() else start
 
 
 def _parse(kind: type, current: object, settings: dict[str, str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Presets: the training of the paper, and a fast modern one."""
+"""Presets: of the paper's networks its training and a fast modern one; of the network for sets, two sizes."""
 
 from __future__ import annotations
 
@@ -12,25 +12,42 @@ from zoo.training.options import KINDS, TrainOptions
 if TYPE_CHECKING:
     from zoo.training.options import Kind
 
-Preset = Literal["fast", "paper"]
+Preset = Literal["fast", "paper", "base", "small"]
 
+_OF_THE_PAPER: tuple[Preset, ...] = ("fast", "paper")
+PRESETS: dict[Kind, tuple[Preset, ...]] = {
+    "focus-set": ("base", "small"),
+    "hf-seg": _OF_THE_PAPER,
+    "hf-reg": _OF_THE_PAPER,
+    "noisy-hf-reg": _OF_THE_PAPER,
+}
+"""The presets of each kind of network; the first is the default."""
 NOISE = (0.0, 0.1)
 """Range of the noise for noisy HF-Reg; the paper does not say how far its variance varies."""
+UNEQUAL, UNBALANCED = 1.2, 0.15
+"""Exposure and white balance of each frame by itself, in stops: decisions should not depend on them."""
+WIDTHS = {"base": 24, "small": 12}
+"""Channels of the networks for sets."""
 
 
-def preset(kind: Kind, name: Preset) -> TrainOptions:
-    """The options of a preset for one of the networks of the paper.
+def preset(kind: Kind, name: Preset | None = None) -> TrainOptions:
+    """The options of a preset for one kind of network.
+
+    Args:
+        kind: One of `KINDS`.
+        name: One of its `PRESETS`; None takes the first.
 
     Raises:
-        ConfigError: If there is no such network or preset.
+        ConfigError: If there is no such kind, or it has no such preset.
     """
     if kind not in KINDS:
         raise ConfigError(f"there is no network {kind!r} to train", f"known: {', '.join(KINDS)}")
-    if name == "paper":
-        return _paper(kind)
-    if name == "fast":
-        return _fast(kind)
-    raise ConfigError(f"there is no preset {name!r}", "known: fast, paper")
+    name = name or PRESETS[kind][0]
+    if name not in PRESETS[kind]:
+        raise ConfigError(f"{kind} has no preset {name!r}", f"it can be {' or '.join(PRESETS[kind])}")
+    if kind == "focus-set":
+        return _set(WIDTHS[name])
+    return _paper(kind) if name == "paper" else _fast(kind)
 
 
 def _paper(kind: Kind) -> TrainOptions:
@@ -62,6 +79,18 @@ def _paper(kind: Kind) -> TrainOptions:
 def _fast(kind: Kind) -> TrainOptions:
     """AdamW at 2e-3 with warm-up and cosine decay, small crops, bf16, frames as a camera would store them."""
     if kind == "hf-seg":
-        return TrainOptions(model=Config(task="seg", width=16), loss="cross-entropy")
+        model = Config(task="seg", width=16)
+        return TrainOptions(model=model, loss="cross-entropy", unequal=UNEQUAL, unbalanced=UNBALANCED)
     clean = TrainOptions(model=Config(task="reg", width=16, residual=True), loss="l1")
     return replace(clean, noise=NOISE, capture=False) if kind == "noisy-hf-reg" else clean
+
+
+def _set(width: int) -> TrainOptions:
+    """As fast as `_fast`, with two to six frames, and weights averaged."""
+    return replace(
+        _fast("hf-seg"),
+        model=Config(task="seg", width=width, depth=3).changed(architecture="focus-set"),
+        frames=(2, 6),
+        pairs=10,
+        ema=0.999,
+    )

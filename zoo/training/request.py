@@ -11,7 +11,8 @@ from mfsynth.engine import usable_cores
 from mfsynth.errors import OptionsError
 from mfsynth.locations import shown
 from zoo.errors import ConfigError
-from zoo.training.presets import preset
+from zoo.training.options import called
+from zoo.training.presets import PRESETS, preset
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,11 +27,11 @@ class TrainRequest:
     """A requested training run.
 
     Args:
-        network: Which of the paper's networks.
+        network: Which kind of network.
         data: Sources to train on, as text; see `zoo.training.sources.SourceSpec`.
         out: Folder to make.
         validation: Sources to validate on; if empty, part of `data` is held out.
-        preset: The options that the settings change.
+        preset: The options that the settings change; None takes the kind's first.
         settings: `NAME=VALUE` each.
         steps, target, aligned: Short for the settings of these names; None leaves them as they are.
         workers: Loader processes; None takes half the cores, 8 at most.
@@ -41,7 +42,7 @@ class TrainRequest:
     data: tuple[str, ...] = ()
     out: Path | None = None
     validation: tuple[str, ...] = ()
-    preset: Preset = "fast"
+    preset: Preset | None = None
     settings: tuple[str, ...] = ()
     steps: int | None = None
     workers: int | None = None
@@ -65,7 +66,11 @@ class TrainRequest:
             settings[name.strip()] = value.strip()
         settings |= {name: str(value).lower() for name, value in self._named().items()}
         try:
-            return preset(self.network, self.preset).override(settings)
+            options = preset(self.network, self.preset)
+        except ConfigError as error:
+            raise OptionsError(f"--preset: {error.message}", error.hint) from error
+        try:
+            return options.override(settings)
         except ConfigError as error:
             raise OptionsError(f"--set: {error.message}", error.hint) from error
 
@@ -92,7 +97,7 @@ class TrainRequest:
         words = [f"mfsynth train {self.network}"]
         for name, sources in (("data", self.data), ("validation", self.validation)):
             words += [f"--{name} {SourceSpec.parse(text)}" for text in sources]
-        words += [f"--preset {self.preset}", *(f"--set {text}" for text in self.settings)]
+        words += [f"--preset {self.preset or PRESETS[self.network][0]}", *map(_setting, self.settings)]
         if self.steps is not None:
             words.append(f"--steps {self.steps}")
         if self.target is not None:
@@ -139,6 +144,12 @@ def train_as_asked(
         progress=progress,
     )
     return train(options, run)
+
+
+def _setting(text: str) -> str:
+    """A setting as a word of a command for any machine."""
+    name, _, value = text.partition("=")
+    return f"--set {name.strip()}={called(value.strip()) if name.strip() == 'start' else value.strip()}"
 
 
 def main_process() -> bool:

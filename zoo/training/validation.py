@@ -56,8 +56,10 @@ class ValidationScores:
     commutativity: float
 
 
-def validation_crops(sources: Sequence[Source], options: TrainOptions) -> dict[str, list[Crop]]:
-    """The held-out crops, by kind.
+def validation_crops(
+    sources: Sequence[Source], options: TrainOptions, samples: int = SAMPLES
+) -> dict[str, list[Crop]]:
+    """The held-out crops, by kind, `samples` of each if there are as many scenes.
 
     `clean` and, if training sees frames with noise, `captured` have two frames; `stacks`, if training sees
     more than two, have as many, and all noise.
@@ -65,10 +67,11 @@ def validation_crops(sources: Sequence[Source], options: TrainOptions) -> dict[s
     Raises:
         TrainingError: If no image is held out.
     """
-    scenes = [(source, scene) for source in sources for scene in islice(source.validation(), 4 * SAMPLES)]
+    scenes = [(source, scene) for source in sources for scene in islice(source.validation(), 4 * samples)]
     if not scenes:
         raise TrainingError("no image is held out for validation", "give --validation SOURCE, or more data")
-    chosen = [scenes[place * len(scenes) // SAMPLES] for place in range(min(SAMPLES, len(scenes)))]
+    count = min(samples, len(scenes))
+    chosen = [scenes[place * len(scenes) // count] for place in range(count)]
     crops = {"clean": [_crop(scene, options, clean=True) for _, scene in chosen]}
     if options.capture or options.noise[1] > 0 or any(source.captured for source in sources):
         crops["captured"] = _captured(chosen, options, 2)

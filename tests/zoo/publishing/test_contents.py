@@ -23,6 +23,7 @@ from zoo.store import find
 from zoo.store.find import pull_to
 from zoo.store.folder import FILES, WEIGHTS, load_folder, save_folder
 from zoo.store.results import Result, results
+from zoo.training.presets import preset
 
 FORMAT_1 = Path(__file__).parents[2] / "formats" / "1" / "network"
 
@@ -51,6 +52,45 @@ def test_a_card_says_how_the_frames_were_made_that_a_network_learned_from(folder
     assert card.count("as\nlenses and cameras make them") + card.count("as lenses and cameras make them") == 2
     assert "25 samples: val2017, optics, 6 frames." in card
     assert "| PSNR of the fused picture where no frame shows the truth, dB | 25.12 |" in card
+
+
+def test_a_card_tells_the_whole_history_of_the_weights(folder):
+    model = load_folder(folder)
+    training = json.loads(model.documents["training.json"])
+    assert "In all" not in str(model_card(model))
+    first = {"sha256": "ab" * 32, "command": "mfsynth train one", "steps": 5000, "seconds": 3600}
+    training |= {"begun": {**first, "command": "mfsynth train two", "begun": first}, "seconds": 7200}
+    model.documents = {"training.json": json.dumps(training).encode()}
+    card = str(model_card(model))
+    assert card.index("mfsynth train hf-seg") < card.index("train two") < card.index("train one")
+    assert f"In all, {10_000 + training['steps']} steps in 4 hours" in card
+    training |= {"begun": {"sha256": "ab" * 32}, "options": training["options"] | {"steps": 99}}
+    model.documents = {"training.json": json.dumps(training).encode()}
+    card = str(model_card(model))
+    assert "`abababababababab` of a training that is not recorded" in card
+    assert f"Trained for the first {training['steps']} of 99 steps by" in card
+    (folder / "training.json").write_bytes(model.documents["training.json"])
+    assert "begun from  weights whose training is not recorded" in "".join(zoo.info(folder).lines())
+    training["begun"] = {"steps": "many"}
+    model.documents = {"training.json": json.dumps(training).encode()}
+    with pytest.raises(ZooError, match="malformed"):
+        model_card(model)
+
+
+def test_a_card_of_a_network_for_sets_says_what_it_takes_and_what_it_learned_from(tmp_path):
+    model = Network(preset("focus-set").model)
+    training = json.loads((FORMAT_1 / "training.json").read_text())
+    model.documents = {
+        "training.json": json.dumps(training | {"options": preset("focus-set").to_json()}).encode()
+    }
+    card = str(model_card(model))
+    assert card.split("---\n", 2)[2].lstrip().startswith("# Focus-Set\n")
+    assert "All frames, however many, are scored in one pass" in card
+    assert "A sample has 2 to 6 frames" in card
+    assert "exposure of its own, up to 1.2 stops" in card
+    assert "steps of 10 sets, crops" in card
+    assert "averaged over the steps (decay 0.999)" in card
+    assert "reversals" not in card
 
 
 # --- push -----------------------------------------------------------------------------------------------

@@ -1,14 +1,16 @@
-"""The network of a training that is still running: its last checkpoint as a folder that can be used."""
+"""What an unfinished training says of itself, and its network: the last checkpoint as a folder to be used."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
+from mfsynth import schema
 from zoo.errors import TrainingError
 from zoo.networks import Config, Network
 from zoo.store.folder import TRAINING, WEIGHTS, copy_folder, save_folder, set_weights, to_json
 from zoo.training import checkpoint as checkpoints
+from zoo.training.options import TrainOptions
 from zoo.training.run import CHECKPOINTS
 from zoo.training.training_log import scores_at
 
@@ -49,6 +51,35 @@ def snapshot(run: Path, out: Path) -> int:
     model.documents = {TRAINING: to_json(document | done)}
     save_folder(out, model)
     return step
+
+
+def history(run: Path) -> dict[str, Any]:
+    """What training.json keeps about the weights that an unfinished training began with."""
+    try:
+        return dict(_document(run / CHECKPOINTS / TRAINING).get("begun", {}))
+    except TrainingError:  # a training of 0.1.0 began with none
+        return {}
+
+
+def same_ones(run: Path, options: TrainOptions) -> str:
+    """Which options to give, to go on with a training that began with other ones than these."""
+    try:
+        began = _document(run / CHECKPOINTS / TRAINING)["options"]
+    except TrainingError:  # a training of 0.1.0
+        return "use the same ones; for a preset of 0.1.0 with --set unequal=0 --set unbalanced=0"
+    before, now = _settings(began), _settings(options.to_json())
+    differing = [f"{name}={_text(value)}" for name, value in before.items() if now.get(name) != value]
+    return f"use the same ones: {', '.join(differing)}" if differing else "use the same data"
+
+
+def _settings(options: dict[str, Any]) -> dict[str, Any]:
+    """All settings by the names that `--set` knows, from a training.json's options."""
+    network = {f"model.{name}": value for name, value in options["model"].items()}
+    return schema.defaults(TrainOptions) | {**options, "model": None} | network
+
+
+def _text(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _document(path: Path) -> dict[str, Any]:
