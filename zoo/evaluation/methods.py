@@ -32,7 +32,7 @@ from mfsynth.errors import OptionsError
 from mfsynth.storage import digest
 from zoo.alignment.align import align
 from zoo.errors import PictureError
-from zoo.evaluation import baselines
+from zoo.evaluation import baselines, references
 from zoo.evaluation.data import Stack, read_rgb
 from zoo.evaluation.prepared import Prepared
 from zoo.fusing.fusion import RULES, Fused, FusionNetwork
@@ -195,7 +195,9 @@ def parse_methods(texts: Sequence[str], device: str = "cpu") -> tuple[Method, ..
     if len(set(folders)) < len(folders):
         raise OptionsError("the names of two methods give the same folder", "write NAME=METHOD to rename one")
     if not methods:
-        raise OptionsError("no methods are given", f"known: hf-seg, hf-reg, {', '.join(baselines.names())}")
+        known = dict.fromkeys([*registry.names(), *baselines.names()])
+        raise OptionsError("no methods are given", f"known: {', '.join(known)}")
+    references.check_names(names)
     return tuple(methods)
 
 
