@@ -1,6 +1,6 @@
 """What is scored: networks, classic methods and pictures that others fused, by the texts that name them.
 
-hf-seg            a network: a short name, org/name on the Hub, or a folder
+hf-seg            a network: a short name, org/name on the Hub, or a folder; focus-set fuses a stack in one pass
 gff               a classic method: see `zoo.evaluation.baselines`
 hf-reg+near       a network by one of its other rules: near (Eq. 6) or select
 hf-seg+single     a network's single pass, as in the paper, instead of both orders
@@ -263,11 +263,15 @@ def _split(spec: str) -> tuple[str, list[str]]:
 
 
 def _check_rule(method: Method) -> None:
-    """Open the method, and check that it has the rule."""
-    rules = opened(method.kind, method.base, method.device).rules
-    rule = dict(method.options).get("rule")
-    if rule is not None and rule not in rules:
-        raise OptionsError(f"{method.base} has no rule {rule}", f"it has {' and '.join(rules)}")
+    """Open the method, and check that it has the rule, and orders of the frames that can differ."""
+    fuser, options = opened(method.kind, method.base, method.device), dict(method.options)
+    rule = options.get("rule")
+    if rule is not None and rule not in fuser.rules:
+        raise OptionsError(f"{method.base} has no rule {rule}", f"it has {' and '.join(fuser.rules)}")
+    if "symmetric" in options and fuser.network is not None and fuser.network.config.sets:
+        raise OptionsError(
+            f"{method.base} has no variant +single", "its one pass sees all frames in any order"
+        )
 
 
 @cache
