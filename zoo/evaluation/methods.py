@@ -1,6 +1,6 @@
 """What is scored: networks, classic methods and pictures that others fused, by the texts that name them.
 
-hf-seg            a network: a short name, org/name on the Hub, or a folder; focus-set fuses a stack in one pass
+hf-seg            a network: a short name, org/name on the Hub, or a folder
 gff               a classic method: see `zoo.evaluation.baselines`
 hf-reg+near       a network by one of its other rules: near (Eq. 6) or select
 hf-seg+single     a network's single pass, as in the paper, instead of both orders
