@@ -84,4 +84,5 @@ def check_names(names: Iterable[str]) -> None:
 def _error(frame: Picture, truth: Picture) -> NDArray[np.int32]:
     """The squared distance of every pixel, H x W."""
     difference = frame.astype(np.int32) - truth
-    return np.einsum("ijk,ijk->ij", difference, difference)
+    squares: NDArray[np.int32] = np.einsum("ijk,ijk->ij", difference, difference)
+    return squares
