@@ -34,7 +34,7 @@ from zoo.evaluation.options import EvaluateOptions, evaluate_command
 from zoo.evaluation.tables import line, markdown_of, means_csv_of, scores_of
 from zoo.metrics.measures import QUALITY
 
-NETWORKS = "hf-seg,hf-reg,hf-reg+near,noisy-hf-reg"
+NETWORKS = "focus-set,hf-seg,hf-reg,hf-reg+near,noisy-hf-reg"
 CLASSICS = "gff,dct,dct+cv,im,cnn,pyramid,average,dummy-a,dummy-b"
 DOCS = Path(__file__).parents[1] / "docs"
 LISTS = DOCS / "benchmarks"

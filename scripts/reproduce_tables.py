@@ -45,7 +45,7 @@ from zoo.store.results import Results, results
 if TYPE_CHECKING:
     from mfsynth.sample import Picture
 
-METHODS = "hf-seg,hf-reg,hf-reg+near,gff,dct,dct+cv,im,pyramid,average,dummy-a,dummy-b"
+METHODS = "focus-set,hf-seg,hf-reg,hf-reg+near,gff,dct,dct+cv,im,pyramid,average,dummy-a,dummy-b"
 SINGLE = "hf-seg+single,hf-reg+single"
 NOISE = "noisy-hf-reg,hf-reg,hf-seg,hf-seg+denoise,average"
 LOSSES = ("nps6", "l1", "mse")

@@ -258,7 +258,8 @@ def train(
 @click.command(
     epilog="""\b
 Methods, separated by commas:
-  hf-seg, runs/try, org/name     networks; +near or +select: another rule; +single: one order of the frames
+  focus-set, hf-seg, runs/try, org/name
+                                 networks; +near or +select: another rule; +single: one order of the frames
   gff, dct, dct+cv, im, cnn, pyramid, average, dummy-a, dummy-b
   hf-seg+denoise                 followed by OpenCV's non-local means
   gff+align                      the frames are first registered to frame 0
@@ -272,7 +273,7 @@ Data:
   stacks:DIR  the same, with NAME_C and so on, up to NAME_Z
 \b
 Examples:
-  mfsynth evaluate --methods hf-seg,hf-reg+near,gff --data lytro:DIR --out results/lytro
+  mfsynth evaluate --methods focus-set,hf-seg,gff --data lytro:DIR --out results/lytro
   mfsynth evaluate --methods hf-seg,folder:theirs:DIR --data shards:val2017 --times --out results/coco""",
 )
 @click.option("--methods", multiple=True, required=True, metavar="METHOD,…", help="What to score; see below.")

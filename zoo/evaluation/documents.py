@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from zoo.evaluation.methods import Method
     from zoo.evaluation.ranks import Ranks
 
+LEADERBOARD = "leaderboard.md"
 _TIMED = 3
 
 
@@ -57,7 +58,7 @@ def leaderboard_document(
         say("stacks were left out, so there is no leaderboard among published methods")
         return
     table = leaderboard.markdown_of(evaluated.scores, published, evaluated.paper)
-    yield "leaderboard.md", table.encode()
+    yield LEADERBOARD, table.encode()
 
 
 def time_documents(

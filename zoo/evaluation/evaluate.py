@@ -27,7 +27,7 @@ from mfsynth.storage import local_path, write
 from zoo.errors import ZooError
 from zoo.evaluation import leaderboard, noise, tables
 from zoo.evaluation.data import open_data
-from zoo.evaluation.documents import leaderboard_document, score_documents, time_documents
+from zoo.evaluation.documents import LEADERBOARD, leaderboard_document, score_documents, time_documents
 from zoo.evaluation.evaluated import Evaluated, manifest_of
 from zoo.evaluation.methods import parse_methods
 from zoo.evaluation.options import EvaluateOptions, evaluate_command
@@ -49,7 +49,7 @@ MANIFEST = "manifest.json"
 _MARK = ".evaluation"
 _WRITTEN = (
     MANIFEST, "scores.csv", "means.csv", "table.md", "ranks.md", "ranks.png", "boxes.png", "sheet.webp",
-    "index.html", "times.md", "times.csv", "noise.csv", "noise.png", "leaderboard.md",
+    "index.html", "times.md", "times.csv", "noise.csv", "noise.png", LEADERBOARD,
     "standing.md",  # what 0.1.0 called the leaderboard
 )  # fmt: skip
 _LYTRO = 20
@@ -66,6 +66,7 @@ class EvaluateReport:
         changed: Those that something else than a run had changed since, which were fused and scored again.
         seconds: How long it took.
         table: Means, as Markdown.
+        leaderboard: Mean ranks among published methods, as Markdown; empty if that was not requested.
         out: The folder filled.
         files: Names of the files written to the output folder.
     """
@@ -78,10 +79,15 @@ class EvaluateReport:
     table: str
     out: Path
     files: tuple[str, ...] = field(default=())
+    leaderboard: str = ""
+
+    @property
+    def _rows(self) -> tuple[str, ...]:
+        return (*self.scores.methods, *self.scores.references)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
-        means = {method: tables.means_of(self.scores, method) for method in self.scores.methods}
+        means = {method: tables.means_of(self.scores, method) for method in self._rows}
         return {
             "images": len(self.scores.images),
             "means": means,
@@ -97,7 +103,8 @@ class EvaluateReport:
         pictures = len(self.scores.images) * len(self.scores.methods)
         scored = f"{count(pictures, 'picture')} scored in {duration(self.seconds)}"
         kept = f"{self.kept:,} of them kept from before"
-        return [*self.table.splitlines(), f"{scored}, {kept}; see {self.out / 'index.html'}"]
+        ranked = ["", *self.leaderboard.splitlines()] if self.leaderboard else []
+        return [*self.table.splitlines(), *ranked, f"{scored}, {kept}; see {self.out / 'index.html'}"]
 
 
 def evaluate(
@@ -171,14 +178,23 @@ def _evaluate(
     names = data.names[: options.limit or None]
     evaluated = _score(options, data, methods, out, names, say, progress)
     _clear(out)
-    files = []
+    files, ranked = [], ""
     for name, content in _documents(evaluated, published, started, say, progress):
         write(out / name, content)
         files.append(name)
+        ranked = content.decode() if name == LEADERBOARD else ranked
     outcome, seconds = evaluated.outcome, time.monotonic() - started
     table = tables.markdown_of(outcome.scores, evaluated.paper)
     return EvaluateReport(
-        outcome.scores, outcome.errors, outcome.kept, outcome.changed, seconds, table, out, tuple(files)
+        outcome.scores,
+        outcome.errors,
+        outcome.kept,
+        outcome.changed,
+        seconds,
+        table,
+        out,
+        tuple(files),
+        ranked,
     )
 
 

@@ -66,8 +66,7 @@ class Measured:
         """
         stack = self.stack
         values = self._frames.score(gray(fused.image)) if len(stack.frames) == 2 else {}
-        if stack.truth is not None:
-            values |= self._against_truth(stack.truth, fused.image)
+        values |= self.against_truth(fused.image)
         if stack.target is not None and fused.decision is not None:
             right = fused.decision == stack.target
             values |= {f"accuracy{end}": _mean(_inside(right, area)) for end, area in self._areas.items()}
@@ -76,9 +75,12 @@ class Measured:
             values |= {"swap_mean": float(squares.mean()), "swap_max": float(squares.max())}
         return values
 
-    def _against_truth(self, truth: Picture, picture: Picture) -> dict[str, float]:
+    def against_truth(self, picture: Picture) -> dict[str, float]:
+        """The measures of a picture that compare it with the truth; none if that is not known."""
+        truth, values = self.stack.truth, {}
+        if truth is None:
+            return {}
         similar = ssim_map(gray(truth), gray(picture))
-        values = {}
         for end, area in self._areas.items():
             inner = area if area is None else area[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
             values[f"psnr{end}"] = _psnr(_inside(truth, area), _inside(picture, area))

@@ -32,7 +32,7 @@ from mfsynth.errors import OptionsError
 from mfsynth.storage import digest
 from zoo.alignment.align import align
 from zoo.errors import PictureError
-from zoo.evaluation import baselines
+from zoo.evaluation import baselines, references
 from zoo.evaluation.data import Stack, read_rgb
 from zoo.evaluation.prepared import Prepared
 from zoo.fusing.fusion import RULES, Fused, FusionNetwork
@@ -195,7 +195,9 @@ def parse_methods(texts: Sequence[str], device: str = "cpu") -> tuple[Method, ..
     if len(set(folders)) < len(folders):
         raise OptionsError("the names of two methods give the same folder", "write NAME=METHOD to rename one")
     if not methods:
-        raise OptionsError("no methods are given", f"known: hf-seg, hf-reg, {', '.join(baselines.names())}")
+        known = dict.fromkeys([*registry.names(), *baselines.names()])
+        raise OptionsError("no methods are given", f"known: {', '.join(known)}")
+    references.check_names(names)
     return tuple(methods)
 
 
@@ -261,12 +263,16 @@ def _split(spec: str) -> tuple[str, list[str]]:
 
 
 def _check_rule(method: Method) -> None:
-    """Open the method, and check that it has the rule."""
-    rules = opened(method.kind, method.base, method.device).rules
-    rule = dict(method.options).get("rule")
-    if rule is not None and rule not in rules:
-        known = f"{', '.join(rules[:-1])} and {rules[-1]}"
+    """Open the method, and check that it has the rule, and orders of the frames that can differ."""
+    fuser, options = opened(method.kind, method.base, method.device), dict(method.options)
+    rule = options.get("rule")
+    if rule is not None and rule not in fuser.rules:
+        known = f"{', '.join(fuser.rules[:-1])} and {fuser.rules[-1]}"
         raise OptionsError(f"{method.base} has no rule {rule}", f"it has {known}")
+    if "symmetric" in options and fuser.network is not None and fuser.network.config.sets:
+        raise OptionsError(
+            f"{method.base} has no variant +single", "its one pass sees all frames in any order"
+        )
 
 
 @cache

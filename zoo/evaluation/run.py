@@ -23,6 +23,7 @@ from zoo.evaluation import measure
 from zoo.evaluation.data import Data, Stack
 from zoo.evaluation.kept import FUSED, Place, keep, kept_values, unusable_names
 from zoo.evaluation.methods import Method
+from zoo.evaluation.references import REFERENCES, pictures_of
 from zoo.evaluation.scores import Row, Scores
 from zoo.metrics.measures import MEASURES
 
@@ -112,7 +113,10 @@ def _outcome(
     errors = {name: error for name in names if (error := results[name].error) is not None}
     rows = tuple(row for name in good for row in results[name].rows)
     noise = tuple(results[name].noise for name in good)
-    scores = Scores(data.title, tuple(good), tuple(method.name for method in methods), rows, noise)
+    found = {row.method for row in rows}
+    references = tuple(name for name in REFERENCES if name in found)
+    names_of_methods = tuple(method.name for method in methods)
+    scores = Scores(data.title, tuple(good), names_of_methods, rows, noise, references)
     return Outcome(
         scores,
         {name: results[name].digest for name in good},
@@ -138,7 +142,7 @@ class StackJob:
 
 @dataclass(frozen=True, slots=True)
 class StackResult:
-    """What was found of a stack: a row for each method, or the reason why there are none.
+    """What was found of a stack: a row for each method and reference, or the reason why there are none.
 
     `changed` names the methods whose kept pictures or scores something else than a run has changed.
     """
@@ -169,6 +173,9 @@ def score_stack(job: StackJob, advance: Callable[[int], None]) -> StackResult:
                 values = _fuse_and_score(job, method, measured, key)
             rows.append(Row(job.name, method.name, values))
             advance(1)
+        at_work = ""
+        for name, picture in pictures_of(stack).items():
+            rows.append(Row(job.name, name, measured.against_truth(picture)))
     except OutputError:
         raise
     except (
@@ -177,7 +184,7 @@ def score_stack(job: StackJob, advance: Callable[[int], None]) -> StackResult:
         MemoryError,
         RuntimeError,
     ) as error:  # torch has no error class of its own for this
-        advance(len(job.methods) - len(rows))
+        advance(max(0, len(job.methods) - len(rows)))
         return StackResult(error=f"{at_work}{error or type(error).__name__}")
     return StackResult(tuple(rows), hashed, stack.noise, kept, tuple(changed))
 

@@ -39,8 +39,10 @@ class Scores:
         data: The data's name, for people.
         images: Names of the stacks that all methods were scored on, in order.
         methods: Names, in the order asked for.
-        rows: One for each image and method.
+        rows: One for each image and method or reference.
         noise: Standard deviation of each image's noise, in units of full range; empty if unknown.
+        references: Best choices of a frame, which only bound what methods can do: they have no rank, and are
+            never the best; see `zoo.evaluation.references`.
     """
 
     data: str
@@ -48,6 +50,7 @@ class Scores:
     methods: tuple[str, ...]
     rows: tuple[Row, ...]
     noise: tuple[float, ...] = ()
+    references: tuple[str, ...] = ()
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -76,7 +79,7 @@ class Exhibit:
         frames: The frames, H x W x 3 uint8 RGB.
         truth: The ground truth, None where it is not known.
         focus: What a decision map should be, H x W uint8, None where it is not known.
-        fused: Fused pictures by method's name, in order.
+        fused: Fused pictures by the name of the method or reference, in order.
         decisions: Decision maps, H x W uint8, of the methods that have one.
         certain: H x W uint8, 255 where some frame shows the truth; None if one does everywhere.
     """

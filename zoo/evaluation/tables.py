@@ -10,8 +10,11 @@ import numpy as np
 
 from zoo.evaluation.paper import Printed
 from zoo.evaluation.ranks import Ranks, Test
+from zoo.evaluation.references import REFERENCES
 from zoo.evaluation.scores import Row, Scores
 from zoo.metrics.measures import MEASURES, PARTS, part_of
+
+_NONE = "–"
 
 
 def csv_of(scores: Scores) -> str:
@@ -39,7 +42,9 @@ def scores_of(text: str, data: str) -> Scores:
     lines = list(csv.DictReader(io.StringIO(text)))
     noise = {line["image"]: float(line["noise"]) for line in lines if "noise" in line}
     images = tuple(dict.fromkeys(line["image"] for line in lines))
-    methods = tuple(dict.fromkeys(line["method"] for line in lines))
+    names = tuple(dict.fromkeys(line["method"] for line in lines))
+    methods = tuple(name for name in names if name not in REFERENCES)
+    references = tuple(name for name in names if name in REFERENCES)
     rows = tuple(
         Row(
             line["image"],
@@ -48,15 +53,16 @@ def scores_of(text: str, data: str) -> Scores:
         )
         for line in lines
     )
-    return Scores(data, images, methods, rows, tuple(noise[image] for image in images) if noise else ())
+    levels = tuple(noise[image] for image in images) if noise else ()
+    return Scores(data, images, methods, rows, levels, references)
 
 
 def means_csv_of(scores: Scores) -> str:
-    """A line for each method and measure: mean, sample standard deviation, number of images that have it."""
+    """A line for each method or reference and measure: mean, sample standard deviation, number of images."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["method", "measure", "mean", "sd", "images"])
-    for method in scores.methods:
+    for method in (*scores.methods, *scores.references):
         for name in scores.measures:
             values = scores.table(name, [method])[:, 0]
             numbers = mean_and_deviation(values)
@@ -81,6 +87,8 @@ def means_of(scores: Scores, method: str) -> dict[str, float]:
 
 def markdown_of(scores: Scores, paper: Printed, measures: Sequence[str] = ()) -> str:
     """Means, methods in rows, measures in columns, the best in bold; below each, what the paper prints.
+
+    References come last, never in bold, and only where a measure has their values.
 
     A mean that leaves out images for which the measure is not defined says how many it was taken over.
     An arrow marks the measures for which less is better. What is measured only where some frame holds the
@@ -108,7 +116,10 @@ def _table(scores: Scores, measures: Sequence[str], paper: Printed) -> list[str]
         printed = [_printed(paper, method, name) for name in measures]
         if any(printed):
             lines.append(line(["*paper*", *printed]))
-    return lines
+    bounds = {
+        each: [_cell(scores, name, each, frozenset()) for name in measures] for each in scores.references
+    }
+    return lines + [line([each, *cells]) for each, cells in bounds.items() if set(cells) != {_NONE}]
 
 
 def best(scores: Scores, measure: str) -> frozenset[str]:
@@ -161,7 +172,7 @@ def _cell(scores: Scores, measure: str, method: str, first: frozenset[str]) -> s
     values = scores.table(measure, [method])[:, 0]
     count = int((~np.isnan(values)).sum())
     if not count:
-        return "–"
+        return _NONE
     text = MEASURES[measure].form.format(mean_and_deviation(values)[0])
     text += f" ({count} of {len(values)})" if count < len(values) else ""
     return f"**{text}**" if method in first else text

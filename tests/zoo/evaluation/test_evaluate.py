@@ -82,7 +82,7 @@ def test_everything_that_is_promised_is_there(evaluated):
 def test_the_numbers_are_those_of_the_metrics(evaluated, pairs):
     out, _ = evaluated
     rows = rows_of(out)
-    assert len(rows) == 3 * 5
+    assert len(rows) == 3 * 6  # five methods and the oracle
     a, b, truth = (read(pairs / f"p1_{role}.png") for role in ("A", "B", "GT"))
     fused = baselines.get("gff").fuse([a, b]).image
     assert np.array_equal(read(out / "fused" / "gff" / "p1.png"), fused)
@@ -92,6 +92,10 @@ def test_the_numbers_are_those_of_the_metrics(evaluated, pairs):
     assert float(dummy["psnr"]) == psnr(truth, a)
     assert float(dummy["swap_mean"]) == pytest.approx(np.square((a.astype(float) - b) / 255).mean())
     assert float(rows["p1", "hf-seg"]["swap_max"]) == 0
+    squares = [np.square(each.astype(float) - truth).sum(axis=2) for each in (a, b)]
+    bound = 10 * np.log10(255**2 / (np.minimum(*squares).mean() / 3))
+    assert float(rows["p1", "oracle"]["psnr"]) == pytest.approx(min(bound, 100))
+    assert rows["p1", "oracle"]["q_mi"] == ""
 
 
 def test_the_manifest_names_command_weights_and_data_and_no_folder_of_this_machine(evaluated, pairs):

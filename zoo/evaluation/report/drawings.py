@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mfsynth.plots import Panel, draw_curves
 from zoo.evaluation.kept import Place, load_fused
 from zoo.evaluation.ranks import Test
+from zoo.evaluation.references import pictures_of
 from zoo.evaluation.report import figures
 from zoo.evaluation.report.page import write_page
 from zoo.evaluation.report.sheet import write_sheet
@@ -90,4 +91,5 @@ def _exhibit(evaluated: Evaluated, name: str) -> Exhibit:
         fused[method.name] = picture
         if decision is not None:
             decisions[method.name] = decision
+    fused |= pictures_of(stack)
     return Exhibit(name, stack.frames, stack.truth, stack.target, fused, decisions, stack.certain)

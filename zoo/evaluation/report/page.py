@@ -35,6 +35,10 @@ _RANKS = (
     " methods by their mean rank in the paper's measures. Friedman's p says how probable such ranks are if"
     " all methods are alike; mean ranks further apart than the critical difference differ significantly."
 )
+_BOUNDS = (
+    "The last rows are bounds, not methods: for each pixel, the frame that is nearest to the truth (oracle),"
+    " and the one that is nearest before noise (right-decision)."
+)
 _LETTERS = "abcfghijklmoqruvwyz"  # keys of frames: not those of the viewer
 
 
@@ -98,6 +102,7 @@ def _sections(
 ) -> Iterator[Section]:
     note = "Mean ± sample standard deviation over the stacks; the best mean is bold."
     note += " Below it is what the paper prints." if paper else ""
+    note += f" {_BOUNDS}" if scores.references else ""
     yield Section("summary", "Means", note, (summary_table(scores, paper),))
     if shown:
         yield Section("pictures", "Pictures", VIEWER)

@@ -36,7 +36,7 @@ def label_of(measure: str) -> str:
 
 
 def summary_table(scores: Scores, paper: Printed) -> Tables:
-    """A row for each method; the paper's other methods come last."""
+    """A row for each method, then the paper's other methods, then references."""
     firsts = {name: best(scores, name) for name in scores.measures}
     rows = [
         (Cell(method), *(_mean_cell(scores, name, method, firsts[name], paper) for name in scores.measures))
@@ -46,6 +46,10 @@ def summary_table(scores: Scores, paper: Printed) -> Tables:
         (Cell(f"{method} (paper)"), *(_paper_cell(paper, method, name) for name in scores.measures))
         for method in paper
         if method not in scores.methods
+    ]
+    rows += [
+        (Cell(name), *(_mean_cell(scores, measure, name, frozenset(), {}) for measure in scores.measures))
+        for name in scores.references
     ]
     return Tables("Means", (Table("means", _heads("method", map(label_of, scores.measures)), tuple(rows)),))
 
