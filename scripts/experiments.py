@@ -2,7 +2,8 @@
 
     python scripts/experiments.py --coco ../shared/coco --out runs/experiments
     python scripts/experiments.py mix loss --coco ../shared/coco --out runs/experiments   # some groups
-    python scripts/experiments.py --out runs/experiments --table                          # only the table
+    python scripts/experiments.py --coco ../shared/coco --out runs/experiments --table    # only the table
+    python scripts/experiments.py --coco ../shared/coco --out runs/experiments --docs     # into the docs, too
 
 Every row is one training with equal budget on train2017, extra and bsds: half of the samples are the paper's
 pairs, half have realistic optics. Scores are of whole pictures of the images that training holds out, one in
@@ -48,13 +49,17 @@ VARIANTS = 4
 """Of each image; an epoch of the paper's pairs is one variant, so that their weight is this."""
 BASE = {
     "model.architecture": "focus-set", "model.width": "12", "model.depth": "3", "frames": "2,6",
-    "pairs": "8", "crop": "96", "ema": "0.99", "checkpoint_every": "100",
+    "pairs": "8", "crop": "96", "windows": "4", "ema": "0.99", "unequal": "0", "unbalanced": "0",
+    "checkpoint_every": "100",
 }  # fmt: skip
 """What all experiments share, unless they say otherwise."""
 DECISION["restoring"] = variants.restoring
 KINDS = ("paper", "camera", "stacks")
 """What scores are of: the paper's pairs, and realistic pairs and stacks with noise."""
 RESULT = "result.json"
+PAGE = Path(__file__).parents[1] / "docs" / "training.md"
+MARKS = ("<!-- experiments -->", "<!-- end of experiments -->")
+"""What the table stands between."""
 
 
 @dataclass(frozen=True)
@@ -249,24 +254,28 @@ def score(folder: Path, coco: Path, out: Path) -> Result:
 # --- the table
 
 
-def table(coco: Path | None, out: Path, steps: int) -> str:
-    """Every experiment that is done, in Markdown; with a COCO folder, first the best choice of a frame."""
+def table(coco: Path, out: Path, steps: int) -> str:
+    """Every experiment that is done, in Markdown, after the best choice of a frame for each pixel."""
     heads = [
-        "", "", "weights", "GFLOP", "ms", "pairs, dB", "right, %", "realistic, dB", "stacks, dB", "right, %",
+        "differs in", "", "weights", "GFLOP", "ms", "pairs, dB", "right, %", "realistic, dB", "stacks, dB", "right, %",
         "rim, dB", "rim blended, dB", "0.7, %", "1.3, %",
     ]  # fmt: skip
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    if coco is not None:
-        pairs, stacks = ([best_choice(case) for case in held_out(kind, coco, out)] for kind in KINDS[1:])
-        best = [f"{mean(each, 'selected'):.2f}" for each in (pairs, stacks)]
-        cells = ["exact", "100", *best, "100"]
-        rim = f"{mean(pairs, 'rim_selected'):.2f}"
-        lines.append(f"| | the best choice | | | | {' | '.join([*cells, rim])} | | | |")
-    for name, experiment in EXPERIMENTS.items():
-        file = out / f"{steps}-steps" / name / RESULT
-        if file.exists():
-            lines.append(f"| {experiment.group} | {experiment.says} | {row(json.loads(file.read_text()))} |")
-    return "\n".join(lines)
+    pairs, stacks = ([best_choice(case) for case in held_out(kind, coco, out)] for kind in KINDS[1:])
+    best = [f"{mean(each, 'selected'):.2f}" for each in (pairs, stacks)]
+    rim = f"{mean(pairs, 'rim_selected'):.2f}"
+    lines.append(f"| | the best choice | | | | {' | '.join(['exact', '100', *best, '100', rim])} | | | |")
+    return "\n".join([*lines, *rows(out / f"{steps}-steps")])
+
+
+def rows(folder: Path) -> list[str]:
+    """The rows of the experiments that are done."""
+    files = {name: folder / name / RESULT for name in EXPERIMENTS}
+    return [
+        f"| {each.group} | {each.says} | {row(json.loads(files[name].read_text()))} |"
+        for name, each in EXPERIMENTS.items()
+        if files[name].exists()
+    ]
 
 
 def row(values: dict[str, float | str]) -> str:
@@ -285,6 +294,12 @@ def row(values: dict[str, float | str]) -> str:
     return " | ".join(cell.rstrip("%") for cell in cells)
 
 
+def into(page: str, text: str) -> str:
+    """A page with another table between its marks."""
+    head, rest = page.split(MARKS[0])
+    return f"{head}{MARKS[0]}\n{text}\n{MARKS[1]}{rest.split(MARKS[1])[1]}"
+
+
 def chosen(names: tuple[str, ...]) -> list[str]:
     """The experiments that names or groups stand for; all without any."""
     unknown = set(names) - EXPERIMENTS.keys() - {each.group for each in EXPERIMENTS.values()}
@@ -296,16 +311,15 @@ def chosen(names: tuple[str, ...]) -> list[str]:
 
 @click.command()
 @click.argument("names", nargs=-1)
-@click.option("--coco", type=click.Path(exists=True, path_type=Path), help="COCO folder.")
+@click.option("--coco", type=click.Path(exists=True, path_type=Path), required=True, help="COCO folder.")
 @click.option("--out", type=click.Path(path_type=Path), required=True)
 @click.option("--steps", default=800, show_default=True, help="Of each training.")
 @click.option("--table", "only_table", is_flag=True, help="Only print the table of what is done.")
-def main(names: tuple[str, ...], coco: Path | None, out: Path, steps: int, only_table: bool) -> None:
+@click.option("--docs", is_flag=True, help="The same, and write it into docs/training.md.")
+def main(names: tuple[str, ...], coco: Path, out: Path, steps: int, only_table: bool, docs: bool) -> None:
     """Run the experiments or groups NAMES, all without any, and print the table."""
     todo = chosen(names)
-    if not only_table:
-        if coco is None:
-            raise click.UsageError("give --coco, the folder of COCO's pictures and masks")
+    if not (only_table or docs):
         torch.set_num_threads(1)
         for name in todo:
             if not (out / f"{steps}-steps" / name / RESULT).exists():
@@ -314,6 +328,8 @@ def main(names: tuple[str, ...], coco: Path | None, out: Path, steps: int, only_
     text = table(coco, out, steps)
     click.echo(text)
     write(out / f"{steps}-steps" / "table.md", (text + "\n").encode())
+    if docs:
+        write(PAGE, into(PAGE.read_text("utf-8"), text).encode())
 
 
 if __name__ == "__main__":
