@@ -257,8 +257,8 @@ def score(folder: Path, coco: Path, out: Path) -> Result:
 def table(coco: Path, out: Path, steps: int) -> str:
     """Every experiment that is done, in Markdown, after the best choice of a frame for each pixel."""
     heads = [
-        "differs in", "", "weights", "GFLOP", "ms", "pairs, dB", "right, %", "realistic, dB", "stacks, dB", "right, %",
-        "rim, dB", "rim blended, dB", "0.7, %", "1.3, %",
+        "differs in", "", "weights", "GFLOP", "ms", "pairs, dB", "right, %", "realistic, dB", "stacks, dB",
+        "right, %", "rim, dB", "rim blended, dB", "0.7, %", "1.3, %",
     ]  # fmt: skip
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     pairs, stacks = ([best_choice(case) for case in held_out(kind, coco, out)] for kind in KINDS[1:])
