@@ -146,7 +146,7 @@ class FocusSet(nn.Module):
         first, *others = cast("Sequence[nn.Conv2d]", self.down[0])
         # the convolution of `F.pixel_unshuffle(x, BLOCK)`, without that intermediate
         kernel = F.pixel_shuffle(first.weight, BLOCK)
-        x = F.conv2d(x, kernel, first.bias, stride=BLOCK, padding=BLOCK)
+        x = F.conv2d(x, kernel, first.bias, stride=BLOCK, padding=first.kernel_size[0] // 2 * BLOCK)
         for layer in others:
             x = layer(x)
         features = [x]
