@@ -1,7 +1,7 @@
 """Networks for multi-focus fusion, and the zoo of pretrained ones.
 
 >>> import zoo
->>> model = zoo.load("hf-seg")  # doctest: +SKIP
+>>> model = zoo.load("focus-set")  # doctest: +SKIP
 >>> fused = model.fuse([near, far])  # doctest: +SKIP
 """
 

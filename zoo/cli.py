@@ -6,17 +6,17 @@ import json
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
 from mfsynth.console import FILE, FOLDER, LocalPath, Output, json_option, output_options, workers_option
 from mfsynth.errors import MissingExtraError
+from zoo.fusing.fused import Burst, Rule
 from zoo.store.registry import BEST
 
 if TYPE_CHECKING:
     from zoo.alignment.canvas import Crop
-    from zoo.fusing.fusion import Burst, Rule
     from zoo.stacks.options import Exposure, Group
     from zoo.store.find import Origin
     from zoo.training.options import Kind, Target
@@ -69,10 +69,10 @@ Examples:
               "instead of leaving the frame out.")  # fmt: skip
 @click.option("--raw-decision", is_flag=True, help="Keep the network's decision even where nothing is sharp.")
 @click.option("--keep-hot-pixels", is_flag=True, help="Do not repair hot and dead pixels.")
-@click.option("--rule", type=click.Choice(["weighted", "select", "blend", "direct", "nearest"]),
+@click.option("--rule", type=click.Choice(get_args(Rule)),
               help="How pixels are made. Networks that choose frames: blend, weighted or select (default: "
               "blend for focus-set, weighted for HF-Seg); HF-Reg: direct (default) or nearest.")  # fmt: skip
-@click.option("--burst", type=click.Choice(["joint", "fold", "tournament"]),
+@click.option("--burst", type=click.Choice(get_args(Burst)),
               help="How a network that compares two frames fuses more: each with each, one after the other, "
               "or neighbors first.  [default: joint up to eight frames, then tournament]")  # fmt: skip
 @click.option(

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -214,6 +215,20 @@ def test_a_network_for_sets_takes_any_number_of_frames_in_one_pass_each_prepared
     fusing = [(done, total) for stage, done, total in told if stage == "fusing"]
     assert fusing == sorted(fusing)
     assert (fusing[0], fusing[-1]) == ((0, 1), (1, 1))
+
+
+def test_a_disk_without_room_for_the_frames_is_told_before_the_file_is_begun(
+    set_model: FusionModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[float] = []
+    monkeypatch.setattr("zoo.fusing.layers.MEMORY", 0)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(FrameError, match=r"0\.0 GB free.* set TMPDIR to a folder with more"):
+        set_model.fuse_stack(
+            stripes(6),
+            progress=lambda stage, done, _: prepared.append(done) if stage == "preparing" else None,
+        )
+    assert prepared == [0]
 
 
 @pytest.mark.parametrize("count", [3, 7, 12])
