@@ -27,6 +27,7 @@ FORMAT_1 = Path(__file__).parents[1] / "formats" / "1"
 OPTIONS_1 = preset("hf-seg", "fast").override({
     "model.width": "2", "model.depth": "1", "crop": "32", "pairs": "2", "warmup": "2", "precision": "fp32",
     "channels_last": "false", "validate_every": "1000", "checkpoint_every": "6", "steps": "12",
+    "unequal": "0", "unbalanced": "0",
 })  # fmt: skip
 
 
