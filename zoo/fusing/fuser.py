@@ -13,6 +13,7 @@ from zoo.fusing.fused import RULES, Fused
 from zoo.fusing.layer import Layer, plain
 from zoo.fusing.regular import regularized
 from zoo.fusing.rules import blended, mixed, nearness, rounded, selected, softmax, winner
+from zoo.fusing.tiles import strips
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -95,7 +96,8 @@ class Fuser:
             self._put(choice, fused)
         if coarse is not None and fused.decision is not None:
             for window, where, scores in coarse.doubtful(layers, fused.decision):
-                self._put(self._choice(window, scores, layers), fused, where)
+                pixels = [each.part(window).pixels for each in layers]
+                self._put(self._choice(window, scores, pixels), fused, where)
         return _blank(fused, shown)
 
     def _put(self, choice: _Choice, fused: Fused, where: NDArray[np.bool_] | None = None) -> None:
@@ -182,15 +184,18 @@ class Fuser:
         scored = self.scorer.scores(layers)
         if self.rule in RULES["seg"] and not self.raw and coarse is None:
             scored = regularized(scored, layers)
-        for window, scores in scored:
+        for (rows, columns), scores in scored:
             if coarse is not None:
-                coarse.add(window, scores)
-            yield self._choice(window, scores, layers)
+                coarse.add((rows, columns), scores)
+            pixels = [each.part((rows, columns)).pixels for each in layers]
+            for strip in strips(*scores.shape[1:]):
+                window = slice(rows.start + strip.start, rows.start + strip.stop), columns
+                yield self._choice(window, scores[:, strip], [each[strip] for each in pixels])
 
-    def _choice(self, window: Window, scores: Tensor, layers: Sequence[View]) -> _Choice:
+    def _choice(self, window: Window, scores: Tensor, pixels: Sequence[NDArray[Any]]) -> _Choice:
         weigh = nearness if self.rule == "nearest" else softmax
-        pixels = [each.part(window).pixels for each in layers]
-        return _Choice(window, pixels, winner(scores.cpu(), pixels), weigh(scores).cpu())
+        scores = scores.cpu()
+        return _Choice(window, pixels, winner(scores, pixels), weigh(scores))
 
     def _made(self, choice: _Choice, parts: Sequence[NDArray[Any]], like: NDArray[Any]) -> NDArray[Any]:
         """A window of a picture, by the rule."""

@@ -79,7 +79,9 @@ def fuse(
     check_burst(burst)
     fuser = Fuser(Scorer(model, symmetric, tile), rule, raw=True, limits=(0, 1))
     dtype, white = frames[0].dtype, WHITE[frames[0].dtype]
-    if len(frames) == 2 or (burst == "joint" and rule in RULES["seg"]):
+    if len(frames) == 2:
+        return fuser.joint([plain(frame, white) for frame in frames])
+    if burst == "joint" and rule in RULES["seg"]:
         with spooled((plain(frame, white) for frame in frames), memory=sys.maxsize) as held:
             return fuse_together(fuser, held)
     order = canonical_order(frames) if burst == "joint" else list(range(len(frames)))

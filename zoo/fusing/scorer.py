@@ -96,8 +96,6 @@ class Scorer:
             parts = model.scores(self._filled(layers, masks, tile, share / len(layers)), tile.inner)
             scores = _finite(torch.stack([part[0, 0] for part in parts]))
             del parts
-            if len(layers) == 2:  # half the logit each, which swapping negates bit for bit
-                scores = torch.stack([scores[0] - scores[1], scores[1] - scores[0]]) / 2
             for score, mask in zip(scores, masks, strict=True):
                 if mask is not None:
                     score.masked_fill_(~mask[tile.inner], -torch.inf)

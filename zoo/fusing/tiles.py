@@ -24,6 +24,9 @@ _KEPT = 3 / 8
 _SET_VALUES = 192 << 20
 """Largest number of values that a network for sets keeps of a tile of all layers."""
 
+_STRIP = 1 << 15
+"""Pixels of a strip."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tile:
@@ -45,6 +48,13 @@ def tiles(height: int, width: int, side: int) -> Iterator[Window]:
     for top in range(0, height, side):
         for left in range(0, width, side):
             yield slice(top, min(top + side, height)), slice(left, min(left + side, width))
+
+
+def strips(height: int, width: int) -> Iterator[slice]:
+    """Rows of a tile's strips, which are so small that work on several of them stays in a core's cache."""
+    step = max(_STRIP // width, 1)
+    for top in range(0, height, step):
+        yield slice(top, min(top + step, height))
 
 
 def tiles_for(config: NetworkConfig, height: int, width: int, side: int) -> list[Tile]:
