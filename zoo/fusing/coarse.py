@@ -63,16 +63,18 @@ class Coarse:
         best, second = shown.topk(2, 0).values
         alone = hidden.sum(0) == len(scores) - 1
         logits = torch.where(alone, ALONE + STRONG, best - second)  # a lone layer is evident
-        self.logits[window] = logits.clamp(max=1000).cpu().numpy()
+        # halved by torch, a hundred times as fast as by numpy
+        self.logits[window] = logits.clamp(max=1000).half().cpu().numpy()
         rows, columns = (slice(part.start // self.block, -(-part.stop // self.block)) for part in window)
-        self.scores[:, rows, columns] = self._means(shown.clamp(-LIMIT, LIMIT).cpu()).numpy()
+        self.scores[:, rows, columns] = self._means(shown.clamp(-LIMIT, LIMIT).cpu()).half().numpy()
         self.windows.append(window)
 
     def doubtful(
         self, layers: Sequence[View], decision: NDArray[np.uint8]
     ) -> Iterator[tuple[Window, NDArray[np.bool_], Tensor]]:
         """Windows with pixels to decide by what is around: where they are, and scores, n x h x w."""
-        evidence, sureness = evident(self.logits.astype(np.float32), changes([decision]), differing(layers))
+        logits = torch.from_numpy(self.logits).float().numpy()
+        evidence, sureness = evident(logits, changes([decision]), differing(layers))
         doubt = evidence < DOUBT
         if not doubt.any():
             return
