@@ -34,7 +34,7 @@ def normal_quantiles() -> NDArray[np.float64]:
 def noise_table(sigma: float) -> NDArray[np.int16]:
     """The noise for each 16-bit word, in gray levels; `sigma` is in units of full range (255 gray levels).
 
-    Frames of a sample mostly share a table, which takes as long as the noise of a crop of 256 x 256.
+    Frames of a sample mostly share a table.
     """
     table: NDArray[np.int16] = np.rint(normal_quantiles() * (sigma * 255.0)).clip(-255, 255).astype(np.int16)
     table.setflags(write=False)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _TRIES = 8
 _ROTATIONS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
-"""OpenCV's names of quarter turns; NumPy takes ten times as long to turn a picture."""
+"""OpenCV's names of quarter turns; NumPy takes eight times as long."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
