@@ -102,7 +102,8 @@ class Fuser:
 
     def _put(self, choice: _Choice, fused: Fused, where: NDArray[np.bool_] | None = None) -> None:
         """Write a window of a picture, or some pixels of it."""
-        parts = self._made(choice, choice.pixels, fused.image), choice.decision, choice.confidence
+        picture = self._made(choice, choice.pixels, fused.image)
+        parts: tuple[NDArray[Any], ...] = (picture, choice.decision, choice.confidence)
         for whole, part in zip((fused.image, fused.decision, fused.confidence), parts, strict=True):
             if whole is not None:
                 whole[choice.window][... if where is None else where] = part[... if where is None else where]
