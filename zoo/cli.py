@@ -259,7 +259,8 @@ def train(
     epilog="""\b
 Methods, separated by commas:
   focus-set, hf-seg, runs/try, org/name
-                                 networks; +near or +select: another rule; +single: one order of the frames
+                                 networks; +near, +weighted, +select or +blend: another rule;
+                                 +single: one order of the frames
   gff, dct, dct+cv, im, cnn, pyramid, average, dummy-a, dummy-b
   hf-seg+denoise                 followed by OpenCV's non-local means
   gff+align                      the frames are first registered to frame 0

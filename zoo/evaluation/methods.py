@@ -2,7 +2,7 @@
 
 hf-seg            a network: a short name, org/name on the Hub, or a folder
 gff               a classic method: see `zoo.evaluation.baselines`
-hf-reg+near       a network by one of its other rules: near (Eq. 6) or select
+hf-reg+near       a network by one of its other rules: near (Eq. 6), weighted, select or blend
 hf-seg+single     a network's single pass, as in the paper, instead of both orders
 hf-seg+denoise    followed by OpenCV's non-local means
 gff+align         the frames are first registered to frame 0, whose geometry the picture has
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 NETWORK, CLASSIC, FOLDER = "network", "classic method", "fused by others"
 _MODIFIERS: dict[str, dict[str, Any]] = {
     "near": {"rule": "nearest"},
-    "select": {"rule": "select"},
+    **{rule: {"rule": rule} for rule in RULES["seg"]},
     "single": {"symmetric": False},
 }
 _DENOISE, _ALIGN, _PREPARED = "denoise", "align", "prepared"

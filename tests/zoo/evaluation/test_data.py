@@ -147,11 +147,13 @@ def test_variants_do_what_they_say():
     import zoo
 
     frames = (picture(1), picture(2))
-    near, single, gff = parse_methods(["hf-reg+near,hf-seg+single,gff"])
+    near, single, blend, gff = parse_methods(["hf-reg+near,hf-seg+single,hf-seg+blend,gff"])
     model = zoo.load("hf-reg", device="cpu")
     assert np.array_equal(near.fuse(frames).image, model.fuse(frames, rule="nearest").image)
     one_pass = zoo.load("hf-seg", device="cpu").fuse(frames, symmetric=False)
     assert np.array_equal(single.fuse(frames).image, one_pass.image)
+    blended = zoo.load("hf-seg", device="cpu").fuse(frames, rule="blend")
+    assert np.array_equal(blend.fuse(frames).image, blended.image)
     assert gff.fuse(frames).image.shape == frames[0].shape
 
 

@@ -92,9 +92,7 @@ def test_the_numbers_are_those_of_the_metrics(evaluated, pairs):
     assert float(dummy["psnr"]) == psnr(truth, a)
     assert float(dummy["swap_mean"]) == pytest.approx(np.square((a.astype(float) - b) / 255).mean())
     assert float(rows["p1", "hf-seg"]["swap_max"]) == 0
-    squares = [np.square(each.astype(float) - truth).sum(axis=2) for each in (a, b)]
-    bound = 10 * np.log10(255**2 / (np.minimum(*squares).mean() / 3))
-    assert float(rows["p1", "oracle"]["psnr"]) == pytest.approx(min(bound, 100))
+    assert float(rows["p1", "oracle"]["psnr"]) == 100  # one frame or the other is the truth everywhere
     assert rows["p1", "oracle"]["q_mi"] == ""
 
 
