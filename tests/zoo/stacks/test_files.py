@@ -151,7 +151,7 @@ def test_different_sizes_are_refused_by_name(model, tmp_path):
     [
         (["a.png", "-o", "out.png"], 2, "two or more"),
         (["missing.png", "gone.png", "-o", "out.png"], 1, "missing.png"),
-        (["a.png", "b.png", "-o", "out.png", "--rule", "nearest"], 2, "weighted and select"),
+        (["a.png", "b.png", "-o", "out.png", "--rule", "nearest"], 2, "weighted, select and blend"),
         (["a.png", "b.png", "-o", "out.xyz"], 2, ".png"),
         (["a.png", "b.png", "-o", "out.png", "--device", "abacus"], 2, "abacus"),
         (["--batch", ".", "a.png", "-o", "out"], 2, "--batch"),

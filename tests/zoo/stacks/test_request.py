@@ -62,7 +62,7 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, object], text
 
 
 def test_options_that_the_network_cannot_follow_are_refused(decides: Network, predicts: Network) -> None:
-    with pytest.raises(OptionsError, match="no rule nearest; it has weighted and select"):
+    with pytest.raises(OptionsError, match="no rule nearest; it has weighted, select and blend"):
         FuseOptions(rule="nearest").check_network(decides)
     with pytest.raises(OptionsError, match=r"--tile is 1; it must be \d+ or more"):
         FuseOptions(tile=1).check_network(decides)
