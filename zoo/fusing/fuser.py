@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.fusing.coarse import Coarse
+from zoo.fusing.frames import digest
 from zoo.fusing.fused import RULES, Fused
 from zoo.fusing.layer import Layer, plain
 from zoo.fusing.regular import regularized
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from zoo.fusing.fused import Rule
     from zoo.fusing.layer import View
     from zoo.fusing.scorer import Scorer
-    from zoo.fusing.spool import Spooled
     from zoo.fusing.tiles import Window
 
 
@@ -206,13 +206,13 @@ class Fuser:
         return mixed(weights, parts, like.dtype, self.limits)
 
 
-def fuse_together(fuser: Fuser, layers: Sequence[Spooled]) -> Fused:
+def fuse_together(fuser: Fuser, layers: Sequence[View]) -> Fused:
     """Fuse layers so that any order of them gives the same picture."""
-    views = [each.view for each in layers]
-    if len(views) == 2:
-        return fuser.joint(views)
-    order = sorted(range(len(layers)), key=lambda place: layers[place].key)
-    ordered = [views[place] for place in order]
+    if len(layers) == 2:
+        return fuser.joint(layers)
+    keys = [_key(each.part()) for each in layers]
+    order = sorted(range(len(layers)), key=keys.__getitem__)
+    ordered = [layers[place] for place in order]
     if fuser.rule in RULES["seg"]:
         fused = fuser.joint(ordered)
     else:
@@ -220,7 +220,15 @@ def fuse_together(fuser: Fuser, layers: Sequence[Spooled]) -> Fused:
     if fused.decision is None:
         return fused
     decision = np.array(order, np.uint8)[fused.decision]
-    return _blank(Fused(fused.image, decision, fused.confidence), shown_in_any(views))
+    return _blank(Fused(fused.image, decision, fused.confidence), shown_in_any(layers))
+
+
+def _key(layer: Layer) -> tuple[bytes, tuple[float, ...], tuple[float, ...], bytes]:
+    """What orders layers: all that they are, without the pixels that they do not show."""
+    if layer.shown is None:
+        return digest(layer.pixels), layer.gain, layer.offset, b""
+    shown = layer.shown if layer.pixels.ndim == 2 else layer.shown[..., None]
+    return digest(np.where(shown, layer.pixels, 0)), layer.gain, layer.offset, digest(layer.shown)
 
 
 def shown_in_any(layers: Sequence[View]) -> NDArray[np.bool_] | None:

@@ -11,7 +11,6 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.errors import FrameError
-from zoo.fusing.frames import digest
 from zoo.fusing.layer import WHOLE, Layer, View
 
 if TYPE_CHECKING:
@@ -24,21 +23,11 @@ if TYPE_CHECKING:
 MEMORY = 512 << 20
 """Bytes of layers that are kept in memory; more are kept in a file."""
 
-Key = tuple[bytes, tuple[float, ...], tuple[float, ...], bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Spooled:
-    """A layer, and a key that orders layers by nothing but what they are."""
-
-    view: View
-    key: Key
-
 
 @contextmanager
 def spooled(
     layers: Iterable[Layer], expected: int | None = None, memory: int = MEMORY
-) -> Iterator[list[Spooled]]:
+) -> Iterator[list[View]]:
     """Layers that can be looked at while the context lasts; each is taken in its turn, and let go.
 
     Args:
@@ -51,7 +40,7 @@ def spooled(
         FrameError: If the file does not fit.
     """
     with ExitStack() as context:
-        kept: list[Spooled] = []
+        kept: list[View] = []
         store: _Store | None = None
         total = 0
         for layer in layers:
@@ -60,8 +49,8 @@ def spooled(
                 count = max(expected or 0, len(kept) + 1)
                 store = _opened(total * count // (len(kept) + 1))
                 context.enter_context(store.file)
-                kept = [Spooled(store.added(each.view.part()), each.key) for each in kept]
-            kept.append(Spooled(layer if store is None else store.added(layer), _key(layer)))
+                kept = [store.added(each.part()) for each in kept]
+            kept.append(layer if store is None else store.added(layer))
             del layer  # before the next one is read
         yield kept
 
@@ -146,11 +135,3 @@ def _gigabytes(size: int) -> str:
 
 def _size(layer: Layer) -> int:
     return layer.pixels.nbytes + (0 if layer.shown is None else layer.shown.nbytes)
-
-
-def _key(layer: Layer) -> Key:
-    """What the layer is; pixels that it does not show are no part of it."""
-    if layer.shown is None:
-        return digest(layer.pixels), layer.gain, layer.offset, b""
-    shown = layer.shown if layer.pixels.ndim == 2 else layer.shown[..., None]
-    return digest(np.where(shown, layer.pixels, 0)), layer.gain, layer.offset, digest(layer.shown)
