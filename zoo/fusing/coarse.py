@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 
-from zoo.fusing.regular import ALONE, LIMIT, STRONG, changes, differing, evident, pyramid, spread
+from zoo.fusing.regular import ALONE, AREA, LIMIT, STRONG, changes, differing, evident, pyramid, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,10 +23,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from zoo.fusing.layer import View
+    from zoo.fusing.regular import Map
     from zoo.fusing.tiles import Window
 
 BLOCK = 8
 """Side of the squares of pixels whose scores are averaged."""
+
+STRIP = 512
+"""Rows of a strip."""
 
 DOUBT = 0.5
 """The evidence below which a pixel is decided by what is around."""
@@ -73,22 +77,41 @@ class Coarse:
         self, layers: Sequence[View], decision: NDArray[np.uint8]
     ) -> Iterator[tuple[Window, NDArray[np.bool_], Tensor]]:
         """Windows with pixels to decide by what is around: where they are, and scores, n x h x w."""
-        logits = torch.from_numpy(self.logits).float().numpy()
-        evidence, sureness = evident(logits, changes([decision]), differing(layers))
-        doubt = evidence < DOUBT
+        doubt, sureness, evidence = self._evident(differing(layers), changes([decision]))
         if not doubt.any():
             return
-        levels = pyramid(self._means(torch.from_numpy(evidence)[None])[0].numpy())
+        levels = pyramid(evidence)
         for each in self.scores:
             each[...] = spread(each.astype(np.float32), levels)
         for window in self.windows:
             if doubt[window].any():
-                scores = self._enlarged(window) * torch.from_numpy(sureness[window])
+                scores = self._enlarged(window) * torch.from_numpy(sureness[window]).float()
                 for score, layer in zip(scores, layers, strict=True):
                     mask = layer.mask(window)
                     if mask is not None:
                         score[torch.from_numpy(~mask)] = -torch.inf
                 yield window, doubt[window], scores
+
+    def _evident(
+        self, different: Map, changing: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float16], Map]:
+        """Where there is doubt and how sure decisions around are, H x W; and the evidence in each block.
+
+        Strip by strip, since intermediate maps of the whole would need more memory than the result.
+        """
+        height, width = self.logits.shape
+        doubt, sureness = np.empty((height, width), bool), np.empty((height, width), np.float16)
+        evidence = np.empty(self.scores.shape[1:], np.float32)
+        for top in range(0, height, STRIP):
+            outer = slice(max(top - AREA, 0), top + STRIP + AREA)
+            inner = slice(top - outer.start, top - outer.start + STRIP)
+            logits = torch.from_numpy(self.logits[outer]).float().numpy()
+            here, sure = (each[inner] for each in evident(logits, changing[outer], different[outer]))
+            rows = slice(top, top + STRIP)
+            doubt[rows], sureness[rows] = here < DOUBT, torch.from_numpy(sure).half().numpy()
+            means = self._means(torch.from_numpy(np.ascontiguousarray(here))[None])[0].numpy()
+            evidence[top // self.block : top // self.block + len(means)] = means
+        return doubt, sureness, evidence
 
     def _means(self, values: Tensor) -> Tensor:
         """Of blocks; those at the border may be smaller."""

@@ -94,19 +94,18 @@ class Fuser:
         coarse = Coarse.of(layers, config.stride) if config.sets and not self.raw else None
         for choice in self._choices(layers, coarse):
             self._put(choice, fused)
-        if coarse is not None and fused.decision is not None:
-            for window, where, scores in coarse.doubtful(layers, fused.decision):
+        if coarse is not None:
+            for window, where, scores in coarse.doubtful(layers, fused.decision):  # type: ignore[arg-type]
                 pixels = [each.part(window).pixels for each in layers]
                 self._put(self._choice(window, scores, pixels), fused, where)
         return _blank(fused, shown)
 
-    def _put(self, choice: _Choice, fused: Fused, where: NDArray[np.bool_] | None = None) -> None:
-        """Write a window of a picture, or some pixels of it."""
-        picture = self._made(choice, choice.pixels, fused.image)
-        parts: tuple[NDArray[Any], ...] = (picture, choice.decision, choice.confidence)
-        for whole, part in zip((fused.image, fused.decision, fused.confidence), parts, strict=True):
-            if whole is not None:
-                whole[choice.window][... if where is None else where] = part[... if where is None else where]
+    def _put(self, choice: _Choice, fused: Fused, where: Any = ...) -> None:
+        """Write a window of a picture with a decision, or some pixels of it."""
+        made = self._made(choice, choice.pixels, fused.image)
+        fused.image[choice.window][where] = made[where]
+        fused.decision[choice.window][where] = choice.decision[where]  # type: ignore[index]
+        fused.confidence[choice.window][where] = choice.confidence[where]  # type: ignore[index]
 
     def fold(self, layers: Iterable[Layer]) -> Fused:
         """Fuse the first two, the result with the third, and so on; each layer is taken in its turn."""
