@@ -32,6 +32,7 @@ from zoo.errors import TrainingError
 from zoo.networks.architecture import Shape
 from zoo.networks.table import ARCHITECTURES
 from zoo.store.folder import load_folder
+from zoo.training import checkpoint as checkpoints
 from zoo.training.loop import train
 from zoo.training.losses import DECISION
 from zoo.training.presets import preset
@@ -182,13 +183,15 @@ def run(name: str, coco: Path, out: Path, steps: int) -> None:
     experiment, folder = EXPERIMENTS[name], out / f"{steps}-steps" / name
     settings = BASE | {"validate_every": str(steps), "steps": str(steps)} | experiment.settings
     options = preset("hf-seg", "fast").override(settings)
-    begun = any((folder / CHECKPOINTS).glob("*"))
+    begun = bool(checkpoints.found(folder / CHECKPOINTS))
     with architecture(experiment.build):
         if not (folder / "model.safetensors").exists():
             specs = sources(experiment, coco, out)
             try:
                 report = train(options, TrainRun(specs, folder, resume=begun, overwrite=not begun, cpu=True))
             except TrainingError as error:
+                if not error.message.startswith("the loss of step"):
+                    raise
                 write(folder / RESULT, json.dumps({"failed": error.message}).encode())
                 return
             if report.stopped:

@@ -12,9 +12,12 @@ import click
 import pytest
 import torch
 
+from zoo.errors import TrainingError
 from zoo.networks import Network
 from zoo.training.losses import DECISION, Decided
+from zoo.training.options import TrainOptions
 from zoo.training.presets import preset
+from zoo.training.run import TrainReport, TrainRun
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,6 +45,27 @@ def test_every_experiment_builds_a_network_that_scores_sets(script: ModuleType) 
         assert scores.shape == (5, 1, 32, 32), name
         assert torch.allclose(same, torch.zeros(()), atol=1e-5), name
         assert all(each.grad is not None for each in model.parameters()), name
+
+
+def test_a_training_that_was_killed_before_its_first_checkpoint_begins_anew(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what only stops it is no result of an experiment."""
+    folder = tmp_path / "9-steps" / "base"
+    (folder / script.CHECKPOINTS).mkdir(parents=True)
+    (folder / script.CHECKPOINTS / "training.json").touch()
+    asked = []
+
+    def train(_options: TrainOptions, run: TrainRun) -> TrainReport:
+        asked.append((run.resume, run.overwrite))
+        raise TrainingError("the data gave out")
+
+    monkeypatch.setattr(script, "sources", lambda *_: ())
+    monkeypatch.setattr(script, "train", train)
+    with pytest.raises(TrainingError, match="gave out"):
+        script.run("base", tmp_path, tmp_path, 9)
+    assert asked == [(False, True)]
+    assert not (folder / script.RESULT).exists()
 
 
 def test_the_table_lists_what_is_done_and_what_failed(script: ModuleType, tmp_path: Path) -> None:
