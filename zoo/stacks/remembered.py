@@ -25,6 +25,7 @@ class RememberedStack:
         self._stack = stack
         self._first = first
         self._kept: dict[int, Frame] = {}
+        self._looked: set[int] = set()
 
     @property
     def names(self) -> Sequence[str]:
@@ -40,8 +41,9 @@ class RememberedStack:
         if number in self._kept:
             return self._kept.pop(number)
         frame = self._read(number)
-        if frame.nbytes * len(self.names) <= LIMIT:
+        if number not in self._looked and frame.nbytes * len(self.names) <= LIMIT:
             self._kept[number] = frame
+        self._looked.add(number)
         return frame
 
     def _read(self, number: int) -> Frame:

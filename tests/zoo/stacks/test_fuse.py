@@ -156,13 +156,14 @@ def test_frames_are_read_once_if_they_fit_in_memory_and_let_go_when_read_again(
 ) -> None:
     stack = CountedStack(stripes(3))
     size = stack.made[0].nbytes
-    for limit, expected in ((3 * size, [0, 1, 2]), (3 * size - 1, [0, 1, 2, 0, 1, 2])):
+    for limit, once in ((3 * size, True), (3 * size - 1, False)):
         monkeypatch.setattr("zoo.stacks.remembered.LIMIT", limit)
         stack.asked.clear()
         remembered = RememberedStack(stack)
-        for number in (0, 1, 2, 0, 1, 2):
-            np.testing.assert_array_equal(remembered.frame(number), stack.made[number])
-        assert stack.asked == expected
+        for look in range(3):  # the third is that of a page
+            for number in range(3):
+                np.testing.assert_array_equal(remembered.frame(number), stack.made[number])
+            assert len(stack.asked) == 3 * (look + 1 - (once and look > 0))
         assert stack.alive == 0
     stack.asked.clear()
     remembered = RememberedStack(stack, stack.made[0])
