@@ -51,7 +51,7 @@ def fuse_layers(
         raw: Keep the network's decision as it is, pixel by pixel, even where nothing is sharp in any frame.
         progress: Called after each tile with the number of comparisons of two whole frames that are done. In
             all there are n - 1; for HF-Seg's joint bursts n (n - 1) / 2; for a joint burst of a network for
-            sets a single one, of all layers, and it is called after each tile of each.
+            sets a single one, of all layers, and it is called after each tile of each layer, too.
         expected: The number of layers, if it is known: what does not fit on the disk is then refused at once.
 
     Returns:

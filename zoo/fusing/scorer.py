@@ -25,17 +25,21 @@ if TYPE_CHECKING:
 MIDDLE = 0.5
 """What the network sees where no layer shows anything."""
 
+SEEING = 0.5
+"""Of the time of a network for sets, about what it takes to see the layers; their scores come after that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
     """A network, and how it is run.
 
     Args:
-        model: HF-Seg or HF-Reg.
+        model: A network for sets, HF-Seg or HF-Reg.
         symmetric: Evaluate both orders of every two layers.
         tile: Side of the tiles, in pixels; None takes the largest that need about 1 GB.
         progress: Called after each comparison of two layers' tiles, with the tile's share of the picture. A
-            network for sets makes one comparison of all layers; it is called after each tile of each.
+            network for sets makes one comparison of all layers; it is called after each tile of each layer,
+            and when all are scored there.
     """
 
     model: FusionNetwork
@@ -93,7 +97,9 @@ class Scorer:
         model = cast("SetNetwork", self.model)
         for tile, share in self._tiles(layers):
             masks = [self._mask(layer, tile) for layer in layers]
-            parts = model.scores(self._filled(layers, masks, tile, share / len(layers)), tile.inner)
+            seen = self._filled(layers, masks, tile, SEEING * share / len(layers))
+            parts = model.scores(seen, tile.inner)
+            self.progress((1 - SEEING) * share)
             scores = _finite(torch.stack([part[0, 0] for part in parts]))
             del parts
             for score, mask in zip(scores, masks, strict=True):
