@@ -271,7 +271,7 @@ def _check_rule(method: Method) -> None:
         raise OptionsError(f"{method.base} has no rule {rule}", f"it has {known}")
     if "symmetric" in options and fuser.network is not None and fuser.network.config.sets:
         raise OptionsError(
-            f"{method.base} has no variant +single", "its one pass sees all frames in any order"
+            f"{method.base} has no variant +single", "its one pass does not depend on the order"
         )
 
 

@@ -85,8 +85,9 @@ class Fused:
         image: H x W x 3 or H x W, with the shape and dtype of the frames.
         decision: H x W, uint8: the index of the frame that each pixel came from, or mostly came from. None
             where no frame is chosen: HF-Reg by the rule `direct`.
-        confidence: H x W, float16: HF-Seg's probability of that frame; for HF-Reg by the rule `nearest`, how
-            much nearer that frame is, from 1/2 (as near as another) to 1. None without a decision.
+        confidence: H x W, float16: the probability of that frame, by HF-Seg or a network for sets; for HF-Reg
+            by the rule `nearest`, how much nearer that frame is, from 1/2 (as near as another) to 1. None
+            without a decision.
     """
 
     image: NDArray[Any]

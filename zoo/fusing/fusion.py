@@ -60,12 +60,13 @@ def fuse(
             as at the rims of things; the default of a network for sets).
             HF-Reg: `direct` (the default) or `nearest` (Eq. 6, the frame's pixel nearest to the prediction).
         burst: How more than two frames are fused. `joint`: a network for sets sees all in one pass, HF-Seg
-            compares every two of them and decides by the sums of their logits, HF-Reg folds in an order that
-            the frames' content determines, so that any order of the input gives the same picture. `fold`:
+            compares every two of them and makes scores of its logits, HF-Reg folds in an order that the
+            frames' content determines, so that any order of the input gives the same picture. `fold`:
             f(f(x_0, x_1), x_2) and so on, as in the paper. `tournament`: neighbors first,
             f(f(x_0, x_1), f(x_2, x_3)) and so on.
         symmetric: Evaluate both orders of every two frames and antisymmetrize, so that swapping the frames
-            gives the same picture, bit for bit. False takes one pass, as in the paper, at half the cost.
+            gives the same picture, bit for bit. False takes one pass, as in the paper, at half the cost. A
+            network for sets makes one pass in any case.
         tile: Side, in pixels, of the tiles that larger pictures are cut into; None takes the largest that
             need about 1 GB of memory.
 

@@ -1,4 +1,4 @@
-"""How the frames of a stack meet: all in one pass, or by twos; and what that costs."""
+"""How the frames of a stack meet: all in one pass, or two at a time; and what that costs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def fewer(model: FusionNetwork, frames: int, burst: Burst) -> int | None:
 
 
 def cost_lines(model: FusionNetwork, frames: int, asked: Burst | None) -> Iterator[str]:
-    """What it costs that many frames meet by twos, and what to use instead."""
+    """What it costs that many frames meet two at a time, and what to use instead."""
     if frames <= JOINT or model.config.sets or asked not in (None, "joint"):
         return
     fewest, most = (comparisons(model, frames, burst) for burst in ("tournament", "joint"))

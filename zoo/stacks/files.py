@@ -44,7 +44,7 @@ def fuse_files(
     IPTC.
 
     Args:
-        model: HF-Seg or HF-Reg.
+        model: A network: for sets of frames, or for two.
         paths: The frames' files; a TIFF of several pages gives a frame for each.
         output: The picture to write.
         options: How to fuse.

@@ -93,7 +93,7 @@ class FuseOptions:
             raise OptionsError("--raw-decision has no effect on a picture that is predicted", "omit it")
 
     def _check_sets(self) -> None:
-        """Check that nothing is asked for that has an effect only where frames are compared by twos."""
+        """Check that nothing is asked for that has an effect only where frames are compared two at a time."""
         hint = "omit it, or use a network that compares two frames, such as hf-seg"
         if self.burst not in (None, "joint"):
             why = "it takes all frames in one pass"

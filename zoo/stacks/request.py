@@ -150,7 +150,7 @@ def fuse_as_asked(
     """Fuse what a request names. In a batch, a stack that fails does not stop the others.
 
     Args:
-        network: HF-Seg or HF-Reg.
+        network: For sets of frames, or for two.
         request: What to fuse, and where to.
         done: Called with what was fused, one stack after the other.
         say: Called with a line about frames that look unaligned, and about how frames were moved.

@@ -37,7 +37,7 @@ class TrainOptions:
         warmup: Number of steps in which the learning rate rises.
         steps: Number of optimizer steps; 0 means that `epochs` is used.
         epochs: Number of passes over the data, if `steps` is 0.
-        pairs: Number of pairs in a minibatch, per process.
+        pairs: Number of samples in a minibatch, pairs or sets, per process.
         reversals: Add the reversal of each pair to the minibatch. Networks that are commutative by
             construction learn the same without it.
         accumulate: Number of minibatches per optimizer step.

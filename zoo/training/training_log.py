@@ -26,8 +26,8 @@ VALIDATION = "validation.csv"
 CURVE = "curve.png"
 EVENTS = "events"
 SAMPLES = "samples"
-HEADS = ("frame 0", "frame 1", "fused", "error ×8", "decision", "focus map")
-"""What is shown of a held-out pair."""
+HEADS = ("first frame", "last frame", "fused", "error ×8", "decision", "focus map")
+"""What is shown of a held-out sample."""
 
 _STEP_COLUMNS = ("step", "loss", "lr", "seconds", "waiting", "pairs_per_second")
 _VALIDATION_COLUMNS = ("step", "kind", *(each.name for each in fields(ValidationScores)))
@@ -65,9 +65,9 @@ class TrainingLog:
 
         Args:
             step: Steps done.
-            kind: Kind of the held-out pairs: `clean` or `captured`.
-            scores: Means over the pairs.
-            rows: For each of the first pairs its pictures side by side, in the order of `HEADS`, uint8 RGB.
+            kind: Kind of the held-out samples: `clean`, `captured` or `stacks`.
+            scores: Means over the samples.
+            rows: For each of the first samples its pictures side by side, in the order of `HEADS`, uint8 RGB.
         """
         self.validation.add(step=step, kind=kind, **asdict(scores))
         for name, value in asdict(scores).items():

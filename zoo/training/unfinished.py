@@ -83,7 +83,7 @@ def _text(value: object) -> str:
 
 
 def _document(path: Path) -> dict[str, Any]:
-    """What the training wrote at its start: training.json as it would be after no step."""
+    """What the training wrote when it began or went on: training.json, with the steps done until then."""
     try:
         return dict(json.loads(path.read_bytes()))
     except (OSError, ValueError) as error:

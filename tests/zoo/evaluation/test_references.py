@@ -114,7 +114,7 @@ def test_a_network_for_sets_is_a_method_for_stacks_of_three(tmp_path):
     assert (found.methods, found.references) == (("ours",), ("oracle",))
     assert values["ours"]["swap_max"] == 0
     assert values["ours"]["psnr"] < values["oracle"]["psnr"]
-    with pytest.raises(OptionsError, match=r"has no variant \+single; its one pass sees all frames"):
+    with pytest.raises(OptionsError, match=r"has no variant \+single; its one pass does not depend"):
         parse_methods([f"{tmp_path / 'net'}+single"])
     stack = data.load("s")
     assert values["oracle"] == Measured(stack).against_truth(oracle(stack))

@@ -134,7 +134,7 @@ def fuse_batch(
     stack.
 
     Args:
-        model: HF-Seg or HF-Reg.
+        model: A network: for sets of frames, or for two.
         batch: What to fuse.
         options: How to fuse.
         done: Called with what was fused, one stack after the other.
