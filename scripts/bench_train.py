@@ -22,7 +22,7 @@ import click
 import torch
 
 from zoo.networks import Network
-from zoo.training.data import KEPT_BYTES, Batch, Batches, Loader
+from zoo.training.data import MEMORY, Batch, Batches, Loader
 from zoo.training.losses import cross_entropy
 from zoo.training.options import TrainOptions
 from zoo.training.presets import preset
@@ -41,9 +41,9 @@ class Way:
 
 WAYS = (
     Way("one crop of a scene, nothing kept", 1, 0),
-    Way("one crop of a scene", 1, KEPT_BYTES),
+    Way("one crop of a scene", 1, MEMORY),
     Way("four crops of a scene, nothing kept", 4, 0),
-    Way("four crops of a scene", 4, KEPT_BYTES),
+    Way("four crops of a scene", 4, MEMORY),
 )
 
 
@@ -106,7 +106,7 @@ def waiting(batches: Batches, step: Step, count: int) -> float:
 def measured(spec: SourceSpec, options: TrainOptions, way: Way, count: int) -> Row:
     """One way, once each image may have been kept."""
     options = replace(options, windows=way.windows)
-    step, batches = Step(options), Batches([spec], options, kept=way.kept)
+    step, batches = Step(options), Batches([spec], options, memory=way.kept)
     made = batches.of(0)
     for _ in range(2 * count):
         next(made)

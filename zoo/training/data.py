@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from zoo.training.crops import Crop
     from zoo.training.options import TrainOptions
 
-KEPT_BYTES = 1 << 29
-"""Of decoded images of live sources, in each loader worker: about four hundred of COCO's."""
+MEMORY = 512 << 20
+"""Bytes of decoded images of live sources that each loader worker keeps: about four hundred of COCO's."""
 _POLL_SECONDS = 0.5
 """How often a training that waits for a batch checks whether to stop."""
 
@@ -80,7 +80,7 @@ class Batches:
         begun: Batches that this process has taken before; workers take turns, and continue from there.
         positions: The position of each worker's stream.
         holding: Hold out one image in twenty for validation.
-        kept: Most bytes of decoded images that each worker keeps, of all live sources together.
+        memory: Most bytes of decoded images that each worker keeps, of all live sources together.
     """
 
     def __init__(
@@ -94,12 +94,12 @@ class Batches:
         begun: int = 0,
         positions: Sequence[Position] = (),
         holding: bool = True,
-        kept: int = KEPT_BYTES,
+        memory: int = MEMORY,
     ) -> None:
         self.specs, self.options = specs, options
         self.rank, self.ranks, self.workers = rank, ranks, workers
         self.begun, self.holding = begun, holding
-        self.kept = kept // max(1, sum(spec.live for spec in specs))
+        self.memory = memory // max(1, sum(spec.live for spec in specs))
         self.positions = positions or [Position()] * workers
 
     def ahead(self, turn: int) -> Iterator[Batch]:
@@ -112,7 +112,7 @@ class Batches:
         cv2.setNumThreads(1)
         reader = Reader(self.rank, self.ranks, worker, self.workers)
         sources = [
-            (open_source(spec, self.options.seed, self.holding, self.kept), spec.weight)
+            (open_source(spec, self.options.seed, self.holding, self.memory), spec.weight)
             for spec in self.specs
         ]
         crops = Scattered(sources, self.options, reader, self.positions[worker])

@@ -162,7 +162,7 @@ class Source(ABC):
 class LiveSource(Source):
     """A COCO split, synthesized live with a preset: epoch e brings each image's variant e.
 
-    Of decoded images, up to `kept` bytes are kept for later epochs.
+    Of decoded images, up to `memory` bytes are kept for later epochs.
     """
 
     def __init__(
@@ -172,9 +172,9 @@ class LiveSource(Source):
         seed: int,
         holding: bool = True,
         preset: Preset = "paper",
-        kept: int = 0,
+        memory: int = 0,
     ) -> None:
-        stream = mfsynth.synthesize(folder, split, seed, shuffle=seed, preset=preset).scenes().keeping(kept)
+        stream = mfsynth.synthesize(folder, split, seed, shuffle=seed, preset=preset).scenes().keeping(memory)
         super().__init__(stream.options, holding)
         self.split, self.preset = split, preset
         self.kept = stream.select(lambda image: self.trains(image.id))
@@ -241,14 +241,14 @@ class ShardSource(Source):
         } | self.settings()
 
 
-def open_source(spec: SourceSpec, seed: int, holding: bool = True, kept: int = 0) -> Source:
+def open_source(spec: SourceSpec, seed: int, holding: bool = True, memory: int = 0) -> Source:
     """Open a source.
 
     Args:
         spec: Which.
         seed: Of its draws and its order.
         holding: Hold out one image in twenty for validation.
-        kept: Most bytes of decoded images that a live source keeps.
+        memory: Most bytes of decoded images that a live source keeps.
 
     Raises:
         OptionsError: If its name is not understood.
@@ -258,7 +258,7 @@ def open_source(spec: SourceSpec, seed: int, holding: bool = True, kept: int = 0
         return ShardSource(spec.location, seed, holding)
     name = CocoName.parse(spec.location)
     name.check(spec.location)
-    return LiveSource(str(name.path), name.split, seed, holding, name.preset, kept)
+    return LiveSource(str(name.path), name.split, seed, holding, name.preset, memory)
 
 
 class Mixture:

@@ -17,7 +17,7 @@ from zoo.training.sources import Mixture, Reader, SourceSpec, open_source
 @pytest.fixture(scope="module")
 def sources(small_coco, small_recipes):
     specs = [SourceSpec(f"coco:{small_coco}:small"), SourceSpec(str(small_recipes))]
-    return [(open_source(spec, 1, kept=1 << 20), 1.0) for spec in specs]
+    return [(open_source(spec, 1, memory=1 << 20), 1.0) for spec in specs]
 
 
 def chosen(**more):
