@@ -150,7 +150,7 @@ class NervousSet(Nervous):
 
 
 @pytest.mark.parametrize("count", [2, 5])
-def test_sets_take_backdrops_from_one_frame_too(count):
+def test_sets_take_backdrops_from_one_frame_too(count, monkeypatch):
     _, one, other = halves(60, 120)
     frames = [backdrop(seed) for seed in range(count)]
     for frame in frames:
@@ -161,6 +161,9 @@ def test_sets_take_backdrops_from_one_frame_too(count):
     fused = fuse_layers(NervousSet(), layers, rule="select")
     tiled = fuse_layers(NervousSet(), layers, rule="select", tile=48)
     np.testing.assert_array_equal(tiled.decision, fused.decision)
+    monkeypatch.setattr("zoo.fusing.coarse.STRIP", 32)
+    in_strips = fuse_layers(NervousSet(), layers, rule="select")
+    np.testing.assert_array_equal(in_strips.decision, fused.decision)
     assert areas(raw.decision[:40]) > 50
     assert areas(fused.decision[:40]) <= 4
     thing = (slice(55, 105), slice(25, 135))
