@@ -221,7 +221,7 @@ class Live(Stream[Item]):
 class _Kept:
     """Decoded images, and the traits of their segments, by image id, while there is room.
 
-    None is thrown out for another. All images come again in every epoch, in another order: what was used
+    No image makes room for another. All images come again in every epoch, in another order: what was used
     last is no more likely to be needed next, and if not all fit, most would be thrown out before they are.
 
     Attributes:

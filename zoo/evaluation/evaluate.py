@@ -82,12 +82,12 @@ class EvaluateReport:
     leaderboard: str = ""
 
     @property
-    def _rows(self) -> tuple[str, ...]:
+    def _named(self) -> tuple[str, ...]:
         return (*self.scores.methods, *self.scores.references)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
-        means = {method: tables.means_of(self.scores, method) for method in self._rows}
+        means = {method: tables.means_of(self.scores, method) for method in self._named}
         return {
             "images": len(self.scores.images),
             "means": means,

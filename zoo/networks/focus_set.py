@@ -198,7 +198,7 @@ class SetLevel(nn.Module):
         return stream
 
     def gated(self, even: Tensor) -> Tensor:
-        """What the odd stream of every frame is multiplied by, the 2 apart."""
+        """What the odd stream of every frame is multiplied by, apart from the 2."""
         return torch.sigmoid_(self.gate_conv(even))
 
     def joined(self, even: Tensor, magnitude: Tensor) -> Tensor:
