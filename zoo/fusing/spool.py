@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
@@ -48,7 +48,7 @@ def spooled(
             if store is None and total > memory:
                 count = max(expected or 0, len(kept) + 1)
                 store = _opened(total * count // (len(kept) + 1))
-                context.enter_context(store.file)
+                context.callback(store.close)
                 kept = [store.added(each.part()) for each in kept]
             kept.append(layer if store is None else store.added(layer))
             del layer  # before the next one is read
@@ -108,6 +108,11 @@ class _Store:
         return _Stored(
             self.file, place, layer.shape, layer.dtype, layer.gain, layer.offset, layer.shown is not None
         )
+
+    def close(self) -> None:
+        """Remove the file; what is still to be written, as there was no room for it, no longer matters."""
+        with suppress(OSError):
+            self.file.close()
 
 
 def _opened(needed: int) -> _Store:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import resource
 import shutil
 import tempfile
 from collections import namedtuple
@@ -173,34 +173,22 @@ def test_too_little_space_is_said_before_anything_is_written(small_memory, monke
         fuse_layers(model(), iter(stack(4, 1)), expected=4)
 
 
-def test_a_disk_that_gets_full_is_an_error_of_ours_and_leaves_nothing(small_memory, monkeypatch) -> None:
+@pytest.mark.parametrize("room", [100, 5_000, 12_345, 30_000])
+def test_a_disk_that_gets_full_is_an_error_of_ours_and_leaves_nothing(
+    room, small_memory, monkeypatch
+) -> None:
+    """Wherever it gets full: Python writes the last bytes of a layer again when it closes the file."""
+    opened = []
     made = tempfile.TemporaryFile
-    files = []
-
-    def full(*given, **options):
-        file = made(*given, **options)
-        files.append(file)
-
-        class Full:
-            """A file on a disk without room."""
-
-            def write(self, _):
-                raise OSError(errno.ENOSPC, "No space left on device")
-
-            def __enter__(self):
-                return self
-
-            def __exit__(self, *_):
-                file.close()
-
-            tell = file.tell
-
-        return Full()
-
-    monkeypatch.setattr(tempfile, "TemporaryFile", full)
-    with pytest.raises(FrameError, match=r"No space left on device.*TMPDIR"):
-        fuse_layers(model(), iter(stack(4, 1)))
-    assert files[0].closed
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: opened.append(made()) or opened[-1])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        with pytest.raises(FrameError, match=rf"cannot write to {small_memory}: .*TMPDIR"):
+            fuse_layers(model(), iter(stack(4, 1)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert opened[0].closed
     assert not list(small_memory.iterdir())
 
 
