@@ -94,6 +94,7 @@ class Fuser:
         coarse = Coarse.of(layers, config.stride) if config.sets and not self.raw else None
         for choice in self._choices(layers, coarse):
             self._put(choice, fused)
+            del choice  # before the next tile is scored
         if coarse is not None:
             for window, where, scores in coarse.doubtful(layers, fused.decision):  # type: ignore[arg-type]
                 pixels = [each.part(window).pixels for each in layers]
@@ -191,6 +192,7 @@ class Fuser:
             for strip in strips(*scores.shape[1:]):
                 window = slice(rows.start + strip.start, rows.start + strip.stop), columns
                 yield self._choice(window, scores[:, strip], [each[strip] for each in pixels])
+            del scores, pixels  # before the next tile is scored
 
     def _choice(self, window: Window, scores: Tensor, pixels: Sequence[NDArray[Any]]) -> _Choice:
         weigh = nearness if self.rule == "nearest" else softmax

@@ -106,6 +106,7 @@ class Scorer:
                 if mask is not None:
                     score.masked_fill_(~mask[tile.inner], -torch.inf)
             yield tile.window, scores
+            del scores, score  # before the next tile is scored
 
     def _filled(
         self, layers: Sequence[View], masks: Sequence[Tensor | None], tile: Tile, share: float
