@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from mfsynth import schema
 from mfsynth.storage import digest
 from zoo.errors import ConfigError
 from zoo.store.find import find
@@ -23,7 +23,7 @@ def begin(model: Network, options: TrainOptions) -> dict[str, Any]:
         nothing for weights drawn at random.
 
     Raises:
-        ConfigError: If that network has another architecture or shape.
+        ConfigError: If that network has another architecture or shape, or its training.json is malformed.
         ZooError: If there is no such network.
     """
     if not options.start:
@@ -36,8 +36,13 @@ def begin(model: Network, options: TrainOptions) -> dict[str, Any]:
             "set model.* as there, or start from another network",
         )
     set_weights(model, weights_of(other), options.start)
-    earlier = json.loads(other.documents.get(TRAINING, b"{}"))
-    kept = {
-        name: earlier[name] for name in ("command", "steps", "seconds", "data", "begun") if name in earlier
-    }
+    earlier = schema.decode(
+        other.documents.get(TRAINING, b"{}"),
+        dict[str, Any],
+        f"{TRAINING} of {options.start}",
+        error=ConfigError,
+        hint="remove it, or start from another network",
+    )
+    told = ("command", "steps", "seconds", "data", "begun")
+    kept: dict[str, Any] = {name: earlier[name] for name in told if name in earlier}
     return {"sha256": digest(found.folder / WEIGHTS), **kept}

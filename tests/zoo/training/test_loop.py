@@ -505,3 +505,6 @@ def test_training_starts_only_from_a_network_of_its_shape(demo, tmp_path):
     wider = options(steps=2, start=tmp_path / "first", **{"model.width": "8"})
     with pytest.raises(ConfigError, match=r"a network of another shape.*set model\.\*"):
         train(wider, run(demo, tmp_path / "second"))
+    (tmp_path / "first" / "training.json").write_text("[]")
+    with pytest.raises(ConfigError, match=r"training.json of .*first is malformed.*start from another"):
+        train(options(steps=2, start=tmp_path / "first"), run(demo, tmp_path / "third"))
