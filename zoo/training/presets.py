@@ -86,11 +86,12 @@ def _fast(kind: Kind) -> TrainOptions:
 
 
 def _set(width: int) -> TrainOptions:
-    """As fast as `_fast`, with two to six frames, and weights averaged."""
+    """Like `_fast`, with two to six frames, four crops of each scene that is read, and weights averaged."""
     return replace(
         _fast("hf-seg"),
         model=Config(task="seg", width=width, depth=3).changed(architecture="focus-set"),
         frames=(2, 6),
         pairs=10,
+        windows=4,
         ema=0.999,
     )

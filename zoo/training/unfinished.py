@@ -55,10 +55,9 @@ def snapshot(run: Path, out: Path) -> int:
 
 def history(run: Path) -> dict[str, Any]:
     """What training.json keeps about the weights that an unfinished training began with."""
-    try:
-        return dict(_document(run / CHECKPOINTS / TRAINING).get("begun", {}))
-    except TrainingError:  # a training of 0.1.0 began with none
+    if not (run / CHECKPOINTS / TRAINING).exists():  # a training of 0.1.0 began with none
         return {}
+    return dict(_document(run / CHECKPOINTS / TRAINING).get("begun", {}))
 
 
 def same_ones(run: Path, options: TrainOptions) -> str:
