@@ -194,9 +194,12 @@ def _parse(kind: type, current: object, settings: dict[str, str]) -> dict[str, A
             raise ConfigError(f"there is no setting {name!r}", f"known: {known}")
         now = getattr(current, name)
         pair = isinstance(now, tuple)
+        words = text.split(",")
+        if pair and len(words) != 2:
+            raise ConfigError(f"{name} is {text!r}, it must be two numbers with a comma between them")
         try:
             parsed[name] = msgspec.convert(
-                text.split(",") if pair else text,
+                words if pair else text,
                 tuple[type(now[0]), ...] if pair else type(now),  # type: ignore[misc]
                 strict=False,
             )
