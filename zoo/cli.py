@@ -70,8 +70,8 @@ Examples:
 @click.option("--raw-decision", is_flag=True, help="Keep the network's decision even where nothing is sharp.")
 @click.option("--keep-hot-pixels", is_flag=True, help="Do not repair hot and dead pixels.")
 @click.option("--rule", type=click.Choice(get_args(Rule)),
-              help="How pixels are made. focus-set, HF-Seg: blend (default of focus-set), weighted (default of "
-              "HF-Seg) or select; HF-Reg: direct (default) or nearest.")  # fmt: skip
+              help="How pixels are made. focus-set, HF-Seg: blend (default of focus-set), weighted (default "
+              "of HF-Seg) or select; HF-Reg: direct (default) or nearest.")  # fmt: skip
 @click.option("--burst", type=click.Choice(get_args(Burst)),
               help="How a network that compares two frames fuses more: each with each, one after the other, "
               "or neighbors first.  [default: joint up to eight frames, then tournament]")  # fmt: skip
@@ -200,14 +200,14 @@ Examples:
               help="Data to validate on.  [default: one image in twenty of --data]")  # fmt: skip
 @click.option("--out", type=FOLDER, help="Folder to make.")
 @click.option("--preset", type=click.Choice(["base", "small", "fast", "paper"]),
-              help="Settings to start from: for focus-set base (default) or small, for the others fast (default) "
-              "or paper.")  # fmt: skip
+              help="Settings to start from: for focus-set base (default) or small, for the others fast "
+              "(default) or paper.")  # fmt: skip
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
               help="Override the preset: lr=1e-4, model.width=32; --show lists all.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1), help="Short for --set steps=N.")
 @click.option("--target", type=click.Choice(["nearest", "focus"]),
-              help="What focus-set and HF-Seg learn to choose: the frame nearest to the truth, or the one in focus.  "
-              "[default: nearest]")  # fmt: skip
+              help="What focus-set and HF-Seg learn to choose: the frame nearest to the truth, or the one in "
+              "focus.  [default: nearest]")  # fmt: skip
 @click.option("--aligned/--as-taken", default=None,
               help="Render frames without breathing, or with it.  [default: aligned]")  # fmt: skip
 @click.option(

@@ -34,6 +34,7 @@ PUSH = ["zoo", "push", "hf-seg", "--repo", "ann/net"]
         ([*TRAIN, "shards", "--set", "lr=2"], 2, "--set: lr is 2.0"),
         ([*TRAIN, "shards", "--set", "model.width=0"], 2, "--set: width is 0"),
         ([*TRAIN, "shards", "--set", "learning_rate=1"], 2, "--set: there is no setting 'learning_rate'"),
+        ([*TRAIN, "shards", "--set", "frames=6"], 2, "--set: frames is '6', it must be two numbers"),
         (["train", "hf-seg"], 2, "--data and --out are needed"),
         (["evaluate", "--methods", "average", "--data", "lytro", "--out", "x"], 2, "lytro"),
         (["evaluate", "--methods", "average", "--data", "pairs:nowhere", "--out", "x"], 2, "nowhere"),
