@@ -2,11 +2,12 @@
 
     python scripts/bench_stack.py --docs      # 2, 8 and 30 frames at 1, 12 and 24 megapixels
     python scripts/bench_stack.py --quick     # 1 megapixel
-    python scripts/bench_stack.py --full      # every comparison by the network: hours
+    python scripts/bench_stack.py --model hf-seg --full    # every comparison of two frames: hours
 
 Frames are JPEG files of a drawn scene that move a little, so that they are aligned. Each case runs in a
-process of its own. Without --full, the network compares only the first tiles of a case. Its time per pixel
-stands for the others, where local contrast decides in its place; all other stages are done in full.
+process of its own. A network for sets does all of it. One for two frames compares only the first tiles of a
+case without --full. Its time per pixel stands for the others, where local contrast decides in its place; all
+other stages are done in full.
 """
 
 from __future__ import annotations
@@ -102,6 +103,14 @@ class Sampled:
     __call__ = symmetric
 
 
+def watched(model: FusionModel, calls: int | None, watch: Watch) -> FusionModel | Sampled:
+    """A network whose passes are timed: `decide`."""
+    if not model.config.sets:
+        return Sampled(model, calls, watch)
+    model.scores = watch.timed("decide", model.scores)  # type: ignore[method-assign]
+    return model
+
+
 def contrast(frame: Tensor) -> Tensor:
     """How much a frame varies within squares of 8 pixels, N x 1 x H x W."""
     rough = torch.nn.functional.avg_pool2d((frame[:, 1:2, :, 1:] - frame[:, 1:2, :, :-1]).abs(), 8)
@@ -165,7 +174,7 @@ def reading_and_writing(paths: list[Path]) -> tuple[float, float]:
 def fuse(case: Case, paths: list[Path]) -> tuple[dict[str, float], float]:
     """Fuse a case: seconds by stage, and peak memory in MB."""
     watch = Watch()
-    model = Sampled(zoo.load(case.model, device="cpu"), None if case.full else SAMPLED, watch)
+    model = watched(zoo.load(case.model, device="cpu"), None if case.full else SAMPLED, watch)
     FileStack.frame = watch.timed("read", FileStack.frame)  # type: ignore[method-assign]
     given.read_frame = watch.timed("read", given.read_frame)
     plan.register = watch.timed("align", plan.register)
@@ -176,7 +185,8 @@ def fuse(case: Case, paths: list[Path]) -> tuple[dict[str, float], float]:
     watch.timed("write", write_picture)(paths[0].parent / "fused.png", PictureFile(fused.image))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     seconds = watch.seconds
-    seconds["compose"] = spent - seconds["read"] - seconds["align"] - seconds["comparing"]
+    comparing = seconds.get("comparing", seconds["decide"])
+    seconds["compose"] = spent - seconds["read"] - seconds["align"] - comparing
     return {name: seconds[name] for name in STAGES}, memory
 
 
@@ -187,8 +197,8 @@ def machine() -> str:
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Only 1 megapixel.")
-@click.option("--full", is_flag=True, help="Every comparison by the network, which takes hours.")
-@click.option("--model", default="hf-seg", show_default=True, help="The network.")
+@click.option("--full", is_flag=True, help="Every comparison by a network for two frames, which takes hours.")
+@click.option("--model", default="focus-set", show_default=True, help="The network.")
 @click.option("--docs", is_flag=True, help="Put the table into docs/benchmarks.md.")
 def main(quick: bool, full: bool, model: str, docs: bool) -> None:
     """Print the table of docs/benchmarks.md on stacks: seconds by stage, and memory."""
