@@ -18,7 +18,16 @@ from zoo.training.crops import (
 )  # fmt: skip
 from zoo.training.presets import preset
 
-PLAIN = replace(preset("hf-seg", "fast"), crop=32, mirror=False, rotate=False, exposure=0.0, capture=False)
+PLAIN = replace(
+    preset("hf-seg", "fast"),
+    crop=32,
+    mirror=False,
+    rotate=False,
+    exposure=0.0,
+    capture=False,
+    unequal=0.0,
+    unbalanced=0.0,
+)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,16 @@ from zoo.training.crops import draws, make_crop
 from zoo.training.presets import preset
 from zoo.training.scenes import as_trained, only, relative, some_frames, without_noise
 
-PLAIN = replace(preset("hf-seg", "fast"), crop=32, mirror=False, rotate=False, exposure=0.0, capture=False)
+PLAIN = replace(
+    preset("hf-seg", "fast"),
+    crop=32,
+    mirror=False,
+    rotate=False,
+    exposure=0.0,
+    capture=False,
+    unequal=0.0,
+    unbalanced=0.0,
+)
 LARGE = Window(0, 0, 32, 32)
 
 
