@@ -466,6 +466,7 @@ def test_a_network_for_sets_learns_from_stacks_of_several_sizes(demo, tmp_path):
     assert (tmp_path / "out" / "samples" / "stacks-00000060.png").is_file()
 
 
+@pytest.mark.slow  # six trainings
 @pytest.mark.parametrize("network", [{}, SET], ids=["pairs", "sets"])
 def test_networks_that_decide_train_with_every_loss(network, demo, tmp_path):
     """The first step sees the same data with the same weights, so that only the loss differs."""
