@@ -51,7 +51,7 @@ VARIANTS = 4
 BASE = {
     "model.architecture": "focus-set", "model.width": "12", "model.depth": "3", "frames": "2,6",
     "pairs": "8", "crop": "96", "windows": "4", "ema": "0.99", "unequal": "0", "unbalanced": "0",
-    "checkpoint_every": "100",
+    "checkpoint_every": "100", "precision": "fp32",
 }  # fmt: skip
 """What all experiments share, unless they say otherwise."""
 DECISION["restoring"] = variants.restoring
@@ -101,6 +101,7 @@ EXPERIMENTS = {
     "mean": Experiment("exposure", "over each frame's mean", build=normalized(variants.by_mean)),
     "log-unequal": Experiment("exposure", "log, unequal", UNEQUAL, build=normalized(variants.logarithm)),
     "focus": Experiment("target", "`focus` for `nearest`", {"target": "focus"}),
+    "twice": Experiment("network", "finest level twice", build=variants.Twice),
     "kernel-5": Experiment("network", "5 x 5 at first", build=variants.with_kernel_5),
     "depthwise": Experiment("network", "depthwise below the first level", build=variants.depthwise),
     "depthwise-18": Experiment("network", "the same, width 18", WIDTH[18], build=variants.depthwise),

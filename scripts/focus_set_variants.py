@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from zoo.networks.focus_set import BLOCK, FocusSet, SetLevel, stride
+from zoo.networks.focus_set import BLOCK, FocusSet, SetLevel, _Sets, stride
 from zoo.networks.layers import convs, mirror
 from zoo.training.losses import DECISION, Decided, fused, l1
 
@@ -164,3 +164,41 @@ def restoring(what: Decided) -> Tensor:
     """Cross-entropy, and L1 of the restored picture, which leaves the scores as they are."""
     picture = restored(what.scores.detach(), what.frames, what.counts)
     return DECISION["cross-entropy"](what) + 10 * l1(what.truth, picture)
+
+
+class Twice(FocusSet):
+    """The finest level joins its streams twice.
+
+    Args:
+        config: As of `FocusSet`.
+    """
+
+    def __init__(self, config: Shape) -> None:
+        super().__init__(config)
+        top = self.up[0]
+        n_in, width = top.odd_skip.in_channels, top.odd_skip.out_channels
+        self.up[0] = SetLevel(n_in, width, top.even_up[0].in_channels, even=True)
+        self.odd_conv = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.gate_conv = nn.Conv2d(width, width, 3, padding=1)
+
+    def set_scores(self, frames: Tensor, counts: Sequence[int]) -> Tensor:
+        """See `FocusSet.set_scores`."""
+        height, width = frames.shape[-2:]
+        sets = _Sets(counts, frames)
+        levels = self.encode(frames)
+        odd: Tensor | None = None
+        even: Tensor | None = None
+        for step in self.steps():
+            features = levels.pop()
+            mean = sets.mean(features)
+            features = features - sets.of_each_frame(mean)
+            even = step.even(mean, sets.mean(features.abs()), even)
+            odd = step.odd(features, odd) * sets.of_each_frame(step.gated(even))
+            even = step.joined(even, sets.mean(odd.abs()))
+        odd = 2 * self.odd_conv(odd) * sets.of_each_frame(torch.sigmoid(self.gate_conv(even)))
+        return F.pixel_shuffle(self.head(odd), BLOCK)[..., :height, :width].float()
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """See `FocusSet.forward`."""
+        scores = self.set_scores(torch.cat([a, b]), (2,) * len(a))
+        return scores[:1] - scores[1:]

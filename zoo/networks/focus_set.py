@@ -123,17 +123,17 @@ class FocusSet(nn.Module):
             F x 1 x H x W, float32.
         """
         height, width = frames.shape[-2:]
-        sets = torch.repeat_interleave(torch.arange(len(counts), device=frames.device), _on(counts, frames))
+        sets = _Sets(counts, frames)
         levels = self.encode(frames)
         odd: Tensor | None = None
         even: Tensor | None = None
         for step in self.steps():
             features = levels.pop()
-            mean = _means(features, sets, counts)
-            features = features - mean[sets]
-            even = step.even(mean, _means(features.abs(), sets, counts), even)
-            odd = step.odd(features, odd) * step.gated(even)[sets]
-            even = step.joined(even, _means(odd.abs(), sets, counts))
+            mean = sets.mean(features)
+            features = features - sets.of_each_frame(mean)
+            even = step.even(mean, sets.mean(features.abs()), even)
+            odd = step.odd(features, odd) * sets.of_each_frame(step.gated(even))
+            even = step.joined(even, sets.mean(odd.abs()))
         return F.pixel_shuffle(self.head(odd), BLOCK)[..., :height, :width].float()
 
     def steps(self) -> Iterator[SetLevel]:
@@ -290,11 +290,34 @@ def _mean(features: Sequence[Tensor], magnitude: bool = False) -> Tensor:
     return total.div_(len(features))
 
 
-def _means(values: Tensor, sets: Tensor, counts: Sequence[int]) -> Tensor:
-    """The mean of each set's rows."""
-    zeros = values.new_zeros(len(counts), *values.shape[1:])
-    return zeros.index_add(0, sets, values) / _on(counts, values).view(-1, 1, 1, 1).to(values.dtype)
+class _Sets:
+    """Which frames of a batch form a set.
+
+    Args:
+        counts: The number of frames of each set.
+        frames: F x 3 x H x W: the frames of all sets, one set after the other.
+    """
+
+    def __init__(self, counts: Sequence[int], frames: Tensor) -> None:
+        numbers = torch.tensor(counts, device=frames.device)
+        places = torch.repeat_interleave(torch.arange(len(counts), device=frames.device), numbers)
+        self.members = F.one_hot(places, len(counts)).to(frames.dtype)  # F x P
+        self.counts = numbers.view(-1, 1, 1, 1).to(frames.dtype)
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Of F x C x H x W, the mean over each set: P x C x H x W."""
+        return _combined(self.members.T, values) / self.counts.to(values.dtype)
+
+    def of_each_frame(self, values: Tensor) -> Tensor:
+        """Of P x C x H x W, for each frame what belongs to its set: F x C x H x W."""
+        return _combined(self.members, values)
 
 
-def _on(counts: Sequence[int], like: Tensor) -> Tensor:
-    return torch.tensor(counts, device=like.device)
+def _combined(weights: Tensor, values: Tensor) -> Tensor:
+    """Weighted sums of N x C x H x W values over N, M x C x H x W, from M x N weights.
+
+    A product of matrices takes a third of the time of adding at indices, and leaves channels last.
+    """
+    last = values.movedim(1, -1)
+    rows = weights.to(values.dtype) @ last.reshape(len(values), -1)
+    return rows.view(len(weights), *last.shape[1:]).movedim(-1, 1)

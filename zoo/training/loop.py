@@ -27,6 +27,7 @@ from zoo.training.checkpoint import ORDER, Checkpoint, State
 from zoo.training.data import Batches, Loader
 from zoo.training.documents import described, evaluation_document, fingerprint, training_document
 from zoo.training.losses import DECISION, REGRESSION, Decided, leveled, pair_frames, pair_scores
+from zoo.training.precision import settled
 from zoo.training.run import CHECKPOINTS, KEPT, TrainReport, TrainRun, clear, last_checkpoint
 from zoo.training.scattered import Position
 from zoo.training.sources import ShardSource, open_source
@@ -70,6 +71,7 @@ def train(options: TrainOptions, run: TrainRun) -> TrainReport:
             checkpoint, or the loss is not finite.
         MfsynthError: If the data is missing or broken.
     """
+    options = settled(options, run)
     AcceleratorState._reset_state()  # so that a second training in this process can choose its precision
     accelerator = Accelerator(mixed_precision=_MIXED[options.precision], cpu=run.cpu)
     alone = locked(run.out, "training") if accelerator.is_main_process else nullcontext()

@@ -16,7 +16,7 @@ from zoo.training.losses import DECISION, REGRESSION
 Kind = Literal["focus-set", "hf-seg", "hf-reg", "noisy-hf-reg"]
 Optimizer = Literal["adam", "adamw"]
 Schedule = Literal["constant", "cosine"]
-Precision = Literal["fp32", "bf16", "fp16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Target = Literal["nearest", "focus"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -49,7 +49,8 @@ class TrainOptions:
         noise: Smallest and largest standard deviation of the noise that is added to each frame, as a
             fraction of the full range, drawn for each sample; the truth stays clean. (0, 0) means none.
         capture: Add what a camera adds, where recipes do not decide on it.
-        precision: Of the arithmetic; weights are always float32.
+        precision: Of the arithmetic; weights are always float32. `auto` is bf16 where the processor has
+            instructions for it, otherwise fp32.
         channels_last: Whether tensors are stored channels last.
         ema: Decay of the averaged weights per step; 0 means no averaging.
         seed: Of the weights, the order of the data, crops and augmentation.
@@ -94,7 +95,7 @@ class TrainOptions:
     exposure: float = 0.5
     noise: tuple[float, float] = (0.0, 0.0)
     capture: bool = True
-    precision: Precision = "bf16"
+    precision: Precision = "auto"
     channels_last: bool = True
     ema: float = 0.0
     seed: int = 0
@@ -133,7 +134,7 @@ class TrainOptions:
                 0 <= self.noise[0] <= self.noise[1] <= 1,
                 "two numbers from 0 to 1, smaller first",
             ),
-            "precision": (self.precision in ("fp32", "bf16", "fp16"), "fp32, bf16 or fp16"),
+            "precision": (self.precision in get_args(Precision), "auto, fp32, bf16 or fp16"),
             "ema": (0 <= self.ema < 1, "from 0 (off) to below 1"),
             "seed": (0 <= self.seed < 1 << 63, "from 0 to 2^63 - 1"),
             "validate_every": (self.validate_every >= 1, "1 or more"),

@@ -77,7 +77,7 @@ def _paper(kind: Kind) -> TrainOptions:
 
 
 def _fast(kind: Kind) -> TrainOptions:
-    """AdamW at 2e-3 with warm-up and cosine decay, small crops, bf16, frames as a camera would store them."""
+    """AdamW at 2e-3 with warm-up and cosine decay, small crops, frames as a camera would store them."""
     if kind == "hf-seg":
         model = Config(task="seg", width=16)
         return TrainOptions(model=model, loss="cross-entropy", unequal=UNEQUAL, unbalanced=UNBALANCED)

@@ -17,6 +17,8 @@ from zoo.training.training_log import scores_at
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from zoo.training.options import Precision
+
 
 def snapshot(run: Path, out: Path) -> int:
     """Write the weights of a training's last checkpoint, averaged if it averages, to a network's folder.
@@ -60,12 +62,23 @@ def history(run: Path) -> dict[str, Any]:
     return dict(_document(run / CHECKPOINTS / TRAINING).get("begun", {}))
 
 
+def precision_of(run: Path) -> Precision | None:
+    """The arithmetic of an unfinished training; None if there is none."""
+    if not (run / CHECKPOINTS / TRAINING).exists():
+        return None
+    begun: Precision = _document(run / CHECKPOINTS / TRAINING)["options"]["precision"]
+    return begun
+
+
 def same_ones(run: Path, options: TrainOptions) -> str:
     """Which options to give, to go on with a training that began with other ones than these."""
     try:
         began = _document(run / CHECKPOINTS / TRAINING)["options"]
     except TrainingError:  # a training of 0.1.0
-        return "use the same ones; for a preset of 0.1.0 with --set unequal=0 --set unbalanced=0"
+        return (
+            "use the same ones; for a preset of 0.1.0 with --set unequal=0 --set unbalanced=0 "
+            "--set precision=bf16"
+        )
     before, now = _settings(began), _settings(options.to_json())
     differing = [f"{name}={_text(value)}" for name, value in before.items() if now.get(name) != value]
     return f"use the same ones: {', '.join(differing)}" if differing else "use the same data"
