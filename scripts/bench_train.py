@@ -23,11 +23,11 @@ import torch
 
 from zoo.networks import Network
 from zoo.training.data import MEMORY, Batch, Batches, Loader
-from zoo.training.losses import cross_entropy
 from zoo.training.options import TrainOptions
+from zoo.training.precision import suitable
 from zoo.training.presets import preset
 from zoo.training.sources import SourceSpec
-from zoo.training.steps import make_optimizer, sets_to_device
+from zoo.training.steps import loss_of, make_optimizer
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,8 @@ class Step:
 
     def __call__(self, batch: Batch) -> None:
         """Take it."""
-        frames, target, _ = sets_to_device(batch, torch.device("cpu"), self.options)
-        with torch.autocast("cpu", torch.bfloat16):
-            loss = cross_entropy(target, self.model(frames, batch.counts), batch.counts)
+        with torch.autocast("cpu", torch.bfloat16, enabled=suitable(cpu=True) == "bf16"):
+            loss = loss_of(self.model, batch, self.options, torch.device("cpu"))
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
         self.optimizer.step()

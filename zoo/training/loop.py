@@ -26,7 +26,6 @@ from zoo.training import checkpoint as checkpoints
 from zoo.training.checkpoint import ORDER, Checkpoint, State
 from zoo.training.data import Batches, Loader
 from zoo.training.documents import described, evaluation_document, fingerprint, training_document
-from zoo.training.losses import DECISION, REGRESSION, Decided, leveled, pair_frames, pair_scores
 from zoo.training.precision import settled
 from zoo.training.run import CHECKPOINTS, KEPT, TrainReport, TrainRun, clear, last_checkpoint
 from zoo.training.scattered import Position
@@ -35,10 +34,9 @@ from zoo.training.start import begin
 from zoo.training.steps import (
     averaged,
     learning_rate,
+    loss_of,
     make_optimizer,
     pairs_per_step,
-    pairs_to_device,
-    sets_to_device,
     total_steps,
 )
 from zoo.training.stopping import Stop, is_lost
@@ -52,7 +50,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from zoo.training.crops import Crop
-    from zoo.training.data import Batch
     from zoo.training.options import TrainOptions
 
 LOG_EVERY = 10
@@ -231,7 +228,7 @@ class _Training:
             taken[batch.worker] = batch.position
             with self._syncing(last=number + 1 == count):
                 with self.accelerator.autocast():
-                    loss = self._loss(batch) / count
+                    loss = loss_of(self.model, batch, self.options, self.accelerator.device) / count
                 self.accelerator.backward(loss)
             total += loss.detach()
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.options.clip or math.inf)
@@ -245,23 +242,6 @@ class _Training:
     def _syncing(self, last: bool) -> AbstractContextManager[None]:
         """Processes sum their gradients only in the last minibatch of a step."""
         return nullcontext() if last else self.accelerator.no_sync(self.model)
-
-    def _loss(self, batch: Batch) -> Tensor:
-        if self.options.model.sets:
-            frames, target, gt = sets_to_device(batch, self.accelerator.device, self.options)
-            return self._of_sets(target, self.model(frames, batch.counts), frames, gt, batch.counts)
-        a, b, target, gt = pairs_to_device(batch, self.accelerator.device, self.options)
-        output = self.model(a, b)
-        if self.options.model.task == "reg":
-            return REGRESSION[self.options.loss](gt, output)
-        return self._of_sets(target[:, 0], pair_scores(output), pair_frames(a, b), gt, (2,) * len(a))
-
-    def _of_sets(
-        self, target: Tensor, scores: Tensor, frames: Tensor, gt: Tensor, counts: tuple[int, ...]
-    ) -> Tensor:
-        if self.options.unequal or self.options.unbalanced:
-            frames = leveled(frames, gt, counts)
-        return DECISION[self.options.loss](Decided(target, scores, frames, gt, counts))
 
     def _checked(self, loss: Tensor, norm: Tensor, step: int) -> float:
         """The loss over all processes, if it and the gradient are finite."""

@@ -1,4 +1,4 @@
-"""What a training step needs: learning rate, batch on the device, optimizer, averaged weights. Stateless."""
+"""What a training step needs: learning rate, loss of a batch, optimizer, averaged weights. Stateless."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from zoo.training.losses import DECISION, REGRESSION, Decided, leveled, pair_frames, pair_scores
+
 if TYPE_CHECKING:
-    from torch import Tensor
+    from collections.abc import Sequence
+
+    from torch import Tensor, nn
 
     from zoo.networks import Network
     from zoo.training.data import Batch
@@ -23,6 +27,33 @@ def learning_rate(options: TrainOptions, step: int, total: int) -> float:
         return options.lr * rise
     done = max(0, step - options.warmup) / max(1, total - options.warmup)
     return options.lr * rise * (1 + math.cos(math.pi * done)) / 2
+
+
+def loss_of(model: nn.Module, batch: Batch, options: TrainOptions, device: torch.device) -> Tensor:
+    """The loss of a batch, one number, of which gradients can be taken.
+
+    Args:
+        model: A network, or a wrapper of one.
+        batch: As a loader gives it.
+        options: What says which loss, and in which layout pictures are stored.
+        device: Where the network is.
+    """
+    if options.model.sets:
+        frames, target, gt = sets_to_device(batch, device, options)
+        return _decided(target, model(frames, batch.counts), frames, gt, batch.counts, options)
+    a, b, target, gt = pairs_to_device(batch, device, options)
+    output = model(a, b)
+    if options.model.task == "reg":
+        return REGRESSION[options.loss](gt, output)
+    return _decided(target[:, 0], pair_scores(output), pair_frames(a, b), gt, (2,) * len(a), options)
+
+
+def _decided(
+    target: Tensor, scores: Tensor, frames: Tensor, gt: Tensor, counts: Sequence[int], options: TrainOptions
+) -> Tensor:
+    if options.unequal or options.unbalanced:
+        frames = leveled(frames, gt, counts)
+    return DECISION[options.loss](Decided(target, scores, frames, gt, counts))
 
 
 def pairs_to_device(
