@@ -102,6 +102,22 @@ EXPERIMENTS = {
     "log-unequal": Experiment("exposure", "log, unequal", UNEQUAL, build=normalized(variants.logarithm)),
     "focus": Experiment("target", "`focus` for `nearest`", {"target": "focus"}),
     "twice": Experiment("network", "finest level twice", build=variants.Twice),
+    "even": Experiment(
+        "network",
+        "widths 8, 16, 24, 32 and 8, 8, 16, 24",
+        build=variants.with_widths((8, 16, 24, 32), (8, 8, 16, 24)),
+    ),
+    "even-twice": Experiment(
+        "network",
+        "the same, finest level twice",
+        build=variants.with_widths((8, 16, 24, 32), (8, 8, 16, 24), True),
+    ),
+    "even-deep": Experiment(
+        "network",
+        "the same, one level more",
+        {"model.depth": "4"},
+        build=variants.with_widths((8, 16, 24, 32, 48), (8, 8, 16, 24, 32), True),
+    ),
     "kernel-5": Experiment("network", "5 x 5 at first", build=variants.with_kernel_5),
     "depthwise": Experiment("network", "depthwise below the first level", build=variants.depthwise),
     "depthwise-18": Experiment("network", "the same, width 18", WIDTH[18], build=variants.depthwise),
