@@ -84,6 +84,10 @@ class Experiment:
 
 PAIRS = {"frames": "2,2", "capture": "false"}
 UNEQUAL = {"unequal": "1.2", "unbalanced": "0.15"}
+CROPS = {
+    64: {"crop": "64", "pairs": "18", "windows": "8"},
+    48: {"crop": "48", "pairs": "32", "windows": "16"},
+}
 WIDTH = {width: {"model.width": str(width)} for width in (18, 24, 30)}
 EXPERIMENTS = {
     "base": Experiment("mix", "+ stacks of 2 to 6 frames: the base"),
@@ -128,6 +132,14 @@ EXPERIMENTS = {
     "width-18": Experiment("network", "width 18", WIDTH[18]),
     "width-24": Experiment("network", "width 24", WIDTH[24]),
     "width-30": Experiment("network", "width 30", WIDTH[30]),
+    "crop-64": Experiment("crops", "18 of 64, 8 of a scene", CROPS[64]),
+    "crop-48": Experiment("crops", "32 of 48, 16 of a scene", CROPS[48]),
+    "combined": Experiment(
+        "together",
+        "widths of 8, twice; by stakes; crops of 64",
+        CROPS[64] | {"loss": "cross-entropy-by-stakes"},
+        build=variants.with_widths((8, 16, 24, 32), (8, 8, 16, 24), True),
+    ),
     "no-ema": Experiment("average", "none", {"ema": "0"}),
     "ema-0.999": Experiment("average", "decay 0.999", {"ema": "0.999"}),
     "lr-1e-3": Experiment("learning rate", "1e-3", {"lr": "1e-3"}),
