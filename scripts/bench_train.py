@@ -3,11 +3,11 @@
     python scripts/bench_train.py --coco ../shared/coco --stacks runs/stacks
 
 Pairs are the paper's, live from --split; stacks are those of --stacks, which `mfsynth build --preset
-realistic --frames 6 --variants 4 --store recipe` makes. The network is focus-set, of 2 to 6 frames. Rows
-differ in how many crops are made of a scene, and in whether decoded images are kept. Crops and steps take
-turns in one process; their times are those of one core, so that other programs on the machine hardly matter.
-Waiting with no worker follows from them; waiting with one worker is measured with the loader, which shares
-the machine with all that runs on it: with fewer than two free cores, it is that of a busy machine.
+realistic --frames 6 --variants 4 --store recipe` makes. Network and training are as in a preset of focus-set,
+but rows differ in how many crops are made of a scene, and in whether decoded images are kept. Crops and
+steps take turns in one process; their times are those of one core, so that other programs on the machine
+hardly matter. Waiting with no worker follows from them; waiting with one worker is measured with the loader,
+which shares the machine with all that runs on it: with fewer than two free cores, it is a busy machine's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from zoo.networks import Network
 from zoo.training.data import MEMORY, Batch, Batches, Loader
 from zoo.training.options import TrainOptions
 from zoo.training.precision import suitable
-from zoo.training.presets import preset
+from zoo.training.presets import Preset, preset
 from zoo.training.sources import SourceSpec
 from zoo.training.steps import loss_of, make_optimizer
 
@@ -42,8 +42,8 @@ class Way:
 WAYS = (
     Way("one crop of a scene, nothing kept", 1, 0),
     Way("one crop of a scene", 1, MEMORY),
-    Way("four crops of a scene, nothing kept", 4, 0),
-    Way("four crops of a scene", 4, MEMORY),
+    Way("eight crops of a scene, nothing kept", 8, 0),
+    Way("eight crops of a scene", 8, MEMORY),
 )
 
 
@@ -132,27 +132,22 @@ def table(rows: list[tuple[str, Row]], pairs: int) -> str:
 @click.option("--coco", required=True, help="Folder with COCO's files.")
 @click.option("--split", default="train2017", show_default=True)
 @click.option("--stacks", type=click.Path(path_type=Path), help="A data set of realistic stacks.")
-@click.option("--width", default=12, show_default=True, help="Of the network.")
-@click.option("--pairs", default=10, show_default=True, help="Samples of a minibatch.")
+@click.option("--preset", "name", type=click.Choice(["small", "base"]), default="small", show_default=True)
 @click.option("--batches", default=20, show_default=True, help="Batches that are timed.")
-def main(coco: str, split: str, stacks: Path | None, width: int, pairs: int, batches: int) -> None:
+def main(coco: str, split: str, stacks: Path | None, name: Preset, batches: int) -> None:
     """Print a Markdown table."""
     torch.set_num_threads(1)
-    settings = {
-        "model.architecture": "focus-set", "model.width": str(width), "model.depth": "3",
-        "frames": "2,6", "unequal": "1.2", "unbalanced": "0.15", "pairs": str(pairs),
-    }  # fmt: skip
-    options = preset("hf-seg", "fast").override(settings)
+    options = preset("focus-set", name)
     sources = {"paper's pairs, live": f"coco:{coco}:{split}"}
     if stacks:
         sources["realistic stacks"] = str(stacks)
     rows = [
-        (name, measured(SourceSpec.parse(location), options, way, batches))
-        for name, location in sources.items()
+        (data, measured(SourceSpec.parse(location), options, way, batches))
+        for data, location in sources.items()
         for way in WAYS
         if way.kept or location.startswith("coco:")  # of shards, nothing is kept
     ]
-    print(table(rows, pairs))
+    print(table(rows, options.pairs))
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ BUILDS = {
 VARIANTS = 4
 """Of each image; an epoch of the paper's pairs is one variant, so that their weight is this."""
 BASE = {
-    "model.architecture": "focus-set", "model.width": "12", "model.depth": "3", "frames": "2,6",
+    "model.architecture": "focus-set", "model.width": "8", "model.depth": "3", "frames": "2,6",
     "pairs": "8", "crop": "96", "windows": "4", "ema": "0.99", "unequal": "0", "unbalanced": "0",
     "checkpoint_every": "100", "precision": "fp32",
 }  # fmt: skip
@@ -88,7 +88,7 @@ CROPS = {
     64: {"crop": "64", "pairs": "18", "windows": "8"},
     48: {"crop": "48", "pairs": "32", "windows": "16"},
 }
-WIDTH = {width: {"model.width": str(width)} for width in (18, 24, 30)}
+WIDTH = {width: {"model.width": str(width)} for width in (12, 16, 20)}
 EXPERIMENTS = {
     "base": Experiment("mix", "+ stacks of 2 to 6 frames: the base"),
     "paper": Experiment("mix", "only the paper's pairs", PAIRS, ""),
@@ -106,39 +106,29 @@ EXPERIMENTS = {
     "log-unequal": Experiment("exposure", "log, unequal", UNEQUAL, build=normalized(variants.logarithm)),
     "focus": Experiment("target", "`focus` for `nearest`", {"target": "focus"}),
     "twice": Experiment("network", "finest level twice", build=variants.Twice),
-    "even": Experiment(
+    "first": Experiment(
         "network",
-        "widths 8, 16, 24, 32 and 8, 8, 16, 24",
-        build=variants.with_widths((8, 16, 24, 32), (8, 8, 16, 24)),
-    ),
-    "even-twice": Experiment(
-        "network",
-        "the same, finest level twice",
-        build=variants.with_widths((8, 16, 24, 32), (8, 8, 16, 24), True),
-    ),
-    "even-deep": Experiment(
-        "network",
-        "the same, one level more",
-        {"model.depth": "4"},
-        build=variants.with_widths((8, 16, 24, 32, 48), (8, 8, 16, 24, 32), True),
+        "widths 12, 16, 24, 32; decoder 8, 12, 16, 24",
+        build=variants.with_widths((12, 16, 24, 32), (8, 12, 16, 24)),
     ),
     "kernel-5": Experiment("network", "5 x 5 at first", build=variants.with_kernel_5),
     "depthwise": Experiment("network", "depthwise below the first level", build=variants.depthwise),
-    "depthwise-18": Experiment("network", "the same, width 18", WIDTH[18], build=variants.depthwise),
-    "narrow": Experiment("network", "decoder half as wide", build=variants.with_decoder(1, 2, 2, 3)),
-    "wide": Experiment("network", "decoder as the encoder", build=variants.with_decoder(3, 4, 6, 8)),
+    "depthwise-12": Experiment("network", "the same, width 12", WIDTH[12], build=variants.depthwise),
+    "narrow": Experiment(
+        "network", "decoder half as wide", build=variants.with_widths((8, 16, 24, 32), (4, 8, 8, 16))
+    ),
+    "wide": Experiment(
+        "network", "decoder as the encoder", build=variants.with_widths((8, 16, 24, 32), (8, 16, 24, 32))
+    ),
     "depth-2": Experiment("network", "depth 2", {"model.depth": "2"}),
     "depth-4": Experiment("network", "depth 4", {"model.depth": "4"}),
-    "width-18": Experiment("network", "width 18", WIDTH[18]),
-    "width-24": Experiment("network", "width 24", WIDTH[24]),
-    "width-30": Experiment("network", "width 30", WIDTH[30]),
+    "width-12": Experiment("network", "width 12", WIDTH[12]),
+    "width-16": Experiment("network", "width 16", WIDTH[16]),
+    "width-20": Experiment("network", "width 20", WIDTH[20]),
     "crop-64": Experiment("crops", "18 of 64, 8 of a scene", CROPS[64]),
     "crop-48": Experiment("crops", "32 of 48, 16 of a scene", CROPS[48]),
     "combined": Experiment(
-        "together",
-        "widths of 8, twice; by stakes; crops of 64",
-        CROPS[64] | {"loss": "cross-entropy-by-stakes"},
-        build=variants.with_widths((8, 16, 24, 32), (8, 8, 16, 24), True),
+        "together", "crops of 64; by stakes", CROPS[64] | {"loss": "cross-entropy-by-stakes"}
     ),
     "no-ema": Experiment("average", "none", {"ema": "0"}),
     "ema-0.999": Experiment("average", "decay 0.999", {"ema": "0.999"}),

@@ -100,29 +100,18 @@ def depthwise(config: Shape) -> FocusSet:
     return model
 
 
-def with_decoder(*thirds: int) -> Callable[[Shape], FocusSet]:
-    """What builds a `FocusSet` whose decoder has these widths, finest first, in thirds of the config's."""
-    return lambda config: _of_widths(FocusSet(config), None, [config.width * part // 3 for part in thirds])
+def with_widths(encoder: Sequence[int], decoder: Sequence[int]) -> Callable[[Shape], FocusSet]:
+    """What builds a `FocusSet` of other widths, finest first."""
+    return partial(_with_widths, encoder=encoder, decoder=decoder)
 
 
-def with_widths(
-    encoder: Sequence[int], decoder: Sequence[int], twice: bool = False
-) -> Callable[[Shape], FocusSet]:
-    """What builds a network of these widths, finest first; `twice` as in `Twice`."""
-    return lambda config: _of_widths((Twice if twice else FocusSet)(config), encoder, decoder)
-
-
-def _of_widths(model: FocusSet, encoder: Sequence[int] | None, decoder: Sequence[int]) -> FocusSet:
-    """A network with other layers of other widths."""
-    widths = encoder or [level[-2].out_channels for level in model.down]
-    twice = isinstance(model, Twice)
-    model.down = nn.ModuleList(convs(a, b, 1) for a, b in pairwise([3 * BLOCK * BLOCK, *widths]))
+def _with_widths(config: Shape, encoder: Sequence[int], decoder: Sequence[int]) -> FocusSet:
+    model = FocusSet(config)
+    model.down = nn.ModuleList(convs(a, b, 1) for a, b in pairwise([3 * BLOCK * BLOCK, *encoder]))
     model.up = nn.ModuleList(
-        SetLevel(n_in, width, below, even=twice or number > 0)
-        for number, (n_in, (width, below)) in enumerate(zip(widths, pairwise([*decoder, 0]), strict=True))
+        SetLevel(n_in, width, below, even=number > 0)
+        for number, (n_in, (width, below)) in enumerate(zip(encoder, pairwise([*decoder, 0]), strict=True))
     )
-    if isinstance(model, Twice):
-        model.again(decoder[0])
     model.head = nn.Conv2d(decoder[0], BLOCK * BLOCK, 3, padding=1, bias=False)
     return model
 
@@ -189,10 +178,6 @@ class Twice(FocusSet):
         top = self.up[0]
         n_in, width = top.odd_skip.in_channels, top.odd_skip.out_channels
         self.up[0] = SetLevel(n_in, width, top.even_up[0].in_channels, even=True)
-        self.again(width)
-
-    def again(self, width: int) -> None:
-        """Make what the finest level does a second time."""
         self.odd_conv = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.gate_conv = nn.Conv2d(width, width, 3, padding=1)
 

@@ -19,14 +19,10 @@ if TYPE_CHECKING:
 _TILE_VALUES = 36 << 20
 """Largest number of values at a tile's full resolution: a pass then needs about 1 GB beyond the pictures."""
 
-_SEEN = (32 << 20) // 24
-"""Largest number of pixels of a tile with its margins, for a network for sets.
+_ARRAY = 32 << 20
+"""Largest array of a network for sets, in bytes: the C library maps larger ones anew each time."""
 
-The largest arrays of one of width 24 then have 32 MB. The C library maps larger ones anew each time: with
-tiles of 1248 pixels instead of 912, a pair of 12 megapixels took a third longer.
-"""
-
-_KEPT = 3 / 8
+_KEPT = 7 / 16
 """What a network for sets keeps of a layer, in values for each pixel and each channel of its width."""
 
 _SET_VALUES = 160 << 20
@@ -104,7 +100,8 @@ def _largest(config: NetworkConfig, layers: int) -> tuple[int, int]:
         whole = _TILE_VALUES // config.width
         return whole, max(isqrt(whole) - margins, config.stride)
     kept = int(_SET_VALUES / (_KEPT * config.width * layers))
-    return min(_SEEN, kept), max(min(isqrt(_SEEN) - margins, isqrt(kept)), config.stride)
+    seen = _ARRAY // max(config.width, 12)  # bytes of a pixel: its features at half resolution, or its colors
+    return min(seen, kept), max(min(isqrt(seen) - margins, isqrt(kept)), config.stride)
 
 
 def _halo(config: NetworkConfig) -> int:

@@ -36,8 +36,8 @@ MARGIN = 4
 Of those, one is spoiled by the interpolation and one by the convolution at the region's border; the other two
 are four of the next level.
 """
-_GROWTH = (3, 4, 6, 8)
-"""Widths from one level to the next, in thirds of the first; further levels are as wide as the last."""
+_GROWTH = (1, 2, 3, 4)
+"""Widths of the encoder's levels, in those of the first; further levels are as wide as the last."""
 
 
 class FocusSet(nn.Module):
@@ -51,7 +51,7 @@ class FocusSet(nn.Module):
         super().__init__()
         self.config = config
         widths = _widths(config)
-        inner = [2 * config.width // 3, *widths[:-1]]
+        inner = [config.width, *widths[:-1]]
         self.down = nn.ModuleList(
             convs(n_in, n_out, 1) for n_in, n_out in pairwise([3 * BLOCK * BLOCK, *widths])
         )
@@ -222,7 +222,7 @@ def allowed(_: Shape) -> Mapping[str, Sequence[object]]:
     """The values that each field of the shape may have."""
     return {
         "task": ("seg",),
-        "width": range(3, 1025, 3),
+        "width": range(1, 1025),
         "depth": range(1, 7),
         "out_channels": (1,),
         "padding": ("same",),
@@ -234,7 +234,7 @@ def allowed(_: Shape) -> Mapping[str, Sequence[object]]:
 def _widths(shape: Shape) -> list[int]:
     """Channels of the encoder's levels."""
     growth = [*_GROWTH, *[_GROWTH[-1]] * shape.depth][: shape.depth + 1]
-    return [shape.width * part // _GROWTH[0] for part in growth]
+    return [shape.width * part for part in growth]
 
 
 def _region(shape: Shape, level: int, wanted: Window, size: tuple[int, int]) -> Window:
