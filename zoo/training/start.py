@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from mfsynth import schema
@@ -11,7 +12,7 @@ from zoo.store.find import find
 from zoo.store.folder import TRAINING, WEIGHTS, load_folder, set_weights, weights_of
 
 if TYPE_CHECKING:
-    from zoo.networks import Network
+    from zoo.networks import Config, Network
     from zoo.training.options import TrainOptions
 
 
@@ -31,10 +32,7 @@ def begin(model: Network, options: TrainOptions) -> dict[str, Any]:
     found = find(options.start)
     other = load_folder(found.folder, found.hashes)
     if other.config != options.model:
-        raise ConfigError(
-            f"start is {options.start}, a network of another shape: {other.config.to_json()}",
-            "set model.* as there, or start from another network",
-        )
+        raise _unlike(options, other.config)
     set_weights(model, weights_of(other), options.start)
     earlier = schema.decode(
         other.documents.get(TRAINING, b"{}"),
@@ -46,3 +44,15 @@ def begin(model: Network, options: TrainOptions) -> dict[str, Any]:
     told = ("command", "steps", "seconds", "data", "begun")
     kept: dict[str, Any] = {name: earlier[name] for name in told if name in earlier}
     return {"sha256": digest(found.folder / WEIGHTS), **kept}
+
+
+def _unlike(options: TrainOptions, theirs: Config) -> ConfigError:
+    """The error for a start of another shape: what differs, and how to take its shape."""
+    mine, start = options.model, f"start is {options.start}, a network"
+    if theirs.task != mine.task:
+        return ConfigError(f"{start} for {theirs.task}", f"start from one for {mine.task}")
+    values = [(each.name, getattr(theirs, each.name), getattr(mine, each.name)) for each in fields(mine)]
+    differing = [each for each in values if each[1] != each[2]]
+    told = ", ".join(f"{name} is {there} there and {here} here" for name, there, here in differing)
+    settings = " and ".join(f"model.{name}={there}" for name, there, _ in differing)
+    return ConfigError(f"{start} of another shape: {told}", f"set {settings}, or start from another network")

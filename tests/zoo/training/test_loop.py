@@ -503,9 +503,15 @@ def test_training_can_start_from_another_network(demo, tmp_path):
 
 def test_training_starts_only_from_a_network_of_its_shape(demo, tmp_path):
     train(options(steps=2), run(demo, tmp_path / "first"))
-    wider = options(steps=2, start=tmp_path / "first", **{"model.width": "8"})
-    with pytest.raises(ConfigError, match=r"a network of another shape.*set model\.\*"):
+    wider = options(steps=2, start=tmp_path / "first", **{"model.width": "8", "model.padding": "valid"})
+    with pytest.raises(ConfigError) as told:
         train(wider, run(demo, tmp_path / "second"))
+    assert told.value.message.endswith(
+        "first, a network of another shape: width is 4 there and 8 here, padding is same there and valid here"
+    )
+    assert told.value.hint == "set model.width=4 and model.padding=same, or start from another network"
+    with pytest.raises(ConfigError, match=r"first, a network for seg; start from one for reg"):
+        train(options("hf-reg", steps=2, start=tmp_path / "first"), run(demo, tmp_path / "second"))
     (tmp_path / "first" / "training.json").write_text("[]")
     with pytest.raises(ConfigError, match=r"training.json of .*first is malformed.*start from another"):
         train(options(steps=2, start=tmp_path / "first"), run(demo, tmp_path / "third"))
