@@ -12,12 +12,18 @@ from zoo.store.find import find
 from zoo.store.folder import TRAINING, WEIGHTS, load_folder, set_weights, weights_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zoo.networks import Config, Network
     from zoo.training.options import TrainOptions
 
 
-def begin(model: Network, options: TrainOptions) -> dict[str, Any]:
-    """Give a new network the weights that the options name.
+def begin(
+    model: Network, options: TrainOptions, say: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """Give a new network the weights that the options name, and say which they are.
+
+    What a name stands for may change: a later release ships better weights under it. Their hash stays.
 
     Returns:
         What training.json keeps about them: their hash, and how they were trained, back to the first weights;
@@ -43,7 +49,9 @@ def begin(model: Network, options: TrainOptions) -> dict[str, Any]:
     )
     told = ("command", "steps", "seconds", "data", "begun")
     kept: dict[str, Any] = {name: earlier[name] for name in told if name in earlier}
-    return {"sha256": digest(found.folder / WEIGHTS), **kept}
+    sha256 = digest(found.folder / WEIGHTS)
+    say(f"beginning with the weights of {options.start}, SHA-256 {sha256}")
+    return {"sha256": sha256, **kept}
 
 
 def _unlike(options: TrainOptions, theirs: Config) -> ConfigError:

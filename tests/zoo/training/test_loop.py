@@ -491,13 +491,15 @@ def test_training_can_start_from_another_network(demo, tmp_path):
     first = run(demo, tmp_path / "first")
     train(options(steps=10), first)
     started = options(steps=2, lr=1e-12, weight_decay=0, start=tmp_path / "first")
-    train(started, run(demo, tmp_path / "second"))
+    said: list[str] = []
+    train(started, run(demo, tmp_path / "second", say=said.append))
     before, after = (load_file(tmp_path / name / "model.safetensors") for name in ("first", "second"))
     for name, weights in before.items():
         assert torch.allclose(after[name], weights, atol=1e-9)
     told = json.loads((tmp_path / "second" / "training.json").read_text())
     assert told["begun"]["steps"] == 10
     assert told["begun"]["sha256"] == digest(tmp_path / "first")
+    assert said == [f"beginning with the weights of {tmp_path / 'first'}, SHA-256 {told['begun']['sha256']}"]
     assert told["options"]["start"] == "first"
 
 
