@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.fusing.coarse import Coarse
-from zoo.fusing.frames import digest
 from zoo.fusing.fused import RULES, Fused
 from zoo.fusing.layer import Layer, plain
 from zoo.fusing.regular import regularized
@@ -211,7 +210,7 @@ def fuse_together(fuser: Fuser, layers: Sequence[View]) -> Fused:
     """Fuse layers so that any order of them gives the same picture."""
     if len(layers) == 2:
         return fuser.joint(layers)
-    keys = [_key(each.part()) for each in layers]
+    keys = [each.key() for each in layers]
     order = sorted(range(len(layers)), key=keys.__getitem__)
     ordered = [layers[place] for place in order]
     if fuser.rule in RULES["seg"]:
@@ -222,14 +221,6 @@ def fuse_together(fuser: Fuser, layers: Sequence[View]) -> Fused:
         return fused
     decision = np.array(order, np.uint8)[fused.decision]
     return _blank(Fused(fused.image, decision, fused.confidence), shown_in_any(layers))
-
-
-def _key(layer: Layer) -> tuple[bytes, tuple[float, ...], tuple[float, ...], bytes]:
-    """What orders layers: all that they are, without the pixels that they do not show."""
-    if layer.shown is None:
-        return digest(layer.pixels), layer.gain, layer.offset, b""
-    shown = layer.shown if layer.pixels.ndim == 2 else layer.shown[..., None]
-    return digest(np.where(shown, layer.pixels, 0)), layer.gain, layer.offset, digest(layer.shown)
 
 
 def shown_in_any(layers: Sequence[View]) -> NDArray[np.bool_] | None:

@@ -151,6 +151,15 @@ def test_layers_in_a_file_are_those_in_memory(count, seed, dtype) -> None:
                 assert (a.gain, a.offset, a.pixels.dtype) == (b.gain, b.offset, b.pixels.dtype)
 
 
+def test_layers_in_a_file_are_ordered_as_in_memory_without_reading_them(small_memory: Path) -> None:
+    """What does not fit into memory is not read from the disk once more, only to be hashed."""
+    layers = stack(5, 1)
+    with spooled(iter(layers), memory=10_000) as filed:
+        (file,) = {each.file for each in filed}
+        file.truncate(0)
+        assert [each.key() for each in filed] == [each.key() for each in layers]
+
+
 @pytest.fixture
 def small_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Layers go to a file in this folder."""
