@@ -63,6 +63,15 @@ class _Choice:
         return np.asarray(self.weights.amax(0).half().numpy())  # numpy takes a hundred times as long to halve
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Decided:
+    """What becomes a `Fused` that has a decision, window by window."""
+
+    image: NDArray[Any]
+    decision: NDArray[np.uint8]
+    confidence: NDArray[np.float16]
+
+
 @dataclass(frozen=True, slots=True)
 class Fuser:
     """The settings of a call.
@@ -88,24 +97,24 @@ class Fuser:
                 values = first.part(window).unseen(_laid_out(picture, image.ndim))
                 image[window] = rounded(values, image.dtype, self.limits)
             return _blank(Fused(image, None, None), shown)
-        fused = Fused(image, np.empty(image.shape[:2], np.uint8), np.empty(image.shape[:2], np.float16))
+        decided = _Decided(image, np.empty(image.shape[:2], np.uint8), np.empty(image.shape[:2], np.float16))
         config = self.scorer.model.config
         coarse = Coarse.of(layers, config.stride) if config.sets and not self.raw else None
         for choice in self._choices(layers, coarse):
-            self._put(choice, fused)
+            self._put(choice, decided)
             del choice  # before the next tile is scored
         if coarse is not None:
-            for window, where, scores in coarse.doubtful(layers, fused.decision):  # type: ignore[arg-type]
+            for window, where, scores in coarse.doubtful(layers, decided.decision):
                 pixels = [each.part(window).pixels for each in layers]
-                self._put(self._choice(window, scores, pixels), fused, where)
-        return _blank(fused, shown)
+                self._put(self._choice(window, scores, pixels), decided, where)
+        return _blank(Fused(decided.image, decided.decision, decided.confidence), shown)
 
-    def _put(self, choice: _Choice, fused: Fused, where: Any = ...) -> None:
-        """Write a window of a picture with a decision, or some pixels of it."""
-        made = self._made(choice, choice.pixels, fused.image)
-        fused.image[choice.window][where] = made[where]
-        fused.decision[choice.window][where] = choice.decision[where]  # type: ignore[index]
-        fused.confidence[choice.window][where] = choice.confidence[where]  # type: ignore[index]
+    def _put(self, choice: _Choice, decided: _Decided, where: Any = ...) -> None:
+        """Write a window, or some pixels of it."""
+        made = self._made(choice, choice.pixels, decided.image)
+        decided.image[choice.window][where] = made[where]
+        decided.decision[choice.window][where] = choice.decision[where]
+        decided.confidence[choice.window][where] = choice.confidence[where]
 
     def fold(self, layers: Iterable[Layer]) -> Fused:
         """Fuse the first two, the result with the third, and so on; each layer is taken in its turn."""
