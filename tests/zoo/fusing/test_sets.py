@@ -29,7 +29,7 @@ from zoo.networks import Config, Network
 def model() -> Network:
     torch.manual_seed(3)
     network = Network(
-        Config(task="seg", architecture="focus-set", width=6, depth=2, upsampling="bilinear")
+        Config(task="seg", architecture="focus-set", width=6, depth=1, upsampling="bilinear")
     ).eval()
     with torch.no_grad():  # decisions that differ from pixel to pixel
         for weights in network.parameters():
@@ -96,7 +96,7 @@ def test_two_frames_are_a_pair(rule) -> None:
 
 
 @settings(max_examples=6, deadline=None)
-@given(st.integers(2, 5), st.integers(0, 99), st.sampled_from([16, 20, 48]))
+@given(st.integers(2, 5), st.integers(0, 99), st.sampled_from([28, 33, 48]))
 def test_tiles_change_no_decision(count, seed, tile) -> None:
     layers = stack(count, seed)
     whole, tiled = (fuse_layers(model(), layers, raw=True, tile=each) for each in (None, tile))
