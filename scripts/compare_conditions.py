@@ -1,4 +1,4 @@
-"""How well stacks are fused as people take them: hf-seg, pyramid and gff, bare and as `mfsynth fuse` does it.
+"""How well stacks are fused as people take them: networks, pyramid, gff, bare and as `mfsynth fuse` does it.
 
     python scripts/compare_conditions.py --coco ../shared/coco --update docs/benchmarks.md
 
@@ -35,7 +35,8 @@ from zoo.alignment.register import estimate
 from zoo.errors import AlignmentError
 from zoo.evaluation.baselines import get
 from zoo.evaluation.prepared import Prepared
-from zoo.stacks.fuse import JOINT, fuse_stack
+from zoo.stacks.bursts import burst_of
+from zoo.stacks.fuse import fuse_stack
 from zoo.stacks.options import FuseOptions
 
 Values = NDArray[Any]
@@ -44,7 +45,8 @@ HEIGHT, WIDTH = 400, 520
 """Of the frames, in pixels."""
 MARGIN = 40, 60
 """How much more of a scene there is on each side, for frames that move."""
-METHODS = ("hf-seg", "pyramid", "gff")
+NETWORKS = ("focus-set", "hf-seg")
+METHODS = (*NETWORKS, "pyramid", "gff")
 LOSS = 0.1
 """In dB."""
 UNMOVED = 0.05
@@ -298,8 +300,9 @@ def bare(method: str, case: Case) -> Values | None:
             frames = [frames[0], *(mirrored(frame, frames[0]) for frame in frames[1:])]
         except AlignmentError:
             return None
-    if method not in METHODS[1:]:
-        return network(method).fuse(frames, burst="joint" if len(frames) <= JOINT else "fold").image
+    if method in NETWORKS:
+        model = network(method)
+        return model.fuse(frames, burst=burst_of(model, len(frames))).image
     return get(method).fuse(frames).image
 
 
@@ -315,7 +318,7 @@ def mirrored(frame: Values, first: Values) -> Values:
 
 def as_taken(method: str, case: Case) -> tuple[Values, Canvas]:
     """The picture that mfsynth makes with a method, and what of the first frame it covers."""
-    if method not in METHODS[1:]:
+    if method in NETWORKS:
         done = fuse_stack(network(method), case.frames, case.options)
         return done.image, done.plan.canvas
     ready = Prepared.of(case.frames, case.options)

@@ -7,6 +7,10 @@
 
 The training data is train2017, extra and bsds; val2017 and real pairs are not used. Shards of focus stacks
 are built from it first, into the folder `data` beside the networks' folders.
+
+HF-Seg and HF-Reg go on from the weights that the package ships when their training begins, so what comes of
+it depends on the release. training.json and the card keep the SHA-256 of those weights: the release that has
+it in zoo/store/registry.toml gives the same again.
 """
 
 from __future__ import annotations
@@ -47,7 +51,7 @@ STACKS = (
 PAIRS_WEIGHT = 4
 """How often a pair of the paper comes, relative to a stack: a split has four stacks of each picture."""
 AGAIN = ("start={name}", "lr=1e-3", "ema=0.999")
-"""Settings of a training that goes on from the weights that the package ships."""
+"""Settings of a training that goes on from the weights that the package ships, other ones in each release."""
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,8 @@ Examples:
 @click.option(
     "--tile",
     type=click.IntRange(min=16),
-    help="Side of tiles in pixels; smaller ones take less memory.  [default: to fit 1 GB]",
+    help="Side of tiles in pixels, from 128 on for focus-set; smaller ones take less memory.  "
+    "[default: to fit 1 GB]",
 )
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps, or auto.")
 @click.option(

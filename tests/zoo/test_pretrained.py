@@ -41,8 +41,8 @@ def test_paths_strings_and_arrays_fuse_to_the_same_picture(model, frames, paths)
 
 
 def test_options_reach_the_fusion(model, frames, paths):
-    expected = zoo.fuse(model, frames, rule="select", burst="fold", symmetric=False, tile=16)
-    fused = model.fuse(paths, rule="select", burst="fold", symmetric=False, tile=16)
+    expected = zoo.fuse(model, frames, rule="select", burst="fold", symmetric=False, tile=24)
+    fused = model.fuse(paths, rule="select", burst="fold", symmetric=False, tile=24)
     np.testing.assert_array_equal(fused.image, expected.image)
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.fusing.coarse import Coarse
-from zoo.fusing.frames import digest
 from zoo.fusing.fused import RULES, Fused
 from zoo.fusing.layer import Layer, plain
 from zoo.fusing.regular import regularized
@@ -64,6 +63,15 @@ class _Choice:
         return np.asarray(self.weights.amax(0).half().numpy())  # numpy takes a hundred times as long to halve
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Decided:
+    """What becomes a `Fused` that has a decision, window by window."""
+
+    image: NDArray[Any]
+    decision: NDArray[np.uint8]
+    confidence: NDArray[np.float16]
+
+
 @dataclass(frozen=True, slots=True)
 class Fuser:
     """The settings of a call.
@@ -89,24 +97,24 @@ class Fuser:
                 values = first.part(window).unseen(_laid_out(picture, image.ndim))
                 image[window] = rounded(values, image.dtype, self.limits)
             return _blank(Fused(image, None, None), shown)
-        fused = Fused(image, np.empty(image.shape[:2], np.uint8), np.empty(image.shape[:2], np.float16))
+        decided = _Decided(image, np.empty(image.shape[:2], np.uint8), np.empty(image.shape[:2], np.float16))
         config = self.scorer.model.config
         coarse = Coarse.of(layers, config.stride) if config.sets and not self.raw else None
         for choice in self._choices(layers, coarse):
-            self._put(choice, fused)
+            self._put(choice, decided)
             del choice  # before the next tile is scored
         if coarse is not None:
-            for window, where, scores in coarse.doubtful(layers, fused.decision):  # type: ignore[arg-type]
+            for window, where, scores in coarse.doubtful(layers, decided.decision):
                 pixels = [each.part(window).pixels for each in layers]
-                self._put(self._choice(window, scores, pixels), fused, where)
-        return _blank(fused, shown)
+                self._put(self._choice(window, scores, pixels), decided, where)
+        return _blank(Fused(decided.image, decided.decision, decided.confidence), shown)
 
-    def _put(self, choice: _Choice, fused: Fused, where: Any = ...) -> None:
-        """Write a window of a picture with a decision, or some pixels of it."""
-        made = self._made(choice, choice.pixels, fused.image)
-        fused.image[choice.window][where] = made[where]
-        fused.decision[choice.window][where] = choice.decision[where]  # type: ignore[index]
-        fused.confidence[choice.window][where] = choice.confidence[where]  # type: ignore[index]
+    def _put(self, choice: _Choice, decided: _Decided, where: Any = ...) -> None:
+        """Write a window, or some pixels of it."""
+        made = self._made(choice, choice.pixels, decided.image)
+        decided.image[choice.window][where] = made[where]
+        decided.decision[choice.window][where] = choice.decision[where]
+        decided.confidence[choice.window][where] = choice.confidence[where]
 
     def fold(self, layers: Iterable[Layer]) -> Fused:
         """Fuse the first two, the result with the third, and so on; each layer is taken in its turn."""
@@ -211,7 +219,7 @@ def fuse_together(fuser: Fuser, layers: Sequence[View]) -> Fused:
     """Fuse layers so that any order of them gives the same picture."""
     if len(layers) == 2:
         return fuser.joint(layers)
-    keys = [_key(each.part()) for each in layers]
+    keys = [each.key() for each in layers]
     order = sorted(range(len(layers)), key=keys.__getitem__)
     ordered = [layers[place] for place in order]
     if fuser.rule in RULES["seg"]:
@@ -222,14 +230,6 @@ def fuse_together(fuser: Fuser, layers: Sequence[View]) -> Fused:
         return fused
     decision = np.array(order, np.uint8)[fused.decision]
     return _blank(Fused(fused.image, decision, fused.confidence), shown_in_any(layers))
-
-
-def _key(layer: Layer) -> tuple[bytes, tuple[float, ...], tuple[float, ...], bytes]:
-    """What orders layers: all that they are, without the pixels that they do not show."""
-    if layer.shown is None:
-        return digest(layer.pixels), layer.gain, layer.offset, b""
-    shown = layer.shown if layer.pixels.ndim == 2 else layer.shown[..., None]
-    return digest(np.where(shown, layer.pixels, 0)), layer.gain, layer.offset, digest(layer.shown)
 
 
 def shown_in_any(layers: Sequence[View]) -> NDArray[np.bool_] | None:

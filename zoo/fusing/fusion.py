@@ -67,8 +67,8 @@ def fuse(
         symmetric: Evaluate both orders of every two frames and antisymmetrize, so that swapping the frames
             gives the same picture, bit for bit. False takes one pass, as in the paper, at half the cost. A
             network for sets makes one pass in any case.
-        tile: Side, in pixels, of the tiles that larger pictures are cut into; None takes the largest that
-            need about 1 GB of memory.
+        tile: Side, in pixels, of the tiles that larger pictures are cut into, at least as wide as their
+            margins; None takes the largest that need about 1 GB of memory.
 
     Raises:
         FrameError: If the frames cannot be fused.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import cv2
 import numpy as np
 
+from zoo.fusing.frames import digest
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 WHOLE = (slice(None), slice(None))
 """The window of a whole picture."""
+
+Key = tuple[bytes, tuple[float, ...], tuple[float, ...], bytes]
+"""What orders layers: hashes of all that they are, without the pixels that they do not show."""
 
 
 class View(Protocol):
@@ -33,6 +38,9 @@ class View(Protocol):
 
     def mask(self, window: Window = WHOLE) -> NDArray[np.bool_] | None:
         """Where it shows something, h x w; None is everywhere in the whole layer."""
+
+    def key(self) -> Key:
+        """What orders it among others, wherever it is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +79,13 @@ class Layer:
     def mask(self, window: Window = WHOLE) -> NDArray[np.bool_] | None:
         """Where a window of it shows something; None is everywhere."""
         return None if self.shown is None else self.shown[window]
+
+    def key(self) -> Key:
+        """What orders it among others."""
+        if self.shown is None:
+            return digest(self.pixels), self.gain, self.offset, b""
+        shown = self.shown if self.pixels.ndim == 2 else self.shown[..., None]
+        return digest(np.where(shown, self.pixels, 0)), self.gain, self.offset, digest(self.shown)
 
     def seen(self, window: Window = WHOLE) -> NDArray[np.float32]:
         """What the network sees: float32 in [0, 1], of the pixels' shape, or a window of it."""

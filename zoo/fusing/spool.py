@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.errors import FrameError
-from zoo.fusing.layer import WHOLE, Layer, View
+from zoo.fusing.layer import WHOLE, Key, Layer, View
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -66,6 +66,7 @@ class _Stored:
     gain: tuple[float, ...]
     offset: tuple[float, ...]
     masked: bool
+    ordered_by: Key
 
     def part(self, window: Window = WHOLE) -> Layer:
         """A window of it, or all, in memory."""
@@ -78,6 +79,10 @@ class _Stored:
             return None
         place = self.place + int(np.prod(self.shape)) * self.dtype.itemsize
         return self._read(place, self.shape[:2], np.dtype(bool), window)
+
+    def key(self) -> Key:
+        """What orders it among others; nothing is read for that."""
+        return self.ordered_by
 
     def _read(self, place: int, shape: tuple[int, ...], dtype: np.dtype[Any], window: Window) -> NDArray[Any]:
         """Copied from a map that does not outlast the call: pages of a map count as resident memory."""
@@ -105,8 +110,9 @@ class _Store:
             self.file.flush()
         except OSError as error:
             raise _refused(f"cannot write to {self.folder}: {error.strerror}") from error
+        masked = layer.shown is not None
         return _Stored(
-            self.file, place, layer.shape, layer.dtype, layer.gain, layer.offset, layer.shown is not None
+            self.file, place, layer.shape, layer.dtype, layer.gain, layer.offset, masked, layer.key()
         )
 
     def close(self) -> None:

@@ -88,9 +88,32 @@ def tile_side(config: NetworkConfig, side: int | None, height: int, width: int, 
         whole, side = _largest(config, layers)
         if height * width <= whole:
             return -(-max(height, width) // stride) * stride
-    if side < stride:
-        raise OptionsError(f"tile is {side}", f"it must be {stride} or more for this network")
+    check_side(config, side)
     return side // stride * stride
+
+
+def check_side(config: NetworkConfig, side: int, name: str = "tile") -> None:
+    """Check that tiles are not narrower than their margins, which most of the time would be spent on.
+
+    Args:
+        config: The network's.
+        side: Of the tiles, in pixels.
+        name: What the option is called.
+
+    Raises:
+        OptionsError: If they are.
+    """
+    if side < _least(config):
+        raise OptionsError(
+            f"{name} is {side}",
+            f"it must be {_least(config)} or more for this network, as wide as a tile's margins; "
+            "smaller tiles would take many times as long",
+        )
+
+
+def _least(config: NetworkConfig) -> int:
+    """The smallest side of tiles: that of their margins."""
+    return max(_halo(config), config.stride)
 
 
 def _largest(config: NetworkConfig, layers: int) -> tuple[int, int]:
@@ -98,10 +121,10 @@ def _largest(config: NetworkConfig, layers: int) -> tuple[int, int]:
     margins = 2 * _halo(config)
     if not config.sets:
         whole = _TILE_VALUES // config.width
-        return whole, max(isqrt(whole) - margins, config.stride)
+        return whole, max(isqrt(whole) - margins, _least(config))
     kept = int(_SET_VALUES / (_KEPT * config.width * layers))
     seen = _ARRAY // max(config.width, 12)  # bytes of a pixel: its features at half resolution, or its colors
-    return min(seen, kept), max(min(isqrt(seen) - margins, isqrt(kept)), config.stride)
+    return min(seen, kept), max(min(isqrt(seen) - margins, isqrt(kept)), _least(config))
 
 
 def _halo(config: NetworkConfig) -> int:

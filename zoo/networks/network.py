@@ -10,9 +10,12 @@ Results are float32 for weights of any dtype.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, nn
+
+from zoo.errors import ZooError
+from zoo.networks.table import ARCHITECTURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from zoo.networks.config import Config
+    from zoo.networks.focus_set import FocusSet
 
 
 class Network(nn.Module):
@@ -72,12 +76,30 @@ class Network(nn.Module):
         return (self(a, b) + self(b, a)) / 2  # type: ignore[no-any-return]
 
     def scores(self, frames: Iterable[Tensor], wanted: tuple[slice, slice] | None = None) -> list[Tensor]:
-        """What a network for sets says of each frame; see `zoo.networks.focus_set.FocusSet.scores`."""
-        return self.body.scores(frames, wanted)  # type: ignore[no-any-return, operator]
+        """What a network for sets says of each frame; see `zoo.networks.focus_set.FocusSet.scores`.
+
+        Raises:
+            ZooError: If this is a network for two frames.
+        """
+        return self._for_sets().scores(frames, wanted)
 
     def set_scores(self, frames: Tensor, counts: Sequence[int]) -> Tensor:
-        """The same of several sets at once; see `zoo.networks.focus_set.FocusSet.set_scores`."""
-        return self.body.set_scores(frames, counts)  # type: ignore[no-any-return, operator]
+        """The same of several sets at once; see `zoo.networks.focus_set.FocusSet.set_scores`.
+
+        Raises:
+            ZooError: If this is a network for two frames.
+        """
+        return self._for_sets().set_scores(frames, counts)
+
+    def _for_sets(self) -> FocusSet:
+        """The module, of a network for sets."""
+        if not self.config.sets:
+            those = " or ".join(name for name, row in ARCHITECTURES.items() if row.sets)
+            raise ZooError(
+                f"a network of the architecture {self.config.architecture} takes two frames, not a set",
+                f"call it with two frames, fuse the set with zoo.fuse, or take a network of {those}",
+            )
+        return cast("FocusSet", self.body)
 
     @property
     def device(self) -> torch.device:

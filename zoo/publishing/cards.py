@@ -72,8 +72,7 @@ def model_card(
         training=plain_in(training),
         command=code(training.get("command", "")),
         earlier=[
-            (code(each.get("command", "")), code(each.get("sha256", "")[:16]))
-            for each in trainings(training)[1:]
+            (code(each.get("command", "")), code(each.get("sha256", ""))) for each in trainings(training)[1:]
         ],
         steps=total(training, "steps"),
         time=about(total(training, "seconds")),

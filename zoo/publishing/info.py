@@ -93,9 +93,10 @@ class Info:
         return lines if self.results else [*lines, "  measured    nothing"]
 
     def _begun(self) -> list[str]:
-        """What the trainings before the last one were."""
+        """What the trainings before the last one were, and which weights they gave."""
         return [
-            one_line(each.get("command", "")) or "weights whose training is not recorded"
+            (one_line(each.get("command", "")) or "weights whose training is not recorded")
+            + (f"; SHA-256 {one_line(each['sha256'])}" if each.get("sha256") else "")
             for each in trainings(self.training)[1:]
         ]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from mfsynth.errors import OptionsError
 from zoo.alignment.canvas import Crop
 from zoo.fusing.fused import Burst, Rule, rule_of
+from zoo.fusing.tiles import check_side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,9 +85,9 @@ class FuseOptions:
         Raises:
             OptionsError: If it does not have the rule, or an option would have no effect with it.
         """
-        rule, stride = rule_of(network, self.rule), network.config.stride
-        if self.tile is not None and self.tile < stride:
-            raise OptionsError(f"--tile is {self.tile}", f"it must be {stride} or more for this network")
+        rule = rule_of(network, self.rule)
+        if self.tile is not None:
+            check_side(network.config, self.tile, "--tile")
         if network.config.sets:
             self._check_sets()
         if self.raw_decision and rule == "direct":

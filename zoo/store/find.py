@@ -66,7 +66,7 @@ def find(name: str | os.PathLike[str], *, revision: str | None = None, origin: O
     revision = revision or at or None
     if bare in models():
         return _by_short_name(lookup(bare), revision, origin)
-    if not _REPOSITORY.fullmatch(bare) or Path(name).exists():
+    if not is_repository(name) or Path(name).exists():
         return _in_folder(name, revision, origin)
     if origin == "shipped":
         raise OptionsError(
@@ -76,6 +76,15 @@ def find(name: str | os.PathLike[str], *, revision: str | None = None, origin: O
         return _from_hub(bare, revision, {})
     except (HubMissingError, HubLoginError, HubNetworkError) as error:
         raise type(error)(f"{error.message}; nor is there a folder {name}", error.hint) from error
+
+
+def is_repository(name: str) -> bool:
+    """Whether a name has the form of a Hub repository, with or without a revision.
+
+    >>> is_repository("ann/net@v1"), is_repository("../net")
+    (True, False)
+    """
+    return bool(_REPOSITORY.fullmatch(name.partition("@")[0]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,7 @@ class _Training:
         self.crops, self.total = crops, total
         torch.manual_seed(options.seed)
         model = Network(options.model)
-        self.begun = history(run.out) if last else begin(model, options)
+        self.begun = history(run.out) if last else begin(model, options, run.say)
         if options.channels_last:
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = make_optimizer(options, model)

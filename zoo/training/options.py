@@ -11,6 +11,7 @@ import msgspec
 from mfsynth import schema
 from zoo.errors import ConfigError
 from zoo.networks import Config
+from zoo.store.find import is_repository
 from zoo.training.losses import DECISION, REGRESSION
 
 Kind = Literal["focus-set", "hf-seg", "hf-reg", "noisy-hf-reg"]
@@ -180,10 +181,12 @@ class TrainOptions:
 def called(start: str) -> str:
     """What a network to start from is called on any machine: a folder of this one by its name only.
 
-    >>> called("ann/net"), called("/home/ann/set")
-    ('ann/net', 'set')
+    It depends on the text only: `org/name` is taken for a Hub repository, even if it is a folder here.
+
+    >>> called("ann/net"), called("/home/ann/set"), called("../set")
+    ('ann/net', 'set', 'set')
     """
-    return Path(start).name if Path(start).exists() or Path(start).is_absolute() else start
+    return start if is_repository(start) else Path(start).name
 
 
 def _parse(kind: type, current: object, settings: dict[str, str]) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def train_as_asked(
 
     Args:
         request: What to train, and how.
-        say: Called with a line about what takes a while.
+        say: Called with a line about what takes a while, or which weights training begins with.
         progress: Called with the number of steps done and to do, and the loss.
 
     Raises:

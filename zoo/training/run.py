@@ -39,7 +39,7 @@ class TrainRun:
         overwrite: Remove what another training run left in `out`.
         cpu: Train on the CPU even if there is an accelerator.
         command: The command that started it, without this machine's folders; kept with the network.
-        say: Called with a line about what takes a while.
+        say: Called with a line about what takes a while, or which weights training begins with.
         progress: Called with the number of steps done, the number in all, and the loss.
     """
 

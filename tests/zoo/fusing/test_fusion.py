@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from mfsynth.errors import OptionsError
 from tests.zoo.fusing.fakes import Sharpest
 from zoo.errors import FrameError, ZooError
 from zoo.fusing.fusion import RULES, canonical_order, fuse
@@ -143,7 +144,8 @@ def test_more_blurred_frames_make_a_joint_burst_no_less_sure():
 @pytest.mark.parametrize(("name", "rule"), CASES)
 def test_tiles_do_not_show(name, rule, shape):
     model, frames = network(name), pictures(2, np.float32, shape)
-    whole, tiled = fuse(model, frames, rule=rule), fuse(model, frames, rule=rule, tile=16)
+    tile = 64 if model.config.sets else 24
+    whole, tiled = fuse(model, frames, rule=rule), fuse(model, frames, rule=rule, tile=tile)
     if rule in ("select", "nearest"):
         clear = np.abs(whole.confidence.astype(np.float32) - 0.5) > 1e-3
         np.testing.assert_array_equal(whole.image[clear], tiled.image[clear])
@@ -279,5 +281,11 @@ def test_rules_are_the_networks_own():
         fuse(network("seg"), pictures(2), rule="nearest")
     with pytest.raises(ValueError, match="burst"):
         fuse(network("seg"), pictures(2), burst="both")
-    with pytest.raises(ValueError, match="tile"):
-        fuse(network("seg"), pictures(2), tile=1)
+
+
+@pytest.mark.parametrize(("name", "least"), [("seg", 24), ("seg-set", 64), ("seg-siamese", 14)])
+def test_tiles_narrower_than_their_margins_are_refused_with_the_least_side(name, least):
+    """With 16 pixels, less than a hundredth of what focus-set sees would be the tiles themselves."""
+    with pytest.raises(OptionsError, match=f"tile is {least - 1}; it must be {least} or more.*margins"):
+        fuse(network(name), pictures(2), tile=least - 1)
+    fuse(network(name), pictures(2), tile=least)

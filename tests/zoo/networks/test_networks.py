@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import zoo
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, ZooError
 from zoo.networks import Config, Network
 from zoo.networks.architecture import Architecture
 from zoo.networks.layers import mirror
@@ -111,6 +111,16 @@ def test_sets_scored_together_are_as_each_by_itself():
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("config", [CONFIGS["seg"], CONFIGS["reg-odd"], SIAMESE])
+def test_a_network_for_two_frames_says_that_it_has_no_scores_of_sets(config):
+    model, (a, b) = Network(config), frames(16, 16)
+    for call in (
+        lambda: model.scores([a, b]), lambda: model.set_scores(torch.cat([a, b]), [2]), lambda: model(a, (2,))
+    ):  # fmt: skip
+        with pytest.raises(ZooError, match=f"{config.architecture}.*takes two frames.*focus-set"):
+            call()
+
+
 def test_scores_are_linear_in_a_frame_once_the_even_stream_is_fixed():
     """A frame that is twice as far from the others' mean in features has twice the score."""
     level = Network(FOCUS_SET).body.up[0]

@@ -1,5 +1,7 @@
 """Presets: what each kind of network is trained with."""
 
+from pathlib import Path
+
 import pytest
 
 from zoo.errors import ConfigError
@@ -43,3 +45,12 @@ def test_a_command_names_a_start_without_the_folders_of_this_machine(tmp_path):
     command = TrainRequest("focus-set", settings=settings).command()
     assert "--set start=set --set lr=1e-3" in command
     assert "--set start=ann/net" in TrainRequest("hf-seg", settings=("start=ann/net",)).command()
+
+
+@pytest.mark.parametrize("start", ["nets/first", "./nets/first", "nets/first/", "hf-seg@v1", "ann/net@main"])
+def test_a_start_is_called_the_same_whether_its_folder_is_there_or_not(start, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = TrainRequest("hf-seg", settings=(f"start={start}",))
+    told = before.command(), before.options().to_json()
+    Path(start).mkdir(parents=True)
+    assert (before.command(), before.options().to_json()) == told

@@ -1,6 +1,7 @@
 """A training that has not ended: its network, and how to go on with it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,16 @@ def test_a_history_is_that_of_the_start_whatever_the_name_stands_for_later(tmp_p
     snapshot(tmp_path / "other", tmp_path / "net")
     train(options, TrainRun(DATA, tmp_path / "run", workers=0, cpu=True, resume=True))
     assert json.loads((tmp_path / "run" / "training.json").read_text())["begun"] == kept
+
+
+def test_a_training_goes_on_when_what_it_started_from_is_gone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    begun(Path("first"))
+    snapshot(Path("first"), Path("nets/first"))
+    options = begun(Path("run"), start="nets/first")
+    shutil.rmtree("nets")
+    report = train(options, TrainRun(DATA, Path("run"), workers=0, cpu=True, resume=True))
+    assert (report.steps, report.stopped) == (6, False)
 
 
 def test_nothing_to_take_a_snapshot_of_is_said(tmp_path):
