@@ -201,7 +201,7 @@ def run(name: str, coco: Path, out: Path, steps: int) -> None:
 
 @contextmanager
 def architecture(build: Callable[[Shape], nn.Module] | None) -> Iterator[None]:
-    """`focus-set` built another way; meanwhile, there is its loss `restoring`, which fits no other network."""
+    """`focus-set` built another way; meanwhile there is the loss `restoring`, which fits no other network."""
     row = ARCHITECTURES["focus-set"]
     ARCHITECTURES["focus-set"] = replace(row, build=build or row.build)
     DECISION["restoring"] = variants.restoring
