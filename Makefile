@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 COCO ?= ../shared/coco
 PIP := $(BIN)/pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: help setup demo test test-slow fuzz lint docs bench pictures tables clean
+.PHONY: help setup demo test test-slow fuzz lint docs site examples bench pictures tables clean
 .DEFAULT_GOAL := help
 
 help:
@@ -57,8 +57,12 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-docs: setup
+docs: site examples
+
+site: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+examples: setup
 	$(BIN)/python scripts/check_docs.py
 
 bench: setup

@@ -54,7 +54,6 @@ BASE = {
     "checkpoint_every": "100", "precision": "fp32",
 }  # fmt: skip
 """What all experiments share, unless they say otherwise."""
-DECISION["restoring"] = variants.restoring
 KINDS = ("paper", "camera", "stacks")
 """What scores are of: the paper's pairs, and realistic pairs and stacks with noise."""
 RESULT = "result.json"
@@ -201,9 +200,9 @@ def run(name: str, coco: Path, out: Path, steps: int) -> None:
     """Train and score one experiment, or go on with it."""
     experiment, folder = EXPERIMENTS[name], out / f"{steps}-steps" / name
     settings = BASE | {"validate_every": str(steps), "steps": str(steps)} | experiment.settings
-    options = preset("hf-seg", "fast").override(settings)
     begun = bool(checkpoints.found(folder / CHECKPOINTS))
     with architecture(experiment.build):
+        options = preset("hf-seg", "fast").override(settings)
         if not (folder / "model.safetensors").exists():
             specs = sources(experiment, coco, out)
             try:
@@ -221,13 +220,15 @@ def run(name: str, coco: Path, out: Path, steps: int) -> None:
 
 @contextmanager
 def architecture(build: Callable[[Shape], nn.Module] | None) -> Iterator[None]:
-    """`focus-set` built another way."""
+    """`focus-set` built another way; meanwhile there is the loss `restoring`, which fits no other network."""
     row = ARCHITECTURES["focus-set"]
     ARCHITECTURES["focus-set"] = replace(row, build=build or row.build)
+    DECISION["restoring"] = variants.restoring
     try:
         yield
     finally:
         ARCHITECTURES["focus-set"] = row
+        del DECISION["restoring"]
 
 
 # --- scores

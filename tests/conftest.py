@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 from coco_folder import Picture, write_coco
+from filelock import FileLock
 
 from mfsynth.building.run import Run, build
+from mfsynth.coco.official.resolve import demo_folder
 from mfsynth.options import BuildOptions, Store
+from mfsynth.storage import cache_folder
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -34,8 +37,11 @@ def tree(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep tests away from the user's cache and settings."""
-    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    """Keep tests away from the user's cache and settings; the processes of a run have one cache."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
     for name in ("MFSYNTH_COCO", "MFSYNTH_COCO_URL"):
         os.environ.pop(name, None)
 
@@ -54,6 +60,15 @@ def shared_golden() -> Path:
     if not (SHARED / "golden").is_dir():
         pytest.skip("the published pictures and values are not beside this checkout")
     return SHARED / "golden"
+
+
+@pytest.fixture(scope="session")
+def demo_coco(own_cache: None) -> Path:
+    """The demo split, drawn where commands look for it, too. Not to be written to."""
+    cache = cache_folder()
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / "demo.lock"):  # else each process of the run would draw it
+        return demo_folder(cache, print)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import click
 import pytest
 import torch
 
-from zoo.errors import TrainingError
+from zoo.errors import ConfigError, TrainingError
 from zoo.networks import Network
 from zoo.training.losses import DECISION, Decided
 from zoo.training.options import TrainOptions
@@ -35,16 +35,24 @@ def test_every_experiment_builds_a_network_that_scores_sets(script: ModuleType) 
     torch.manual_seed(0)
     frames, target = torch.rand(5, 3, 32, 32), torch.randint(0, 2, (2, 32, 32))
     for name, experiment in script.EXPERIMENTS.items():
-        options = preset("hf-seg", "fast").override(script.BASE | {"steps": "1"} | experiment.settings)
         with script.architecture(experiment.build):
+            options = preset("hf-seg", "fast").override(script.BASE | {"steps": "1"} | experiment.settings)
             model = Network(options.model)
             scores = model.set_scores(frames, (2, 3))
             same = model.set_scores(frames[:1].repeat(2, 1, 1, 1), (2,))
-        said = Decided(target, model.set_scores(frames, (2, 3)), frames, frames[:2], (2, 3))
-        DECISION[options.loss](said).backward()
+            said = Decided(target, model.set_scores(frames, (2, 3)), frames, frames[:2], (2, 3))
+            DECISION[options.loss](said).backward()
         assert scores.shape == (5, 1, 32, 32), name
         assert torch.allclose(same, torch.zeros(()), atol=1e-5), name
         assert all(each.grad is not None for each in model.parameters()), name
+
+
+def test_the_loss_of_an_experiment_is_none_of_other_trainings(script: ModuleType) -> None:
+    """Theirs would go back through the experiment's network."""
+    with script.architecture(script.EXPERIMENTS["restoring"].build):
+        preset("hf-seg").override({"loss": "restoring"})
+    with pytest.raises(ConfigError, match="loss is 'restoring'"):
+        preset("hf-seg").override({"loss": "restoring"})
 
 
 def test_a_training_that_was_killed_before_its_first_checkpoint_begins_anew(

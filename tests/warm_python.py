@@ -9,40 +9,86 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 
 class WarmPython:
-    """Runs commands one at a time, each in a fork with its own environment and folder."""
+    """Runs commands one at a time, each in a fork with its own environment, folder and process group."""
 
     def __init__(self) -> None:
         self._server = subprocess.Popen(
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def run(
+    def run(self, **command: Any) -> subprocess.CompletedProcess[str]:
+        """As `subprocess.run` with captured output; takes what `started` takes."""
+        with self.started(**command) as started:
+            return started.finished()
+
+    @contextmanager
+    def started(
         self, *, module: str = "", code: str = "", args: tuple[str, ...] = (), env: dict[str, str], cwd: Path
-    ) -> subprocess.CompletedProcess[str]:
-        """As `subprocess.run` with captured output."""
-        assert self._server.stdin
-        assert self._server.stdout
+    ) -> Iterator[Started]:
+        """Run a command meanwhile; it is killed, with its workers, if the block does not wait for its end."""
         with TemporaryDirectory() as folder:
             streams = [str(Path(folder) / name) for name in ("out", "err")]
             job = {"module": module, "code": code, "args": args, "env": env, "cwd": str(cwd)}
-            self._server.stdin.write(json.dumps(job | {"streams": streams}) + "\n")
-            self._server.stdin.flush()
-            status = int(self._server.stdout.readline())
-            out, err = (Path(stream).read_text() for stream in streams)
-        return subprocess.CompletedProcess([module or code, *args], status, out, err)
+            command = Started(self._server, job | {"streams": streams})
+            try:
+                yield command
+            finally:
+                command.end()
 
     def close(self) -> None:
         """End it."""
         self._server.communicate()
+
+
+class Started:
+    """A command in a fork.
+
+    Attributes:
+        pid: Its process id, and that of its process group.
+    """
+
+    def __init__(self, server: subprocess.Popen[str], job: dict[str, Any]) -> None:
+        self._server, self._job = server, job
+        self._done: subprocess.CompletedProcess[str] | None = None
+        assert server.stdin
+        server.stdin.write(json.dumps(job) + "\n")
+        server.stdin.flush()
+        self.pid = self._answer()
+
+    def _answer(self) -> int:
+        assert self._server.stdout
+        return int(self._server.stdout.readline())
+
+    def is_at_work(self) -> bool:
+        """Whether it has not ended."""
+        return Path(f"/proc/{self.pid}").exists()
+
+    def finished(self) -> subprocess.CompletedProcess[str]:
+        """Wait for its end."""
+        if self._done is None:
+            words = [self._job["module"] or self._job["code"], *self._job["args"]]
+            status = self._answer()
+            out, err = (Path(stream).read_text() for stream in self._job["streams"])
+            self._done = subprocess.CompletedProcess(words, status, out, err)
+        return self._done
+
+    def end(self) -> None:
+        """Kill it if it is still at work."""
+        if self._done is None:
+            os.killpg(self.pid, signal.SIGKILL)
+            self.finished()
 
 
 def _serve() -> None:
@@ -50,10 +96,15 @@ def _serve() -> None:
     for line in sys.stdin:
         child = os.fork()
         if not child:
+            os.setpgid(0, 0)
+            _answer(os.getpid())
             _run(json.loads(line))
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        sys.stdout.write(f"{status}\n")
-        sys.stdout.flush()
+        _answer(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+def _answer(number: int) -> None:
+    sys.stdout.write(f"{number}\n")
+    sys.stdout.flush()
 
 
 def _warm_up() -> None:
@@ -63,14 +114,19 @@ def _warm_up() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(0)  # threads do not survive a fork
     import jinja2
+    import matplotlib.figure
     import PIL.Image  # noqa: F401
+    import torch._dynamo  # every optimizer does
+    import torch.utils.tensorboard
 
     import zoo.metrics
     from zoo.publishing.example import known_pair
-    from zoo.training import presets  # noqa: F401
+    from zoo.training import loop
 
     known_pair()
     assert jinja2
+    assert loop
+    assert matplotlib.figure
     assert zoo.metrics
     assert "huggingface_hub" not in sys.modules, "it would keep the settings of this process"
 

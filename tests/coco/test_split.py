@@ -223,11 +223,11 @@ def test_a_split_in_the_cache_needs_no_download(coco: Path, tmp_path: Path) -> N
 
 
 def test_the_option_precedes_the_environment_and_the_environment_the_cache(
-    coco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    coco: Path, demo_coco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def folder(given: Path | None, split: str) -> Path:
         return coco_folder(
-            given, split, "panoptic", cache=tmp_path / "cache", approve=lambda _: False, say=lambda _: None
+            given, split, "panoptic", cache=demo_coco.parent, approve=lambda _: False, say=lambda _: None
         )
 
     with pytest.raises(
@@ -238,7 +238,7 @@ def test_the_option_precedes_the_environment_and_the_environment_the_cache(
     assert folder(None, "s") == coco
     with pytest.raises(SourceError, match=f"mfsynth download --split s --coco {tmp_path}"):
         folder(tmp_path, "s")
-    assert folder(None, "demo") == folder(None, "demo") == tmp_path / "cache" / "demo-2"
+    assert folder(None, "demo") == demo_coco
 
 
 def test_a_large_download_needs_a_yes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 import torch
-from warm_python import WarmPython
+from warm_python import Started, WarmPython
+
+Start = Callable[..., AbstractContextManager[Started]]
 
 torch.set_num_threads(1)
 
@@ -33,3 +36,14 @@ def cli(warm: WarmPython) -> Callable[..., subprocess.CompletedProcess[str]]:
         return warm.run(module="mfsynth.cli", args=words, env=env or dict(os.environ), cwd=cwd or Path.cwd())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def started(warm: WarmPython) -> Start:
+    """As `cli`, to do something while the command is at work."""
+
+    def start(*args: object) -> AbstractContextManager[Started]:
+        words = tuple(map(str, args))
+        return warm.started(module="mfsynth.cli", args=words, env=dict(os.environ), cwd=Path.cwd())
+
+    return start

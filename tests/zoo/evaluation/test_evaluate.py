@@ -2,10 +2,9 @@
 
 import csv
 import json
+import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -58,14 +57,21 @@ def pairs(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def evaluated(pairs, tmp_path_factory):
+def evaluated(pairs, tmp_path_factory, cli):
     out = tmp_path_factory.mktemp("results") / "out"
-    command = [sys.executable, "-m", "mfsynth.cli", "evaluate", "--methods", f"hf-seg,{QUICK}"]
-    done = subprocess.run(
-        [*command, "--data", f"pairs:{pairs}", "--out", str(out)], capture_output=True, text=True
-    )
+    done = cli("evaluate", "--methods", f"hf-seg,{QUICK}", "--data", f"pairs:{pairs}", "--out", out)
     assert done.returncode == 0, done.stderr
     return out, done
+
+
+@pytest.fixture
+def evaluate(cli):
+    """Runs `mfsynth evaluate` with one worker, where more would only start."""
+
+    def run(methods, data, out, *more):
+        return cli("evaluate", "--methods", methods, "--data", data, "--out", out, "--workers", 1, *more)
+
+    return run
 
 
 def test_everything_that_is_promised_is_there(evaluated):
@@ -117,12 +123,10 @@ def test_cards_can_quote_what_was_measured_of_a_network(evaluated):
     assert result.metrics["psnr"] == pytest.approx(mean)
 
 
-def test_a_second_run_fuses_nothing_and_says_the_same(evaluated, pairs, cli):
+def test_a_second_run_fuses_nothing_and_says_the_same(evaluated, pairs, evaluate):
     out, _ = evaluated
     before = tree(out)
-    again = cli(
-        "evaluate", "--methods", f"hf-seg,{QUICK}", "--data", f"pairs:{pairs}", "--out", out, "--json"
-    )
+    again = evaluate(f"hf-seg,{QUICK}", f"pairs:{pairs}", out, "--json")
     assert again.returncode == 0
     assert json.loads(again.stdout)["kept"] == 15
     after = tree(out)
@@ -130,7 +134,7 @@ def test_a_second_run_fuses_nothing_and_says_the_same(evaluated, pairs, cli):
     assert {name: after[name] for name in same} == {name: before[name] for name in same}
 
 
-def test_broken_pictures_of_an_earlier_run_are_made_again(evaluated, pairs, tmp_path, cli):
+def test_broken_pictures_of_an_earlier_run_are_made_again(evaluated, pairs, tmp_path, evaluate):
     out = tmp_path / "out"
     shutil.copytree(evaluated[0], out)
     whole = tree(out / "fused")
@@ -148,7 +152,7 @@ def test_broken_pictures_of_an_earlier_run_are_made_again(evaluated, pairs, tmp_
         out / "fused" / "dummy-a" / "p1.json",
         **{name: theirs[name] for name in ("values", "pictures", "seal")},
     )
-    again = cli("evaluate", "--methods", f"hf-seg,{QUICK}", "--data", f"pairs:{pairs}", "--out", out)
+    again = evaluate(f"hf-seg,{QUICK}", f"pairs:{pairs}", out)
     assert again.returncode == 0, again.stderr
     assert "9 of them kept from before" in again.stdout
     assert (
@@ -161,16 +165,14 @@ def test_broken_pictures_of_an_earlier_run_are_made_again(evaluated, pairs, tmp_
     assert not (out / "standing.md").exists()
 
 
-def test_what_another_release_kept_is_made_again(evaluated, pairs, tmp_path, cli):
+def test_what_another_release_kept_is_made_again(evaluated, pairs, tmp_path, evaluate):
     """Its key differs, for the package's code is part of it; whatever else its files hold is not believed."""
     out = Path(shutil.copytree(evaluated[0], tmp_path / "out"))
     whole = tree(out / "fused")
     for method in ("average", "dummy-a"):
         for path in out.glob(f"fused/{method}/*.json"):
             change(path, key="0" * 64, values={"q_mi": 9.0})
-    again = cli(
-        "evaluate", "--methods", "average,dummy-a", "--data", f"pairs:{pairs}", "--out", out, "--json"
-    )
+    again = evaluate("average,dummy-a", f"pairs:{pairs}", out, "--json")
     assert json.loads(again.stdout)["kept"] == 0
     assert tree(out / "fused") == whole
 
@@ -209,43 +211,45 @@ def test_a_sample_called_as_a_path_is_written_nowhere(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["victim.json"]
 
 
-def test_what_is_read_is_not_written(evaluated, pairs, tmp_path, cli):
+def test_what_is_read_is_not_written(evaluated, pairs, tmp_path, evaluate):
     out = Path(shutil.copytree(evaluated[0], tmp_path / "out"))
     shutil.copytree(pairs, out / "pairs")
     whole = tree(out)
     theirs = f"folder:theirs:{out / 'fused' / 'average'}"
     for methods, data in ((f"average,{theirs}", pairs), ("average", out / "pairs")):
-        done = cli("evaluate", "--methods", methods, "--data", f"pairs:{data}", "--out", out)
+        done = evaluate(methods, f"pairs:{data}", out)
         assert done.returncode == 1
         assert "which is read, is in" in done.stderr
     assert tree(out) == whole
 
 
-def test_a_folder_that_holds_something_else_is_left_alone(pairs, small_pairs, tmp_path, cli):
+def test_a_folder_that_holds_something_else_is_left_alone(pairs, small_pairs, tmp_path, evaluate):
     (tmp_path / "evaluation").mkdir()
     (tmp_path / "evaluation" / "mine.txt").write_text("precious")
     before = tree(tmp_path), tree(small_pairs)
     for out in (tmp_path, small_pairs):
-        done = cli("evaluate", "--methods", "average", "--data", f"pairs:{pairs}", "--out", out)
+        done = evaluate("average", f"pairs:{pairs}", out)
         assert done.returncode == 1
         assert "holds something other than an evaluation" in done.stderr
     assert (tree(tmp_path), tree(small_pairs)) == before
 
 
-def test_what_cannot_be_kept_is_one_line(pairs, tmp_path, cli):
+def test_what_cannot_be_kept_is_one_line(pairs, tmp_path, evaluate):
     out = tmp_path / "out"
     (out / "fused" / "average" / "p0.png").mkdir(parents=True)
     (out / ".evaluation").touch()
-    done = cli("evaluate", "--methods", "average", "--data", f"pairs:{pairs}", "--out", out, "--workers", 1)
+    done = evaluate("average", f"pairs:{pairs}", out)
     assert done.returncode == 1
     assert "cannot save average's picture of p0" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_others_pictures_are_in_the_manifest_by_hash_and_in_json_without_nan(evaluated, pairs, tmp_path, cli):
+def test_others_pictures_are_in_the_manifest_by_hash_and_in_json_without_nan(
+    evaluated, pairs, tmp_path, evaluate
+):
     out = tmp_path / "out"
     theirs = f"folder:theirs:{evaluated[0] / 'fused' / 'gff'}"
-    done = cli("evaluate", "--methods", theirs, "--data", f"pairs:{pairs}", "--out", out, "--json")
+    done = evaluate(theirs, f"pairs:{pairs}", out, "--json")
     assert done.returncode == 0, done.stderr
     means = json.loads(done.stdout, parse_constant=pytest.fail)["means"]["theirs"]
     assert means["psnr"] == pytest.approx(
@@ -257,37 +261,34 @@ def test_others_pictures_are_in_the_manifest_by_hash_and_in_json_without_nan(eva
     assert str(evaluated[0]) not in text
 
 
-def test_what_changed_alone_is_computed_again(evaluated, pairs, tmp_path, cli):
+def test_what_changed_alone_is_computed_again(evaluated, pairs, tmp_path, evaluate):
     folder = Path(shutil.copytree(pairs, tmp_path / "pairs"))
     out = Path(shutil.copytree(evaluated[0], tmp_path / "out"))
     changed = read(folder / "p0_A.png")
     changed[0, 0] ^= 255
     assert cv2.imwrite(str(folder / "p0_A.png"), changed[..., ::-1])
-    again = cli(
-        "evaluate", "--methods", "average,dummy-a", "--data", f"pairs:{folder}", "--out", out, "--json"
-    )
+    again = evaluate("average,dummy-a", f"pairs:{folder}", out, "--json")
     assert json.loads(again.stdout)["kept"] == 4
     assert np.array_equal(read(out / "fused" / "dummy-a" / "p0.png"), changed)
 
 
-def test_a_killed_run_goes_on(evaluated, pairs, tmp_path):
-    out = tmp_path / "out"
-    command = [sys.executable, "-m", "mfsynth.cli", "evaluate", "--methods", f"hf-seg,{QUICK}"]
-    command += ["--data", f"pairs:{pairs}", "--out", str(out), "--workers", "1", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+def test_a_killed_run_goes_on(evaluated, pairs, tmp_path, started, evaluate):
+    out, methods, data = tmp_path / "out", f"hf-seg,{QUICK}", f"pairs:{pairs}"
+    with started("evaluate", "--methods", methods, "--data", data, "--out", out, "--workers", 1) as first:
         deadline = time.monotonic() + 120
         while not list(out.glob("fused/*/*.json")) and time.monotonic() < deadline:
             time.sleep(0.02)
-        first.send_signal(signal.SIGKILL)
+        os.kill(first.pid, signal.SIGKILL)
+        first.finished()
     assert not (out / "scores.csv").exists()
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = evaluate(methods, data, out, "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert 1 <= report["kept"] < 15
     assert (out / "scores.csv").read_bytes() == (evaluated[0] / "scores.csv").read_bytes()
 
 
-def test_broken_pairs_are_named_and_left_out(pairs, tmp_path, cli):
+def test_broken_pairs_are_named_and_left_out(pairs, tmp_path, evaluate):
     folder = tmp_path / "pairs"
     folder.mkdir()
     for path in pairs.iterdir():
@@ -298,7 +299,7 @@ def test_broken_pairs_are_named_and_left_out(pairs, tmp_path, cli):
         for role in "AB":
             shutil.copyfile(folder / f"p0_{role}.png", folder / f"{name}_{role}.png")
     out = tmp_path / "out"
-    done = cli("evaluate", "--methods", "average,dummy-a,dummy-b", "--data", f"pairs:{folder}", "--out", out)
+    done = evaluate("average,dummy-a,dummy-b", f"pairs:{folder}", out)
     assert done.returncode == 1
     assert "p1: cannot read" in done.stderr
     assert "Traceback" not in done.stderr
@@ -316,20 +317,20 @@ def test_broken_pairs_are_named_and_left_out(pairs, tmp_path, cli):
     }
 
 
-def test_when_no_pair_is_left_nothing_is_claimed(tmp_path, cli):
+def test_when_no_pair_is_left_nothing_is_claimed(tmp_path, evaluate):
     for role in "AB":
         (tmp_path / f"p_{role}.png").write_bytes(b"no picture")
     out = tmp_path / "out"
-    done = cli("evaluate", "--methods", "average", "--data", f"pairs:{tmp_path}", "--out", out)
+    done = evaluate("average", f"pairs:{tmp_path}", out)
     assert done.returncode == 1
     assert "no stack could be scored" in done.stderr
     assert not (out / "scores.csv").exists()
 
 
-def test_shards_have_decisions_bands_and_noise(small_pairs, tmp_path, cli):
+def test_shards_have_decisions_bands_and_noise(small_pairs, tmp_path, evaluate):
     out = tmp_path / "out"
     methods = "hf-seg,average,dummy-a"
-    done = cli("evaluate", "--methods", methods, "--data", f"shards:{small_pairs}", "--out", out, "--no-swap")
+    done = evaluate(methods, f"shards:{small_pairs}", out, "--no-swap")
     assert done.returncode == 0, done.stderr
     rows = rows_of(out)
     network = next(row for (_, method), row in rows.items() if method == "hf-seg")
@@ -340,11 +341,9 @@ def test_shards_have_decisions_bands_and_noise(small_pairs, tmp_path, cli):
     assert (out / "noise.png").exists()
 
 
-def test_few_methods_still_give_a_page_and_times(pairs, tmp_path, cli):
+def test_few_methods_still_give_a_page_and_times(pairs, tmp_path, evaluate):
     out = tmp_path / "out"
-    done = cli(
-        "evaluate", "--methods", "average", "--data", f"pairs:{pairs}", "--out", out, "--limit", 1, "--times"
-    )
+    done = evaluate("average", f"pairs:{pairs}", out, "--limit", 1, "--times")
     assert done.returncode == 0, done.stderr
     times = (out / "times.md").read_text()
     assert "520², ms" in times
@@ -354,8 +353,8 @@ def test_few_methods_still_give_a_page_and_times(pairs, tmp_path, cli):
     assert not (out / "ranks.png").exists()
 
 
-def test_unknown_methods_stop_before_the_work(pairs, tmp_path, cli):
-    done = cli("evaluate", "--methods", "average,gif", "--data", f"pairs:{pairs}", "--out", tmp_path / "out")
+def test_unknown_methods_stop_before_the_work(pairs, tmp_path, evaluate):
+    done = evaluate("average,gif", f"pairs:{pairs}", tmp_path / "out")
     assert done.returncode == 1
     assert "did you mean" in done.stderr
     assert not (tmp_path / "out").exists()
@@ -369,19 +368,10 @@ def test_squares_are_made_of_the_middle():
 
 
 @pytest.mark.slow
-def test_published_pictures_give_the_papers_columns(shared_golden, tmp_path, cli):
+def test_published_pictures_give_the_papers_columns(shared_golden, tmp_path, evaluate):
     """Column CNN within 5e-5, column GFF within 1e-4 (it was cut off, not rounded)."""
     methods = f"folder:gff:{shared_golden / 'lytro_gff'},folder:cnn:{shared_golden / 'lytro_cnn'}"
-    done = cli(
-        "evaluate",
-        "--methods",
-        methods,
-        "--data",
-        f"lytro:{shared_golden.parent / 'lytro'}",
-        "--out",
-        tmp_path,
-        "--json",
-    )
+    done = evaluate(methods, f"lytro:{shared_golden.parent / 'lytro'}", tmp_path, "--json")
     assert done.returncode == 0, done.stderr
     from zoo.evaluation.paper import printed
 

@@ -265,7 +265,7 @@ def evaluated(stacks, tmp_path_factory, cli):
     out = tmp_path_factory.mktemp("results") / "out"
     done = cli(
         "evaluate", "--methods", "hf-seg,gff,dct,average", "--data", f"shards:{stacks}", "--out", out,
-        "--no-swap", "--limit", 2,
+        "--no-swap", "--limit", 2, "--workers", 1,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return out

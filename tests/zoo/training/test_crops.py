@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mfsynth
+from tests.zoo.training.conftest import PLAIN
 from zoo.training.crops import (
     Crop,
     adjust_exposure,
@@ -17,17 +18,6 @@ from zoo.training.crops import (
     unlike,
 )  # fmt: skip
 from zoo.training.presets import preset
-
-PLAIN = replace(
-    preset("hf-seg", "fast"),
-    crop=32,
-    mirror=False,
-    rotate=False,
-    exposure=0.0,
-    capture=False,
-    unequal=0.0,
-    unbalanced=0.0,
-)
 
 
 @pytest.fixture(scope="module")

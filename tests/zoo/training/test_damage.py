@@ -1,12 +1,9 @@
 """Trainings whose folder was damaged, or is used by another: nothing wrong is silent, nothing is lost."""
 
 import csv
-import hashlib
 import json
-import os
 import re
 import shutil
-import signal
 from pathlib import Path
 
 import pytest
@@ -14,37 +11,27 @@ from safetensors.torch import load_file, save_file
 
 from mfsynth.errors import OutputError
 from mfsynth.locks import locked
+from tests.zoo.training.conftest import DATA, TINY, digest, interrupted_at, run
 from zoo.errors import TrainingError
 from zoo.training.loop import train
 from zoo.training.presets import preset
 from zoo.training.run import TrainRun
 from zoo.training.sources import SourceSpec
 
-DATA = SourceSpec(f"coco:{Path(__file__).parents[2] / 'formats' / '1' / 'coco'}:tiny")
-OPTIONS = preset("hf-seg", "fast").override({
-    "model.width": "2", "model.depth": "1", "crop": "32", "pairs": "2", "warmup": "2", "precision": "fp32",
-    "channels_last": "false", "validate_every": "1000", "checkpoint_every": "4", "steps": "12", "ema": "0.5",
-})  # fmt: skip
-
-
-def run(out, **more):
-    return TrainRun((DATA,), out, **{"workers": 0, "cpu": True} | more)
+OPTIONS = preset("hf-seg", "fast").override(TINY | {"checkpoint_every": "4", "steps": "12", "ema": "0.5"})
 
 
 def ends_with(out):
     """SHA-256 of the network that a resumed training ends with."""
     train(OPTIONS, run(out, resume=True))
-    return hashlib.sha256((out / "model.safetensors").read_bytes()).hexdigest()
+    return digest(out)
 
 
 @pytest.fixture(scope="module")
 def halfway(tmp_path_factory):
     """A training that was stopped after 10 of 12 steps; it has the checkpoints 8 and 10."""
     out = tmp_path_factory.mktemp("halfway") / "out"
-    stop = run(
-        out, progress=lambda done, _total, _loss: os.kill(os.getpid(), signal.SIGINT) if done == 10 else 0
-    )
-    train(OPTIONS, stop)
+    train(OPTIONS, run(out, progress=interrupted_at(10)))
     return out
 
 
@@ -67,7 +54,7 @@ def last(out):
 
 @pytest.mark.parametrize("name", ["model", "optimizer", "ema"])
 @pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
-def test_flipped_bit_in_a_checkpoint_is_named_and_the_one_before_resumes(name, place, out, undisturbed):
+def test_flipped_bit_in_a_checkpoint_is_named_with_the_one_before(name, place, out):
     file = last(out) / f"{name}.safetensors"
     data = bytearray(file.read_bytes())
     data[int(place * len(data))] ^= 64
@@ -75,6 +62,9 @@ def test_flipped_bit_in_a_checkpoint_is_named_and_the_one_before_resumes(name, p
     with pytest.raises(TrainingError, match=rf"step-00000010 is damaged.*{name}\.safetensors.*step-00000008"):
         train(OPTIONS, run(out, resume=True))
     assert not (out / "model.safetensors").exists()
+
+
+def test_the_checkpoint_before_resumes(out, undisturbed):
     shutil.rmtree(last(out))
     assert ends_with(out) == undisturbed
 
@@ -194,7 +184,7 @@ def test_network_is_written_before_its_curve_is_drawn(out, monkeypatch, undistur
     monkeypatch.setattr("zoo.training.training_log.draw_curve", fail)
     with pytest.raises(OutputError):
         train(OPTIONS, run(out, resume=True))
-    assert hashlib.sha256((out / "model.safetensors").read_bytes()).hexdigest() == undisturbed
+    assert digest(out) == undisturbed
 
 
 # --- folders --------------------------------------------------------------------------------------------

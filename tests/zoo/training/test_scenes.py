@@ -14,21 +14,11 @@ from hypothesis import strategies as st
 import mfsynth
 from mfsynth.sample import Scene, Shot, Window
 from mfsynth.synthesis.optics.breathing import Motion, is_still
+from tests.zoo.training.conftest import PLAIN
 from zoo.errors import TrainingError
 from zoo.training.crops import draws, make_crop
-from zoo.training.presets import preset
 from zoo.training.scenes import as_trained, only, relative, some_frames, without_noise
 
-PLAIN = replace(
-    preset("hf-seg", "fast"),
-    crop=32,
-    mirror=False,
-    rotate=False,
-    exposure=0.0,
-    capture=False,
-    unequal=0.0,
-    unbalanced=0.0,
-)
 LARGE = Window(0, 0, 32, 32)
 
 

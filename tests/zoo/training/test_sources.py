@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 import mfsynth
 from mfsynth.building.run import Run, build
-from mfsynth.coco.demo import draw_demo
 from mfsynth.errors import MfsynthError
 from mfsynth.options import BuildOptions, preset_options
 from mfsynth.storage import digest
@@ -36,20 +35,16 @@ from zoo.training.sources import (
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """A COCO folder with the drawn split, and a data set of its recipes in seven shards."""
-    root = tmp_path_factory.mktemp("demo")
-    draw_demo(root)
-    build(BuildOptions("demo", store="recipe", shards=7), Run(root, root / "set", workers=1))
-    return root
+def shards(demo, tmp_path_factory):
+    """A data set of the demo split's recipes in seven shards."""
+    out = tmp_path_factory.mktemp("shards") / "set"
+    build(BuildOptions("demo", store="recipe", shards=7), Run(demo.folder, out, workers=1))
+    return out
 
 
 @pytest.fixture(scope="module")
-def sources(demo):
-    return {
-        "live": open_source(SourceSpec(f"coco:{demo}:demo"), 1),
-        "shards": open_source(SourceSpec(str(demo / "set")), 1),
-    }
+def sources(demo, shards):
+    return {"live": open_source(demo, 1), "shards": open_source(SourceSpec(str(shards)), 1)}
 
 
 @pytest.fixture(params=["live", "shards"])
@@ -138,7 +133,7 @@ def test_shards_and_live_give_the_same_scenes(sources):
 
 
 def test_mixture_weighs_its_sources(demo):
-    sources = [LiveSource(str(demo), "demo", seed) for seed in (1, 2)]
+    sources = [LiveSource(str(demo.folder), "demo", seed) for seed in (1, 2)]
     mixture = Mixture([(sources[0], 3.0), (sources[1], 1.0)], 0, Reader())
     seeds = Counter(mixture.next(number)[1].recipe.seed for number in range(400))
     assert seeds[1] / 400 == pytest.approx(0.75, abs=0.08)
@@ -157,18 +152,15 @@ def test_mixture_goes_on_from_its_position(demo, sources):
     assert [second.next(number)[1].key for number in range(77, 120)] == keys[77:]
 
 
-def first_batches(count, batches):
-    with Loader(batches, batches.workers) as loader:
-        return list(islice(loader, count))
-
-
 def test_batches_of_workers_go_on_from_where_they_were(demo):
     options = preset("hf-seg", "fast").override({"pairs": "2", "crop": "48"})
-    specs = [SourceSpec(f"coco:{demo}:demo")]
-    whole = first_batches(9, Batches(specs, options, workers=2))
-    assert [batch.worker for batch in whole] == [0, 1] * 4 + [0]
+    batches = Batches([demo], options, workers=2)
+    turns = [batches.of(worker) for worker in (0, 1)]
+    whole = [next(turns[number % 2]) for number in range(9)]
     positions = [next(b.position for b in reversed(whole[:5]) if b.worker == worker) for worker in (0, 1)]
-    rest = first_batches(4, Batches(specs, options, workers=2, begun=5, positions=positions))
+    later = Batches([demo], options, workers=2, begun=5, positions=positions)
+    with Loader(later, workers=2) as loader:
+        rest = list(islice(loader, 4))
     for before, after in zip(whole[5:], rest, strict=True):
         assert before.worker == after.worker
         assert before.position == after.position
@@ -177,7 +169,7 @@ def test_batches_of_workers_go_on_from_where_they_were(demo):
 
 def test_ranks_get_different_batches(demo):
     options = preset("hf-seg", "fast").override({"pairs": "4", "crop": "48"})
-    specs = [SourceSpec(f"coco:{demo}:demo")]
+    specs = [demo]
     one, other = (next(Batches(specs, options, rank=rank, ranks=2).of(0)) for rank in range(2))
     assert not (one.gt == other.gt).all()
     assert one.frames.shape == (8, 3, 48, 48)
@@ -186,7 +178,7 @@ def test_ranks_get_different_batches(demo):
 
 
 def test_empty_share_is_an_error_not_a_hang(demo):
-    mixture = Mixture([(LiveSource(str(demo), "demo", 0), 1.0)], 0, Reader(0, 1, 99, 100))
+    mixture = Mixture([(LiveSource(str(demo.folder), "demo", 0), 1.0)], 0, Reader(0, 1, 99, 100))
     with pytest.raises(TrainingError, match=r"reader 100 of 100.*fewer workers"):
         mixture.next(0)
 
@@ -206,7 +198,7 @@ def test_empty_share_is_an_error_not_a_hang(demo):
 def test_bad_sources_are_refused(text, message, demo, tmp_path):
     (tmp_path / "a:b").mkdir()
     with pytest.raises(MfsynthError, match=message):
-        open_source(SourceSpec.parse(text.format(coco=demo, colons=tmp_path / "a:b")), 0)
+        open_source(SourceSpec.parse(text.format(coco=demo.folder, colons=tmp_path / "a:b")), 0)
 
 
 @pytest.mark.parametrize(
@@ -232,8 +224,8 @@ def test_sources_names_are_read_from_their_end(location, folder, shown):
 
 def test_preset_of_a_live_source_gives_the_recipes_of_a_build(demo, tmp_path):
     options = BuildOptions("demo", **preset_options("realistic"), store="recipe", seed=4, limit=6)
-    build(options, Run(demo, tmp_path / "set", workers=1))
-    live = open_source(SourceSpec(f"coco:{demo}:demo:realistic"), 4)
+    build(options, Run(demo.folder, tmp_path / "set", workers=1))
+    live = open_source(SourceSpec(f"{demo.location}:realistic"), 4)
     recipes = {scene.key: scene.recipe for _, scene in live.epoch(0, Reader(), 0)}
     built = [scene for scene in mfsynth.open(tmp_path / "set").scenes() if scene.key in recipes]
     assert len(built) >= 4
@@ -245,7 +237,7 @@ def test_preset_of_a_live_source_gives_the_recipes_of_a_build(demo, tmp_path):
 def test_fingerprint_of_a_preset_says_what_it_sets(demo, sources):
     plain = sources["live"].fingerprint()
     assert plain.keys() == {"source", "options", "images", "ids"}  # as 0.1.0 wrote it
-    lens = open_source(SourceSpec(f"coco:{demo}:demo:realistic"), 1).fingerprint()
+    lens = open_source(SourceSpec(f"{demo.location}:realistic"), 1).fingerprint()
     assert lens["source"] == "coco:demo:realistic"
     assert lens["options"] != plain["options"]
     assert lens["ids"] == plain["ids"]
@@ -264,25 +256,25 @@ def test_fingerprint_of_shards_says_how_frames_of_format_2_are_made(small_recipe
 def test_only_recipes_of_format_2_decide_what_a_camera_adds(demo, small_recipes, sources, tmp_path):
     assert not sources["live"].captured
     assert not ShardSource(str(small_recipes), 0).captured  # noisy, of format 1
-    assert open_source(SourceSpec(f"coco:{demo}:demo:realistic"), 1).captured
+    assert open_source(SourceSpec(f"{demo.location}:realistic"), 1).captured
     clean = BuildOptions("demo", kernel="disk", store="recipe", limit=2)
-    build(clean, Run(demo, tmp_path / "clean", workers=1))
+    build(clean, Run(demo.folder, tmp_path / "clean", workers=1))
     assert not ShardSource(str(tmp_path / "clean"), 0).captured
-    build(replace(clean, capture="camera"), Run(demo, tmp_path / "camera", workers=1))
+    build(replace(clean, capture="camera"), Run(demo.folder, tmp_path / "camera", workers=1))
     assert ShardSource(str(tmp_path / "camera"), 0).captured
 
 
-def test_source_of_shards_is_read_from_a_url(demo):
-    remote = ShardSource((demo / "set").as_uri(), 1)
-    local = ShardSource(str(demo / "set"), 1)
+def test_source_of_shards_is_read_from_a_url(shards):
+    remote = ShardSource((shards).as_uri(), 1)
+    local = ShardSource(str(shards), 1)
     assert keys(remote, 0) == keys(local, 0)
     assert remote.fingerprint() == local.fingerprint()
 
 
-def test_pictures_held_out_are_not_decoded(demo, tmp_path):
+def test_pictures_held_out_are_not_decoded(shards, tmp_path):
     """A picture that cannot be decoded does no harm where it is left out."""
-    shutil.copytree(demo / "set", tmp_path / "set")
-    held = sorted({scene.key for scene in ShardSource(str(demo / "set"), 1).validation()})
+    shutil.copytree(shards, tmp_path / "set")
+    held = sorted({scene.key for scene in ShardSource(str(shards), 1).validation()})
     for path in (tmp_path / "set").glob("*.tar"):
         content = bytearray(path.read_bytes())
         for key in held:
@@ -291,20 +283,20 @@ def test_pictures_held_out_are_not_decoded(demo, tmp_path):
                 content[at + 512 : at + 514] = b"??"
         path.write_bytes(content)
         manifest = tmp_path / "set" / "manifest.json"
-        before, after = digest(demo / "set" / path.name), digest(path)
+        before, after = digest(shards / path.name), digest(path)
         manifest.write_text(manifest.read_text().replace(before, after))
     source = ShardSource(str(tmp_path / "set"), 1)
-    assert keys(source, 0) == keys(ShardSource(str(demo / "set"), 1), 0)
+    assert keys(source, 0) == keys(ShardSource(str(shards), 1), 0)
     with pytest.raises(mfsynth.ShardError, match=held[0]):
         list(source.validation())
 
 
-def test_each_shard_is_fetched_once_an_epoch(demo):
+def test_each_shard_is_fetched_once_an_epoch(shards):
     fetched = []
 
     class Website(SimpleHTTPRequestHandler):
         def __init__(self, *args):
-            super().__init__(*args, directory=str(demo / "set"))
+            super().__init__(*args, directory=str(shards))
 
         def log_message(self, *_):
             if self.command == "GET" and self.path.endswith(".tar"):
@@ -313,12 +305,12 @@ def test_each_shard_is_fetched_once_an_epoch(demo):
     with ThreadingHTTPServer(("127.0.0.1", 0), Website) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         remote = ShardSource(f"http://127.0.0.1:{server.server_port}", 1)
-        assert keys(remote, 3) == keys(ShardSource(str(demo / "set"), 1), 3)
+        assert keys(remote, 3) == keys(ShardSource(str(shards), 1), 3)
         server.shutdown()
-    assert sorted(fetched) == sorted(path.name for path in (demo / "set").glob("*.tar"))
+    assert sorted(fetched) == sorted(path.name for path in (shards).glob("*.tar"))
 
 
-def test_reading_shards_needs_no_webdataset_and_leaves_the_environment(demo):
+def test_reading_shards_needs_no_webdataset_and_leaves_the_environment(shards):
     code = """
 import os, sys
 from zoo.training.sources import Reader, ShardSource
@@ -328,5 +320,5 @@ for _ in ShardSource(sys.argv[1], 1).epoch(0, Reader(1, 2, 0, 1), 0):
 assert "webdataset" not in sys.modules
 """
     environment = os.environ | {"RANK": "0", "WORLD_SIZE": "4", "WORKER": "3"}
-    command = [sys.executable, "-c", code, str(demo / "set")]
+    command = [sys.executable, "-c", code, str(shards)]
     subprocess.run(command, check=True, timeout=120, env=environment)

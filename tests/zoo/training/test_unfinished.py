@@ -9,17 +9,15 @@ import torch
 from safetensors.torch import load_file
 
 import zoo
+from tests.zoo.training.conftest import TINY, run
 from zoo.errors import TrainingError
 from zoo.training.loop import train
 from zoo.training.presets import preset
-from zoo.training.run import TrainRun
-from zoo.training.sources import SourceSpec
 from zoo.training.unfinished import history, snapshot
 
-DATA = (SourceSpec(f"coco:{Path(__file__).parents[2] / 'formats' / '1' / 'coco'}:tiny"),)
-TINY = {
-    "model.width": "3", "model.depth": "1", "crop": "32", "pairs": "2", "precision": "fp32", "ema": "0.5",
-    "validate_every": "4", "checkpoint_every": "4", "steps": "4", "frames": "2,3",
+SETS = TINY | {
+    "model.width": "3", "model.depth": "1", "ema": "0.5", "frames": "2,3", "validate_every": "4",
+    "checkpoint_every": "4", "steps": "4",
 }  # fmt: skip
 
 
@@ -30,9 +28,9 @@ def begun(out, **settings):
         if done == 6:
             raise KeyboardInterrupt
 
-    options = preset("focus-set").override(TINY | {"steps": "6"} | settings)
+    options = preset("focus-set").override(SETS | {"steps": "6"} | settings)
     with pytest.raises(KeyboardInterrupt):
-        train(options, TrainRun(DATA, out, workers=0, cpu=True, command="mfsynth train", progress=progress))
+        train(options, run(out, command="mfsynth train", progress=progress))
     return options
 
 
@@ -52,13 +50,13 @@ def test_a_snapshot_is_the_averaged_network_of_the_last_checkpoint(tmp_path):
 def test_a_resume_with_other_settings_names_them_and_with_the_same_ones_ends(tmp_path):
     options = begun(tmp_path / "run")
     other = options.override({"unequal": "0", "frames": "2,4", "model.width": "6"})
-    run = TrainRun(DATA, tmp_path / "run", workers=0, cpu=True, resume=True)
+    again = run(tmp_path / "run", resume=True)
     with pytest.raises(
         TrainingError, match=r"use the same ones: frames=2,3, unequal=1.2, model.width=3"
     ) as told:
-        train(other, run)
+        train(other, again)
     assert "lr=" not in str(told.value)
-    train(options, run)
+    train(options, again)
     assert snapshot(tmp_path / "run", tmp_path / "net") == 6
     assert not (tmp_path / "run" / "checkpoints").exists()
 
@@ -71,7 +69,7 @@ def test_a_history_is_that_of_the_start_whatever_the_name_stands_for_later(tmp_p
     assert kept["steps"] == 4
     begun(tmp_path / "other", seed="1")
     snapshot(tmp_path / "other", tmp_path / "net")
-    train(options, TrainRun(DATA, tmp_path / "run", workers=0, cpu=True, resume=True))
+    train(options, run(tmp_path / "run", resume=True))
     assert json.loads((tmp_path / "run" / "training.json").read_text())["begun"] == kept
 
 
@@ -81,7 +79,7 @@ def test_a_training_goes_on_when_what_it_started_from_is_gone(tmp_path, monkeypa
     snapshot(Path("first"), Path("nets/first"))
     options = begun(Path("run"), start="nets/first")
     shutil.rmtree("nets")
-    report = train(options, TrainRun(DATA, Path("run"), workers=0, cpu=True, resume=True))
+    report = train(options, run(Path("run"), resume=True))
     assert (report.steps, report.stopped) == (6, False)
 
 

@@ -21,18 +21,17 @@ from processes import children, workers
 
 from mfsynth.building.run import Run, build
 from mfsynth.options import BuildOptions
+from tests.zoo.conftest import Start
+from tests.zoo.training.conftest import TINY, command, run, wait_for
 from zoo.errors import LoaderError
 from zoo.training.data import Batch, Batches, Loader
-from zoo.training.loop import LOG_EVERY, train
+from zoo.training.loop import train
 from zoo.training.presets import preset
-from zoo.training.run import TrainRun
 from zoo.training.scattered import Position
 from zoo.training.sources import SourceSpec
 
-TINY = {
-    "model.width": "4", "model.depth": "2", "crop": "16", "pairs": "2", "precision": "fp32",
-    "steps": "100000", "validate_every": "100000", "checkpoint_every": "5",
-}  # fmt: skip
+LONG = {"crop": "16", "steps": "100000", "validate_every": "100000", "checkpoint_every": "5"}
+OPTIONS = preset("hf-seg", "fast").override(TINY | LONG)
 
 
 @pytest.fixture(scope="module")
@@ -42,64 +41,45 @@ def data(small_coco: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def command(data: Path, out: Path, *more: str) -> list[str]:
-    settings = [f"--set={name}={value}" for name, value in TINY.items()]
-    names = ["--data", str(data), "--validation", str(data), "--out", str(out), "--cpu", "--workers", "2"]
-    return [sys.executable, "-m", "mfsynth", "train", "hf-seg", *names, *settings, *more]
+def words(data: Path, out: Path, *more: str) -> tuple[str, ...]:
+    """Of a training without end, with two workers."""
+    return command(SourceSpec(str(data)), out, "--validation", str(data), "--workers", "2", *more, **LONG)
 
 
-def started(words: list[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+def last_step(out: Path) -> int:
+    """That of the last checkpoint."""
+    return max(int(path.name.removeprefix("step-")) for path in (out / "checkpoints").glob("step-*"))
 
 
-def wait_for(process: subprocess.Popen[str], path: Path) -> None:
-    while not path.exists():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
-
-
-def test_a_killed_loader_worker_ends_the_training_which_goes_on_later(data: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    process = started(command(data, out))
-    wait_for(process, out / "checkpoints" / "step-00000005")
-    pids = workers(process.pid)
-    os.kill(pids[1], signal.SIGKILL)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 1
-    hint = "out of memory? free some, then continue with --resume"
-    assert errors.strip().splitlines()[-1] == f"mfsynth: loader worker 2 of 2 died (signal 9); {hint}"
-    assert "Traceback" not in errors
-    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
-    last = max(int(path.name.removeprefix("step-")) for path in (out / "checkpoints").glob("step-*"))
-    spec = (SourceSpec(str(data)),)
-    run = TrainRun(spec, out, spec, workers=2, resume=True, cpu=True, progress=interrupt)
-    steps = train(preset("hf-seg", "fast").override(TINY), run).steps
-    assert steps == (last // LOG_EVERY + 1) * LOG_EVERY  # progress is told with the log
-
-
-def interrupt(*_: object) -> None:
-    os.kill(os.getpid(), signal.SIGINT)
-
-
-def test_a_training_whose_loader_worker_is_stopped_answers_the_first_interrupt(
-    data: Path, tmp_path: Path
+def test_a_killed_loader_worker_ends_the_training_which_goes_on_and_answers_the_first_interrupt(
+    data: Path, tmp_path: Path, started: Start
 ) -> None:
+    """Also while it waits for another worker, which is stopped."""
     out = tmp_path / "out"
-    process = started(command(data, out))
-    wait_for(process, out / "checkpoints" / "step-00000005")
-    pids = workers(process.pid)
-    os.kill(pids[0], signal.SIGSTOP)
-    time.sleep(1)  # now it waits for that worker's next batch
-    process.send_signal(signal.SIGINT)
-    shown, errors = process.communicate(timeout=120)
-    assert process.returncode == 130
-    stopped = re.search(r"stopped after ([\d,]+) of 100,000 steps; continue with --resume", shown)
+    with started(*words(data, out)) as training:
+        wait_for(out / "checkpoints" / "step-00000005", training)
+        pids = workers(training.pid)
+        os.kill(pids[1], signal.SIGKILL)
+        done = training.finished()
+    assert done.returncode == 1
+    hint = "out of memory? free some, then continue with --resume"
+    assert done.stderr.strip().splitlines()[-1] == f"mfsynth: loader worker 2 of 2 died (signal 9); {hint}"
+    assert "Traceback" not in done.stderr
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+    before = last_step(out)
+    with started(*words(data, out, "--resume")) as training:
+        wait_for(out / "checkpoints" / f"step-{before // 5 * 5 + 5:08d}", training)
+        pids = workers(training.pid)
+        os.kill(pids[0], signal.SIGSTOP)
+        time.sleep(1)  # now it waits for that worker's next batch
+        os.kill(training.pid, signal.SIGINT)
+        done = training.finished()
+    assert done.returncode == 130
+    stopped = re.search(r"stopped after ([\d,]+) of 100,000 steps; continue with --resume", done.stdout)
     assert stopped
-    assert (out / "checkpoints" / f"step-{int(stopped[1].replace(',', '')):08d}").exists()
-    assert "Traceback" not in errors
+    assert last_step(out) == int(stopped[1].replace(",", "")) > before
+    assert "Traceback" not in done.stderr
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
@@ -118,15 +98,13 @@ def kill_one_at(moment: float) -> threading.Timer:
 
 
 def kill_workers(data: Path, out: Path, rounds: int, latest: float) -> None:
-    options = preset("hf-seg", "fast").override(TINY)
-    spec = (SourceSpec(str(data)),)
+    source = SourceSpec(str(data))
     rng = random.Random(5)
     for number in range(rounds):
         folder = out / str(number)
-        run = TrainRun(spec, folder, spec, workers=2, cpu=True)
         timer = kill_one_at(rng.uniform(0, latest))
         with pytest.raises(LoaderError, match=r"loader worker [12] of 2 died \(signal 9\)") as caught:
-            train(options, run)
+            train(OPTIONS, run(folder, source, validation=(source,), workers=2))
         timer.join()
         assert not multiprocessing.active_children()
         saved = list((folder / "checkpoints").glob("step-*"))
@@ -151,12 +129,10 @@ class Broken(Batches):
         json.loads("[" * 100_000)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, 1])
 def test_any_error_in_a_batch_is_one_of_ours_with_its_text(workers: int) -> None:
-    broken = Broken((), preset("hf-seg", "fast"), workers=max(workers, 1))
-    with Loader(broken, workers) as loader:
-        for _ in range(max(workers, 1)):
-            assert loader.next()
+    with Loader(Broken((), preset("hf-seg", "fast")), workers) as loader:
+        assert loader.next()
         with pytest.raises(LoaderError, match=r"^a batch could not be made: RecursionError: maximum rec.*$"):
             loader.next()
     assert not multiprocessing.active_children()
@@ -165,9 +141,14 @@ def test_any_error_in_a_batch_is_one_of_ours_with_its_text(workers: int) -> None
 @pytest.mark.slow
 def test_a_killed_loader_worker_ends_every_process_of_a_training(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    ranks = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    process = started([sys.executable, *ranks, *command(data, out)[1:]])
-    wait_for(process, out / "checkpoints" / "step-00000005")
+    ranks = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "mfsynth"]
+    process = subprocess.Popen(
+        [sys.executable, *ranks, *words(data, out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, process_group=0, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    while not (out / "checkpoints" / "step-00000005").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
     victim = next(worker for rank in children(process.pid) for worker in workers(rank))
     os.kill(victim, signal.SIGKILL)
     _, errors = process.communicate(timeout=120)
