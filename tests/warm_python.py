@@ -116,6 +116,7 @@ def _warm_up() -> None:
     import jinja2
     import matplotlib.figure
     import PIL.Image  # noqa: F401
+    import scipy.stats
     import torch._dynamo  # every optimizer does
     import torch.utils.tensorboard
 
@@ -127,6 +128,7 @@ def _warm_up() -> None:
     assert jinja2
     assert loop
     assert matplotlib.figure
+    assert scipy.stats
     assert zoo.metrics
     assert "huggingface_hub" not in sys.modules, "it would keep the settings of this process"
 
