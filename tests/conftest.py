@@ -6,13 +6,14 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from coco_folder import Picture, write_coco
 from filelock import FileLock
+from warm_python import WarmPython
 
 from mfsynth.building.run import Run, build
 from mfsynth.coco.official.resolve import demo_folder
@@ -117,14 +118,31 @@ def small_stack_recipes(small_coco: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="session")
-def cli() -> Cli:
-    """Runs `mfsynth …` as a user does, in a process of its own."""
+def cli() -> Iterator[Cli]:
+    """Runs `mfsynth …` as a user does, in a process of its own, without waiting for its imports."""
+    warm = WarmPython("mfsynth")
 
-    def run(*args: object, **kwargs: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "mfsynth.cli", *map(str, args)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **kwargs)  # type: ignore[call-overload]
+    def run(
+        *args: object, cwd: Path | None = None, env: dict[str, str] | None = None, **kwargs: Any
+    ) -> subprocess.CompletedProcess[str]:
+        words = tuple(map(str, args))
+        if kwargs:  # what only a new Python can have
+            command = [sys.executable, "-m", "mfsynth.cli", *words]
+            return subprocess.run(
+                command, capture_output=True, text=True, timeout=120, check=False, cwd=cwd, env=env, **kwargs
+            )
+        return warm.run(module="mfsynth.cli", args=words, env=env or dict(os.environ), cwd=cwd or Path.cwd())
 
-    return run
+    yield run
+    warm.close()
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[WarmPython]:
+    """A Python that has imported torch and the zoo; see warm_python.py."""
+    python = WarmPython("zoo")
+    yield python
+    python.close()
 
 
 # --- what a run leaves out, said at its end -----------------------------------------------------------

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
+import pickle
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
+from warm_python import WarmPython
 
 import mfsynth
 from mfsynth import ImageInfo, Scene, Window
@@ -105,11 +106,10 @@ def test_collate_serves_other_loaders(small_recipes: Path) -> None:
     assert next(iter(loader))["gt"].shape == (4, 3, 12, 10)
 
 
-@pytest.mark.parametrize("workers", [1, 2, 5])  # 5 readers, 3 shards
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize(
+    ("method", "workers"), [("fork", 1), ("fork", 2), ("fork", 5), ("spawn", 2)]
+)  # 5 readers, 3 shards
 def test_loader_workers_share_an_epoch(small_recipes: Path, workers: int, method: str) -> None:
-    if method == "spawn" and workers == 5:
-        workers = 4
     stream = mfsynth.open(small_recipes, shuffle=3).torch(window=WINDOW, batch=2)
     loader = DataLoader(stream, batch_size=None, num_workers=workers, multiprocessing_context=method)
     assert sorted(keys(loader)) == [scene.key for scene in mfsynth.open(small_recipes).scenes()]
@@ -117,8 +117,13 @@ def test_loader_workers_share_an_epoch(small_recipes: Path, workers: int, method
 
 def test_live_synthesis_is_shared_the_same_way(small_coco: Path) -> None:
     stream = mfsynth.synthesize(small_coco, "small", epoch=4).torch(window=random_window)
-    loader = DataLoader(stream, batch_size=None, num_workers=2, multiprocessing_context="spawn")
+    loader = DataLoader(sent(stream), batch_size=None, num_workers=2, multiprocessing_context="fork")
     assert sorted(keys(loader)) == [f"{10 * k + 3:012d}-004" for k in range(9)]
+
+
+def sent(stream: Any) -> Any:
+    """A stream as a spawned worker gets it."""
+    return pickle.loads(pickle.dumps(stream))
 
 
 def random_window(scene: Scene) -> Window:
@@ -139,50 +144,52 @@ def test_persistent_workers_see_the_epoch_change(small_recipes: Path) -> None:
     assert second == [s.key for s in mfsynth.open(small_recipes, shuffle=3, epoch=1)]
 
 
-RANK = """
-import json, pickle, sys, torch.distributed as dist, mfsynth
+TWO_RANKS = """
+import json, os, pickle, sys, torch.distributed as dist, mfsynth
 from torch.utils.data import DataLoader
-folder, rendezvous, rank, ranks, *methods = sys.argv[1:]
-workers = {"fork": 2, "spawn": 2, "forkserver": 1}
+folder, meeting, *more = sys.argv[1:]
 stream = mfsynth.open(folder, shuffle=1).scenes().torch()  # made before the ranks know of each other
-meeting = f"file://{rendezvous}"
-dist.init_process_group("gloo", init_method=meeting, rank=int(rank), world_size=int(ranks))
-read = {
-    method: [item["key"] for item in DataLoader(
-        stream, batch_size=None, num_workers=workers[method], multiprocessing_context=method)]
-    for method in methods
-}
+other = os.fork()
+dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=0 if other else 1, world_size=2)
 copy = pickle.dumps(stream)
+"""
+END = """
 dist.barrier()
 dist.destroy_process_group()
-read["alone"] = [item["key"] for item in pickle.loads(copy)]
-print(json.dumps(read))
+read |= {"alone": [item["key"] for item in pickle.loads(copy)]}
+print(json.dumps(read), flush=True)
+if other:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(other, 0)[1]))
 """
 
 
-def test_ranks_share_an_epoch_however_workers_are_started(small_recipes: Path, tmp_path: Path) -> None:
+def ranks_read(
+    code: str, warm: WarmPython, folder: Path, tmp_path: Path, *more: Path
+) -> list[dict[str, Any]]:
+    """What two ranks say that they read."""
+    words = (str(folder), str(tmp_path / "meet"), *map(str, more))
+    done = warm.run(code=TWO_RANKS + code + END, args=words, env=dict(os.environ), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+HOWEVER = """
+workers = {"fork": 2, "spawn": 1, "forkserver": 1}
+read = {
+    method: [item["key"] for item in DataLoader(
+        stream, batch_size=None, num_workers=workers[method], multiprocessing_context=method)]
+    for method in workers
+}
+"""
+
+
+def test_ranks_share_an_epoch_however_workers_are_started(
+    small_recipes: Path, tmp_path: Path, warm: WarmPython
+) -> None:
     """Two ranks with one or two loader workers each: up to four readers of three shards."""
-    methods = ["fork", "spawn", "forkserver"]
-    ranks = [
-        subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                RANK,
-                str(small_recipes),
-                str(tmp_path / "meet"),
-                str(rank),
-                "2",
-                *methods,
-            ],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    one, other = (json.loads(rank.communicate(timeout=300)[0].splitlines()[-1]) for rank in ranks)
+    one, other = ranks_read(HOWEVER, warm, small_recipes, tmp_path)
     every = [scene.key for scene in mfsynth.open(small_recipes).scenes()]
-    for method in methods:
+    for method in ("fork", "spawn", "forkserver"):
         assert len(one[method]) == len(other[method]) == 9
         assert sorted(one[method] + other[method]) == every
     assert sorted(one["alone"]) == sorted(other["alone"]) == every  # a pickle's rank counts in workers only
@@ -190,7 +197,7 @@ def test_ranks_share_an_epoch_however_workers_are_started(small_recipes: Path, t
 
 def test_a_selection_is_shared_too(small_recipes: Path) -> None:
     stream = mfsynth.open(small_recipes, shuffle=1).scenes().select(wanted).torch()
-    loader = DataLoader(stream, batch_size=None, num_workers=2, multiprocessing_context="spawn")
+    loader = DataLoader(sent(stream), batch_size=None, num_workers=2, multiprocessing_context="fork")
     assert sorted(keys(loader)) == [f"{id:012d}-{v:03d}" for id in (3, 43, 83) for v in (0, 1)]
 
 
@@ -298,12 +305,8 @@ def test_an_unknown_way_is_refused(small_recipes: Path) -> None:
 
 
 UNEVEN = """
-import json, sys, torch.distributed as dist, mfsynth
 from mfsynth.errors import OptionsError
-from torch.utils.data import DataLoader
-coco, folder, rendezvous, rank = sys.argv[1:]
-meeting = f"file://{rendezvous}"
-dist.init_process_group("gloo", init_method=meeting, rank=int(rank), world_size=2)
+(coco,) = more
 
 def batches(uneven, method, workers):
     live = mfsynth.synthesize(coco, "small", shuffle=1).torch(batch=2, window=(0, 0, 8, 8), uneven=uneven)
@@ -320,18 +323,13 @@ def refusal(uneven):
 
 read = {uneven: [batches(uneven, None, 0), batches(uneven, "fork", 2), refusal(uneven)]
         for uneven in ("repeat", "drop", "keep")}
-dist.barrier()
-dist.destroy_process_group()
-print(json.dumps(read))
 """
 
 
 def test_two_ranks_share_nine_pictures_in_equally_many_steps(
-    small_coco: Path, small_recipes: Path, tmp_path: Path
+    small_coco: Path, small_recipes: Path, tmp_path: Path, warm: WarmPython
 ) -> None:
-    words = [sys.executable, "-c", UNEVEN, str(small_coco), str(small_recipes), str(tmp_path / "meet")]
-    ranks = [subprocess.Popen([*words, str(rank)], stdout=subprocess.PIPE, text=True) for rank in range(2)]
-    one, other = (json.loads(rank.communicate(timeout=300)[0].splitlines()[-1]) for rank in ranks)
+    one, other = ranks_read(UNEVEN, warm, small_recipes, tmp_path, small_coco)
 
     def sizes(batches: list[list[str]]) -> list[int]:
         return [len(batch) for batch in batches]

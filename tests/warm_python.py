@@ -1,4 +1,4 @@
-"""A Python that has imported torch and the zoo, and forks for every command: no test waits for imports again.
+"""A Python that has imported what commands need, and forks for each: no test waits for imports again.
 
 It has not imported huggingface_hub, which reads its settings on import: each fork does so in the environment
 that it is given. A fork runs what `python -m MODULE …` or `python -c CODE` would.
@@ -17,15 +17,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 
 class WarmPython:
-    """Runs commands one at a time, each in a fork with its own environment, folder and process group."""
+    """Runs commands one at a time, each in a fork with its own environment, folder and process group.
 
-    def __init__(self) -> None:
+    Args:
+        imported: `mfsynth`, or `zoo` with torch.
+    """
+
+    def __init__(self, imported: Literal["mfsynth", "zoo"]) -> None:
         self._server = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__, imported], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def run(self, **command: Any) -> subprocess.CompletedProcess[str]:
@@ -91,8 +95,11 @@ class Started:
             self.finished()
 
 
-def _serve() -> None:
-    _warm_up()
+def _serve(imported: str) -> None:
+    _import_mfsynth()
+    if imported == "zoo":
+        _import_zoo()
+    assert "huggingface_hub" not in sys.modules, "it would keep the settings of this process"
     for line in sys.stdin:
         child = os.fork()
         if not child:
@@ -107,15 +114,25 @@ def _answer(number: int) -> None:
     sys.stdout.flush()
 
 
-def _warm_up() -> None:
+def _import_mfsynth() -> None:
     import cv2
+
+    cv2.setNumThreads(0)  # threads do not survive a fork
+    import mfsynth.building.run
+    import mfsynth.flags
+    import mfsynth.verification
+
+    assert mfsynth
+
+
+def _import_zoo() -> None:
     import torch
 
     torch.set_num_threads(1)
-    cv2.setNumThreads(0)  # threads do not survive a fork
     import jinja2
     import matplotlib.figure
     import PIL.Image  # noqa: F401
+    import scipy.stats
     import torch._dynamo  # every optimizer does
     import torch.utils.tensorboard
 
@@ -127,8 +144,8 @@ def _warm_up() -> None:
     assert jinja2
     assert loop
     assert matplotlib.figure
+    assert scipy.stats
     assert zoo.metrics
-    assert "huggingface_hub" not in sys.modules, "it would keep the settings of this process"
 
 
 def _run(job: dict[str, Any]) -> None:
@@ -158,4 +175,4 @@ def _run(job: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(sys.argv[1])

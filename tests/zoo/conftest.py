@@ -1,10 +1,10 @@
-"""What tests of the zoo share: one thread each, since tests run side by side, and a Python that is warm."""
+"""What tests of the zoo share: one thread each, as tests run side by side, and commands that have torch."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -15,14 +15,6 @@ from warm_python import Started, WarmPython
 Start = Callable[..., AbstractContextManager[Started]]
 
 torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="session")
-def warm() -> Iterator[WarmPython]:
-    """A Python that has imported torch and the zoo; see warm_python.py."""
-    python = WarmPython()
-    yield python
-    python.close()
 
 
 @pytest.fixture(scope="session")

@@ -260,7 +260,7 @@ def test_cnns_windows_do_not_show(monkeypatch):
     np.testing.assert_array_equal(fuse("cnn", *frames).decision, whole.decision)
 
 
-@pytest.mark.parametrize("number", [9, 16])
+@pytest.mark.parametrize("number", [9, pytest.param(16, marks=pytest.mark.slow)])
 def test_cnn_comes_near_to_its_authors_pictures(number):
     """They trained other weights on other pairs."""
     *frames, published = lytro(number, "cnn")

@@ -57,11 +57,16 @@ def frame_pair(a, b, mode):
 
 
 def lytro():
-    return json.loads(LARGE.read_text())["lytro"] if LARGE.is_file() else []
+    """Every fourth is quick: whole pictures only add to the small ones above that nothing depends on size."""
+    cases = json.loads(LARGE.read_text())["lytro"] if LARGE.is_file() else []
+    return [
+        pytest.param(golden, id=golden["name"], marks=[pytest.mark.slow] if number % 4 else [])
+        for number, golden in enumerate(cases)
+    ]
 
 
 @pytest.mark.skipif(not LARGE.is_file(), reason="the Lytro pairs are not beside this checkout")
-@pytest.mark.parametrize("golden", lytro(), ids=lambda golden: golden["name"])
+@pytest.mark.parametrize("golden", lytro())
 def test_lytro(golden):
     mode = MODES[golden["gray"]]
     for role in "abf":
