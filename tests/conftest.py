@@ -118,9 +118,8 @@ def small_stack_recipes(small_coco: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="session")
-def cli() -> Iterator[Cli]:
+def cli(light: WarmPython) -> Cli:
     """Runs `mfsynth …` as a user does, in a process of its own, without waiting for its imports."""
-    warm = WarmPython("mfsynth")
 
     def run(
         *args: object, cwd: Path | None = None, env: dict[str, str] | None = None, **kwargs: Any
@@ -131,15 +130,22 @@ def cli() -> Iterator[Cli]:
             return subprocess.run(
                 command, capture_output=True, text=True, timeout=120, check=False, cwd=cwd, env=env, **kwargs
             )
-        return warm.run(module="mfsynth.cli", args=words, env=env or dict(os.environ), cwd=cwd or Path.cwd())
+        return light.run(module="mfsynth.cli", args=words, env=env or dict(os.environ), cwd=cwd or Path.cwd())
 
-    yield run
-    warm.close()
+    return run
+
+
+@pytest.fixture(scope="session")
+def light() -> Iterator[WarmPython]:
+    """A Python that has imported what all commands need but torch; see warm_python.py."""
+    python = WarmPython("mfsynth")
+    yield python
+    python.close()
 
 
 @pytest.fixture(scope="session")
 def warm() -> Iterator[WarmPython]:
-    """A Python that has imported torch and the zoo; see warm_python.py."""
+    """One that has imported torch and the zoo as well."""
     python = WarmPython("zoo")
     yield python
     python.close()

@@ -118,19 +118,24 @@ def _import_mfsynth() -> None:
     import cv2
 
     cv2.setNumThreads(0)  # threads do not survive a fork
+    import jinja2
+    import matplotlib.figure
+    import mlcroissant
+
     import mfsynth.building.run
     import mfsynth.flags
     import mfsynth.verification
 
-    assert mfsynth
+    assert jinja2
+    assert matplotlib.figure
+    assert mfsynth.flags
+    assert mlcroissant
 
 
 def _import_zoo() -> None:
     import torch
 
     torch.set_num_threads(1)
-    import jinja2
-    import matplotlib.figure
     import PIL.Image  # noqa: F401
     import scipy.stats
     import torch._dynamo  # every optimizer does
@@ -141,9 +146,7 @@ def _import_zoo() -> None:
     from zoo.training import loop
 
     known_pair()
-    assert jinja2
     assert loop
-    assert matplotlib.figure
     assert scipy.stats
     assert zoo.metrics
 
@@ -156,6 +159,7 @@ def _run(job: dict[str, Any]) -> None:
     for stream, path in zip((sys.stdout, sys.stderr), job["streams"], strict=True):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), stream.fileno())
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it
     status = 0
     try:
         sys.argv = [job["module"] or "-c", *job["args"]]

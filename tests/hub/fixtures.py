@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any, Protocol
 
 import pytest
 from hub.server import ANN, HubServer, serving
+from warm_python import WarmPython
 
 SNIPPET_START = '''
 import json
@@ -98,6 +98,7 @@ def _settings(hub: HubServer, home: Path) -> dict[str, str]:
 class Client:
     """Runs snippets of Python that use huggingface_hub; SNIPPET_START defines what they can use."""
 
+    python: WarmPython
     env: HubEnv
     folder: Path
 
@@ -112,14 +113,10 @@ class Client:
         self, code: str, *, token: str | None = ANN.token, home: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run a snippet that may fail, in the test's `tmp_path`."""
-        command = [sys.executable, "-c", SNIPPET_START + dedent(code)]
-        env = self.env(token, home)
-        return subprocess.run(
-            command, env=env, cwd=self.folder, capture_output=True, text=True, timeout=120, check=False
-        )
+        return self.python.run(code=SNIPPET_START + dedent(code), env=self.env(token, home), cwd=self.folder)
 
 
 @pytest.fixture
-def client(hub_env: HubEnv, tmp_path: Path) -> Client:
+def client(light: WarmPython, hub_env: HubEnv, tmp_path: Path) -> Client:
     """The real client, talking to the hub."""
-    return Client(hub_env, tmp_path)
+    return Client(light, hub_env, tmp_path)

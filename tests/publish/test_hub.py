@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pytest
 from conftest import tree
 from hub.fixtures import Client, HubEnv
 from hub.server import HubServer
+from warm_python import Started, WarmPython
 
 START = """
 import hashlib
@@ -53,21 +54,28 @@ def ask(client: Client, demo: Path) -> Callable[..., Any]:
     return lambda code, **kwargs: client(f"FOLDER = {str(demo)!r}\n{START}{code}", **kwargs)
 
 
+Start = Callable[..., AbstractContextManager[Started]]
+
+
 @pytest.fixture
-def command(hub_env: HubEnv, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+def started(light: WarmPython, hub_env: HubEnv, tmp_path: Path) -> Start:
     """Start `mfsynth …` as Ann."""
 
-    def start(*words: object) -> subprocess.Popen[str]:
-        line = [sys.executable, "-m", "mfsynth.cli", *map(str, words)]
-        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen(line, env=hub_env(), cwd=tmp_path, preexec_fn=_interruptible, **pipes)
+    def start(*words: object) -> AbstractContextManager[Started]:
+        return light.started(module="mfsynth.cli", args=tuple(map(str, words)), env=hub_env(), cwd=tmp_path)
 
     return start
 
 
-def _interruptible() -> None:
-    """A shell's job in the background ignores SIGINT, and so would what the tests start from there."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+@pytest.fixture
+def command(started: Start) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `mfsynth …` as Ann."""
+
+    def run(*words: object) -> subprocess.CompletedProcess[str]:
+        with started(*words) as process:
+            return process.finished()
+
+    return run
 
 
 def stored(hub: HubServer, repo_id: str = "ann/pairs", revision: str = "main") -> dict[str, str]:
@@ -129,30 +137,35 @@ def test_a_push_that_fails_leaves_the_branch_alone_and_the_next_one_goes_on(hub:
     assert len(hub.requests("PUT /cdn/")) == 2  # each shard once
 
 
-def test_an_interrupted_command_says_how_to_go_on(hub: HubServer, command: Any, demo: Path) -> None:
+def test_an_interrupted_command_says_how_to_go_on(
+    hub: HubServer, started: Start, command: Any, demo: Path
+) -> None:
     words = ("publish", demo, "--repo", "ann/pairs", "--quiet")
-    running: list[subprocess.Popen[str]] = []
-    hub.faults.before("POST .*/preupload/", lambda: running[0].send_signal(signal.SIGINT))
-    running.append(command(*words))
-    _, errors = running[0].communicate(timeout=60)
-    assert running[0].returncode == 130, errors
-    assert "run the same command again to continue" in errors
+    running: list[Started] = []
+    hub.faults.before("POST .*/preupload/", lambda: os.kill(running[0].pid, signal.SIGINT))
+    with started(*words) as process:
+        running.append(process)
+        done = process.finished()
+    assert done.returncode == 130, done.stderr
+    assert "run the same command again to continue" in done.stderr
     assert set(stored(hub)) == {".gitattributes"}
-    again = command(*words)
-    assert again.wait(60) == 0
+    assert command(*words).returncode == 0
     assert "demo-000001.tar" in stored(hub)
 
 
-def test_a_killed_command_is_finished_by_the_next(hub: HubServer, command: Any, demo: Path) -> None:
+def test_a_killed_command_is_finished_by_the_next(
+    hub: HubServer, started: Start, command: Any, demo: Path
+) -> None:
     words = ("publish", demo, "--repo", "ann/pairs")
-    running: list[subprocess.Popen[str]] = []
-    hub.faults.before("PUT /cdn/", lambda: running[0].kill())
-    running.append(command(*words))
-    assert running[0].wait(60) == -signal.SIGKILL
+    running: list[Started] = []
+    hub.faults.before("PUT /cdn/", lambda: os.kill(running[0].pid, signal.SIGKILL))
+    with started(*words) as process:
+        running.append(process)
+        assert process.finished().returncode == -signal.SIGKILL
     assert set(stored(hub)) == {".gitattributes"}
-    output, errors = command(*words).communicate(timeout=60)
-    assert re.search(r"published at http://.*/datasets/ann/pairs, commit [0-9a-f]{40}", output), errors
-    assert 'mfsynth.open("hf://datasets/ann/pairs")' in output
+    done = command(*words)
+    assert re.search(r"published at http://.*/datasets/ann/pairs, commit [0-9a-f]{40}", done.stdout), done
+    assert 'mfsynth.open("hf://datasets/ann/pairs")' in done.stdout
     assert len(hub.repo("ann/pairs", "datasets").commits) == 2  # the repository's first, and ours
 
 
@@ -233,7 +246,7 @@ tell({
     assert {"frame0.png", "frame1.png", "gt.jpg", "focus.png", "json"} <= set(told["webdataset"])
     assert told["torch"] == [2, 3]
     again = command(*told["command"].split(), "--coco", scenes, "--workers", 1, "--quiet")
-    assert again.wait(60) == 0, again.stderr.read()
+    assert again.returncode == 0, again.stderr
     made = tree(tmp_path / "again")
     assert {name: value for name, value in made.items() if name in stored(hub)} == {
         name: value for name, value in tree(demo).items() if not name.startswith(".")
@@ -245,14 +258,12 @@ def test_the_command_reports_as_json_and_refuses_in_one_line(
 ) -> None:
     report = command("publish", demo, "--repo", "ann/pairs", "--dry-run", "--json")
     refused = command("publish", closed, "--repo", "ann/own")
-    output, errors = report.communicate(timeout=60)
-    told = json.loads(output)
-    assert errors == ""
+    told = json.loads(report.stdout)
+    assert report.stderr == ""
     assert (told["commit"], told["shards"], told["refused"]) == (None, 2, "")
     assert told["licenses"][0]["limits"] == ""
     assert told["files"]["demo-000000.tar"]["size"] == os.path.getsize(demo / "demo-000000.tar")  # noqa: PTH202
-    output, errors = refused.communicate(timeout=60)
-    assert (refused.returncode, output) == (1, "")
-    assert errors.count("\n") == 1
-    assert "--accept-licenses" in errors
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.count("\n") == 1
+    assert "--accept-licenses" in refused.stderr
     assert not hub.log
