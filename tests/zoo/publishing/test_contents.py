@@ -89,7 +89,7 @@ def test_a_card_of_a_network_for_sets_says_what_it_takes_and_what_it_learned_fro
     assert "All frames, however many, are scored in one pass" in card
     assert "A sample has 2 to 6 frames" in card
     assert "exposure of its own, up to 1.2 stops" in card
-    assert "steps of 10 sets, crops" in card
+    assert "steps of 16 sets, crops" in card
     assert "averaged over the steps (decay 0.999)" in card
     assert "reversals" not in card
 

@@ -26,11 +26,11 @@ def test_a_preset_of_another_kind_is_refused_with_those_of_this_kind(kind, name,
         preset(kind, name)
 
 
-@pytest.mark.parametrize(("name", "width", "weights"), [("base", 24, 260_880), ("small", 12, 66_200)])
+@pytest.mark.parametrize(("name", "width", "weights"), [("base", 16, 243_904), ("small", 8, 61_728)])
 def test_networks_for_sets_come_in_two_sizes(name, width, weights):
     options = preset("focus-set", name)
     assert (options.model.architecture, options.model.width, options.model.depth) == ("focus-set", width, 3)
-    assert (options.frames, options.pairs, options.ema) == ((2, 6), 10, 0.999)
+    assert (options.frames, options.pairs, options.ema) == ((2, 6), 16, 0.999)
     assert Network(options.model).parameters_count == weights
 
 
