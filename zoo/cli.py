@@ -239,6 +239,7 @@ def train(
 ) -> None:
     """Train a network, from shards or straight from COCO: focus-set, or one of the paper's."""
     need("train", "torch", "safetensors", "accelerate", "tensorboard", "matplotlib")
+    from zoo.training.heap import keep_freed_memory
     from zoo.training.request import TrainRequest, main_process, train_as_asked
 
     request = TrainRequest(
@@ -249,6 +250,7 @@ def train(
         click.echo(json.dumps(request.to_json(), indent=2))
         return
     output = Output(quiet, as_json) if main_process() else Output(quiet=True)
+    keep_freed_memory()
     with output.loss_bar() as progress:
         report = train_as_asked(request, say=output.say, progress=progress)
     output.show(report)
