@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from warm_python import WarmPython
 
 from mfsynth.building.run import Run, build
 from mfsynth.coco.official.resolve import demo_folder
+from mfsynth.engine import worker
 from mfsynth.options import BuildOptions, Store
 from mfsynth.storage import cache_folder
 
@@ -45,6 +47,19 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
     for name in ("MFSYNTH_COCO", "MFSYNTH_COCO_URL"):
         os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_workers() -> Iterator[None]:
+    """Let builds in a test's own process fork their workers from a Python that has imported what they need.
+
+    Users' workers are spawned, and so are those of the tests of the engine and of the command line.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mfsynth.building.make", "mfsynth.verification.check"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker, "CONTEXT", context)
+        yield
 
 
 @pytest.fixture(scope="session")

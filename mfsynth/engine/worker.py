@@ -23,12 +23,15 @@ from mfsynth.errors import BuildError, MfsynthError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from multiprocessing.context import SpawnProcess
+    from multiprocessing.context import ForkServerContext, SpawnContext
+    from multiprocessing.process import BaseProcess
 
 END_SECONDS = 5.0
 """How long a process may take to end before it is killed, and how long before it is given up."""
 SILENT_SECONDS = 60.0
 """How long a worker may report nothing before a line says so; then twice as long, and so on."""
+CONTEXT: SpawnContext | ForkServerContext = multiprocessing.get_context("spawn")
+"""How workers start: never by a fork of a program's process, which OpenCV's threads do not survive."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _STATES = {
     "T": "it is stopped; `kill -CONT {pid}` resumes it",
@@ -65,11 +68,10 @@ class Worker:
     """
 
     def __init__(self, serve: Callable[..., None], *args: object) -> None:
-        context = multiprocessing.get_context("spawn")
         self._started, self.owner = False, os.getpid()
         try:
-            self.pipe, theirs = context.Pipe()
-            self._process: SpawnProcess = context.Process(
+            self.pipe, theirs = CONTEXT.Pipe()
+            self._process: BaseProcess = CONTEXT.Process(
                 target=_serve, args=(theirs, serve, args), daemon=True, name=NAME
             )
             with signals_put_off():
