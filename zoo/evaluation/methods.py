@@ -358,17 +358,20 @@ def packages() -> dict[str, str]:
     return found
 
 
-def denoised(picture: Picture) -> Picture:
-    """OpenCV's non-local means with its own window sizes, as strong as the picture's noise asks for.
+def denoised(picture: Picture, strength: float | None = None) -> Picture:
+    """OpenCV's non-local means with its own window sizes.
 
-    The strength is the noise's standard deviation, as J. Immerkær estimates it ("Fast noise variance
-    estimation", Computer Vision and Image Understanding 64 (1996) 300-302).
+    Args:
+        picture: H x W x 3, uint8.
+        strength: The filter's h, in levels. None takes the standard deviation of the picture's noise, as J.
+            Immerkær estimates it ("Fast noise variance estimation", Computer Vision and Image Understanding
+            64 (1996) 300-302).
     """
-    sigma = noise_of(picture)
-    if sigma == 0:
+    h = noise_of(picture) if strength is None else strength
+    if h == 0:
         return picture
     bgr = np.ascontiguousarray(picture[..., ::-1])  # OpenCV expects BGR
-    return np.ascontiguousarray(cv2.fastNlMeansDenoisingColored(bgr, None, sigma, sigma)[..., ::-1], np.uint8)
+    return np.ascontiguousarray(cv2.fastNlMeansDenoisingColored(bgr, None, h, h)[..., ::-1], np.uint8)
 
 
 def noise_of(picture: Picture) -> float:

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from zoo.networks.layers import convs, halvings, hourglass_reach, mirror, up_sample
+from zoo.networks.layers import convs, halvings, hourglass_reach, mirror, pointwise, up_sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -172,14 +172,14 @@ class SetLevel(nn.Module):
 
     def __init__(self, n_in: int, width: int, n_below: int, even: bool) -> None:
         super().__init__()
-        self.odd_skip = nn.Conv2d(n_in, width, 1, bias=False)
-        self.even_skip = nn.Conv2d(2 * n_in, width, 1)
+        self.odd_skip = pointwise(n_in, width, bias=False)
+        self.even_skip = pointwise(2 * n_in, width)
         self.odd_up = up_sample(n_below, width, "bilinear", bias=False) if n_below else None
         self.even_up = up_sample(n_below, width, "bilinear") if n_below else None
         self.odd_conv = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.gate_conv = nn.Conv2d(width, width, 3, padding=1)
         self.even_conv = nn.Conv2d(width, width, 3, padding=1) if even else None
-        self.cross = nn.Conv2d(width, width, 1, bias=False) if even else None
+        self.cross = pointwise(width, width, bias=False) if even else None
 
     def odd(self, deviation: Tensor, below: Tensor | None) -> Tensor:
         """A frame's odd stream before the gate, from the deviation of its features from their mean."""
@@ -191,8 +191,10 @@ class SetLevel(nn.Module):
     def even(self, mean: Tensor, spread: Tensor, below: Tensor | None) -> Tensor:
         """The even stream, from the mean of the features and the mean magnitude of the deviations."""
         skip, n_in = self.even_skip, mean.shape[1]
-        stream = F.conv2d(mean, skip.weight[:, :n_in], skip.bias)  # two, so that nothing is concatenated
-        stream += F.conv2d(spread, skip.weight[:, n_in:])
+        stream = F.conv2d(
+            mean, skip.weight[:, :n_in], skip.bias, dilation=skip.dilation
+        )  # nothing is concatenated
+        stream += F.conv2d(spread, skip.weight[:, n_in:], dilation=skip.dilation)
         if self.even_up is not None:
             stream += self.even_up(below)
         return stream

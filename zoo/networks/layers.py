@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ def mirror(x: Tensor, top: int, bottom: int, left: int, right: int) -> Tensor:
     if not (top or bottom or left or right):
         return x
     if max(top, bottom) < x.shape[2] and max(left, right) < x.shape[3]:
-        return F.pad(x, (left, right, top, bottom), mode="reflect")  # the same, much faster
+        return _extended(_extended(x, 2, top, bottom), 3, left, right)  # the same, much faster
     if top or bottom:
         x = x.index_select(2, _mirrored(x.shape[2], top, bottom, x.device))
     if left or right:
@@ -37,12 +36,21 @@ def convs(n_in: int, n_out: int, padding: int) -> nn.Sequential:
     )
 
 
+def pointwise(n_in: int, n_out: int, bias: bool = True) -> nn.Conv2d:
+    """A 1x1 convolution.
+
+    A dilation changes nothing about one tap. But on one thread, torch leaves only dilated ones to oneDNN,
+    which takes a seventh to a half of the time of torch's own.
+    """
+    return nn.Conv2d(n_in, n_out, 1, bias=bias, dilation=2)
+
+
 def up_sample(n_in: int, n_out: int, upsampling: Upsampling, bias: bool = True) -> nn.Module:
     """A layer that doubles the resolution."""
     if upsampling == "transposed":
         return nn.ConvTranspose2d(n_in, n_out, 2, stride=2, bias=bias)
     return nn.Sequential(
-        nn.Conv2d(n_in, n_out, 1, bias=bias),
+        pointwise(n_in, n_out, bias),
         nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
     )
 
@@ -88,6 +96,15 @@ def hourglass_reach(depth: int, joins: int, bilinear: bool, top: int = 0, bottom
             low, high = 2 * low - 2, 2 * high + 3
         reach = max(reach, place - low, high - place)
     return reach
+
+
+def _extended(x: Tensor, side: int, before: int, after: int) -> Tensor:
+    """One side of x extended by less than its length; channels stay last, which `F.pad` undoes and redoes."""
+    parts = [x.narrow(side, 1, before).flip(side)] if before else []
+    parts.append(x)
+    if after:
+        parts.append(x.narrow(side, x.shape[side] - 1 - after, after).flip(side))
+    return torch.cat(parts, side) if len(parts) > 1 else x
 
 
 def _mirrored(length: int, before: int, after: int, device: torch.device) -> Tensor:
