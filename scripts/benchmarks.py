@@ -34,7 +34,7 @@ from zoo.evaluation.options import EvaluateOptions, evaluate_command
 from zoo.evaluation.tables import line, markdown_of, means_csv_of, scores_of
 from zoo.metrics.measures import QUALITY
 
-NETWORKS = "focus-set,hf-seg,hf-reg,hf-reg+near,noisy-hf-reg"
+NETWORKS = "focus-set,focus-set-small,hf-seg,hf-reg,hf-reg+near,noisy-hf-reg"
 CLASSICS = "gff,dct,dct+cv,im,cnn,pyramid,average,dummy-a,dummy-b"
 DOCS = Path(__file__).parents[1] / "docs"
 LISTS = DOCS / "benchmarks"
@@ -76,6 +76,10 @@ def aligned(methods: str) -> str:
 BENCHMARKS = (
     Benchmark("hard", "hard", (), f"{NETWORKS},hf-seg+select,{CLASSICS}"),
     Benchmark("stacks", "stacks", ("--frames", "6", "--breathing", "0"), f"{NETWORKS},{CLASSICS}"),
+    Benchmark(
+        "stacks-clean", "stacks", ("--frames", "6", "--breathing", "0", "--capture", "clean"),
+        "focus-set,focus-set-small,hf-seg,gff,dct+cv,im,cnn,pyramid",
+    ),
     Benchmark(
         "stacks-breathing",
         "stacks",

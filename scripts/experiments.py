@@ -336,7 +336,7 @@ def chosen(names: tuple[str, ...]) -> list[str]:
 @click.argument("names", nargs=-1)
 @click.option("--coco", type=click.Path(exists=True, path_type=Path), required=True, help="COCO folder.")
 @click.option("--out", type=click.Path(path_type=Path), required=True)
-@click.option("--steps", default=800, show_default=True, help="Of each training.")
+@click.option("--steps", default=600, show_default=True, help="Of each training.")
 @click.option("--table", "only_table", is_flag=True, help="Only print the table of what is done.")
 @click.option("--docs", is_flag=True, help="The same, and write it into docs/training.md.")
 def main(names: tuple[str, ...], coco: Path, out: Path, steps: int, only_table: bool, docs: bool) -> None:

@@ -45,7 +45,7 @@ from zoo.store.results import Results, results
 if TYPE_CHECKING:
     from mfsynth.sample import Picture
 
-METHODS = "focus-set,hf-seg,hf-reg,hf-reg+near,gff,dct,dct+cv,im,pyramid,average,dummy-a,dummy-b"
+METHODS = "focus-set,focus-set+select,focus-set-small,hf-seg,hf-reg,hf-reg+near,gff,dct,dct+cv,im,pyramid,average,dummy-a,dummy-b"
 SINGLE = "hf-seg+single,hf-reg+single"
 NOISE = "noisy-hf-reg,hf-reg,hf-seg,hf-seg+denoise,average"
 LOSSES = ("nps6", "l1", "mse")
@@ -60,8 +60,8 @@ KEPT = {
     "noise": ("scores.csv", "means.csv", "noise.csv", "noise.png"),
 }
 """What docs/results/ holds of each evaluation."""
-QUOTED = ("table1", "table2", "noise", "benchmarks/hard", "benchmarks/stacks")
-"""Evaluations that cards quote; benchmarks.py leaves the last two there."""
+QUOTED = ("table1", "table2", "noise", "benchmarks/hard", "benchmarks/stacks", "benchmarks/stacks-clean")
+"""Evaluations that cards quote; benchmarks.py leaves the last three there."""
 DPI = 150
 DERIVABLE = {1, 2, 4, 5, 7, 8}
 """COCO's licenses that allow derivatives."""
