@@ -2,6 +2,7 @@
 
     python scripts/benchmarks.py --coco ../shared/coco               # all of it, into results/
     python scripts/benchmarks.py --coco ../shared/coco --docs        # and docs/results/, the docs' tables
+    python scripts/benchmarks.py --coco ../shared/coco --docs --networks hf-seg   # rows of others stay
     python scripts/benchmarks.py --coco ../shared/coco --limit 2     # a trial
     python scripts/benchmarks.py --coco ../shared/coco --estimate    # how long every method would take
     python scripts/benchmarks.py --coco ../shared/coco --choose      # the lists in docs/benchmarks/
@@ -22,7 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
-from reproduce_tables import PAGE, fill, mfsynth_command
+from reproduce_tables import PAGE, fill, merged, mfsynth_command, of_networks
 
 import mfsynth
 from mfsynth.console import duration
@@ -96,6 +97,9 @@ BENCHMARKS = (
 @click.option("--only", type=click.Choice([each.name for each in BENCHMARKS]), multiple=True,
               help="Only this benchmark; may be given more than once.")  # fmt: skip
 @click.option("--methods", help="Only these methods, as `mfsynth evaluate` takes them.")
+@click.option(
+    "--networks", default="", metavar="NAME,…", help="Score only the rows of these; others stay as they are."
+)
 @click.option("--limit", type=click.IntRange(min=1), help="Score only the first N stacks: for trials.")
 @click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
 @click.option("--estimate", is_flag=True, help="Time every method on one stack, and score nothing.")
@@ -107,6 +111,7 @@ def main(
     out: Path,
     only: tuple[str, ...],
     methods: str | None,
+    networks: str,
     limit: int | None,
     workers: int,
     estimate: bool,
@@ -126,12 +131,17 @@ def main(
     if choose:
         choose_images(coco, out)
         return
-    whole = True
+    whole, again = True, frozenset(filter(None, networks.split(",")))
     for each in chosen:
         data = out / "data" / each.name
         mfsynth_command(*each.build_words(str(coco), str(data)), "--quiet")
         given = EvaluateOptions(
-            (methods or each.methods,), f"shards:{data}", limit or 0, swap=False, shown=10, workers=workers
+            (methods or of_networks(each.methods, again),),
+            f"shards:{data}",
+            limit or 0,
+            swap=False,
+            shown=10,
+            workers=workers,
         )
         if estimate:
             print_estimate(each.name, given)
@@ -140,7 +150,7 @@ def main(
     if docs and not whole:
         click.echo("the docs stay as they are, since stacks were left out", err=True)
     elif docs:
-        write_docs(chosen, out)
+        write_docs(chosen, out, rows_stay=bool(networks))
     sys.exit(0 if whole else 1)
 
 
@@ -223,11 +233,12 @@ def _write_list(name: str, words: str, images: list[int]) -> None:
 # --- docs ---------------------------------------------------------------------------------------------
 
 
-def write_docs(chosen: list[Benchmark], out: Path) -> None:
-    """Copy values to docs/results/, and fill the marked tables of the docs."""
+def write_docs(chosen: list[Benchmark], out: Path, rows_stay: bool) -> None:
+    """Copy values to docs/results/, where those of other methods may stay, and fill the docs' tables."""
     for each in chosen:
-        text = (out / each.name / "scores.csv").read_text("utf-8")
-        write(DOCS / "results" / f"{each.name}-scores.csv", shortened(text).encode())
+        text = shortened((out / each.name / "scores.csv").read_text("utf-8"))
+        file = DOCS / "results" / f"{each.name}-scores.csv"
+        write(file, (merged(file.read_text("utf-8"), text, each.methods) if rows_stay else text).encode())
     sets = [identity(each, out / "data" / each.name) for each in chosen]
     heads = ["set", "samples", "frames", "SHA-256 of its shard", "SHA-256 of its manifest"]
     table = [line(heads), line(["---"] * len(heads)), *map(line, sets)]

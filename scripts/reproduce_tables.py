@@ -3,7 +3,8 @@
     python scripts/reproduce_tables.py --shared ../shared               # all of it, into results/
     python scripts/reproduce_tables.py --shared ../shared --docs        # and docs/results/, docs/results.md
     python scripts/reproduce_tables.py --shared ../shared --cards       # and the cards' figures, zoo/weights
-    python scripts/reproduce_tables.py --shared ../shared --render      # only docs/results.md, from its CSVs
+    python scripts/reproduce_tables.py --shared ../shared --docs --networks hf-seg   # rows of others stay
+    python scripts/reproduce_tables.py --shared ../shared --render      # only the docs, from their CSVs
 
 Table I is of val2017 pairs that `mfsynth build` draws with seed 0, Table II of Lytro, Fig. 16 of val2017
 pairs with noise. Every step is a command of `mfsynth`, printed before it runs; whatever an earlier run left
@@ -13,6 +14,7 @@ and is still true is kept. CNN's own time is reported apart.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 import shlex
@@ -22,7 +24,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,32 +36,31 @@ import zoo
 from mfsynth.plots import Panel, draw_curves
 from mfsynth.preview.kit.sheet import Block, Cell, draw_sheet, encode_sheet
 from mfsynth.storage import digest, write
-from zoo.evaluation import leaderboard
+from zoo.evaluation import leaderboard, noise
 from zoo.evaluation.data import read_rgb
 from zoo.evaluation.methods import parse_methods
 from zoo.evaluation.paper import printed
+from zoo.evaluation.ranks import rank
+from zoo.evaluation.references import REFERENCES
+from zoo.evaluation.report.drawings import draw_noise, score_figures
 from zoo.evaluation.tables import markdown_of, means_csv_of, scores_of
 from zoo.store.registry import REGISTRY, SHIPPED, names
 from zoo.store.results import Results, results
 
 if TYPE_CHECKING:
     from mfsynth.sample import Picture
+    from zoo.evaluation.scores import Scores
 
-METHODS = "focus-set,focus-set+select,focus-set-small,hf-seg,hf-reg,hf-reg+near,gff,dct,dct+cv,im,pyramid,average,dummy-a,dummy-b"
+METHODS = (
+    "focus-set,focus-set+select,focus-set-small,hf-seg,hf-reg,hf-reg+near,"
+    "gff,dct,dct+cv,im,pyramid,average,dummy-a,dummy-b"
+)
 SINGLE = "hf-seg+single,hf-reg+single"
 NOISE = "noisy-hf-reg,hf-reg,hf-seg,hf-seg+denoise,average"
 LOSSES = ("nps6", "l1", "mse")
 DOCS = Path(__file__).parents[1] / "docs" / "results"
 LOGS = DOCS / "logs"
 PAGE = DOCS.with_suffix(".md")
-KEPT = {
-    "table1": ("scores.csv", "means.csv", "boxes.png", "ranks.png"),
-    "table2": ("scores.csv", "means.csv", "boxes.png", "ranks.png"),
-    "table3": ("times.csv",),
-    "published": ("scores.csv", "means.csv"),
-    "noise": ("scores.csv", "means.csv", "noise.csv", "noise.png"),
-}
-"""What docs/results/ holds of each evaluation."""
 QUOTED = ("table1", "table2", "noise", "benchmarks/hard", "benchmarks/stacks", "benchmarks/stacks-clean")
 """Evaluations that cards quote; benchmarks.py leaves the last three there."""
 DPI = 150
@@ -69,10 +70,11 @@ DERIVABLE = {1, 2, 4, 5, 7, 8}
 
 @dataclass
 class Reproduction:
-    """Where things lie, and how long each step took."""
+    """Where things lie, which networks are scored (all methods if empty), and how long each step took."""
 
     shared: Path
     out: Path
+    networks: frozenset[str] = frozenset()
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -89,8 +91,9 @@ class Reproduction:
 
     def evaluate(self, name: str, methods: str, data: str, *options: str) -> None:
         """A folder of results."""
+        chosen = of_networks(methods, self.networks)
         mfsynth_command(
-            "evaluate", "--methods", methods, "--data", data, *options, "--out", str(self.out / name)
+            "evaluate", "--methods", chosen, "--data", data, *options, "--out", str(self.out / name)
         )
 
 
@@ -109,14 +112,17 @@ def mfsynth_command(*words: str) -> None:
 @click.option(
     "--cards", is_flag=True, help="Also write what networks' cards quote: zoo/weights, the registry."
 )
-@click.option("--render", is_flag=True, help="Evaluate nothing: only render docs/results.md from its CSVs.")
-def main(shared: Path, out: Path, docs: bool, cards: bool, render: bool) -> None:
+@click.option(
+    "--networks", default="", metavar="NAME,…", help="Score only the rows of these; others stay as they are."
+)
+@click.option("--render", is_flag=True, help="Evaluate nothing: only render the docs from their CSVs.")
+def main(shared: Path, out: Path, docs: bool, cards: bool, networks: str, render: bool) -> None:
     """Regenerate the paper's tables and figures."""
     if render:
         render_docs(shared)
         return
-    fresh = not out.exists()
-    work = Reproduction(shared, out)
+    fresh = not out.exists() and not networks
+    work = Reproduction(shared, out, frozenset(filter(None, networks.split(","))))
     tables(work)
     with work.step("figures"):
         write(out / "losses.png", loss_curves())
@@ -127,7 +133,7 @@ def main(shared: Path, out: Path, docs: bool, cards: bool, render: bool) -> None
     own = work.seconds["table1-cnn"] + work.seconds["table2-cnn"]
     click.echo(f"{sum(work.seconds.values()) - own:.0f} s without CNN, {own:.0f} s for CNN")
     if docs:
-        write_docs(shared, out)
+        write_docs(work)
     if cards:
         write_cards(out)
 
@@ -146,17 +152,28 @@ def tables(work: Reproduction) -> None:
         work.evaluate("table2", f"{METHODS},{SINGLE}", lytro, *against)
     with work.step("published"):
         published = f"folder:gff:{golden / 'lytro_gff'},folder:cnn:{golden / 'lytro_cnn'}"
-        work.evaluate("published", published, lytro)
+        if not work.networks:
+            work.evaluate("published", published, lytro)
     with work.step("noise"):
         work.evaluate("noise", NOISE, noisy, "--no-swap")
     with work.step("table1-cnn"):
         work.evaluate("table1", with_cnn(METHODS), clean, "--no-swap")
     with work.step("table2-cnn"):
         work.evaluate("table2", f"{with_cnn(METHODS)},{SINGLE}", lytro, *against)
-    with work.step("table3"):
-        work.evaluate(
+    with work.step("table3"):  # times can only be compared within one run, so it has all methods
+        every = replace(work, networks=frozenset())
+        every.evaluate(
             "table3", f"{with_cnn(METHODS)},{SINGLE}", lytro, "--limit", "3", "--times", "--no-swap"
         )
+
+
+def of_networks(methods: str, networks: frozenset[str]) -> str:
+    """The methods of some networks, with every rule; all if none are given.
+
+    >>> of_networks("hf-seg,hf-seg+select,hf-reg,gff", frozenset({"hf-seg"}))
+    'hf-seg,hf-seg+select'
+    """
+    return ",".join(each for each in methods.split(",") if not networks or each.partition("+")[0] in networks)
 
 
 def with_cnn(methods: str) -> str:
@@ -235,24 +252,66 @@ def picture_grid(heads: Sequence[str], rows: Sequence[Sequence[Picture]], inches
 # --- what is kept -------------------------------------------------------------------------------------
 
 
-def write_docs(shared: Path, out: Path) -> None:
+def write_docs(work: Reproduction) -> None:
     """Copy values and figures to docs/results/, and fill the marked tables of docs/results.md."""
-    for name, files in KEPT.items():
-        for file in files:
-            shutil.copyfile(out / name / file, DOCS / f"{name}-{file}")
-    for file in ("losses.png", "triples.png", "noise-example.png", "seconds.json"):
-        if (out / file).exists():
-            shutil.copyfile(out / file, DOCS / file)
-    times = {"table3/times.md": (out / "table3" / "times.md").read_text("utf-8")}
-    fill(tables_of_docs(shared) | times)
+    orders = {"table1": with_cnn(METHODS), "table2": f"{with_cnn(METHODS)},{SINGLE}", "noise": NOISE}
+    for name, methods in orders.items():
+        text = (work.out / name / "scores.csv").read_text("utf-8")
+        file = DOCS / f"{name}-scores.csv"
+        write(file, (merged(file.read_text("utf-8"), text, methods) if work.networks else text).encode())
+    shutil.copyfile(work.out / "table3" / "times.csv", DOCS / "table3-times.csv")
+    if not work.networks:
+        shutil.copyfile(work.out / "published" / "scores.csv", DOCS / "published-scores.csv")
+    for file_name in ("losses.png", "triples.png", "noise-example.png", "seconds.json"):
+        if (work.out / file_name).exists():
+            shutil.copyfile(work.out / file_name, DOCS / file_name)
+    fill({"table3/times.md": (work.out / "table3" / "times.md").read_text("utf-8")})
+    render_docs(work.shared)
+
+
+def merged(old: str, new: str, methods: str) -> str:
+    """A CSV of scores: the new rows, and the old ones of methods that have none, in this order of methods.
+
+    Rows of the best choices of a frame come last.
+
+    >>> print(merged("image,method,psnr\\na,x,1\\na,y,2\\n", "image,method,psnr\\na,y,3\\n", "y,x"))
+    image,method,psnr
+    a,y,3
+    a,x,1
+    <BLANKLINE>
+    """
+    tables = [list(csv.DictReader(io.StringIO(text))) for text in (old, new)]
+    rows = {(row["image"], row["method"]): row for table in tables for row in table}
+    images = dict.fromkeys(row["image"] for row in tables[1])
+    order = [*methods.split(","), *REFERENCES]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, max(tables[0][0], tables[1][0], key=len), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows[image, each] for image in images for each in order if (image, each) in rows)
+    return text.getvalue()
 
 
 def render_docs(shared: Path) -> None:
-    """Write the means in docs/results/ and the tables in docs/results.md again, from the values there."""
-    for name in ("table1", "table2", "published", "noise"):
-        scores = scores_of((DOCS / f"{name}-scores.csv").read_text("utf-8"), name)
+    """Write what docs/results/ and docs/results.md have besides the values, again from the values."""
+    for name, title in {
+        "table1": "val2017",
+        "table2": "Lytro",
+        "published": "Lytro",
+        "noise": "val2017",
+    }.items():
+        scores = scores_of((DOCS / f"{name}-scores.csv").read_text("utf-8"), title)
         write(DOCS / f"{name}-means.csv", means_csv_of(scores).encode())
+        drawn = dict(score_figures(scores, rank(scores))) if name.startswith("table") else {}
+        for file, content in [*((f"{each}.png", png) for each, png in drawn.items()), *noise_files(scores)]:
+            write(DOCS / f"{name}-{file}", content)
     fill(tables_of_docs(shared))
+
+
+def noise_files(scores: Scores) -> Iterator[tuple[str, bytes]]:
+    """The curves against the noise, where frames differ in it."""
+    if curves := noise.noise_curves(scores):
+        yield "noise.csv", noise.csv_of(curves).encode()
+        yield "noise.png", draw_noise(f"{scores.data}: frames with noise", curves)
 
 
 def tables_of_docs(shared: Path) -> dict[str, str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from zoo.evaluation.evaluated import Evaluated
     from zoo.evaluation.noise import NoiseCurve
     from zoo.evaluation.ranks import Ranks
+    from zoo.evaluation.scores import Scores
 
     Progress = Callable[[str, int, int], None]
 
@@ -31,7 +32,7 @@ def drawings(
     Raises:
         MissingExtraError: If matplotlib is not installed.
     """
-    drawn = dict(_figures(evaluated, ranks))
+    drawn = dict(score_figures(evaluated.scores, ranks))
     yield from ((f"{name}.png", png) for name, png in drawn.items())
     yield "sheet.webp", write_sheet(_exhibits(evaluated, "drawing the sheet", progress))
     yield (
@@ -47,12 +48,16 @@ def drawings(
     )
 
 
-def _figures(evaluated: Evaluated, ranks: Ranks) -> Iterator[tuple[str, bytes]]:
-    scores = evaluated.scores
+def score_figures(scores: Scores, ranks: Ranks) -> Iterator[tuple[str, bytes]]:
+    """Names and PNGs of what can be drawn from scores only.
+
+    Raises:
+        MissingExtraError: If matplotlib is not installed.
+    """
     drawn = [name for name in scores.measures if MEASURES[name].rising and not part_of(name)]
     yield "boxes", figures.boxes(scores, drawn)
     if isinstance(ranks.together, Test):
-        title = f"{evaluated.data.title}: the paper's measures"
+        title = f"{scores.data}: the paper's measures"
         yield "ranks", figures.critical_differences(ranks.together, title)
 
 
