@@ -11,7 +11,6 @@ and so has every measurement of memory.
 
 Times are the least of several calls. Pairs, and everything at 520 x 520, are arrays in memory and fused by
 `zoo.fuse`. Larger stacks are JPEG files and fused by `zoo.fuse_stack`, whose time includes reading.
-`small` has random weights, which cost the same as trained ones.
 """
 
 from __future__ import annotations
@@ -37,7 +36,6 @@ from torch.utils.flop_counter import FlopCounterMode
 import zoo
 from zoo.evaluation import baselines
 from zoo.networks import Network
-from zoo.training.presets import preset
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SQUARE = 520
@@ -82,11 +80,7 @@ class Row:
         """The network; None is gff."""
         if self.method == "gff":
             return None
-        if self.method == "small":
-            torch.manual_seed(0)
-            model: Network = Network(preset("focus-set", "small").model).eval()
-        else:
-            model = zoo.load(self.method, device="cpu")
+        model = zoo.load(self.method, device="cpu")
         layout = torch.channels_last
         return model.to(PRECISIONS[self.precision]).to(memory_format=layout)  # type: ignore[call-overload,no-any-return]
 
@@ -101,14 +95,15 @@ class Row:
         return lambda: zoo.fuse(model, frames)
 
 
+SETS = ("focus-set", "focus-set-small")
 ROWS = [
-    *(Row(name, frames, "520", 1) for frames in (2, 6, 30) for name in ("focus-set", "small", "gff")),
+    *(Row(name, frames, "520", 1) for frames in (2, 6, 30) for name in (*SETS, "gff")),
     *(Row("hf-seg", frames, "520", 1) for frames in (2, 6)),
-    *(Row(name, 2, "520", 1, "bf16") for name in ("focus-set", "small")),
-    *(Row(name, 2, "12MP", 2) for name in ("focus-set", "small", "hf-seg", "gff")),
-    *(Row(name, 2, "12MP", 2, "bf16") for name in ("focus-set", "small")),
-    *(Row(name, frames, "12MP", 2) for frames in (6, 30) for name in ("focus-set", "small")),
-    *(Row(name, frames, "24MP", 2) for frames in (2, 6, 30) for name in ("focus-set", "small")),
+    *(Row(name, 2, "520", 1, "bf16") for name in SETS),
+    *(Row(name, 2, "12MP", 2) for name in (*SETS, "hf-seg", "gff")),
+    *(Row(name, 2, "12MP", 2, "bf16") for name in SETS),
+    *(Row(name, frames, "12MP", 2) for frames in (6, 30) for name in SETS),
+    *(Row(name, frames, "24MP", 2) for frames in (2, 6, 30) for name in SETS),
 ]
 
 
