@@ -71,6 +71,8 @@ class TorchStream(IterableDataset[dict[str, Any]]):
         check_importing()  # training loops call this; a worker that imports the script must not run one
         self._check(self._ranks()[1])
         self._epoch.fill_(whole_number("epoch", epoch))
+        if self._resumed and self._resumed.epoch != epoch:
+            self._resumed = None
 
     def __len__(self) -> int:
         """Number of batches that this rank gives in the epoch, or of samples if the stream makes no batches.
@@ -151,8 +153,8 @@ class TorchStream(IterableDataset[dict[str, Any]]):
         """Go on where `state_dict` or `state_after` was called.
 
         What `state_after` returned holds for every later iteration of that epoch, until `set_epoch` chooses
-        another; load it before the loader starts. What `state_dict` returned is for the next iteration only;
-        torchdata's StatefulDataLoader loads it in its workers.
+        another; load it before the loader starts. What `state_dict` returned is for the next iteration only,
+        unless `set_epoch` chooses another epoch; torchdata's StatefulDataLoader loads it in its workers.
 
         Raises:
             OptionsError: If it is not a state, or one of other data, another seed or other options.
@@ -182,7 +184,8 @@ class TorchStream(IterableDataset[dict[str, Any]]):
         return Reading(self.stream.at(epoch), self.even, epoch, parts, rank, reader)
 
     def _state(self, epoch: int, parts: tuple[Part, ...] = (), reader: Reader | None = None) -> State:
-        return State(shares.FORMAT, self._data, self.stream.shuffle, self.even, epoch, parts, reader)
+        seed = None if self.stream.shuffle is None else int(self.stream.shuffle)  # it may be one of NumPy's
+        return State(shares.FORMAT, self._data, seed, self.even, epoch, parts, reader)
 
     def _part(self, loader: DataLoader[Any], steps: int) -> Part:
         """What a loader has read after some steps."""

@@ -93,6 +93,10 @@ def test_a_selection_goes_on_too(small_recipes: Path) -> None:
     rest = keys(reading)
     stream.load_state_dict(state)
     assert keys(stream) == rest
+    assert keys(stream) == before + rest  # a state is for one iteration
+    stream.load_state_dict(state)
+    stream.set_epoch(1)
+    assert len(keys(stream)) == 6
     assert sorted(map(str, before + rest)) == [f"{id:012d}-{v:03d}" for id in (3, 43, 83) for v in (0, 1)]
 
 
