@@ -48,7 +48,8 @@ class Part:
 
     def left(self, spans: Sequence[Span], even: Even) -> list[Span]:
         """What was not read of the spans that its readers shared."""
-        left, end = [], 0
+        left: list[Span] = []
+        end = 0
         for rank in range(self.ranks):
             own = rank_share(length(spans), rank, self.ranks, even)
             shares = [worker_share(own, worker, self.workers, self.batch) for worker in range(self.workers)]
@@ -158,7 +159,8 @@ def cut(spans: Iterable[Span], start: int, stop: int) -> list[Span]:
     >>> cut([(0, 4), (10, 14)], 3, 6)
     [(3, 4), (10, 12)]
     """
-    found, before = [], 0
+    found: list[Span] = []
+    before = 0
     for first, end in spans:
         low, high = max(first, first + start - before), min(end, first + stop - before)
         if low < high:
