@@ -37,6 +37,10 @@ class MissingSampleError(OptionsError, KeyError, IndexError):
     """A data set has no sample of this key, or at this place."""
 
 
+class UnknownLengthError(OptionsError, TypeError):
+    """How many samples a stream has is not known; a TypeError, so that `list` and others do without."""
+
+
 class SourceError(MfsynthError, ValueError):
     """The pictures, masks or annotations to build from are missing or broken."""
 

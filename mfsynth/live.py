@@ -22,6 +22,7 @@ from mfsynth.options import (
 )
 from mfsynth.order import permutation
 from mfsynth.sample import Sample, Scene
+from mfsynth.shards.manifest import fingerprint
 from mfsynth.stream import Item, Keep, Stream, WindowRule
 from mfsynth.synthesis.draw import draw
 from mfsynth.synthesis.render import render as render_scene
@@ -159,6 +160,11 @@ class Live(Stream[Item]):
 
     def __repr__(self) -> str:
         return f"<mfsynth live synthesis of {self.options.split}: {len(self)} images>"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, as hex text, of the options and the ids of the images."""
+        return fingerprint([self.options.fingerprint, [entry.image.id for entry in self.entries]])
 
     def numbered(self, start: int, stop: int) -> Iterator[tuple[int, Item]]:
         """The samples from one place in this epoch's order to another, each with its place."""

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Uneven = Literal["repeat", "drop", "keep"]
-"""What the ranks of a training do with samples that they cannot share out evenly."""
+Even = Literal["pad", "drop"] | None
+"""What the ranks of a training do with samples that they cannot share evenly."""
 
 
 def philox(*words: object) -> np.random.Philox:
@@ -70,17 +70,6 @@ def share(total: int, reader: int, readers: int) -> tuple[int, int]:
     [(0, 3), (3, 6), (6, 10)]
     """
     return total * reader // readers, total * (reader + 1) // readers
-
-
-def even(total: int, ranks: int, uneven: Uneven) -> int | None:
-    """How many samples each of several ranks reads, so that all read the same number; None to keep its share.
-
-    >>> even(9, 2, "repeat"), even(9, 2, "drop"), even(9, 2, "keep"), even(9, 1, "drop")
-    (5, 4, None, None)
-    """
-    if ranks == 1 or uneven == "keep":
-        return None
-    return -(-total // ranks) if uneven == "repeat" else total // ranks
 
 
 def whole_number(name: str, value: int) -> int:

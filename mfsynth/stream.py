@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from copy import copy
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
-from mfsynth.order import Uneven, whole_number
+from mfsynth.order import Even, whole_number
 from mfsynth.sample import ImageInfo, Sample, Scene, Window
 
 if TYPE_CHECKING:
@@ -82,8 +82,13 @@ class Stream(ABC, Generic[Item]):
         other.epoch = whole_number("epoch", epoch)
         return other
 
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """SHA-256, as hex text, of what decides the samples and their places, but for `shuffle` and epoch."""
+
     def torch(
-        self, *, batch: int | None = None, window: WindowRule | None = None, uneven: Uneven = "repeat"
+        self, *, batch: int | None = None, window: WindowRule | None = None, even: Even = "pad"
     ) -> TorchStream:
         """A torch IterableDataset over this stream: dictionaries of tensors, shared among workers and ranks.
 
@@ -93,25 +98,28 @@ class Stream(ABC, Generic[Item]):
         Give DataLoader `batch_size=None` with it, with or without `batch`; or omit `batch` and give
         DataLoader `batch_size=N` and `collate_fn=mfsynth.torch_stream.collate`.
 
+        A training that stops in the middle of an epoch goes on with the next sample: see `state_dict` and
+        `state_after` of what this returns.
+
         Args:
             batch: Samples per batch, which must have equal windows; None yields single samples.
             window: Overrides the stream's own window.
-            uneven: Where samples cannot be shared out evenly among the ranks of torch.distributed: `repeat`
-                lets ranks with one sample fewer read one of their own again, `drop` leaves out the last
-                sample of the others, and `keep` gives every sample once, in different numbers of steps.
-                With `repeat` and `drop`, a rank reads samples again in place of live ones that are skipped.
+            even: Where samples cannot be shared evenly among the ranks of torch.distributed: `pad` repeats
+                the first samples of the epoch's order, `drop` leaves out its last, and None gives every
+                sample once, in different numbers of steps. With `pad` and `drop`, a rank reads samples
+                again in place of live ones that are skipped.
 
         Raises:
             MissingExtraError: If torch is not installed.
-            OptionsError: If the batch is not positive, or the window or `uneven` is not one. Later, before
+            OptionsError: If the batch is not positive, or the window or `even` is not one. Later, before
                 the first step: if there are more ranks than samples, or several ranks share a selection of a
-                data set, whose number of samples is not known, unless `uneven` is `keep`.
+                data set, whose number of samples is not known, unless `even` is None.
         """
         from mfsynth.torch_stream import torch_stream
 
         other = copy(self)
         other.window = check_rule(window) or self.window
-        return torch_stream(other, batch, uneven)
+        return torch_stream(other, batch, even)
 
     def window_of(self, scene: Scene) -> Window | None:
         """The window that this stream's rule gives for a scene."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from functools import cached_property
 from multiprocessing.context import get_spawning_popen
-from typing import TYPE_CHECKING, Any, Protocol, Self, get_args
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
+from mfsynth import schema, shares
 from mfsynth.engine import check_importing, check_script
-from mfsynth.errors import MissingExtraError, OptionsError, SourceError
-from mfsynth.order import Uneven, even, share, whole_number
+from mfsynth.errors import MissingExtraError, OptionsError, UnknownLengthError
+from mfsynth.order import Even, whole_number
+from mfsynth.reading import Readable, Reading, check_reader
 from mfsynth.sample import Sample, Scene
+from mfsynth.shares import Part, Reader, Span, State
 
 try:
     import torch
@@ -23,32 +26,15 @@ except ImportError as error:
     raise MissingExtraError("torch", "fuse") from error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-
-class Readable(Protocol):
-    """What a TorchStream reads: samples or scenes in an epoch's order, any range of it at a time."""
-
-    epoch: int
-
-    @property
-    def selects(self) -> bool:
-        """Whether a selection leaves out places that `len` counts."""
-
-    def __len__(self) -> int:
-        """Number of places in an epoch."""
-
-    def at(self, epoch: int) -> Self:
-        """The same in another epoch."""
-
-    def read(self, start: int, stop: int) -> Iterator[Sample | Scene]:
-        """The items from one place to another."""
+    from torch.utils.data import DataLoader
 
 
 class TorchStream(IterableDataset[dict[str, Any]]):
     """Dictionaries of tensors from a stream; over all workers and ranks, each sample comes once per epoch.
 
-    Where ranks would make different numbers of steps, `uneven` repeats or drops samples; see `Stream.torch`.
+    Where ranks would make different numbers of steps, `even` repeats or drops samples; see `Stream.torch`.
 
     A sample has `key`, `recipe`, `window`, and as uint8 tensors `frames` (n x 3 x H x W), `gt` (3 x H x W),
     `focus`, `nearest` and `certain` (H x W each); `segments` (H x W) is int32. A batch has the same with
@@ -58,72 +44,198 @@ class TorchStream(IterableDataset[dict[str, Any]]):
     single samples needs `collate_fn=mfsynth.torch_stream.collate`: torch's default cannot stack recipes.
 
     The rank is that of torch.distributed in the process that iterates the loader; initialize it before.
+
+    To go on in the middle of an epoch, with the same batches, use torchdata's StatefulDataLoader: its
+    `state_dict` holds the `state_dict` of this stream in each worker. To go on with other numbers of ranks or
+    workers, or without torchdata, save `state_after(loader, steps)` and give it to `load_state_dict`.
     """
 
-    def __init__(self, stream: Readable, batch: int | None, uneven: Uneven) -> None:
+    def __init__(self, stream: Readable, batch: int | None, even: Even) -> None:
         self.stream = stream
         self.batch = batch
-        self.uneven = uneven
+        self.even = even
         self._rank: tuple[int, int] | None = None
+        self._start: State | None = None
+        self._resumed: State | None = None
+        self._reading: Reading | None = None
         _one_opencv_thread()  # before a loader forks: a forked child hangs on its parent's threads
         self._epoch = torch.tensor(stream.epoch).share_memory_()  # type: ignore[no-untyped-call]  # persistent workers see it change
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration gives.
+        """Choose the epoch that the next iteration gives: all of it, or what a loaded state leaves of it.
 
         Raises:
             OptionsError: If it is negative, or the ranks cannot make the same number of steps.
             BuildError: If a worker process imports a script that calls this without the guard.
         """
         check_importing()  # training loops call this; a worker that imports the script must not run one
-        self._check(_rank())
+        self._check(self._ranks()[1])
         self._epoch.fill_(whole_number("epoch", epoch))
+        if self._resumed and self._resumed.epoch != epoch:
+            self._resumed = None
+
+    def __len__(self) -> int:
+        """Number of batches that this rank gives in the epoch, or of samples if the stream makes no batches.
+
+        After `load_state_dict` of what `state_after` returned, it is the number that is left of that epoch.
+        It holds for any number of workers. With one rank, or if `even` is None, live samples that are skipped
+        are missing.
+
+        Raises:
+            UnknownLengthError: If there is a selection of a data set. It is a TypeError and an OptionsError.
+            OptionsError: If the ranks cannot make the same number of steps.
+        """
+        rank, ranks = self._ranks()
+        self._check(ranks)
+        if self.stream.selects:
+            raise UnknownLengthError("the number of selected samples is not known")
+        left = shares.length(self._remaining(int(self._epoch)))
+        start, stop = shares.rank_share(left, rank, ranks, self.even)
+        return shares.batches(stop - start, self.batch or 1)
 
     def __getstate__(self) -> dict[str, Any]:
         """The state for a spawned worker: with the rank, as torch.distributed is not initialized there."""
         if get_spawning_popen():  # for a worker; one that is forked is not sent anything
             check_script()
         rank = _rank()
-        self._check(rank)
-        return self.__dict__ | {"_rank": rank}
+        self._check((rank or (0, 1))[1])
+        return self.__dict__ | {"_rank": rank, "_reading": None}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         _one_opencv_thread()
-        items = (as_tensors(item) for item in self._items())
+        self._reading = self._begin()
+        items = (as_tensors(item) for item in self._reading)
         return items if self.batch is None else _batches(items, self.batch)
 
-    def _items(self) -> Iterator[Sample | Scene]:
-        worker = get_worker_info()
-        rank = _rank() or (self._rank if worker else None) or (0, 1)
-        self._check(rank)
-        stream = self.stream.at(int(self._epoch))
-        return shared(stream, self.uneven, rank, (worker.id, worker.num_workers) if worker else (0, 1))
+    def state_dict(self) -> dict[str, Any]:
+        """How far the last iteration has come in this process: that of a loader worker, if there are any.
 
-    def _check(self, rank: tuple[int, int] | None) -> None:
+        It has some hundred bytes, whatever the size of the data. The same number of ranks and workers goes on
+        from there, with the samples of an undisturbed epoch in the same batches. All ranks may load the state
+        of one rank, as they make the same steps; if live samples were skipped, each needs its own.
+
+        Raises:
+            OptionsError: If nothing of the stream was read in this process.
+        """
+        if self._reading is None:
+            raise OptionsError(
+                "this process has read nothing of the stream: its loader's workers do",
+                "use `state_after`, or the `state_dict` of torchdata's StatefulDataLoader",
+            )
+        return schema.to_json(self._state(self._reading.epoch, self._reading.parts, self._reading.reader))
+
+    def state_after(self, loader: DataLoader[Any], steps: int) -> dict[str, Any]:
+        """The position in this epoch after some steps of a loader, to go on with any number of readers.
+
+        What remains is shared anew, so that every sample still comes once in the epoch, whatever number of
+        ranks and workers reads on. It is the same on every rank, so one of them saves it.
+
+        Live samples that were skipped are not counted: with any, as many others may come twice.
+
+        Args:
+            loader: What reads this stream, in each rank alike.
+            steps: How many times it was asked in this epoch, by each rank; after a `load_state_dict`, since
+                then. More than an epoch has stand for all of it.
+
+        Raises:
+            OptionsError: If there is a selection, or workers that need not take turns (`in_order=False`).
+        """
+        if self.stream.selects:
+            raise OptionsError(
+                "a selection does not tell how many places its samples had in the order",
+                "build a data set of the selected samples, or use torchdata's StatefulDataLoader",
+            )
+        part = self._part(loader, whole_number("steps", steps))
+        epoch = int(self._epoch)
+        return schema.to_json(self._state(epoch, self._parts(epoch) + ((part,) if steps else ())))
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state_dict` or `state_after` was called.
+
+        What `state_after` returned holds for every later iteration of that epoch, until `set_epoch` chooses
+        another; load it before the loader starts. What `state_dict` returned is for the next iteration only,
+        unless `set_epoch` chooses another epoch; torchdata's StatefulDataLoader loads it in its workers.
+
+        Raises:
+            OptionsError: If it is not a state, or one of other data, another seed or other options.
+        """
+        saved = State.of(state)
+        saved.check(self._state(saved.epoch))
+        if saved.reader is None:
+            self._start, self._resumed = saved, None
+            self._epoch.fill_(saved.epoch)
+        else:
+            self._resumed = saved
+
+    def _begin(self) -> Reading:
+        rank, ranks = self._ranks()
+        self._check(ranks)
+        info = get_worker_info()
+        worker, workers = (info.id, info.num_workers) if info else (0, 1)
+        reader = Reader(ranks, workers, self.batch or 1, worker)
+        saved, self._resumed = self._resumed, None
+        if saved and saved.reader:
+            check_reader(saved.reader, reader)
+            return self._read(saved.epoch, saved.parts, rank, saved.reader)
+        epoch = int(self._epoch)
+        return self._read(epoch, self._parts(epoch), rank, reader)
+
+    def _read(self, epoch: int, parts: tuple[Part, ...], rank: int, reader: Reader) -> Reading:
+        return Reading(self.stream.at(epoch), self.even, epoch, parts, rank, reader)
+
+    def _state(self, epoch: int, parts: tuple[Part, ...] = (), reader: Reader | None = None) -> State:
+        seed = None if self.stream.shuffle is None else int(self.stream.shuffle)  # it may be one of NumPy's
+        return State(shares.FORMAT, self._data, seed, self.even, epoch, parts, reader)
+
+    def _part(self, loader: DataLoader[Any], steps: int) -> Part:
+        """What a loader has read after some steps."""
+        workers = max(loader.num_workers, 1)
+        if workers > 1 and not loader.in_order:
+            raise OptionsError("with in_order=False, workers do not take turns", "omit in_order=False")
+        ranks = self._ranks()[1]
+        if self.batch is None:
+            return Part(ranks, workers, 1, loader.batch_size or 1, steps, loader.drop_last)
+        return Part(ranks, workers, self.batch, self.batch, steps)
+
+    @cached_property
+    def _data(self) -> str:
+        return self.stream.fingerprint
+
+    def _parts(self, epoch: int) -> tuple[Part, ...]:
+        """What was read of an epoch before its readers of today begin."""
+        return self._start.parts if self._start and self._start.epoch == epoch else ()
+
+    def _remaining(self, epoch: int) -> list[Span]:
+        return shares.remaining(len(self.stream), self._parts(epoch), self.even)
+
+    def _ranks(self) -> tuple[int, int]:
+        """The rank and the number of ranks; in a spawned worker, those of the process that started it."""
+        return _rank() or (self._rank if get_worker_info() else None) or (0, 1)
+
+    def _check(self, ranks: int) -> None:
         """Raise if the ranks cannot make the same number of steps."""
-        _, ranks = rank or (0, 1)
-        if even(len(self.stream), ranks, self.uneven) is None:
+        if ranks == 1 or self.even is None:
             return
         if self.stream.selects:
             raise OptionsError(
                 "the number of selected samples is not known, so ranks could make different numbers of steps",
-                'build a data set of the selected samples, or use .torch(uneven="keep") and let ranks join',
+                "build a data set of the selected samples, or use .torch(even=None) and let ranks join",
             )
         if len(self.stream) < ranks:
             raise OptionsError(f"{len(self.stream)} samples are too few for {ranks} ranks", "use fewer ranks")
 
 
-def torch_stream(stream: Readable, batch: int | None, uneven: Uneven = "repeat") -> TorchStream:
+def torch_stream(stream: Readable, batch: int | None, even: Even = "pad") -> TorchStream:
     """Wrap a stream.
 
     Raises:
-        OptionsError: If the batch is not positive, or `uneven` is not known.
+        OptionsError: If the batch is not positive, or `even` is not known.
     """
     if batch is not None and batch < 1:
         raise OptionsError(f"batch is {batch}, it must be positive")
-    if uneven not in get_args(Uneven):
-        raise OptionsError(f"uneven is {uneven!r}, it must be one of {', '.join(get_args(Uneven))}")
-    return TorchStream(stream, batch, uneven)
+    if even not in ("pad", "drop", None):
+        raise OptionsError(f"even is {even!r}, it must be 'pad', 'drop' or None")
+    return TorchStream(stream, batch, even)
 
 
 def as_tensors(item: Sample | Scene) -> dict[str, Any]:
@@ -181,46 +293,6 @@ def _batches(items: Iterator[dict[str, Any]], size: int) -> Iterator[dict[str, A
             waiting = []
     if waiting:
         yield collate(waiting)
-
-
-def shared(
-    stream: Readable, uneven: Uneven, rank: tuple[int, int], worker: tuple[int, int]
-) -> Iterator[Sample | Scene]:
-    """What one reader reads of a stream's epoch: a worker's part of its rank's share.
-
-    Args:
-        stream: What all readers share.
-        uneven: What to do where the ranks' shares are uneven.
-        rank: The rank, and the number of ranks.
-        worker: The worker of this rank, and the number of its workers.
-
-    Raises:
-        SourceError: If no sample can be read at all.
-    """
-    start, stop = share(len(stream), *rank)
-    wanted = even(len(stream), rank[1], uneven)
-    # the same for all ranks, so that workers with the same number make the same number of batches
-    low, high = share(stop - start if wanted is None else wanted, *worker)
-    places = start + low, min(start + high, stop)
-    missing = high - low
-    for item in stream.read(*places):
-        missing -= 1
-        yield item
-    if wanted is not None:
-        yield from _again(stream, missing, places, (start, stop), (0, len(stream)))
-
-
-def _again(stream: Readable, count: int, *places: tuple[int, int]) -> Iterator[Sample | Scene]:
-    """A number of items from the first of these places, over and over; from the next if there are none."""
-    for start, stop in places:
-        found = True
-        while count and found:
-            found = False
-            for item in islice(stream.read(start, stop), count):
-                count, found = count - 1, True
-                yield item
-    if count:
-        raise SourceError("none of the samples of this epoch can be used")
 
 
 def _one_opencv_thread() -> None:

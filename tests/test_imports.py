@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 MFSYNTH = (
     ("__init__", "__main__"), ("cli",), ("flags",), ("publish",), ("preview",), ("building", "live"),
     ("verification",), ("options",), ("shards", "coco"), ("stream",), ("torch_stream", "synthesis"),
-    ("codecs",), ("sample", "cards"), ("recipe",), ("hub",),
+    ("codecs", "reading"), ("sample", "cards"), ("recipe", "shares"), ("hub",),
     ("engine", "locks", "console", "plots", "schema", "storage", "hub_errors"), ("order",), ("errors",),
     ("version", "limits", "locations"),
 )  # fmt: skip

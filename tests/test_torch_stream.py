@@ -5,25 +5,19 @@ from __future__ import annotations
 import json
 import os
 import pickle
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 from warm_python import WarmPython
 
 import mfsynth
 from mfsynth import ImageInfo, Scene, Window
-from mfsynth.errors import OptionsError, SourceError
-from mfsynth.order import Uneven, permutation
-from mfsynth.torch_stream import collate, shared
+from mfsynth.errors import OptionsError
+from mfsynth.torch_stream import collate
 
 WINDOW = Window(2, 3, 12, 10)
 
@@ -208,121 +202,30 @@ def wanted(image: ImageInfo) -> bool:
 # --- uneven shares ------------------------------------------------------------------------------------
 
 
-@dataclass
-class Numbers:
-    """A stream of numbers, some of which are skipped as unusable pictures are."""
-
-    total: int
-    shuffle: int | None = None
-    skipped: frozenset[int] = frozenset()
-    epoch: int = 0
-    selects: bool = False
-
-    def __len__(self) -> int:
-        return self.total
-
-    def at(self, epoch: int) -> Self:
-        return self
-
-    def read(self, start: int, stop: int) -> Iterator[Any]:
-        order = range(self.total)
-        if self.shuffle is not None:
-            order = permutation(self.total, "order", self.shuffle, self.epoch).tolist()
-        return (number for number in order[start:stop] if number not in self.skipped)
-
-
-def read_by_all(stream: Numbers, uneven: Uneven, ranks: int, workers: int) -> list[list[list[int]]]:
-    """What each worker of each rank reads."""
-    return [
-        [list(shared(stream, uneven, (rank, ranks), (worker, workers))) for worker in range(workers)]  # type: ignore[arg-type]
-        for rank in range(ranks)
-    ]
-
-
-def batches(parts: list[list[int]], size: int) -> list[int]:
-    """The sizes of a rank's batches, as a loader gives them: from each worker in turn."""
-    sizes = [[min(size, len(part) - start) for start in range(0, len(part), size)] for part in parts]
-    turns = max((len(each) for each in sizes), default=0)
-    return [each[turn] for turn in range(turns) for each in sizes if turn < len(each)]
-
-
-@settings(deadline=None)
-@given(
-    total=st.integers(1, 60),
-    ranks=st.integers(1, 6),
-    workers=st.integers(1, 5),
-    size=st.integers(1, 7),
-    shuffle=st.none() | st.integers(0, 9),
-)
-def test_every_rank_makes_equally_many_steps(
-    total: int, ranks: int, workers: int, size: int, shuffle: int | None
-) -> None:
-    ranks = min(ranks, total)
-    stream = Numbers(total, shuffle)
-    for uneven in ("repeat", "drop"):
-        parts = read_by_all(stream, uneven, ranks, workers)
-        first, *others = (batches(each, size) for each in parts)
-        assert all(other == first for other in others)
-        times = Counter(number for rank in parts for part in rank for number in part)
-        if uneven == "repeat":
-            assert set(times) == set(range(total))
-            assert set(times.values()) <= {1, 2}
-            assert sum(times.values()) < total + ranks
-        else:
-            assert set(times.values()) <= {1}
-            assert len(times) > total - ranks
-    kept = Counter(
-        number for rank in read_by_all(stream, "keep", ranks, workers) for part in rank for number in part
-    )
-    assert kept == Counter(range(total))
-
-
-@settings(deadline=None)
-@given(data=st.data(), ranks=st.integers(2, 4), workers=st.integers(1, 4), total=st.integers(4, 40))
-def test_what_is_skipped_is_made_up_for(data: st.DataObject, ranks: int, workers: int, total: int) -> None:
-    skipped = data.draw(st.frozensets(st.integers(0, total - 1), max_size=total - 1))
-    parts = read_by_all(Numbers(total, 3, skipped), "repeat", ranks, workers)
-    counts = [[len(part) for part in rank] for rank in parts]
-    assert all(each == counts[0] for each in counts)
-    assert {number for rank in parts for part in rank for number in part} == set(range(total)) - skipped
-
-
-def test_one_rank_repeats_and_drops_nothing() -> None:
-    skipping = Numbers(9, 1, frozenset({2, 5}))
-    for uneven in ("repeat", "drop", "keep"):
-        [parts] = read_by_all(skipping, uneven, 1, 4)
-        assert sorted(number for part in parts for number in part) == [0, 1, 3, 4, 6, 7, 8]
-
-
-def test_an_epoch_without_a_usable_sample_is_refused() -> None:
-    with pytest.raises(SourceError, match="none of the samples"):
-        read_by_all(Numbers(4, None, frozenset(range(4))), "repeat", 2, 1)
-
-
 def test_an_unknown_way_is_refused(small_recipes: Path) -> None:
-    with pytest.raises(OptionsError, match="uneven is 'pad', it must be one of repeat, drop, keep"):
-        mfsynth.open(small_recipes).torch(uneven="pad")  # type: ignore[arg-type]
+    with pytest.raises(OptionsError, match="even is 'keep', it must be 'pad', 'drop' or None"):
+        mfsynth.open(small_recipes).torch(even="keep")  # type: ignore[arg-type]
 
 
 UNEVEN = """
 from mfsynth.errors import OptionsError
 (coco,) = more
 
-def batches(uneven, method, workers):
-    live = mfsynth.synthesize(coco, "small", shuffle=1).torch(batch=2, window=(0, 0, 8, 8), uneven=uneven)
+def batches(even, method, workers):
+    live = mfsynth.synthesize(coco, "small", shuffle=1).torch(batch=2, window=(0, 0, 8, 8), even=even)
     loader = DataLoader(live, batch_size=None, num_workers=workers, multiprocessing_context=method)
     return [batch["key"] for batch in loader]
 
-def refusal(uneven):
-    stream = mfsynth.open(folder).select(lambda image: image.id > 40).torch(uneven=uneven)
+def refusal(even):
+    stream = mfsynth.open(folder).select(lambda image: image.id > 40).torch(even=even)
     try:
         stream.set_epoch(0)
-        return "" if uneven == "keep" else "not refused"
+        return "" if even is None else "not refused"
     except OptionsError as error:
         return str(error)
 
-read = {uneven: [batches(uneven, None, 0), batches(uneven, "fork", 2), refusal(uneven)]
-        for uneven in ("repeat", "drop", "keep")}
+read = {str(even): [batches(even, None, 0), batches(even, "fork", 2), refusal(even)]
+        for even in ("pad", "drop", None)}
 """
 
 
@@ -335,18 +238,18 @@ def test_two_ranks_share_nine_pictures_in_equally_many_steps(
         return [len(batch) for batch in batches]
 
     every = {f"{10 * k + 3:012d}-000" for k in range(9)}
-    for here, there in zip(one["repeat"][:2], other["repeat"][:2], strict=True):
+    for here, there in zip(one["pad"][:2], other["pad"][:2], strict=True):
         assert sizes(here) == sizes(there)
         assert sum(sizes(here)) == 5
         assert {key for batch in here + there for key in batch} == every
     for place in (0, 1):
         assert sizes(one["drop"][place]) == sizes(other["drop"][place]) == [2, 2]
-        kept = one["keep"][place] + other["keep"][place]
+        kept = one["None"][place] + other["None"][place]
         assert sorted(key for batch in kept for key in batch) == sorted(every)
     for rank in (one, other):
-        assert rank["repeat"][2] == rank["drop"][2]
-        assert rank["repeat"][2].startswith("the number of selected samples is not known")
-        assert rank["keep"][2] == ""
+        assert rank["pad"][2] == rank["drop"][2]
+        assert rank["pad"][2].startswith("the number of selected samples is not known")
+        assert rank["None"][2] == ""
 
 
 def test_more_ranks_than_samples_are_refused_before_the_first_step(

@@ -13,7 +13,7 @@ from mfsynth.order import permutation
 from mfsynth.sample import Sample, Scene
 from mfsynth.shards.access import OpenShard, Shelf, in_order
 from mfsynth.shards.layout import GT_FIELDS, RECIPE
-from mfsynth.shards.manifest import Manifest, data_set_at
+from mfsynth.shards.manifest import Manifest, data_set_at, fingerprint
 from mfsynth.shards.recipes import open_shard, read_recipe, recipes
 from mfsynth.shards.tar import Packed
 from mfsynth.stream import Item, Keep, Stream, WindowRule
@@ -128,6 +128,11 @@ class DataSet(Stream[Item]):
         """
         shard, packed = self._shelf.by_key(which) if isinstance(which, str) else self._shelf.by_place(which)
         return self._item(packed, shard)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, as hex text, of the shards' hashes and numbers of samples."""
+        return fingerprint([[shard.sha256, shard.samples] for shard in self.manifest.shards])
 
     def numbered(self, start: int, stop: int) -> Iterator[tuple[int, Item]]:
         """The samples from one place in this epoch's order to another, each with its place."""
