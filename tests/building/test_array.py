@@ -319,7 +319,7 @@ def test_parts_without_samples_close_up(tmp_path: Path) -> None:
     options = BuildOptions("s", shards=3)
     build(options, Run(coco, tmp_path / "whole", workers=1))
     report = build(options, Run(coco, out, workers=1, part=ShardRange(0, 1)))
-    assert (report.shards, report.closed, report.left_out) == (0, 1, {"missing-picture": (1, 2)})
+    assert (report.shards, report.closed, report.left_out) == (0, 1, {"picture-missing": (1, 2)})
     build(options, Run(coco, out, workers=1, part=ShardRange(1, 3)))
     assert mfsynth.merge(out, workers=1).closed == 1
     assert tree(out) == tree(tmp_path / "whole")
