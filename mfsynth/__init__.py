@@ -17,6 +17,7 @@ from mfsynth.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from mfsynth.building.make import build
+    from mfsynth.building.merge import merge
     from mfsynth.building.report import BuildReport
     from mfsynth.errors import (
         BuildError,
@@ -73,6 +74,7 @@ __all__ = [
     "Window",
     "build",
     "decode",
+    "merge",
     "open",
     "render",
     "synthesize",
@@ -85,6 +87,7 @@ _ROOMS = {
     "Verification": "mfsynth.verification.report",
     "build": "mfsynth.building.make",
     "decode": "mfsynth.shards.reader",
+    "merge": "mfsynth.building.merge",
     "open": "mfsynth.shards.reader",
     "render": "mfsynth.synthesis.render",
     "synthesize": "mfsynth.live",

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mfsynth.options import Preset
 
 PLATFORMS = ("linux", "darwin")
-RESUMED = ("build", "download", "publish", "evaluate", "zoo")
+RESUMED = ("build", "merge", "download", "publish", "evaluate", "zoo")
 """Commands that continue where they were interrupted."""
 
 
@@ -83,7 +83,8 @@ Examples:
   mfsynth build --split val2017 --noise 0 0.1 --licenses 4,5,7,8 --out noisy
   mfsynth build --split val2017 --preset realistic --frames 6 --out stacks
   mfsynth build --preset realistic --kernel polygon --show
-  mfsynth build --from published/manifest.json --coco ~/coco --out again""",
+  mfsynth build --from published/manifest.json --coco ~/coco --out again
+  mfsynth build --split val2017 --shards 64 --shard-range 0:16      a part; mfsynth merge seals all""",
 )
 @click.option("--split", help="Name of the split; val2017 and train2017 are official, demo is drawn.")
 @coco_option()
@@ -92,6 +93,9 @@ Examples:
 @content_flags
 @click.option("--from", "like", metavar="MANIFEST",
               help="Rebuild this manifest's data set; it sets everything that decides content.")  # fmt: skip
+@click.option("--shard-range", "part", metavar="A:B",
+              help="Only the shards from A (included) to B (excluded), counted from 0. Several jobs may each "
+              "make a part in the same folder at once; mfsynth merge then seals the data set.")  # fmt: skip
 @workers_option()
 @click.option("--overwrite", is_flag=True, help="Replace another data set in the folder.")
 @click.option("--strict", is_flag=True, help="Stop at the first image that cannot be used.")
@@ -113,6 +117,7 @@ def build(
     depth: Path | None,
     depth_far_is_large: bool,
     like: str | None,
+    part: str | None,
     workers: int | None,
     overwrite: bool,
     strict: bool,
@@ -123,11 +128,15 @@ def build(
     as_json: bool,
     **_content: object,
 ) -> None:
-    """Build a data set of multi-focus pairs, or finish one that was interrupted."""
+    """Build a data set of multi-focus pairs or a part of it, or finish one that was interrupted."""
     from mfsynth.building.make import CocoLookup, Request, content_of, foresee, make
+    from mfsynth.building.ranges import ShardRange
     from mfsynth.options import Selection, Shown, with_preset
 
     output, manifest = Output(quiet, as_json), None
+    shards = ShardRange.parse(part) if part is not None else None
+    if shards and dry_run:
+        raise click.UsageError("--dry-run shows the whole data set; omit --shard-range", ctx)
     if like is not None:
         refuse_content(ctx)
         if show:
@@ -150,7 +159,7 @@ def build(
         lookup = CocoLookup(coco, approval(yes), output.say, downloading, depth)
         request = Request(
             options, lookup, out=out, like=manifest, workers=workers or 0, overwrite=overwrite,
-            strict=strict, say=output.say, progress=progress,
+            strict=strict, say=output.say, progress=progress, part=shards,
         )  # fmt: skip
         report = foresee(request) if dry_run else make(request)
     output.show(report)
@@ -185,6 +194,25 @@ def approval(yes: bool) -> Callable[[str, int], bool]:
         return yes or (sys.stdin.isatty() and click.confirm(question, err=True))
 
     return approve
+
+
+@main.command(epilog="\b\nExamples:\n  mfsynth merge out/val2017")
+@click.argument("out", type=FOLDER)
+@workers_option()
+@output_options
+def merge(out: Path, workers: int | None, quiet: bool, as_json: bool) -> None:
+    """Seal a data set that was built in parts, with build --shard-range.
+
+    Every shard is read and compared with what was recorded when it was made. The result is what one build
+    makes, byte for byte. If shards are missing, or were made from other options, data or package versions
+    than the others, they are named, and nothing changes.
+    """
+    from mfsynth.building.merge import merge as merge_parts
+
+    output = Output(quiet, as_json)
+    with output.bar("checking", "shard") as progress:
+        report = merge_parts(out, workers=workers or 0, say=output.say, progress=progress)
+    output.show(report)
 
 
 # --- download, verify, info, preview, stats, publish --------------------------------------------------

@@ -1,7 +1,12 @@
-"""One process at a time works on a folder. Lock files are in the user's cache, never in the folder itself."""
+"""One process at a time works on a folder, or on a file.
+
+Lock files of folders are in the user's cache, never in the folder itself. Those for jobs on several machines
+(`mfsynth.building.claims`) are the exception.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 from contextlib import contextmanager
@@ -53,3 +58,38 @@ def locked(path: Path, what: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def try_lock(file: Path) -> int | None:
+    """A descriptor that holds a lock on a file, which is created if needed.
+
+    It also holds against other machines if the file system shares locks, as NFS does. It lasts
+    until the descriptor is closed, at the latest by the end of the process.
+
+    Returns:
+        The descriptor; None if another process holds the lock.
+
+    Raises:
+        OSError: If the file cannot be opened, or its file system has no locks.
+    """
+    while True:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(file, descriptor):
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except OSError:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # its last holder has removed it: lock the file that is there now
+
+
+def _is_at(file: Path, descriptor: int) -> bool:
+    """Whether a path still leads to an open file."""
+    try:
+        return os.path.samestat(file.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False

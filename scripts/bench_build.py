@@ -140,6 +140,7 @@ WORKER = """
 import sys; from pathlib import Path
 from mfsynth.options import BuildOptions; from mfsynth.building.plan import make_plan
 from mfsynth.building.work import Job, make_shard; from mfsynth.coco.split import read_split
+from mfsynth.building.origin import Origin; from mfsynth.building.run import packages
 from mfsynth.options import preset_options
 coco, split, out, variants, limit, preset, frames = sys.argv[1:]
 (Path(out) / ".parts").mkdir(parents=True)
@@ -147,7 +148,8 @@ read = read_split(Path(coco), split, cache=Path(out))
 plan = make_plan(read, BuildOptions(split, variants=int(variants), limit=int(limit),
                  frames=int(frames), **preset_options(preset)))
 entries = tuple(entry for shard in plan.shards for entry in shard)
-make_shard(Job(plan.options, plan.layout, 0, entries, Path(out)), lambda _: None)
+origin = Origin(plan.options.to_json(), plan.inputs, packages(plan.options))
+make_shard(Job(plan.options, plan.layout, 0, entries, origin, Path(out)), lambda _: None)
 """
 
 PARENT = """

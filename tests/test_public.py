@@ -17,7 +17,7 @@ NAMES = [
     "Blur", "BuildError", "BuildReport", "DownloadError", "FrameRecipe", "ImageInfo", "Manifest",
     "MfsynthError", "MissingExtraError", "Optics", "OptionsError", "OutputError", "Recipe", "Sample", "Scene",
     "Segment", "ShardError", "Shot", "SourceError", "Traits", "Verification", "Window", "build", "decode",
-    "open", "render", "synthesize", "verify",
+    "merge", "open", "render", "synthesize", "verify",
 ]  # fmt: skip
 
 

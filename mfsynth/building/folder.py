@@ -6,34 +6,59 @@
 from __future__ import annotations
 
 import errno
-import json
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from mfsynth import schema, storage
+from mfsynth.building.origin import Origin, differences, version_changes
+from mfsynth.building.parts import scratch_name
+from mfsynth.coco.annotations.entries import License
 from mfsynth.console import count
 from mfsynth.errors import BuildError, OutputError, ShardError
-from mfsynth.options import BuildOptions
-from mfsynth.shards.layout import BUILD, MANIFEST, PARTS, is_ours
-from mfsynth.shards.manifest import DAMAGED, Inputs, Manifest
-from mfsynth.version import CONTENT_RELEASE, same_content
+from mfsynth.shards.layout import BUILD, CLAIM, MANIFEST, PARTS, PLAN, Layout, is_ours
+from mfsynth.shards.manifest import DAMAGED, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _SHOWN = 5
+T = TypeVar("T")
+
+INCOMPLETE = "make them again with `mfsynth verify --repair`, or the whole data set with `mfsynth build`"
+"""The remedy for a sealed folder that lacks shards."""
 
 
 @dataclass(frozen=True)
-class BuildFile:
+class BuildFile(Origin):
     """`.parts/build.json`: what a build is made from; written first, and compared first."""
 
-    options: dict[str, Any]
-    inputs: Inputs
-    packages: dict[str, str]
     files: dict[str, int]
+
+    @property
+    def origin(self) -> Origin:
+        """The same, without the size of every file."""
+        return Origin(self.options, self.inputs, self.packages)
+
+
+@dataclass(frozen=True)
+class PlanFile:
+    """`.parts/plan.json`, beside parts only: what the manifest, which replaces it, needs of the plan.
+
+    Args:
+        layout: The samples' members.
+        images: Ids of the images of each shard.
+        left_out: Ids of images that were left out before planning, by reason.
+        skipped: Number of records that were skipped without leaving out an image, by reason.
+        licenses: The split's table of licenses.
+    """
+
+    layout: Layout
+    images: tuple[tuple[int, ...], ...]
+    left_out: dict[str, tuple[int, ...]]
+    skipped: dict[str, int]
+    licenses: tuple[License, ...]
 
 
 @contextmanager
@@ -58,36 +83,73 @@ def disk_errors(out: Path, what: str = "") -> Iterator[None]:
         raise OutputError(message) from error
 
 
-def open_folder(out: Path, begun: BuildFile, *, overwrite: bool) -> Manifest | None:
-    """Make the folder ready for this build; return the manifest if there is nothing left to do.
-
-    What a stopped build of the same data set left there is kept, even with `overwrite`.
+def finished(out: Path, begun: BuildFile, *, overwrite: bool) -> Manifest | None:
+    """The manifest if there is nothing left to do for this build; nothing is written.
 
     Raises:
-        OutputError: If it holds something else and the build may not overwrite it.
+        OutputError: If the folder holds something else and the build may not overwrite it.
     """
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file", "choose another --out")
     check_parts(out)
-    if overwrite:
-        if not _is_unfinished(out, begun):
-            clear(out)
-    elif out.exists():
-        sealed = _compare(out, begun)
-        if sealed is not None and _has_every_shard(out, sealed):
-            return sealed
-        (out / MANIFEST).unlink(missing_ok=True)
-    (out / PARTS).mkdir(parents=True, exist_ok=True)
+    if overwrite or not out.exists():
+        return None
+    sealed = _compare(out, begun)
+    return sealed if sealed is not None and has_every_shard(out, sealed) else None
+
+
+def begin(out: Path, begun: BuildFile, *, overwrite: bool) -> None:
+    """Make a folder that `finished` has looked at ready for this build.
+
+    What a stopped build of the same data set left there is kept, even with `overwrite`.
+    """
+    if overwrite and not _is_unfinished(out, begun):
+        clear(out)
+    (out / MANIFEST).unlink(missing_ok=True)
     remove_scratch(out)
-    if not (out / PARTS / BUILD).exists():
-        storage.put(out / PARTS / BUILD, schema.encode(begun), out / PARTS)
-    return None
+    _put_once(out, BUILD, begun)
+
+
+def begin_part(out: Path, begun: BuildFile, planned: PlanFile, shards: Iterable[str]) -> Manifest | None:
+    """Make the folder ready for a part of this build; return the manifest if there is nothing left to do.
+
+    Args:
+        out: The data set's folder.
+        begun, planned: What is made.
+        shards: Names of the part's shards.
+
+    Raises:
+        OutputError: If the folder holds something else.
+    """
+    sealed = finished_part(out, begun)
+    if sealed is None:
+        remove_scratch(out, shards)
+        _put_once(out, BUILD, begun)
+        _put_once(out, PLAN, planned)
+    return sealed
+
+
+def finished_part(out: Path, begun: BuildFile) -> Manifest | None:
+    """The manifest if the whole data set is there; nothing is written.
+
+    Raises:
+        OutputError: If the folder holds something else, or is sealed without all of its shards.
+    """
+    sealed = finished(out, begun, overwrite=False)
+    if sealed is None and (out / MANIFEST).exists():
+        raise OutputError(f"{out} is sealed, but shards are missing or of another size", INCOMPLETE)
+    return sealed
+
+
+def _put_once(out: Path, name: str, content: object) -> None:
+    if not (out / PARTS / name).exists():
+        storage.put(out / PARTS / name, schema.encode(content), out / PARTS)
 
 
 def _is_unfinished(out: Path, begun: BuildFile) -> bool:
     """Whether the folder holds an unfinished build of the same data set."""
     try:
-        there = _read_build_file(out)
+        there = read_build_file(out)
         return (
             there is not None
             and not (out / MANIFEST).exists()
@@ -100,8 +162,8 @@ def _is_unfinished(out: Path, begun: BuildFile) -> bool:
 
 def _compare(out: Path, begun: BuildFile) -> Manifest | None:
     """The manifest if the data set to make is already finished; None if it is unfinished or not started."""
-    sealed = _read_manifest(out)
-    there = _read_build_file(out)
+    sealed = read_manifest(out)
+    there = read_build_file(out)
     if there is None and sealed is not None:  # a copy without .parts; the manifest has no file sizes
         there = BuildFile(sealed.options, sealed.inputs, sealed.packages, begun.files)
     if there is None:
@@ -124,7 +186,7 @@ def _compare(out: Path, begun: BuildFile) -> Manifest | None:
     return sealed
 
 
-def _read_manifest(out: Path) -> Manifest | None:
+def read_manifest(out: Path) -> Manifest | None:
     """The folder's manifest, if there is one."""
     if not (out / MANIFEST).exists():
         return None
@@ -135,22 +197,30 @@ def _read_manifest(out: Path) -> Manifest | None:
         raise OutputError(error.message, remedy if error.hint == DAMAGED else error.hint) from error
 
 
-def _read_build_file(out: Path) -> BuildFile | None:
+def read_build_file(out: Path) -> BuildFile | None:
     """The folder's `.parts/build.json`, if there is one."""
-    path = out / PARTS / BUILD
+    return _read(out / PARTS / BUILD, BuildFile)
+
+
+def read_plan_file(out: Path) -> PlanFile | None:
+    """The folder's `.parts/plan.json`, if there is one."""
+    return _read(out / PARTS / PLAN, PlanFile)
+
+
+def _read(path: Path, kind: type[T]) -> T | None:
     try:
         text = path.read_bytes()
     except FileNotFoundError:
         return None
     hint = "choose another --out, or replace it with --overwrite"
-    return schema.decode(text, BuildFile, str(path), error=OutputError, hint=hint)
+    return schema.decode(text, kind, str(path), error=OutputError, hint=hint)
 
 
 def _check_empty(out: Path) -> None:
     """Raise unless the folder is empty, or its build was stopped before the first file."""
     names = {path.name for path in out.iterdir()}
     scratch = {path.name for path in (out / PARTS).iterdir()} if PARTS in names else set()
-    if names - {PARTS} or any(not name.startswith("tmp-") for name in scratch):
+    if names - {PARTS} or any(not name.startswith(("tmp-", CLAIM)) for name in scratch):
         raise OutputError(
             f"{out} is not empty, and mfsynth did not create what is in it",
             "choose another --out; --overwrite replaces shards and manifest there and keeps the rest",
@@ -159,56 +229,18 @@ def _check_empty(out: Path) -> None:
 
 def _differences(there: BuildFile, begun: BuildFile) -> Iterable[str]:
     """Each difference between the build started in a folder and the one requested now, in words."""
-    old, new = _whole(there.options), _whole(begun.options)
-    for name in sorted(old.keys() | new.keys()):
-        if old.get(name) != new.get(name):
-            yield f"{name}: {_plain(old.get(name))} there, {_plain(new.get(name))} requested"
-    if there.inputs.annotations_sha256 != begun.inputs.annotations_sha256:
-        yield f"content of {begun.inputs.annotations}"
     changed = sorted(
         name
         for name in there.files.keys() | begun.files.keys()
         if there.files.get(name) != begun.files.get(name)
     )
-    for name in changed[:_SHOWN]:
-        yield f"{name}: {_size(there.files.get(name))} there, {_size(begun.files.get(name))} now"
-    if len(changed) > _SHOWN:
-        yield f"{count(len(changed) - _SHOWN, 'more file')}"
-    if not changed:
-        for what in ("pictures", "masks", "depth_maps"):
-            if getattr(there.inputs, what) != getattr(begun.inputs, what):
-                yield f"names and sizes of the {what.replace('_', ' ')}"
-
-
-def version_changes(then: dict[str, str], now: dict[str, str]) -> list[str]:
-    """Packages whose versions may make other bytes, such as "numpy 2.4.6 (was 2.3.0)"."""
-    old, new = _versions(then), _versions(now)
-    return [
-        f"{name} {now.get(name, 'none')} (was {then.get(name, 'none')})"
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
+    files = [
+        f"{name}: {_size(there.files.get(name))} there, {_size(begun.files.get(name))} now"
+        for name in changed[:_SHOWN]
     ]
-
-
-def other_bytes(then: dict[str, str], now: dict[str, str]) -> str:
-    """What to say about package versions that differ; empty if none do."""
-    changes = version_changes(then, now)
-    return f"other versions may store the same pixels in other bytes: {', '.join(changes)}" if changes else ""
-
-
-def _versions(packages: dict[str, str]) -> dict[str, str]:
-    """Package versions; releases of mfsynth that make the same bytes count as one."""
-    release = packages.get("mfsynth", "")
-    return packages | {"mfsynth": CONTENT_RELEASE if same_content(release) else release}
-
-
-def _whole(options: dict[str, Any]) -> dict[str, Any]:
-    """Options, with defaults for those that an older release did not know."""
-    return schema.defaults(BuildOptions) | options
-
-
-def _plain(value: object) -> str:
-    return "none" if value is None else json.dumps(value)
+    if len(changed) > _SHOWN:
+        files.append(count(len(changed) - _SHOWN, "more file"))
+    return differences(there, begun, files)
 
 
 def _size(size: int | None) -> str:
@@ -270,13 +302,16 @@ def parts_folder(out: Path) -> Iterator[None]:
                 parts.rmdir()
 
 
-def remove_scratch(out: Path) -> None:
-    """Remove what an interrupted build left half done."""
+def remove_scratch(out: Path, shards: Iterable[str] | None = None) -> None:
+    """Remove what an interrupted build left half done, of some shards or all: others may be in the making."""
+    names = [""] if shards is None else map(scratch_name, shards)
+    starts = tuple(f"tmp-{name}" for name in names)
     for path in (out / PARTS).glob("tmp-*"):
-        path.unlink(missing_ok=True)
+        if path.name.startswith(starts):
+            path.unlink(missing_ok=True)
 
 
-def _has_every_shard(out: Path, manifest: Manifest) -> bool:
+def has_every_shard(out: Path, manifest: Manifest) -> bool:
     """Whether each shard is there and has the right size; `mfsynth verify` compares hashes."""
     return all(
         (out / shard.name).is_file() and (out / shard.name).stat().st_size == shard.size

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from mfsynth import storage
 from mfsynth.building.estimate import DownloadFirst, Estimate, estimate
+from mfsynth.building.ranges import ShardRange
 from mfsynth.building.repair import repair
 from mfsynth.building.report import BuildReport
 from mfsynth.building.run import Run
@@ -90,7 +91,7 @@ class Request:
         lookup: Where the COCO data is.
         out: Folder to make; None is out/SPLIT.
         like: Manifest of a data set to reproduce.
-        workers, overwrite, strict, say, progress: As for `Run`.
+        workers, overwrite, strict, say, progress, part: As for `Run`.
     """
 
     options: BuildOptions
@@ -102,6 +103,7 @@ class Request:
     strict: bool = False
     say: Callable[[str], None] = lambda _: None
     progress: Callable[[int, int], None] = lambda _done, _total: None
+    part: ShardRange | None = None
 
     def run(self) -> Run:
         """Inputs, output and how to build; this looks for COCO."""
@@ -116,6 +118,7 @@ class Request:
             self.say,
             self.progress,
             self.lookup.depth_maps,
+            self.part,
         )
 
 
@@ -163,12 +166,13 @@ def build(
     overwrite: bool = False,
     strict: bool = False,
     like: Location | Manifest | None = None,
+    shard_range: tuple[int, int] | None = None,
     depth_maps: Location | None = None,
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
     **content: Unpack[DataSetOptions],
 ) -> BuildReport:
-    """Make a data set, or finish one that was started with the same options; nothing is printed.
+    """Make a data set or a part of one, or finish what was started with the same options; nothing is printed.
 
     Worker processes are spawned: in a script, call this under `if __name__ == "__main__":`.
 
@@ -182,6 +186,8 @@ def build(
         overwrite: Replace another data set in `out`.
         strict: Any unusable image is an error.
         like: A data set, or its manifest, to reproduce: it sets everything that decides content.
+        shard_range: Make only the shards from the first number (included) to the second (excluded), so that
+            several jobs can make a part each, at once, in the same folder. `mfsynth.merge` then seals it.
         depth_maps: Folder of depth maps, named like the pictures: planes are cut from them instead of masks.
             `depth` says what large values mean in them: `"near"` (the default with maps) or `"far"`.
         say: Called with a line about what takes a while.
@@ -217,6 +223,7 @@ def build(
             strict,
             say,
             progress,
+            None if shard_range is None else ShardRange.of(shard_range),
         )
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mfsynth import schema, storage
+from mfsynth.building.origin import Origin
 from mfsynth.errors import MfsynthError, ShardError
 from mfsynth.schema import since
 from mfsynth.shards import tar
@@ -18,8 +19,6 @@ from mfsynth.shards.recipes import recipe_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-    from mfsynth.coco.annotations.entries import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +39,7 @@ class Part:
     """The side file of a finished shard: samples by license id, images left out, notes on the others.
 
     A shard without samples is not written: only its side file is there. `digest` is the SHA-256 of all else.
+    `origin` is what the shard was made from, unless an older release made it.
     """
 
     shard: Shard
@@ -47,6 +47,7 @@ class Part:
     left_out: tuple[Exclusion, ...]
     digest: str = field(default="", metadata=since("0.2.0"))
     noted: dict[str, tuple[int, ...]] = field(default_factory=dict, metadata=since("0.2.0"))
+    origin: Origin | None = field(default=None, metadata=since("0.2.0"))
 
 
 def part_path(out: Path, shard: str) -> Path:
@@ -57,31 +58,53 @@ def part_path(out: Path, shard: str) -> Path:
 def write_part(out: Path, part: Part) -> Part:
     """Write a side file; return its content, with the digest."""
     part = replace(part, digest=_digest(part))
-    storage.put(part_path(out, part.shard.name), schema.encode(part), out / PARTS)
+    name = part.shard.name
+    storage.put(part_path(out, name), schema.encode(part), out / PARTS, scratch_name(name))
     return part
 
 
-def whole_part(out: Path, shard: str, entries: Sequence[Entry], variants: int) -> Part | None:
+def scratch_name(shard: str) -> str:
+    """What the names of a shard's scratch files begin with, after `tmp-`."""
+    return f"{shard}-"
+
+
+def read_part(out: Path, shard: str) -> Part | None:
+    """The content of a shard's side file if it is whole; else None.
+
+    Raises:
+        OSError: If it is there and cannot be read.
+    """
+    try:
+        text = part_path(out, shard).read_bytes()
+        part = schema.decode(text, Part, f"the side file of {shard}", error=ShardError)
+    except (FileNotFoundError, ShardError):
+        return None
+    return part if part.digest in ("", _digest(part)) and part.shard.name == shard else None  # 0.1.0: ""
+
+
+def whole_part(
+    out: Path, shard: str, images: Sequence[int], variants: int, origin: Origin | None = None
+) -> Part | None:
     """The content of a shard's side file if it is whole, and the shard is what it says; else None.
 
     Args:
         out: The data set's folder.
         shard: The shard's name.
-        entries: The images that the shard should hold.
+        images: Ids of the images that the shard should hold.
         variants: Samples of each image.
+        origin: What the shard should be made from, if that matters.
 
     Raises:
         OSError: If a file is there and cannot be read.
     """
+    part = read_part(out, shard)
+    if part is None or (origin and part.origin and not part.origin.makes_the_same(origin)):
+        return None
     try:
-        text = part_path(out, shard).read_bytes()
-        part = schema.decode(text, Part, f"the side file of {shard}", error=ShardError)
-        if part.digest not in ("", _digest(part)) or part.shard.name != shard:  # 0.1.0 wrote none
-            return None
         found = _counted(out / shard, part.shard) if part.shard.samples else _Counted(0, Counter(), set())
     except (FileNotFoundError, MfsynthError):
         return None
-    return part if found is not None and _agrees(part, found, entries, variants) else None
+    return part if found is not None and _agrees(part, found, images, variants) else None
 
 
 def exclusions_in(out: Path) -> Iterator[Exclusion]:
@@ -108,8 +131,8 @@ def _counted(path: Path, shard: Shard) -> _Counted | None:
     return _Counted(len(images), Counter(image.license for image in images), {image.id for image in images})
 
 
-def _agrees(part: Part, found: _Counted, entries: Sequence[Entry], variants: int) -> bool:
-    missing = [entry.image.id for entry in entries if entry.image.id not in found.images]
+def _agrees(part: Part, found: _Counted, images: Sequence[int], variants: int) -> bool:
+    missing = [image for image in images if image not in found.images]
     return (
         part.shard.samples == found.samples == variants * len(found.images)
         and part.licenses == found.licenses

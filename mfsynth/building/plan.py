@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mfsynth.coco.annotations.entries import Entry, Fault
     from mfsynth.coco.split import Split
     from mfsynth.options import BuildOptions, Choice
+    from mfsynth.shards.manifest import Manifest
 
 _SAMPLES_PER_SHARD = 1000
 _SHOWN = 5
@@ -128,6 +129,18 @@ def share_out(entries: Sequence[Entry], count: int) -> tuple[tuple[Entry, ...], 
     """Image k of N goes to shard k·S/N, rounded down: contiguous runs whose lengths differ by at most one."""
     bounds = [-(-number * len(entries) // count) for number in range(count + 1)]
     return tuple(tuple(entries[low:high]) for low, high in pairwise(bounds))
+
+
+def numbers_of(plan: Plan, manifest: Manifest) -> list[int]:
+    """The number in the plan of each shard of a manifest: a build closes up where no image can be used."""
+    if len(plan.shards) == len(manifest.shards):
+        return list(range(len(plan.shards)))
+    left_out = {id for ids in manifest.left_out.values() for id in ids}
+    return [
+        number
+        for number, entries in enumerate(plan.shards)
+        if any(each.image.id not in left_out for each in entries)
+    ]
 
 
 def _files(split: Split, entries: Sequence[Entry]) -> dict[str, int]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mfsynth.building.folder import disk_errors, other_bytes, parts_folder
+from mfsynth.building.folder import disk_errors, parts_folder
+from mfsynth.building.origin import Origin, other_bytes
 from mfsynth.building.parts import part_path
-from mfsynth.building.plan import make_plan
+from mfsynth.building.plan import make_plan, numbers_of
 from mfsynth.building.run import check_inputs, packages
 from mfsynth.building.work import Job, make_shard
 from mfsynth.console import count
@@ -14,14 +15,13 @@ from mfsynth.engine import check_guard, run_jobs, usable_cores
 from mfsynth.errors import BuildError
 from mfsynth.locks import locked
 from mfsynth.options import BuildOptions, split_of
+from mfsynth.shards.layout import shard_name
 from mfsynth.version import __version__, same_content
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from mfsynth.building.plan import Plan
     from mfsynth.building.run import Run
-    from mfsynth.coco.annotations.entries import Entry
     from mfsynth.shards.manifest import Manifest
 
 
@@ -48,13 +48,14 @@ def repair(manifest: Manifest, bad: Collection[str], run: Run) -> int:
     split = split_of(options, run.coco, run.depth_maps, run.say)
     plan = make_plan(split, options)
     check_inputs(plan.inputs, manifest.inputs)
+    origin = Origin(plan.options.to_json(), plan.inputs, packages(options))
     with locked(run.out, "build"), disk_errors(run.out), parts_folder(run.out):
         for name in bad:
             part_path(run.out, name).unlink(missing_ok=True)
         jobs = [
-            job
-            for index, entries in enumerate(_contents(plan, manifest))
-            if (job := Job(plan.options, plan.layout, index, entries, run.out)).name in bad
+            Job(plan.options, plan.layout, index, plan.shards[number], origin, run.out)
+            for index, number in enumerate(numbers_of(plan, manifest))
+            if shard_name(options.split, index) in bad
         ]
         total = sum(len(job.entries) for job in jobs) * options.variants
         results = run_jobs(
@@ -66,14 +67,6 @@ def repair(manifest: Manifest, bad: Collection[str], run: Run) -> int:
         )
         _check(manifest, {part.shard.name: part.shard for _, (part, _) in results}, packages(options))
     return len(jobs)
-
-
-def _contents(plan: Plan, manifest: Manifest) -> list[tuple[Entry, ...]]:
-    """The images of each shard in the manifest; a build closes up where none of a shard's can be used."""
-    if len(plan.shards) == len(manifest.shards):
-        return list(plan.shards)
-    left_out = {id for ids in manifest.left_out.values() for id in ids}
-    return [entries for entries in plan.shards if any(each.image.id not in left_out for each in entries)]
 
 
 def _check(manifest: Manifest, made: dict[str, object], versions: dict[str, str]) -> None:

@@ -41,6 +41,8 @@ class BuildReport:
         finished: Whether the data set was already there, so that there was nothing to do.
         noted: Ids of images that are used, but not quite as they are, by a code from `mfsynth.coco.notes`.
         examples: What is wrong with the first image left out, or record skipped, by reason, if it is known.
+        shard_range: First shard and the one after the last, if this is about a part of a data set.
+        merged: Whether parts were merged.
     """
 
     out: Path | str
@@ -56,6 +58,8 @@ class BuildReport:
     finished: bool = False
     noted: dict[str, tuple[int, ...]] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
+    shard_range: tuple[int, int] | None = None
+    merged: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's own types."""
@@ -71,17 +75,27 @@ class BuildReport:
         amount = f"{count(self.samples, 'sample')} in {count(self.shards, 'shard')}"
         what = f"{amount}, {self.bytes / 1e6:.1f} MB, in {self.out}"
         if self.finished:
-            lines = [f"nothing to do: {what}; their sizes are right, `mfsynth verify` compares content"]
+            sealed = "already sealed: " if self.merged else ""
+            told = "their sizes are right, `mfsynth verify` compares content"
+            lines = [f"nothing to do: {sealed}{what}; {told}"]
+        elif self.merged:
+            lines = [f"merged {what}; {self.seconds:.1f} s"]
         else:
             speed = f", {self.samples / self.seconds:.0f} samples/s" if not self.kept else ""
             kept = f"; {count(self.kept, 'shard')} kept from before" if self.kept else ""
-            lines = [f"made {what}; {self.seconds:.1f} s{speed}{kept}"]
+            lines = [f"made {self._part}{what}; {self.seconds:.1f} s{speed}{kept}"]
         lines += loss_lines(self.left_out, self.skipped, self.examples)
         lines += notes.lines(self.noted)
         if self.closed:
             asked = count(self.shards + self.closed, "shard")
             lines.append(f"{asked} requested, {self.shards:,} made: no image of the others can be used")
+        if self.shard_range:
+            lines.append("when all parts are made, `mfsynth merge` seals the data set")
         return lines
+
+    @property
+    def _part(self) -> str:
+        return "part {}:{}: ".format(*self.shard_range) if self.shard_range else ""
 
 
 def by_reason(planned: Mapping[str, Sequence[int]], found: Iterable[Exclusion]) -> dict[str, tuple[int, ...]]:

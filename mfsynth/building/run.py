@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -13,26 +12,37 @@ from typing import TYPE_CHECKING
 import cv2
 
 from mfsynth import storage
-from mfsynth.building.folder import BuildFile, disk_errors, open_folder, other_bytes, remove_scratch
-from mfsynth.building.parts import Part, exclusions_in
-from mfsynth.building.plan import make_plan, none_usable, say_faults
+from mfsynth.building.claims import EVERY_SHARD, claimed
+from mfsynth.building.folder import (
+    BuildFile,
+    PlanFile,
+    begin,
+    begin_part,
+    disk_errors,
+    finished,
+    finished_part,
+    remove_scratch,
+)
+from mfsynth.building.origin import other_bytes
+from mfsynth.building.plan import make_plan, numbers_of, say_faults
+from mfsynth.building.ranges import ShardRange
 from mfsynth.building.report import STRICT_HINT, BuildReport, by_reason, examples
+from mfsynth.building.seal import noted_in, seal, sealed_report
 from mfsynth.building.work import Job, file_hash, make_shard
 from mfsynth.coco import exclusions
 from mfsynth.console import count, some
 from mfsynth.engine import check_guard, run_jobs, usable_cores
-from mfsynth.errors import BuildError, OutputError, SourceError
+from mfsynth.errors import BuildError, OptionsError, OutputError, SourceError
 from mfsynth.locks import locked
 from mfsynth.options import BuildOptions, split_of
-from mfsynth.shards.layout import MANIFEST, PARTS, shard_name
-from mfsynth.shards.manifest import MANIFEST_FORMAT, Inputs, LicenseCount, Manifest, Shard
+from mfsynth.shards.layout import PARTS, shard_name
 from mfsynth.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from mfsynth.building.parts import Part
     from mfsynth.building.plan import Plan
     from mfsynth.coco.split import Split
+    from mfsynth.shards.manifest import Inputs, Manifest, Shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,7 @@ class Run:
         say: Called with a line about what takes a while.
         progress: Called with the number of samples done and to do.
         depth_maps: Folder of depth maps, if the options take planes from them.
+        part: Shards to make; None makes them all, and the manifest.
     """
 
     coco: Path
@@ -58,10 +69,11 @@ class Run:
     say: Callable[[str], None] = lambda _: None
     progress: Callable[[int, int], None] = lambda _done, _total: None
     depth_maps: Path | None = None
+    part: ShardRange | None = None
 
 
 def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> BuildReport:
-    """Make a data set, or finish one that was started with the same options.
+    """Make a data set or a part of it, or finish one that was started with the same options.
 
     Args:
         options: What to make.
@@ -69,7 +81,7 @@ def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Buil
         like: Manifest of a data set to reproduce.
 
     Raises:
-        OptionsError: If the options make no sense for this split.
+        OptionsError: If the options make no sense for this split, or the part has shards that there are not.
         SourceError: If the COCO data is missing or broken, or is not what `like` was made from.
         OutputError: If the folder holds something else or cannot be written, or another build works on it.
         BuildError: If a worker died twice, the disk is full, or the result is not `like`.
@@ -78,28 +90,120 @@ def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Buil
     started = time.monotonic()
     split = split_of(options, run.coco, run.depth_maps, run.say)
     plan = make_plan(split, options, strict=run.strict)
+    if run.part:
+        _check_part(run, run.part, len(plan.shards))
     say_faults(plan, run.say)
     begun = BuildFile(plan.options.to_json(), plan.inputs, packages(plan.options), plan.files)
     if like is not None:
         check_inputs(plan.inputs, like.inputs)
         if others := other_bytes(like.packages, begun.packages):
             run.say(others)  # before the hours that the build takes
+    work = _Work(run, split, plan, begun, started)
+    return _build_part(work, run.part, like) if run.part else _build_whole(work, like)
+
+
+def _check_part(run: Run, part: ShardRange, count: int) -> None:
+    """Raise if a part cannot be made.
+
+    Raises:
+        OptionsError: If there are no such shards, or other parts would be lost.
+    """
+    if part.stop > count:
+        raise OptionsError(
+            f"--shard-range {part} goes beyond the last of {count:,} shards",
+            f"the range of all is 0:{count}; --shards sets their number",
+        )
+    if run.overwrite:
+        raise OptionsError(
+            "--overwrite would remove what other parts have made",
+            f"omit it, and remove {run.out} before the first part starts",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is built, and how."""
+
+    run: Run
+    split: Split
+    plan: Plan
+    begun: BuildFile
+    started: float
+
+    @property
+    def planned(self) -> PlanFile:
+        """What the manifest needs to know of the plan."""
+        plan = self.plan
+        images = tuple(tuple(entry.image.id for entry in entries) for entries in plan.shards)
+        return PlanFile(plan.layout, images, plan.left_out, plan.skipped, self.split.licenses)
+
+
+def _build_whole(work: _Work, like: Manifest | None) -> BuildReport:
+    run, made = work.run, 0
     with locked(run.out, "build"), disk_errors(run.out):
-        sealed = open_folder(run.out, begun, overwrite=run.overwrite)
-        if sealed is not None:
-            _check_left_out(split, sealed, run)
-            report = _report(run.out, sealed, plan, started=started, finished=True)
-        else:
-            try:
-                results = _run(plan, run)
-            finally:
-                remove_scratch(run.out)  # from workers that were stopped or died
-            sealed = seal(run.out, plan, split, [part for part, _ in results])
+        sealed = there = finished(run.out, work.begun, overwrite=run.overwrite)
+        if sealed is None:
+            (run.out / PARTS).mkdir(parents=True, exist_ok=True)
+            with claimed(run.out, EVERY_SHARD, lambda _: None):
+                begin(run.out, work.begun, overwrite=run.overwrite)
+                try:
+                    results = _run(work, ShardRange(0, len(work.plan.shards)))
+                finally:
+                    remove_scratch(run.out)  # from workers that were stopped or died
+                sealed = seal(run.out, work.begun, work.planned, [part for part, _ in results])
             made = sum(made for part, made in results if part.shard.samples)
-            report = _report(run.out, sealed, plan, started=started, made=made)
+        report = _report(work, sealed, made=made, finished=there is not None)
     if like is not None:
         _check_same(sealed, like)
     return report
+
+
+def _build_part(work: _Work, part: ShardRange, like: Manifest | None) -> BuildReport:
+    run, begun = work.run, work.begun
+    names = [shard_name(work.plan.options.split, number) for number in part.numbers]
+    with disk_errors(run.out):
+        sealed = finished_part(run.out, begun)
+        if sealed is None:
+            (run.out / PARTS).mkdir(parents=True, exist_ok=True)
+            with claimed(run.out, part, run.say):
+                sealed = begin_part(run.out, begun, work.planned, names)
+                if sealed is None:
+                    return _make_part(work, part, names, like)
+        report = _report(work, sealed, finished=True)
+    if like is not None:
+        _check_same(sealed, like)
+    return report
+
+
+def _make_part(work: _Work, part: ShardRange, names: list[str], like: Manifest | None) -> BuildReport:
+    out = work.run.out
+    try:
+        results = _run(work, part)
+    finally:
+        remove_scratch(out, names)
+    parts = [each for each, _ in results]
+    shards = [each.shard for each in parts if each.shard.samples]
+    for shard in shards:  # here, since this machine has written them
+        storage.sync(out / shard.name)
+    if like is not None:
+        _check_part_same(shards, part, work.plan, like)
+    faults = [fault for each in parts for fault in each.left_out]
+    left_out = by_reason({}, faults)
+    made = sum(made for each, made in results if each.shard.samples)
+    return BuildReport(
+        out=out,
+        samples=sum(shard.samples for shard in shards),
+        shards=len(shards),
+        made=made,
+        kept=len(shards) - made,
+        bytes=sum(shard.size for shard in shards),
+        seconds=time.monotonic() - work.started,
+        left_out=left_out,
+        noted=noted_in(parts),
+        closed=len(parts) - len(shards),
+        examples=examples(left_out, faults, ()),
+        shard_range=(part.first, part.stop),
+    )
 
 
 def packages(options: BuildOptions) -> dict[str, str]:
@@ -110,89 +214,22 @@ def packages(options: BuildOptions) -> dict[str, str]:
     return {"mfsynth": __version__, "opencv": cv2.__version__} | {name: version(name) for name in names}
 
 
-def _run(plan: Plan, run: Run) -> list[tuple[Part, bool]]:
-    """For every shard, made or kept: its side file's content, and whether it was made now."""
+def _run(work: _Work, shards: ShardRange) -> list[tuple[Part, bool]]:
+    """For each of some shards, made or kept: its side file's content, and whether it was made now."""
+    plan, run, origin = work.plan, work.run, work.begun.origin
     jobs = [
-        Job(plan.options, plan.layout, index, entries, run.out, run.strict)
-        for index, entries in enumerate(plan.shards)
+        Job(plan.options, plan.layout, index, plan.shards[index], origin, run.out, run.strict)
+        for index in shards.numbers
     ]
+    total = plan.options.variants * sum(len(job.entries) for job in jobs)
     finished = run_jobs(
         make_shard,
         jobs,
         workers=min(run.workers or usable_cores(), len(jobs)),
         say=run.say,
-        progress=lambda done: run.progress(min(done, plan.samples), plan.samples),
+        progress=lambda done: run.progress(min(done, total), total),
     )
     return [result for _, result in sorted(finished, key=lambda pair: pair[0].index)]
-
-
-def seal(out: Path, plan: Plan, split: Split, parts: list[Part]) -> Manifest:
-    """Write the manifest, now that every shard is there.
-
-    Raises:
-        SourceError: If no sample could be made.
-    """
-    faults = [fault for part in parts for fault in part.left_out]
-    samples = sum(part.shard.samples for part in parts)
-    if not samples:
-        raise none_usable(split.name, faults[0].image_id, faults[0].detail)
-    shards = _close_up(out, split.name, [part.shard for part in parts if part.shard.samples])
-    for shard in shards:  # last: by now the kernel has written most of it
-        storage.sync(out / shard.name)
-    manifest = Manifest(
-        format=MANIFEST_FORMAT,
-        split=split.name,
-        samples=samples,
-        options=plan.options.to_json(),
-        options_fingerprint=plan.options.fingerprint,
-        inputs=plan.inputs,
-        packages=packages(plan.options),
-        layout=plan.layout,
-        shards=shards,
-        licenses=_license_counts(split, parts),
-        left_out=by_reason(plan.left_out, faults),
-        skipped=plan.skipped,
-        left_out_files={name: digest for fault in faults for name, digest in fault.files.items()},
-        noted=_noted(parts),
-    )
-    storage.put(out / MANIFEST, manifest.to_json(), out / PARTS)
-    return manifest
-
-
-def _noted(parts: Iterable[Part]) -> dict[str, tuple[int, ...]]:
-    """Ids of the images of which something was noted, by code."""
-    ids: dict[str, list[int]] = defaultdict(list)
-    for part in parts:
-        for code, image_ids in part.noted.items():
-            ids[code] += image_ids
-    return {code: tuple(ids[code]) for code in sorted(ids)}
-
-
-def _close_up(out: Path, split: str, shards: list[Shard]) -> tuple[Shard, ...]:
-    """The shards, numbered without gaps: other readers name them by a range of numbers.
-
-    If this is interrupted, the next build makes the shards again that are not where their side files say.
-    """
-    closed = []
-    for number, shard in enumerate(shards):
-        name = shard_name(split, number)
-        if name != shard.name:
-            (out / shard.name).replace(out / name)
-        closed.append(replace(shard, name=name))
-    return tuple(closed)
-
-
-def _license_counts(split: Split, parts: Iterable[Part]) -> tuple[LicenseCount, ...]:
-    samples: Counter[int] = Counter()
-    for part in parts:
-        samples.update(part.licenses)
-    known = {license.id: license for license in split.licenses}
-    return tuple(
-        LicenseCount(
-            id, known[id].name if id in known else "unknown", known[id].url if id in known else "", count
-        )
-        for id, count in sorted(samples.items())
-    )
 
 
 def _check_left_out(split: Split, manifest: Manifest, run: Run) -> None:
@@ -249,30 +286,33 @@ def _check_same(made: Manifest, like: Manifest) -> None:
             "it contradicts its own options: fetch it again from where it was published",
         )
     differing = [new.name for new, old in zip(made.shards, like.shards, strict=True) if new != old]
-    if not differing:
-        return
-    raise BuildError(
-        f"{len(differing):,} of {count(len(made.shards), 'shard')} differ from those in the manifest; "
-        f"the first is {differing[0]}",
-        other_bytes(like.packages, made.packages) or "the content of a picture or mask changed",
-    )
+    _refuse(differing, len(made.shards), made.packages, like)
 
 
-def _report(
-    out: Path, manifest: Manifest, plan: Plan, *, started: float, made: int = 0, finished: bool = False
-) -> BuildReport:
-    return BuildReport(
-        out=out,
-        samples=manifest.samples,
-        shards=len(manifest.shards),
-        made=made,
-        kept=len(manifest.shards) - made,
-        bytes=sum(shard.size for shard in manifest.shards),
-        seconds=time.monotonic() - started,
-        left_out=manifest.left_out,
-        skipped=manifest.skipped,
-        noted=manifest.noted,
-        closed=manifest.options["shards"] - len(manifest.shards),
-        finished=finished,
-        examples=examples(manifest.left_out, exclusions_in(out), plan.faults),
-    )
+def _check_part_same(made: list[Shard], part: ShardRange, plan: Plan, like: Manifest) -> None:
+    """Raise if the shards of a part are not those of the manifest."""
+    split = plan.options.split
+    names = [shard_name(split, number) for number in numbers_of(plan, like)]
+    then = {name: replace(old, name=name) for name, old in zip(names, like.shards, strict=False)}
+    now = {shard.name: shard for shard in made}
+    wanted = [shard_name(split, number) for number in part.numbers]
+    differing = [name for name in wanted if then.get(name) != now.get(name)]
+    _refuse(differing, len(wanted), packages(plan.options), like)
+
+
+def _refuse(differing: list[str], total: int, versions: dict[str, str], like: Manifest) -> None:
+    """Raise if some shards differ from those of the manifest."""
+    if differing:
+        raise BuildError(
+            f"{len(differing):,} of {count(total, 'shard')} differ from those in the manifest; "
+            f"the first is {differing[0]}",
+            other_bytes(like.packages, versions) or "the content of a picture or mask changed",
+        )
+
+
+def _report(work: _Work, manifest: Manifest, *, made: int = 0, finished: bool = False) -> BuildReport:
+    if finished:
+        _check_left_out(work.split, manifest, work.run)
+    report = sealed_report(work.run.out, manifest, work.plan.faults)
+    seconds = time.monotonic() - work.started
+    return replace(report, made=made, kept=report.shards - made, seconds=seconds, finished=finished)

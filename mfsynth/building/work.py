@@ -12,7 +12,7 @@ import cv2
 
 from mfsynth import codecs, limits, storage
 from mfsynth.building.folder import disk_errors
-from mfsynth.building.parts import Exclusion, Part, whole_part, write_part
+from mfsynth.building.parts import Exclusion, Part, scratch_name, whole_part, write_part
 from mfsynth.building.report import STRICT_HINT
 from mfsynth.coco import exclusions
 from mfsynth.coco.finding.files import FileRef
@@ -29,6 +29,7 @@ from mfsynth.synthesis.traits import traits_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from mfsynth.building.origin import Origin
     from mfsynth.coco.annotations.entries import Entry
     from mfsynth.coco.finding.files import Missing
     from mfsynth.coco.image import DecodedImage
@@ -46,6 +47,7 @@ class Job:
     layout: Layout
     index: int
     entries: tuple[Entry, ...]
+    origin: Origin
     out: Path
     strict: bool = False
 
@@ -73,7 +75,8 @@ def make_shard(job: Job, advance: Advance) -> tuple[Part, bool]:
         BuildError: If the disk is full, or an image is unusable and the job is strict.
     """
     with disk_errors(job.out, job.name):
-        kept = whole_part(job.out, job.name, job.entries, job.options.variants)
+        images = [entry.image.id for entry in job.entries]
+        kept = whole_part(job.out, job.name, images, job.options.variants, job.origin)
         if kept is not None and not (job.strict and kept.left_out):
             advance(len(job.entries) * job.options.variants)
             return kept, False
@@ -85,7 +88,7 @@ def _make_shard(job: Job, advance: Advance) -> Part:
     licenses: Counter[int] = Counter()
     excluded = []
     noted: dict[str, list[int]] = defaultdict(list)
-    with storage.scratch_file(job.out / PARTS) as file:
+    with storage.scratch_file(job.out / PARTS, scratch_name(job.name)) as file:
         writer = ShardWriter(file)
         for entry in job.entries:
             try:
@@ -103,7 +106,8 @@ def _make_shard(job: Job, advance: Advance) -> Part:
                     noted[code].append(entry.image.id)
         shard = writer.publish(job.out / job.name) if licenses else Shard(job.name, 0, "", 0)
     notes = {code: tuple(ids) for code, ids in sorted(noted.items())}
-    return write_part(job.out, Part(shard, dict(sorted(licenses.items())), tuple(excluded), noted=notes))
+    counts = dict(sorted(licenses.items()))
+    return write_part(job.out, Part(shard, counts, tuple(excluded), noted=notes, origin=job.origin))
 
 
 def _write_image(writer: ShardWriter, entry: Entry, job: Job, advance: Advance) -> DecodedImage:

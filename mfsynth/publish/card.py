@@ -8,9 +8,9 @@ from mfsynth.cards import template
 from mfsynth.coco import notes
 from mfsynth.coco.exclusions import MEANING
 from mfsynth.options import BuildOptions, Selection
+from mfsynth.options.command import build_command
 from mfsynth.options.words import SELECTION
 from mfsynth.publish.attribution import ATTRIBUTION
-from mfsynth.publish.command import build_command
 from mfsynth.publish.licenses import ANNOTATIONS, licenses_of
 from mfsynth.publish.looks import blur, edges, noise
 from mfsynth.publish.members import members

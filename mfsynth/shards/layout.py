@@ -19,6 +19,8 @@ _BLOCK = 512
 MANIFEST = "manifest.json"
 PARTS = ".parts"
 BUILD = "build.json"
+PLAN = "plan.json"
+CLAIM = "lock-"
 
 _SPLIT = r"[._-]*[A-Za-z0-9][\w.-]*"  # not only dots: a split is a folder's name, too
 _SHARD = re.compile(rf"(?P<split>{_SPLIT})-(?P<index>\d{{6,12}})\.tar", re.ASCII)

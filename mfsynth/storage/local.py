@@ -89,9 +89,9 @@ def digest(data: bytes | Path, state: Any = None) -> str:
     return str(state.hexdigest())
 
 
-def put(path: Path, data: bytes, scratch: Path) -> None:
+def put(path: Path, data: bytes, scratch: Path, name: str = "") -> None:
     """Write a local file completely or not at all: to a temporary file in `scratch`, synced, then renamed."""
-    with scratch_file(scratch) as file:
+    with scratch_file(scratch, name) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -113,9 +113,9 @@ def write(output: Path, data: bytes) -> None:
 
 
 @contextmanager
-def scratch_file(folder: Path) -> Iterator[IO[bytes]]:
-    """A new file `tmp-*` in a folder, removed at the end unless it was published."""
-    handle, name = tempfile.mkstemp(prefix="tmp-", dir=folder)
+def scratch_file(folder: Path, name: str = "") -> Iterator[IO[bytes]]:
+    """A new file `tmp-{name}*` in a folder, removed at the end unless it was published."""
+    handle, name = tempfile.mkstemp(prefix=f"tmp-{name}", dir=folder)
     try:
         with os.fdopen(handle, "wb", buffering=1 << 20) as file:
             Path(name).chmod(0o666 & ~_umask())

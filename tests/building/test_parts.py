@@ -66,6 +66,8 @@ def test_no_changed_side_file_is_sealed(coco: Path, whole: Path, stopped: Path) 
     original = json.loads(file.read_text())
     before = tree(whole)
     for place in leaves(original)[1:]:
+        if place[0] == "origin" and len(place) > 2:
+            continue  # there are many, and all are hashed alike
         parent = original
         for name in place[:-1]:
             parent = parent[name]

@@ -390,7 +390,7 @@ class SideFile(DataSetFile):
         """Its content, if a resumed build believes it."""
         part_path(self.out, self.shard.name).write_bytes(data)
         entries = read_split(self.folder / "coco", "s", cache=self.folder).entries[:1]
-        part = whole_part(self.out, self.shard.name, entries, 1)
+        part = whole_part(self.out, self.shard.name, [entry.image.id for entry in entries], 1)
         if part is None:
             raise MfsynthError("made again")
         return replace(part, digest="")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import mfsynth
 from mfsynth.errors import OptionsError
 from mfsynth.options import PRESETS, BuildOptions, content_options, option_words, with_preset
-from mfsynth.publish.command import build_command
+from mfsynth.options.command import build_command
 
 OVERRIDES: dict[str, Any] = {
     "frames": 6, "planes": 8, "order": "random", "kernel": "polygon", "radius": (3.0, 4.0),

@@ -33,10 +33,10 @@ from mfsynth.errors import (
 )
 from mfsynth.hub import RemoteFile, Repository
 from mfsynth.options import BuildOptions, Selection
+from mfsynth.options.command import build_command
 from mfsynth.publish import run
 from mfsynth.publish.attribution import attribute
 from mfsynth.publish.card import card_data, dataset_card
-from mfsynth.publish.command import build_command
 from mfsynth.publish.contents import stale_in
 from mfsynth.publish.run import FileInfo, PublishOptions, PublishReport, check_arrived, publish
 from mfsynth.shards.manifest import LicenseCount, Manifest

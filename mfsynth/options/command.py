@@ -6,7 +6,8 @@ import shlex
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from mfsynth.options import BuildOptions, option_words
+from mfsynth.options.build import BuildOptions
+from mfsynth.options.words import option_words
 
 if TYPE_CHECKING:
     from dataclasses import Field

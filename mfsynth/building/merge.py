@@ -1,0 +1,205 @@
+"""The end of a build in parts: check that every shard is there and made from the same, then seal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mfsynth.building.claims import EVERY_SHARD, claimed
+from mfsynth.building.folder import (
+    INCOMPLETE,
+    check_parts,
+    disk_errors,
+    has_every_shard,
+    read_build_file,
+    read_manifest,
+    read_plan_file,
+    remove_scratch,
+)
+from mfsynth.building.origin import differences, version_differences
+from mfsynth.building.parts import read_part, whole_part
+from mfsynth.building.ranges import ranges_of
+from mfsynth.building.seal import seal, sealed_report
+from mfsynth.console import count, some
+from mfsynth.engine import check_guard, run_jobs, usable_cores
+from mfsynth.errors import OutputError
+from mfsynth.locks import locked
+from mfsynth.options import BuildOptions
+from mfsynth.options.command import build_command
+from mfsynth.order import whole_number
+from mfsynth.shards.layout import BUILD, PARTS, shard_name
+
+if TYPE_CHECKING:
+    import os
+
+    from mfsynth.building.folder import BuildFile, PlanFile
+    from mfsynth.building.origin import Origin
+    from mfsynth.building.parts import Part
+    from mfsynth.building.report import BuildReport
+    from mfsynth.shards.manifest import Manifest
+
+_SHOWN = 5
+
+
+def merge(
+    out: str | os.PathLike[str],
+    *,
+    workers: int = 0,
+    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> BuildReport:
+    """Seal a data set whose parts were made with `shard_range`; nothing is printed.
+
+    Every shard is read once and compared with its side file. The result is the folder that one build makes,
+    byte for byte. The COCO data is not needed.
+
+    Worker processes are spawned: in a script, call this under `if __name__ == "__main__":`.
+
+    Args:
+        out: The data set's folder.
+        workers: Number of processes; 0 takes every core that this process may use.
+        say: Called with a line about what takes a while.
+        progress: Called with the number of shards checked and to check.
+
+    Returns:
+        What there is now; `finished` if it was sealed before.
+
+    Raises:
+        OutputError: If there are no parts, shards are missing or damaged, parts were made from other options,
+            data or package versions than others, the folder cannot be written, or a part is being made.
+        SourceError: If no image of any part can be used.
+    """
+    check_guard()
+    folder, started = Path(out).expanduser(), time.monotonic()
+    number = whole_number("workers", workers) or usable_cores()
+    with locked(folder, "build"), disk_errors(folder):
+        sealed = _sealed(folder)
+        if sealed is None:
+            begun, planned = _begun(folder)
+            with claimed(folder, EVERY_SHARD, lambda _: None):
+                parts = _parts(folder, begun, planned, number, say, progress)
+                remove_scratch(folder)
+                made = seal(folder, begun, planned, parts)
+            report = sealed_report(folder, made)
+        else:
+            report = replace(sealed_report(folder, sealed), finished=True)
+    return replace(report, seconds=time.monotonic() - started, merged=True)
+
+
+def _sealed(out: Path) -> Manifest | None:
+    """The manifest, if there is one and every shard is there."""
+    if not out.is_dir():
+        raise OutputError(f"there is no folder {out}", "give the --out of the parts")
+    check_parts(out)
+    sealed = read_manifest(out)
+    if sealed is not None and not has_every_shard(out, sealed):
+        raise OutputError(f"{out} is sealed, but shards are missing or of another size", INCOMPLETE)
+    return sealed
+
+
+def _begun(out: Path) -> tuple[BuildFile, PlanFile]:
+    """What the parts say that they are parts of."""
+    begun, planned = read_build_file(out), read_plan_file(out)
+    if begun is None or planned is None:
+        raise OutputError(
+            f"{out} holds no part of a data set",
+            "make parts with `mfsynth build --shard-range`; a build without it seals the data set itself",
+        )
+    return begun, planned
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """A shard to compare with its side file."""
+
+    out: Path
+    index: int
+    name: str
+    images: tuple[int, ...]
+    variants: int
+
+
+def _parts(
+    out: Path,
+    begun: BuildFile,
+    planned: PlanFile,
+    workers: int,
+    say: Callable[[str], None],
+    progress: Callable[[int, int], None],
+) -> list[Part]:
+    """What the side files say; all shards are there, whole, and made from the same.
+
+    Raises:
+        OutputError: If they are not.
+    """
+    split, variants = begun.options["split"], begun.options["variants"]
+    jobs = [
+        _Check(out, index, shard_name(split, index), images, variants)
+        for index, images in enumerate(planned.images)
+    ]
+    there = [read_part(out, job.name) for job in jobs]
+    _check_origins(out, begun, there)
+    _check_complete(out, begun, [index for index, part in enumerate(there) if part is None], "is without")
+    checked = run_jobs(
+        _check_shard,
+        jobs,
+        workers=min(workers, len(jobs)),
+        say=say,
+        progress=lambda done: progress(min(done, len(jobs)), len(jobs)),
+    )
+    parts = [part for _, part in sorted(checked, key=lambda pair: pair[0].index)]
+    _check_complete(out, begun, [index for index, part in enumerate(parts) if part is None], "has damaged")
+    return [part for part in parts if part is not None]
+
+
+def _check_shard(job: _Check, advance: Callable[[int], None]) -> Part | None:
+    with disk_errors(job.out, job.name):
+        part = whole_part(job.out, job.name, job.images, job.variants)
+    advance(1)
+    return part
+
+
+def _check_complete(out: Path, begun: BuildFile, missing: list[int], what: str) -> None:
+    """Raise if shards are missing; the error says how to make them."""
+    if not missing:
+        return
+    ranges = ranges_of(missing)
+    command = build_command(BuildOptions.from_json(begun.options))
+    total = count(begun.options["shards"], "shard")
+    raise OutputError(
+        f"{out} {what} shards {some(ranges)} of {total}",
+        "make them with the command that made the other parts, such as\n"
+        + "\n".join(f"{command} --shard-range {each} --out {out}" for each in ranges[:_SHOWN]),
+    )
+
+
+def _check_origins(out: Path, begun: BuildFile, parts: list[Part | None]) -> None:
+    """Raise if shards were made from something else than the folder's build file says."""
+    others: dict[tuple[str, ...], list[int]] = {}
+    for index, part in enumerate(parts):
+        if part is not None and part.origin is not None:
+            told = tuple(_differences(part.origin, begun))
+            if told:
+                others.setdefault(told, []).append(index)
+    if not others:
+        return
+    lines = [
+        f"shards {some(ranges_of(indices))}: {difference}"
+        for told, indices in others.items()
+        for difference in told
+    ]
+    ranges = ranges_of(sorted(index for indices in others.values() for index in indices))
+    raise OutputError(
+        f"the parts in {out} are not of one data set, which {PARTS}/{BUILD} describes:\n  "
+        + "\n  ".join(lines),
+        "make these shards again with the options, data and packages of the others, "
+        f"by --shard-range {some(ranges)}",
+    )
+
+
+def _differences(origin: Origin, begun: BuildFile) -> list[str]:
+    words = {"there_is": "in these", "now_is": "in the others"}
+    return [*differences(origin, begun, **words), *version_differences(origin, begun, **words)]
