@@ -78,10 +78,6 @@ BENCHMARKS = (
     Benchmark("hard", "hard", (), f"{NETWORKS},hf-seg+select,{CLASSICS}"),
     Benchmark("stacks", "stacks", ("--frames", "6", "--breathing", "0"), f"{NETWORKS},{CLASSICS}"),
     Benchmark(
-        "stacks-clean", "stacks", ("--frames", "6", "--breathing", "0", "--capture", "clean"),
-        "focus-set,focus-set-small,hf-seg,gff,dct+cv,im,cnn,pyramid",
-    ),
-    Benchmark(
         "stacks-breathing",
         "stacks",
         ("--frames", "6", "--breathing", "1.5"),
