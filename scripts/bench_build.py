@@ -30,8 +30,9 @@ from bench_optics import optical_steps
 
 import mfsynth
 from mfsynth import storage
+from mfsynth.building.origin import Origin
 from mfsynth.building.plan import Plan, make_plan
-from mfsynth.building.run import Run, build
+from mfsynth.building.run import Run, build, packages
 from mfsynth.building.work import Job, make_shard
 from mfsynth.coco.official.resolve import coco_folder
 from mfsynth.coco.split import Split, read_split
@@ -54,7 +55,8 @@ def pipeline(plan: Plan, folder: Path) -> tuple[float, int]:
     for _ in range(PASSES):
         (folder / PARTS).mkdir(parents=True)
         started = time.perf_counter()
-        part, _made = make_shard(Job(plan.options, plan.layout, 0, entries, folder), lambda _: None)
+        origin = Origin(plan.options.to_json(), plan.inputs, packages(plan.options))
+        part, _made = make_shard(Job(plan.options, plan.layout, 0, entries, origin, folder), lambda _: None)
         seconds.append(time.perf_counter() - started)
         shutil.rmtree(folder)
     return sorted(seconds)[PASSES // 2] / part.shard.samples * 1e3, part.shard.size // part.shard.samples

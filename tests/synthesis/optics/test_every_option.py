@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 import mfsynth
 from mfsynth import Window
 from mfsynth.building.make import CocoLookup, verify_and_repair
+from mfsynth.building.origin import Origin
 from mfsynth.building.plan import make_plan
+from mfsynth.building.run import packages
 from mfsynth.building.work import Job, make_shard
 from mfsynth.errors import OptionsError
 from mfsynth.options import BuildOptions, split_of, with_preset
@@ -93,7 +95,8 @@ def stored(options: BuildOptions, coco: Path, out: Path) -> list[Sample]:
     """The samples of a set of one shard, made and verified in this process; nothing may be wrong with it."""
     plan = make_plan(split_of(options, coco), options)
     (out / PARTS).mkdir(parents=True)
-    part, _ = make_shard(Job(plan.options, plan.layout, 0, plan.shards[0], out), lambda _: None)
+    origin = Origin(plan.options.to_json(), plan.inputs, packages(plan.options))
+    part, _ = make_shard(Job(plan.options, plan.layout, 0, plan.shards[0], origin, out), lambda _: None)
     again = frozenset(range(part.shard.samples))
     found = verify_shard(VerifyJob(out, part.shard, plan.layout, options.draw, again), lambda _: None)
     assert found.problems == ()
