@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
-from reproduce_tables import PAGE, fill, merged, mfsynth_command, of_networks
+from reproduce_tables import PAGE, chosen_networks, fill, merged, mfsynth_command, of_networks
 
 import mfsynth
 from mfsynth.console import duration
@@ -127,7 +127,7 @@ def main(
     if choose:
         choose_images(coco, out)
         return
-    whole, again = True, frozenset(filter(None, networks.split(",")))
+    whole, again = True, chosen_networks(networks)
     for each in chosen:
         data = out / "data" / each.name
         mfsynth_command(*each.build_words(str(coco), str(data)), "--quiet")

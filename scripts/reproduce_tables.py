@@ -90,11 +90,11 @@ class Reproduction:
         mfsynth_command("build", *data, *options, "--out", str(self.out / "data" / name), "--quiet")
 
     def evaluate(self, name: str, methods: str, data: str, *options: str) -> None:
-        """A folder of results."""
-        chosen = of_networks(methods, self.networks)
-        mfsynth_command(
-            "evaluate", "--methods", chosen, "--data", data, *options, "--out", str(self.out / name)
-        )
+        """A folder of results; nothing if none of the methods is to be scored."""
+        if chosen := of_networks(methods, self.networks):
+            mfsynth_command(
+                "evaluate", "--methods", chosen, "--data", data, *options, "--out", str(self.out / name)
+            )
 
 
 def mfsynth_command(*words: str) -> None:
@@ -122,7 +122,7 @@ def main(shared: Path, out: Path, docs: bool, cards: bool, networks: str, render
         render_docs(shared)
         return
     fresh = not out.exists() and not networks
-    work = Reproduction(shared, out, frozenset(filter(None, networks.split(","))))
+    work = Reproduction(shared, out, chosen_networks(networks))
     tables(work)
     with work.step("figures"):
         write(out / "losses.png", loss_curves())
@@ -165,6 +165,16 @@ def tables(work: Reproduction) -> None:
         every.evaluate(
             "table3", f"{with_cnn(METHODS)},{SINGLE}", lytro, "--limit", "3", "--times", "--no-swap"
         )
+
+
+def chosen_networks(text: str) -> frozenset[str]:
+    """The networks in a text, separated by commas; empty stands for all methods."""
+    chosen = frozenset(filter(None, text.split(",")))
+    if unknown := chosen - set(names()):
+        raise click.UsageError(
+            f"no network is called {', '.join(sorted(unknown))}; known: {', '.join(names())}"
+        )
+    return chosen
 
 
 def of_networks(methods: str, networks: frozenset[str]) -> str:
@@ -256,6 +266,8 @@ def write_docs(work: Reproduction) -> None:
     """Copy values and figures to docs/results/, and fill the marked tables of docs/results.md."""
     orders = {"table1": with_cnn(METHODS), "table2": f"{with_cnn(METHODS)},{SINGLE}", "noise": NOISE}
     for name, methods in orders.items():
+        if not of_networks(methods, work.networks):
+            continue
         text = (work.out / name / "scores.csv").read_text("utf-8")
         file = DOCS / f"{name}-scores.csv"
         write(file, (merged(file.read_text("utf-8"), text, methods) if work.networks else text).encode())

@@ -191,9 +191,8 @@ class SetLevel(nn.Module):
     def even(self, mean: Tensor, spread: Tensor, below: Tensor | None) -> Tensor:
         """The even stream, from the mean of the features and the mean magnitude of the deviations."""
         skip, n_in = self.even_skip, mean.shape[1]
-        stream = F.conv2d(
-            mean, skip.weight[:, :n_in], skip.bias, dilation=skip.dilation
-        )  # nothing is concatenated
+        # two convolutions, so that nothing is concatenated
+        stream = F.conv2d(mean, skip.weight[:, :n_in], skip.bias, dilation=skip.dilation)
         stream += F.conv2d(spread, skip.weight[:, n_in:], dilation=skip.dilation)
         if self.even_up is not None:
             stream += self.even_up(below)
