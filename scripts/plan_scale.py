@@ -5,8 +5,8 @@
     python scripts/plan_scale.py --cores 512 --shard-mb 300 --failures 0.01
     python scripts/plan_scale.py --docs                             # the tables of docs/scale.md
 
-Rates are what scripts/bench_build.py measured on one core (docs/benchmarks.md, "Building and reading"). The rest
-is arithmetic with the options, and a simulation of shard jobs on cores of which some are slow and some fail.
+Rates are what scripts/bench_build.py measured on one core (docs/benchmarks.md, "Building and reading"). The
+rest is arithmetic with the options, and a simulation of shard jobs on cores of which some are slow and fail.
 """
 
 from __future__ import annotations
