@@ -6,7 +6,7 @@ import hashlib
 from functools import lru_cache
 from operator import index
 from random import Random
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, overload
 
 from mfsynth.errors import OptionsError
 
@@ -18,24 +18,37 @@ Even = Literal["pad", "drop"] | None
 """What the ranks of a training do with samples that they cannot share evenly."""
 
 
-def philox(*words: object) -> np.random.Philox:
-    """The random stream named by some words, the same on every machine.
+class RandomWords(Protocol):
+    """What gives random words of 64 bits, one after the other, as NumPy's bit generators do."""
 
-    Its key is the first 16 bytes, little-endian, of the SHA-256 of the words joined by spaces.
+    @overload
+    def random_raw(self) -> int: ...
+    @overload
+    def random_raw(self, size: int) -> NDArray[np.uint64]: ...
+
+
+def stream_key(*words: object) -> bytes:
+    """The key, little-endian, of the random stream named by some words: the start of their SHA-256.
+
+    The words are joined by spaces.
     """
+    return hashlib.sha256(" ".join(map(str, words)).encode()).digest()[:16]
+
+
+def philox(*words: object) -> np.random.Philox:
+    """The random stream named by some words, the same on every machine, as a bit generator."""
     import numpy as np
 
-    digest = hashlib.sha256(" ".join(map(str, words)).encode()).digest()
-    return np.random.Philox(key=int.from_bytes(digest[:16], "little"))
+    return np.random.Philox(key=int.from_bytes(stream_key(*words), "little"))
 
 
-def uniform(words: np.random.Philox) -> float:
+def uniform(words: RandomWords) -> float:
     """A value from 0 to below 1, from the upper 53 bits of the next word."""
     value: float = (words.random_raw() >> 11) * 2.0**-53
     return value
 
 
-def uniform_between(words: np.random.Philox, bounds: tuple[float, float]) -> float:
+def uniform_between(words: RandomWords, bounds: tuple[float, float]) -> float:
     """A value between two bounds, from the next word."""
     low, high = bounds
     return low + (high - low) * uniform(words)

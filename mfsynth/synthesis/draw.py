@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mfsynth import limits
 from mfsynth.errors import UnusableImage
-from mfsynth.order import philox, uniform, uniform_between
+from mfsynth.order import uniform, uniform_between
 from mfsynth.recipe import (
     BLADES,
     Blur,
@@ -34,12 +34,12 @@ from mfsynth.synthesis.depths import planes_by_depth
 from mfsynth.synthesis.noise import noise_key
 from mfsynth.synthesis.optics.capture import draw_capture
 from mfsynth.synthesis.planes import Place, deal_planes, draw_planes, lay_out_planes
+from mfsynth.synthesis.streams import stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-
+    from mfsynth.order import RandomWords
     from mfsynth.recipe import ImageInfo, SegmentInfo, Traits
 
 Capture = Literal["clean", "camera"]
@@ -124,11 +124,6 @@ _FORMAT_1 = {
     "noise_model": "gaussian", "capture": "clean", "breathing": 0.0, "min_sharpness": 0.0,
 }  # fmt: skip
 """What format 1 says of two planes, without saying it."""
-
-
-def stream(purpose: str, seed: int, image_id: int, variant: int) -> np.random.Philox:
-    """The random stream of one purpose of one sample."""
-    return philox("mfsynth 1", purpose, seed, image_id, variant)
 
 
 def draw(
@@ -236,7 +231,7 @@ def _check_groups(shared: Sequence[int], areas: Sequence[int], min_area: float) 
         raise UnusableImage("min-sharpness", told)
 
 
-def _blur(options: DrawOptions, words: np.random.Philox) -> tuple[float, float]:
+def _blur(options: DrawOptions, words: RandomWords) -> tuple[float, float]:
     """The sigma that a recipe records, and the radius; one word gives either."""
     if options.kernel == "gaussian":
         return uniform_between(words, options.sigma), 0.0
@@ -274,7 +269,7 @@ def _optics(
     )
 
 
-def _aperture(options: DrawOptions, words: np.random.Philox) -> tuple[int, float]:
+def _aperture(options: DrawOptions, words: RandomWords) -> tuple[int, float]:
     """A polygon's corners, and its rotation: any that changes its shape."""
     low, high = BLADES
     blades = low + int(uniform(words) * (high - low + 1))
@@ -282,7 +277,7 @@ def _aperture(options: DrawOptions, words: np.random.Philox) -> tuple[int, float
     return (blades, rotation) if options.kernel == "polygon" else (0, 0.0)
 
 
-def _sensor(options: DrawOptions, sigma: float, words: np.random.Philox) -> tuple[float, float]:
+def _sensor(options: DrawOptions, sigma: float, words: RandomWords) -> tuple[float, float]:
     """Shot and read noise that together are as strong in middle gray as Gaussian noise of a sigma.
 
     Shot noise has 90 to 100 percent of the variance there. That is the range that follows from the sensors
@@ -296,7 +291,7 @@ def _sensor(options: DrawOptions, sigma: float, words: np.random.Philox) -> tupl
 
 
 def _shots(
-    image: ImageInfo, options: DrawOptions, breathing: np.random.Philox, capture: np.random.Philox
+    image: ImageInfo, options: DrawOptions, breathing: RandomWords, capture: RandomWords
 ) -> tuple[Shot, ...]:
     """How each frame is taken: the scale follows the focus, the rest is drawn, except frame 0's."""
     camera, most = draw_capture(capture), options.breathing

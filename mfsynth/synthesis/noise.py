@@ -15,6 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mfsynth.order import RandomWords
     from mfsynth.sample import Picture, Window
 
 _LEVELS = 65536
@@ -41,7 +42,7 @@ def noise_table(sigma: float) -> NDArray[np.int16]:
     return table
 
 
-def noise_key(words: np.random.Philox) -> str:
+def noise_key(words: RandomWords) -> str:
     """A frame's noise key from the next two words of a stream: 32 hex digits, lowest byte first."""
     return words.random_raw(2).astype("<u8").tobytes().hex()
 

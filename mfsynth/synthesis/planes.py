@@ -17,14 +17,14 @@ from mfsynth.order import uniform
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
+    from mfsynth.order import RandomWords
 
 MAX_TRIES = 100
 JITTER = 0.15
 """Largest change of a segment's lowest row in its order, as a fraction of the picture's height."""
 
 
-def draw_planes(areas: Sequence[int], min_area: float, words: np.random.Philox) -> tuple[list[int], int]:
+def draw_planes(areas: Sequence[int], min_area: float, words: RandomWords) -> tuple[list[int], int]:
     """Divide groups between the two planes of a pair.
 
     The subset in plane 1 is uniform over all subsets that leave both planes at least `min_area` of the
@@ -61,14 +61,14 @@ def _least(areas: Sequence[int], min_area: float) -> tuple[int, float]:
     return total, least
 
 
-def _bits(words: np.random.Philox, count: int) -> list[int]:
+def _bits(words: RandomWords, count: int) -> list[int]:
     """The next `count` random bits, from whole words, lowest bit first."""
     drawn = words.random_raw(-(-count // 64)).tolist()
     return [(drawn[k >> 6] >> (k & 63)) & 1 for k in range(count)]
 
 
 def deal_planes(
-    areas: Sequence[int], planes: int, focused: Sequence[int], min_area: float, words: np.random.Philox
+    areas: Sequence[int], planes: int, focused: Sequence[int], min_area: float, words: RandomWords
 ) -> list[int]:
     """Deal groups out among three planes or more, at random.
 
@@ -116,7 +116,7 @@ def lay_out_planes(
     planes: int,
     focused: Sequence[int],
     min_area: float,
-    words: np.random.Philox,
+    words: RandomWords,
 ) -> tuple[list[int], int]:
     """Cut the groups' order in depth into planes.
 

@@ -18,9 +18,10 @@ from scipy.stats import kstest
 
 from mfsynth.errors import ShardError, UnusableImage
 from mfsynth.sample import ImageInfo, Optics, Recipe, SegmentInfo, Shot, Traits
-from mfsynth.synthesis.draw import DrawOptions, draw, stream
+from mfsynth.synthesis.draw import DrawOptions, draw
 from mfsynth.synthesis.optics.light import linear_of
 from mfsynth.synthesis.planes import MAX_TRIES, draw_planes
+from mfsynth.synthesis.streams import stream
 
 AREAS = [90000, 80000, 60000, 30000, 12640]
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mfsynth.errors import UnusableImage
-from mfsynth.synthesis.draw import stream
 from mfsynth.synthesis.planes import JITTER, Place, deal_planes, lay_out_planes
+from mfsynth.synthesis.streams import stream
 
 AREAS = st.lists(st.integers(1, 10_000), min_size=2, max_size=60)
 PLANES = st.tuples(st.integers(2, 40), st.integers(2, 32)).map(lambda pair: (max(pair), min(pair)))

@@ -19,8 +19,7 @@ from mfsynth.synthesis.optics.reach import Grid, Stage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-
+    from mfsynth.order import RandomWords
     from mfsynth.recipe import Recipe
     from mfsynth.sample import Picture
     from mfsynth.synthesis.optics.reach import Size
@@ -56,7 +55,7 @@ class Camera:
     grid_y: int
 
 
-def draw_capture(words: np.random.Philox) -> Camera:
+def draw_capture(words: RandomWords) -> Camera:
     """Draw a camera from the next six words of a stream, whatever they say."""
     noisy = uniform(words) < NOISY
     sigma = uniform_between(words, NOISE)
@@ -68,7 +67,7 @@ def draw_capture(words: np.random.Philox) -> Camera:
     return Camera(sigma, quality, grid_x, grid_y) if compressed else Camera(sigma, 0, 0, 0)
 
 
-def captured(frames: Sequence[Picture], words: np.random.Philox) -> tuple[Picture, ...]:
+def captured(frames: Sequence[Picture], words: RandomWords) -> tuple[Picture, ...]:
     """Frames as a camera would have stored them, for frames of whose camera no recipe says anything.
 
     Args:
@@ -81,7 +80,7 @@ def captured(frames: Sequence[Picture], words: np.random.Philox) -> tuple[Pictur
     return tuple(compress(frame, camera.quality, *grid) if camera.quality else frame for frame in frames)
 
 
-def grained(frames: Sequence[Picture], sigma: float, words: np.random.Philox) -> tuple[Picture, ...]:
+def grained(frames: Sequence[Picture], sigma: float, words: RandomWords) -> tuple[Picture, ...]:
     """Frames with Gaussian noise, independent in each; sigma in units of full range."""
     height, width = frames[0].shape[:2]
     window = Window(0, 0, height, width)
