@@ -68,8 +68,8 @@ class Cache:
         Raises:
             OptionsError: If the folder is at a URL, or the limit makes no sense.
         """
-        named = folder if folder is not None else os.environ.get(FOLDER_VARIABLE) or None
-        if named is None:
+        named = os.environ.get(FOLDER_VARIABLE) if folder is None else folder
+        if not named:
             if limit is not None:
                 raise OptionsError(
                     "the cache has a limit but no folder", f"name it, or set {FOLDER_VARIABLE}"
@@ -78,8 +78,9 @@ class Cache:
         path = storage.local_path(named)
         if path is None:
             raise OptionsError(f"{storage.shown(named)} is a URL", "name a local folder for the cache")
-        size = limit if limit is not None else os.environ.get(SIZE_VARIABLE) or None
-        return Cache(path.expanduser().absolute(), None if size is None else bytes_of(size))
+        path = path.expanduser() if folder is None else path
+        size = os.environ.get(SIZE_VARIABLE) or None if limit is None else limit
+        return Cache(path.absolute(), None if size is None else bytes_of(size))
 
     def ready_for(self, manifest: Manifest) -> Cache:
         """This cache, with its folder made if needed, and emptied down to the limit.
@@ -227,12 +228,12 @@ class Cache:
             yield
         except MfsynthError:
             raise
-        except (OSError, NotImplementedError) as error:  # NotImplementedError: there are no locks
+        except (OSError, ValueError, NotImplementedError) as error:  # also: no such path, no locks
             reason = getattr(error, "strerror", None) or error
             full = getattr(error, "errno", None) in _FULL
             raise ShardError(
                 f"cannot keep {what} in the cache {self.folder}: {reason}",
-                f"free some space, or lower its limit ({_LIMIT})" if full else "choose a folder of your own",
+                f"free some space, or give it a lower limit ({_LIMIT})" if full else "choose another folder",
             ) from error
 
 

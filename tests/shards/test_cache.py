@@ -272,6 +272,8 @@ def test_a_limit_needs_a_folder_and_the_folder_is_local(server: Server, tmp_path
         ShardError, match=rf"cannot keep shards in the cache {tmp_path}/file: File exists; choose"
     ):
         mfsynth.open(server.url, cache=tmp_path / "file")
+    with pytest.raises(ShardError, match=r"cannot keep shards in the cache .*: embedded null byte; choose"):
+        mfsynth.open(server.url, cache="a\0b")
 
 
 # --- what arrives wrong, or not at all ----------------------------------------------------------------
@@ -372,10 +374,8 @@ def test_a_full_disk_is_said(server: Server, folder: Path, small_recipes: Path) 
     code = "import sys, mfsynth; mfsynth.open(sys.argv[1], cache=sys.argv[2]).scenes()[0]"
     command = [sys.executable, "-c", code, server.url, folder]
     full = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, timeout=60, check=False)
-    assert (
-        f"cannot keep {NAMES[0]} in the cache {folder}: File too large; free some space, or lower"
-        in full.stderr
-    )
+    told = f"cannot keep {NAMES[0]} in the cache {folder}: File too large; free some space, or give"
+    assert told in full.stderr
     assert kept(folder) == set()
 
 
