@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import filelock
 import platformdirs
@@ -85,6 +85,35 @@ def try_lock(file: Path) -> int | None:
             os.close(descriptor)
             raise
         os.close(descriptor)  # its last holder has removed it: lock the file that is there now
+
+
+def open_shared(file: Path) -> IO[bytes] | None:
+    """A file opened for reading; until it is closed, `try_lock` gets no lock on it, in any process.
+
+    Returns:
+        The file; None if there is none.
+
+    Raises:
+        OSError: If it cannot be opened, or its file system has no locks.
+    """
+    while True:
+        try:
+            opened = file.open("rb")
+        except FileNotFoundError:
+            return None
+        try:
+            share_lock(opened)
+            if _is_at(file, opened.fileno()):
+                return opened
+        except BaseException:
+            opened.close()
+            raise
+        opened.close()  # removed or replaced meanwhile
+
+
+def share_lock(file: IO[bytes]) -> None:
+    """Lock an open file for reading, or keep a lock that `try_lock` got for reading only."""
+    fcntl.flock(file, fcntl.LOCK_SH)
 
 
 def _is_at(file: Path, descriptor: int) -> bool:

@@ -45,7 +45,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
     os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
-    for name in ("MFSYNTH_COCO", "MFSYNTH_COCO_URL"):
+    for name in ("MFSYNTH_COCO", "MFSYNTH_COCO_URL", "MFSYNTH_CACHE", "MFSYNTH_CACHE_SIZE"):
         os.environ.pop(name, None)
 
 

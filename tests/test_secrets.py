@@ -62,7 +62,7 @@ def run(*words: object) -> Result:
     result = CliRunner().invoke(main, [*map(str, words)])
     files = {path: Path(path).read_bytes() for path in tree(Path())}
     printed = {"stdout": result.stdout_bytes, "stderr": result.stderr_bytes}
-    kept = [str(name) for name, data in (files | printed).items() if b"SECRET" in data]
+    kept = [name for name, data in (files | printed).items() if b"SECRET" in data or "SECRET" in name]
     assert not kept, (words[0], kept, result.output)
     return result
 
@@ -115,11 +115,12 @@ def one_thread() -> Iterator[None]:
 @pytest.mark.usefixtures("one_thread")
 def test_a_training_and_what_it_leaves(url: str) -> None:
     settings = [word for setting in MODEL for word in ("--set", setting)]
-    out = ("--out", "run", "--workers", 0, "--cpu")
+    out = ("--out", "run", "--workers", 0, "--cpu", "--cache", "cache", "--cache-size", "1GB")
     words = ["train", "hf-seg", "--data", url, "--validation", url, *settings, *out]
     assert run(*words, "--show").exit_code == 0
     result = run(*words, "--steps", 2)
     assert result.exit_code == 0, result.output
+    assert len(list(Path("cache").glob("*.tar"))) == 3
     pushed = run("zoo", "push", "run", "--repo", "a/b", "--license", "mit", "--dry-run")
     assert "would publish" in pushed.stdout
     assert "mfsynth train hf-seg --data 127.0.0.1:" in run("zoo", "info", "run", "--json").stdout

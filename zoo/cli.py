@@ -214,6 +214,11 @@ Examples:
 @click.option(
     "--workers", type=click.IntRange(min=0), help="Loader processes.  [default: half the cores, 8 at most]"
 )
+@click.option("--cache", type=FOLDER,
+              help="Keep shards that come from URLs in this folder, else in $MFSYNTH_CACHE.")  # fmt: skip
+@click.option("--cache-size", metavar="SIZE",
+              help="The most that this folder may hold, such as 50GB, else $MFSYNTH_CACHE_SIZE.  "
+              "[default: no limit]")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue from the last checkpoint in --out.")
 @click.option("--overwrite", is_flag=True, help="Replace another training run in --out.")
 @click.option("--cpu", is_flag=True, help="Train on the CPU even if there is an accelerator.")
@@ -230,6 +235,8 @@ def train(
     target: Target | None,
     aligned: bool | None,
     workers: int | None,
+    cache: Path | None,
+    cache_size: str | None,
     resume: bool,
     overwrite: bool,
     cpu: bool,
@@ -244,7 +251,7 @@ def train(
 
     request = TrainRequest(
         network, data, out, validation, preset, settings, steps, workers, resume, overwrite, cpu,
-        target, aligned,
+        target, aligned, cache, cache_size,
     )  # fmt: skip
     if show:
         click.echo(json.dumps(request.to_json(), indent=2))

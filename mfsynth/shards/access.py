@@ -20,6 +20,7 @@ from mfsynth.shards.recipes import check_count, open_shard
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mfsynth.shards.cache import Cache
     from mfsynth.shards.manifest import Manifest, Shard
     from mfsynth.shards.tar import Packed
 
@@ -29,7 +30,9 @@ OPEN_COPIES = 1
 """How many remote shards it keeps local copies of, for the same purpose."""
 
 
-def in_order(folder: str, shard: Shard, low: int, high: int, *, check: bool) -> Iterator[Packed]:
+def in_order(
+    folder: str, shard: Shard, low: int, high: int, *, check: bool, cache: Cache | None
+) -> Iterator[Packed]:
     """A shard's samples from `low` to `high` in stored order: from one stream, or by seeking in a local file.
 
     Args:
@@ -39,17 +42,18 @@ def in_order(folder: str, shard: Shard, low: int, high: int, *, check: bool) -> 
         high: The place after the last.
         check: Compare its hash with the manifest's: of a local file before the first sample, of a remote one
             after the last, if it is read to its end.
+        cache: Where a remote shard is copied to first, and then read as a local one.
 
     Raises:
         ShardError: If the shard is damaged, or holds fewer or more samples than the manifest says.
     """
-    remote = storage.is_url(folder)
+    remote = storage.is_url(folder) and cache is None
     if low and not remote:
-        opened = OpenShard(folder, shard, check=check)
+        opened = OpenShard(folder, shard, check=check, cache=cache)
         yield from (opened[place] for place in range(low, high))
         return
     number = -1
-    with open_shard(folder, shard, check=check) as file:
+    with open_shard(folder, shard, check=check, cache=cache) as file:
         stream = CheckedStream(file, shard) if check and remote else None
         source = cast("IO[bytes]", stream or file)
         for number, packed in enumerate(tar.samples(source, shard.name, shard.size)):
@@ -65,21 +69,24 @@ def in_order(folder: str, shard: Shard, low: int, high: int, *, check: bool) -> 
 class OpenShard:
     """A shard whose samples are read by place; a remote one is copied first. `check` compares its hash.
 
-    Threads and forked processes may share it. The copy has no name, so it disappears with the last process
-    that has it open, however that ends.
+    Threads and forked processes may share it. Without a cache, the copy has no name, so it disappears with
+    the last process that has it open, however that ends.
 
     Raises:
         ShardError: If the shard is not there, damaged, or holds fewer or more samples than the manifest says.
     """
 
-    def __init__(self, folder: str, shard: Shard, *, check: bool) -> None:
+    def __init__(self, folder: str, shard: Shard, *, check: bool, cache: Cache | None) -> None:
         self.name = shard.name
         opened = ExitStack()
         weakref.finalize(self, opened.close)
-        with storage.local_copy(storage.join(folder, shard.name)) as path:
-            self._file = opened.enter_context(storage.open_file(str(path)))
-        if check:
-            check_file(self._file, shard)
+        if cache:
+            self._file = opened.enter_context(cache.open(folder, shard, check=check))
+        else:
+            with storage.local_copy(storage.join(folder, shard.name)) as path:
+                self._file = opened.enter_context(storage.open_file(str(path)))
+            if check:
+                check_file(self._file, shard)
         self._places = tar.index(self._file, shard.name, shard.size)
         check_count(shard, len(self._places))
         self._numbers = {place.key: number for number, place in enumerate(self._places)}
@@ -95,14 +102,14 @@ class OpenShard:
 class Shelf:
     """A data set's samples by place and by key; a few shards stay open. A pickled one starts with none."""
 
-    def __init__(self, folder: str, manifest: Manifest, *, check: bool) -> None:
-        self.folder, self.manifest, self.check = folder, manifest, check
+    def __init__(self, folder: str, manifest: Manifest, *, check: bool, cache: Cache | None) -> None:
+        self.folder, self.manifest, self.check, self.cache = folder, manifest, check, cache
         self._ends = list(accumulate(shard.samples for shard in manifest.shards))
         self._first_keys: dict[int, str] = {}
         self._open: dict[int, OpenShard] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(Shelf, check=self.check), (self.folder, self.manifest)
+        return partial(Shelf, check=self.check, cache=self.cache), (self.folder, self.manifest)
 
     def by_place(self, place: int) -> tuple[str, Packed]:
         """A shard's name and the sample at a place of the manifest's order, from the end if negative.
@@ -151,13 +158,15 @@ class Shelf:
             surplus = max(0, len(self._open) + 1 - kept)
             for old in list(self._open)[:surplus]:
                 self._open.pop(old, None)  # another thread may have been faster
-            opened = OpenShard(self.folder, self.manifest.shards[number], check=self.check)
+            shard = self.manifest.shards[number]
+            opened = OpenShard(self.folder, shard, check=self.check, cache=self.cache)
         self._open[number] = opened
         return opened
 
     def _first_key(self, number: int) -> str:
         if number not in self._first_keys:
             shard = self.manifest.shards[number]
-            with storage.open_file(storage.join(self.folder, shard.name)) as file:
+            copy = self.cache.find(shard, check=self.check) if self.cache else None
+            with copy or open_shard(self.folder, shard, check=False) as file:
                 self._first_keys[number] = tar.first_key(file, shard.name, shard.size)
         return self._first_keys[number]

@@ -40,7 +40,7 @@ def check_file(file: IO[bytes], shard: Shard) -> None:
     """Compare size and hash of a local file with the manifest's, once in each process.
 
     Raises:
-        ShardError: If they differ, or the file cannot be read.
+        ShardError: If they differ (MismatchError), or the file cannot be read.
     """
     try:
         problem = "" if _stamp(file, shard) in _known else wrong_bytes(file, shard)
@@ -48,6 +48,10 @@ def check_file(file: IO[bytes], shard: Shard) -> None:
         raise ShardError(f"cannot read {shard.name}: {error.strerror or error}") from error
     if problem:
         raise _error(problem, shard)
+
+
+class MismatchError(ShardError):
+    """A shard's size or hash is not what the manifest says."""
 
 
 class CheckedStream:
@@ -58,7 +62,7 @@ class CheckedStream:
         shard: What the manifest says of it.
 
     Raises:
-        ShardError: If its size is known, and not the manifest's.
+        MismatchError: If its size is known, and not the manifest's.
     """
 
     def __init__(self, file: IO[bytes], shard: Shard) -> None:
@@ -79,7 +83,7 @@ class CheckedStream:
         """Read what is left, and compare size and hash with the manifest's.
 
         Raises:
-            ShardError: If they differ.
+            MismatchError: If they differ.
         """
         while self._size <= self._shard.size and self.read(_PIECE):
             pass
@@ -103,7 +107,7 @@ def _wrong_hash(sha256: str, shard: Shard) -> str:
     return f"has the SHA-256 {sha256}, the manifest says {shard.sha256}"
 
 
-def _error(problem: str, shard: Shard) -> ShardError:
-    return ShardError(
+def _error(problem: str, shard: Shard) -> MismatchError:
+    return MismatchError(
         f"{shard.name} {problem}", "run `mfsynth verify` on it, or fetch it again from where it was published"
     )

@@ -12,6 +12,7 @@ from mfsynth.errors import MfsynthError, ShardError
 from mfsynth.order import permutation
 from mfsynth.sample import Sample, Scene
 from mfsynth.shards.access import OpenShard, Shelf, in_order
+from mfsynth.shards.cache import Cache
 from mfsynth.shards.layout import GT_FIELDS, RECIPE
 from mfsynth.shards.manifest import Manifest, data_set_at, fingerprint
 from mfsynth.shards.recipes import open_shard, read_recipe, recipes
@@ -34,6 +35,8 @@ def open(
     window: WindowRule | None = None,
     render: Literal[True] = True,
     check: bool = True,
+    cache: str | os.PathLike[str] | None = None,
+    cache_size: int | str | None = None,
 ) -> DataSet[Sample]: ...
 @overload
 def open(
@@ -44,6 +47,8 @@ def open(
     window: WindowRule | None = None,
     render: Literal[False],
     check: bool = True,
+    cache: str | os.PathLike[str] | None = None,
+    cache_size: int | str | None = None,
 ) -> DataSet[Scene]: ...
 def open(
     location: str | os.PathLike[str],
@@ -53,6 +58,8 @@ def open(
     window: WindowRule | None = None,
     render: bool = True,
     check: bool = True,
+    cache: str | os.PathLike[str] | None = None,
+    cache_size: int | str | None = None,
 ) -> DataSet[Sample] | DataSet[Scene]:
     """Open a data set that `mfsynth build` made, of either store.
 
@@ -67,6 +74,11 @@ def open(
         check: Compare each shard's SHA-256 with the manifest's: of a local shard, or a copy of a remote one,
             before its first sample, once in each process; of a remote shard that is read as a stream at
             its end, if it is read that far. False reads without: faster for a few samples of large shards.
+        cache: A local folder that keeps copies of remote shards for later epochs and other processes of this
+            machine; shards are downloaded as a whole when they are first read. None takes $MFSYNTH_CACHE;
+            without either, nothing is kept. Local data sets are read in place.
+        cache_size: The most that the folder may hold, as a number of bytes or a text such as "50GB"; the
+            least recently used shards make room. None takes $MFSYNTH_CACHE_SIZE, else there is no limit.
 
     Returns:
         Samples; its `.scenes()` yields the scenes behind them, not rendered.
@@ -74,12 +86,15 @@ def open(
     Raises:
         ShardError: If there is no data set, or it is damaged.
         MissingExtraError: If the URL needs a package that is not installed.
-        OptionsError: If the epoch is negative, or the window is not one.
+        OptionsError: If the epoch is negative, the window is not one, or the cache's limit is no size, or
+            too small for a shard.
     """
+    kept = Cache.of(cache, cache_size)
     folder, _ = data_set_at(location)
     manifest = Manifest.read(location)
+    kept = kept.ready_for(manifest) if kept and storage.is_url(folder) else None
     data: DataSet[Sample] = DataSet(
-        folder, manifest, epoch=epoch, shuffle=shuffle, window=window, check=check
+        folder, manifest, epoch=epoch, shuffle=shuffle, window=window, check=check, cache=kept
     )
     return data if render else data.scenes()
 
@@ -99,13 +114,15 @@ class DataSet(Stream[Item]):
         shuffle: int | None = None,
         window: WindowRule | None = None,
         check: bool = True,
+        cache: Cache | None = None,
     ) -> None:
         super().__init__(epoch=epoch, shuffle=shuffle, window=window)
         self.folder = folder
         self.manifest = manifest
         self.check = check
+        self.cache = cache
         self.keeps: tuple[Keep, ...] = ()
-        self._shelf = Shelf(folder, manifest, check=check)
+        self._shelf = Shelf(folder, manifest, check=check, cache=cache)
 
     def __len__(self) -> int:
         """Number of samples, including those that `select` leaves out: only their recipes tell."""
@@ -119,8 +136,8 @@ class DataSet(Stream[Item]):
         """One sample: by its place in the manifest's order, from the end if negative, or by its key.
 
         Neither `shuffle` nor `epoch` nor `select` matters. A local shard is read as a whole only once, to
-        check its hash; a remote one is copied to a temporary file, which is kept until another shard is asked
-        for.
+        check its hash; a remote one is copied to the cache, or to a temporary file that is kept until another
+        shard is asked for.
 
         Raises:
             MissingSampleError: If there is none. It is a KeyError, an IndexError and an OptionsError.
@@ -168,11 +185,11 @@ class DataSet(Stream[Item]):
         Raises:
             ShardError: If a shard is damaged.
         """
-        return recipes(self.folder, self.manifest, check=self.check)
+        return recipes(self.folder, self.manifest, check=self.check, cache=self.cache)
 
     def open_shard(self, number: int) -> AbstractContextManager[IO[bytes]]:
         """A shard's bytes as a stream, for other readers, such as webdataset."""
-        return open_shard(self.folder, self.manifest.shards[number], check=self.check)
+        return open_shard(self.folder, self.manifest.shards[number], check=self.check, cache=self.cache)
 
     def _spans(self, start: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
         """Which samples of which shards, in this epoch's order of shards.
@@ -194,8 +211,9 @@ class DataSet(Stream[Item]):
         """A shard's samples from one place in this epoch's order of them to another."""
         shard = self.manifest.shards[number]
         if self.shuffle is None:
-            return in_order(self.folder, shard, low, high, check=self.check)
-        opened = OpenShard(self.folder, shard, check=self.check)  # first: it proves the number of samples
+            return in_order(self.folder, shard, low, high, check=self.check, cache=self.cache)
+        # First, as it proves the number of samples.
+        opened = OpenShard(self.folder, shard, check=self.check, cache=self.cache)
         order = permutation(shard.samples, "order", self.shuffle, self.epoch, number)
         return (opened[place] for place in order[low:high].tolist())
 

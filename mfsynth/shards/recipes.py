@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
@@ -13,13 +14,15 @@ from mfsynth.shards.checked import check_file
 from mfsynth.shards.layout import RECIPE
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
 
+    from mfsynth.shards.cache import Cache
     from mfsynth.shards.manifest import Manifest, Shard
 
 
-def recipes(folder: str | os.PathLike[str], manifest: Manifest, *, check: bool = True) -> Iterator[Recipe]:
+def recipes(
+    folder: str | os.PathLike[str], manifest: Manifest, *, check: bool = True, cache: Cache | None = None
+) -> Iterator[Recipe]:
     """Every recipe of a data set in a folder or at a URL, in the manifest's order.
 
     Args:
@@ -27,13 +30,15 @@ def recipes(folder: str | os.PathLike[str], manifest: Manifest, *, check: bool =
         manifest: Its manifest.
         check: Compare each local shard's hash with the manifest's first. Of a remote one only the recipes are
             read, so its hash is not known.
+        cache: Where copies of remote shards may be, for a data set at a URL; none is made.
 
     Raises:
         ShardError: If a shard is damaged, or holds fewer or more samples than the manifest says.
     """
     for shard in manifest.shards:
         count = 0
-        with open_shard(folder, shard, check=check) as file:
+        copy = cache.find(shard, check=check) if cache else None
+        with copy or open_shard(folder, shard, check=check) as file:
             for key, text in tar.members(file, shard.name, RECIPE, shard.size):
                 yield recipe_of(shard, key, text)
                 count += 1
@@ -41,12 +46,24 @@ def recipes(folder: str | os.PathLike[str], manifest: Manifest, *, check: bool =
 
 
 @contextmanager
-def open_shard(folder: str | os.PathLike[str], shard: Shard, *, check: bool) -> Iterator[IO[bytes]]:
+def open_shard(
+    folder: str | os.PathLike[str], shard: Shard, *, check: bool, cache: Cache | None = None
+) -> Iterator[IO[bytes]]:
     """A shard at its beginning; on request a local one's hash is compared with the manifest's first.
+
+    Args:
+        folder: The data set's folder.
+        shard: What the manifest says of it.
+        check: Compare its hash, if it is local or in the cache.
+        cache: Where a copy is read from, and made if there is none, for a data set at a URL.
 
     Raises:
         ShardError: If it is not there, cannot be read, or its hash differs.
     """
+    if cache:
+        with cache.open(os.fspath(folder), shard, check=check) as file:
+            yield file
+        return
     with storage.open_file(storage.join(folder, shard.name)) as file:
         if check and not storage.is_url(folder):
             check_file(file, shard)

@@ -102,12 +102,9 @@ def sample_at(file: IO[bytes], place: Place, shard: str) -> Packed:
     Raises:
         ShardError: As `samples`.
     """
-    try:
-        part = cast("IO[bytes]", _Part(file.fileno(), place))
-        for packed in samples(part, shard, place.end - place.start):
-            return packed
-    except OSError as error:
-        raise ShardError(f"cannot read {shard}: {error.strerror or error}") from error
+    part = cast("IO[bytes]", _Part(file.fileno(), place))
+    for packed in samples(part, shard, place.end - place.start):
+        return packed
     raise ShardError(f"{shard} changed while it was read")
 
 
@@ -160,7 +157,10 @@ def _content(file: IO[bytes], size: int, shard: str) -> bytes:
 
 
 def _read(file: IO[bytes], size: int, shard: str) -> bytes:
-    data = file.read(size)
+    try:
+        data = file.read(size)
+    except OSError as error:
+        raise ShardError(f"cannot read {shard}: {error.strerror or error}") from error
     if len(data) != size:
         raise ShardError(f"{shard} is cut short")
     return data

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from zoo.training.options import Kind, Target, TrainOptions
     from zoo.training.presets import Preset
     from zoo.training.run import TrainReport
+    from zoo.training.sources import SourceSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class TrainRequest:
         steps, target, aligned: Short for the settings of these names; None leaves them as they are.
         workers: Loader processes; None takes half the cores, 8 at most.
         resume, overwrite, cpu: As for `TrainRun`.
+        cache, cache_size: As for `mfsynth.open`; they change no weights, and are not part of the command.
     """
 
     network: Kind
@@ -51,6 +53,8 @@ class TrainRequest:
     cpu: bool = False
     target: Target | None = None
     aligned: bool | None = None
+    cache: Path | None = None
+    cache_size: str | None = None
 
     def options(self) -> TrainOptions:
         """The preset's options with the settings applied.
@@ -90,13 +94,17 @@ class TrainRequest:
         options = self.options()
         return asdict(options) | options.to_json() | sources | {"workers": self.loaders}
 
-    def command(self) -> str:
-        """The command in a form for any machine: without this machine's folders."""
+    def sources(self, texts: tuple[str, ...]) -> tuple[SourceSpec, ...]:
+        """Sources by their names; shards at URLs are kept in this request's cache."""
         from zoo.training.sources import SourceSpec
 
+        return tuple(SourceSpec.parse(text, self.cache, self.cache_size) for text in texts)
+
+    def command(self) -> str:
+        """The command in a form for any machine: without this machine's folders."""
         words = [f"mfsynth train {self.network}"]
         for name, sources in (("data", self.data), ("validation", self.validation)):
-            words += [f"--{name} {SourceSpec.parse(text)}" for text in sources]
+            words += [f"--{name} {spec}" for spec in self.sources(sources)]
         words += [f"--preset {self.preset or PRESETS[self.network][0]}", *map(_setting, self.settings)]
         if self.steps is not None:
             words.append(f"--steps {self.steps}")
@@ -129,12 +137,11 @@ def train_as_asked(
         raise OptionsError("--data and --out are needed", "see mfsynth train --help")
     from zoo.training.loop import train
     from zoo.training.run import TrainRun
-    from zoo.training.sources import SourceSpec
 
     run = TrainRun(
-        data=tuple(map(SourceSpec.parse, request.data)),
+        data=request.sources(request.data),
         out=request.out,
-        validation=tuple(map(SourceSpec.parse, request.validation)),
+        validation=request.sources(request.validation),
         workers=request.loaders,
         resume=request.resume,
         overwrite=request.overwrite,

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -56,21 +56,24 @@ class SourceSpec:
     """A source as the command line names it: `coco:DIR:SPLIT`, `coco:DIR:SPLIT:PRESET`, or shards.
 
     Shards are a folder or a URL. `@2` weights a source: `weight` says how often each of its samples comes,
-    relative to other sources' samples.
+    relative to other sources' samples. `cache` and `cache_size` are those of `mfsynth.open`.
     """
 
     location: str
     weight: float = 1.0
+    cache: Path | None = field(default=None, repr=False)
+    cache_size: str | None = field(default=None, repr=False)
 
     @staticmethod
-    def parse(text: str) -> SourceSpec:
+    def parse(text: str, cache: Path | None = None, cache_size: str | None = None) -> SourceSpec:
         """Read a source's name.
 
         >>> SourceSpec.parse("coco:data:train2017@2")
         SourceSpec(location='coco:data:train2017', weight=2.0)
         """
         match = _WEIGHT.fullmatch(text)
-        spec = SourceSpec(match["location"], float(match["weight"])) if match else SourceSpec(text)
+        location, weight = (match["location"], float(match["weight"])) if match else (text, 1.0)
+        spec = SourceSpec(location, weight, cache, cache_size)
         if spec.weight <= 0:
             raise OptionsError(f"the weight of {shown(spec.location)} is {spec.weight}", "give one above 0")
         return spec
@@ -210,11 +213,20 @@ class LiveSource(Source):
 
 
 class ShardSource(Source):
-    """A data set of shards of either store; shards, and the samples of each, are shuffled every epoch."""
+    """A data set of shards of either store; shards, and the samples of each, are shuffled every epoch.
 
-    def __init__(self, location: str, seed: int, holding: bool = True) -> None:
-        self.location = location
-        self.data = mfsynth.open(location, shuffle=seed).scenes()
+    `cache` and `cache_size` are those of `mfsynth.open`.
+    """
+
+    def __init__(
+        self,
+        location: str,
+        seed: int,
+        holding: bool = True,
+        cache: Path | None = None,
+        cache_size: str | None = None,
+    ) -> None:
+        self.data = mfsynth.open(location, shuffle=seed, cache=cache, cache_size=cache_size).scenes()
         super().__init__(BuildOptions.of(self.data.manifest), holding)
         self.kept = self.data.select(lambda image: self.trains(image.id))
 
@@ -229,7 +241,9 @@ class ShardSource(Source):
 
     def validation(self) -> Iterator[Scene]:
         """The samples to validate with, in the manifest's order."""
-        return iter(mfsynth.open(self.location).scenes().select(lambda image: self.validates(image.id)))
+        data = self.data.at(0)
+        data.shuffle = None
+        return iter(data.select(lambda image: self.validates(image.id)))
 
     def fingerprint(self) -> dict[str, Any]:
         """A hash of all shards' hashes; of recipes of format 2, also their settings."""
@@ -255,7 +269,7 @@ def open_source(spec: SourceSpec, seed: int, holding: bool = True, memory: int =
         MfsynthError: If its data is missing or broken.
     """
     if not spec.live:
-        return ShardSource(spec.location, seed, holding)
+        return ShardSource(spec.location, seed, holding, spec.cache, spec.cache_size)
     name = CocoName.parse(spec.location)
     name.check(spec.location)
     return LiveSource(str(name.path), name.split, seed, holding, name.preset, memory)

@@ -1,5 +1,6 @@
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -11,11 +12,13 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mfsynth
 from mfsynth.building.run import Run, build
+from mfsynth.cli import main
 from mfsynth.errors import MfsynthError
 from mfsynth.options import BuildOptions, preset_options
 from mfsynth.storage import digest
@@ -291,7 +294,10 @@ def test_pictures_held_out_are_not_decoded(shards, tmp_path):
         list(source.validation())
 
 
-def test_each_shard_is_fetched_once_an_epoch(shards):
+@pytest.fixture
+def website(shards, monkeypatch):
+    """The shards behind a web server: its URL, and the names of those that were fetched."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     fetched = []
 
     class Website(SimpleHTTPRequestHandler):
@@ -304,10 +310,38 @@ def test_each_shard_is_fetched_once_an_epoch(shards):
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Website) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        remote = ShardSource(f"http://127.0.0.1:{server.server_port}", 1)
-        assert keys(remote, 3) == keys(ShardSource(str(shards), 1), 3)
+        yield f"http://127.0.0.1:{server.server_port}", fetched
         server.shutdown()
-    assert sorted(fetched) == sorted(path.name for path in (shards).glob("*.tar"))
+
+
+def test_each_shard_is_fetched_once_an_epoch(shards, website):
+    url, fetched = website
+    assert keys(ShardSource(url, 1), 3) == keys(ShardSource(str(shards), 1), 3)
+    assert sorted(fetched) == sorted(path.name for path in shards.glob("*.tar"))
+
+
+def test_with_a_cache_each_shard_is_fetched_once_by_all_workers_in_all_epochs(shards, website, tmp_path):
+    url, fetched = website
+    spec = pickle.loads(pickle.dumps(SourceSpec.parse(f"{url}@2", tmp_path / "cache", "1GB")))
+    options = preset("hf-seg", "fast").override({"pairs": "8", "crop": "48"})
+    remote, local = (Batches([each], options, workers=2) for each in (spec, SourceSpec(str(shards))))
+    assert list(open_source(spec, options.seed).validation())
+    for worker in range(2):
+        for batch, expected in islice(zip(remote.of(worker), local.of(worker), strict=True), 6):
+            assert (batch.frames == expected.frames).all()
+        assert batch.position.places[0][0] > 0
+    assert sorted(fetched) == sorted(path.name for path in shards.glob("*.tar"))
+
+
+def test_a_cache_that_is_too_small_is_refused_before_training(website, tmp_path):
+    url, _ = website
+    words = ["train", "hf-seg", "--data", url, "--out", str(tmp_path / "run"), "--cpu"]
+    result = CliRunner().invoke(main, [*words, "--cache", str(tmp_path / "c"), "--cache-size", "1kB"])
+    assert result.exit_code == 2
+    assert "a cache of 1,000 bytes cannot hold demo-0" in result.stderr
+    result = CliRunner().invoke(main, [*words, "--cache", str(tmp_path / "c"), "--cache-size", "much"])
+    assert (result.exit_code, "'much' is not a size" in result.stderr) == (2, True)
+    assert not (tmp_path / "run").exists()
 
 
 def test_reading_shards_needs_no_webdataset_and_leaves_the_environment(shards):
