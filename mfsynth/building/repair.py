@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mfsynth.building.folder import disk_errors, parts_folder
-from mfsynth.building.origin import Origin, other_bytes
+from mfsynth.building.origin import Origin, other_bytes, packages
 from mfsynth.building.parts import part_path
 from mfsynth.building.plan import make_plan, numbers_of
-from mfsynth.building.run import check_inputs, check_sharing, packages
+from mfsynth.building.run import check_inputs, check_sharing
 from mfsynth.building.work import Job, make_shard
 from mfsynth.console import count
 from mfsynth.engine import check_guard

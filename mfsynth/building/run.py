@@ -7,11 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import cv2
 
 from mfsynth import storage
 from mfsynth.building.claims import EVERY_SHARD, claimed
@@ -26,6 +23,7 @@ from mfsynth.building.folder import (
     remove_scratch,
 )
 from mfsynth.building.origin import other_bytes
+from mfsynth.building.origin import packages as packages
 from mfsynth.building.plan import make_plan, numbers_of, say_faults
 from mfsynth.building.ranges import ShardRange
 from mfsynth.building.report import STRICT_HINT, BuildReport, by_reason, examples
@@ -39,7 +37,6 @@ from mfsynth.errors import BuildError, OptionsError, OutputError, SourceError
 from mfsynth.locks import locked
 from mfsynth.options import BuildOptions, split_of
 from mfsynth.shards.layout import PARTS, shard_name
-from mfsynth.version import __version__
 
 if TYPE_CHECKING:
     from mfsynth.building.parts import Part
@@ -234,14 +231,6 @@ def _make_part(work: _Work, part: ShardRange, names: list[str], like: Manifest |
         examples=examples(left_out, faults, ()),
         shard_range=(part.first, part.stop),
     )
-
-
-def packages(options: BuildOptions) -> dict[str, str]:
-    """Versions of the packages that decide pixels and bytes."""
-    names = ["numpy", "isal", "pyspng", "simplejpeg"] + (
-        ["pycocotools"] if options.masks == "instances" else []
-    )
-    return {"mfsynth": __version__, "opencv": cv2.__version__} | {name: version(name) for name in names}
 
 
 def _run(work: _Work, shards: ShardRange) -> list[tuple[Part, bool]]:

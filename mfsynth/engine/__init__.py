@@ -23,3 +23,4 @@ from mfsynth.engine.local import run_jobs as run_jobs
 from mfsynth.engine.local import usable_cores as usable_cores
 from mfsynth.engine.machines import Shared as Shared
 from mfsynth.engine.machines import check_machines as check_machines
+from mfsynth.engine.machines import check_versions as check_versions

@@ -52,16 +52,21 @@ def check_machines(engine: Engine, files: Sequence[Shared], versions: Versions) 
             if stamp != other:
                 seen = "does not see" if other is None else "has another"
                 raise BuildError(f"{machine} {seen} {file.shown}", file.remedy)
-        differing = [
-            f"{name} {there.versions.get(name)} (here {version})"
-            for name, version in here.versions.items()
-            if there.versions.get(name) != version
-        ]
-        if differing:
-            raise BuildError(
-                f"{machine} has other versions, which make other bytes: {', '.join(differing)}",
-                "install the same on every machine",
-            )
+        check_versions(machine, there.versions, here.versions)
+
+
+def check_versions(machine: str, there: Mapping[str, str], here: Mapping[str, str]) -> None:
+    """Raise if a machine has other versions than the one that the work comes from."""
+    differing = [
+        f"{name} {there.get(name, 'is missing')} (not {version})"
+        for name, version in here.items()
+        if there.get(name) != version
+    ]
+    if differing:
+        raise BuildError(
+            f"{machine} has other versions, which make other bytes: {', '.join(differing)}",
+            "install the same on every machine",
+        )
 
 
 def view(files: tuple[str, ...], versions: Versions) -> View:

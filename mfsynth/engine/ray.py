@@ -85,7 +85,12 @@ class Ray:
 
         A task whose machine is lost runs again elsewhere; one whose process dies is tried once more.
         """
-        return _Tasks(work, jobs, workers, say, progress).run()
+        try:
+            return _Tasks(work, jobs, workers, say, progress).run()
+        except ray.exceptions.RayError as error:
+            raise BuildError(
+                f"Ray failed: {_last_line(error)}", "what is finished is kept: run the same again"
+            ) from error
 
     def everywhere(self, look: Callable[[], R]) -> list[tuple[str, R]]:
         """What a function returns on every other node with CPUs. One that is lost meanwhile is left out."""
@@ -159,7 +164,7 @@ def _on(node: str) -> Any:
 
 def _last_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    return lines[-1].rstrip(".") if lines else type(error).__name__
 
 
 # --- the tasks of a run, seen from here -----------------------------------------------------------------
@@ -243,8 +248,6 @@ class _Tasks(Generic[T, R]):
             self._again(ref, f"the worker on {task.job.name} died ({cause}); trying once more")
         except _LOST:
             self._again(ref, f"{task.node or 'a node'} was lost; another one makes {task.job.name}")
-        except ray.exceptions.RayError as error:
-            raise BuildError(f"Ray cannot run the job of {task.job.name}: {_last_line(error)}") from error
         else:
             del self._flying[ref]
             if isinstance(result, Failed):

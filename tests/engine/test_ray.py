@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -63,6 +64,15 @@ def work(job: Task, advance: Callable[[int], None]) -> str:
     return f"{job} done"
 
 
+def missing_there() -> Callable[[], None]:
+    """A function of a module that no node has."""
+    module = ModuleType("nowhere")
+    exec("def look(): pass", module.__dict__)
+    sys.modules["nowhere"] = module
+    look: Callable[[], None] = module.look
+    return look
+
+
 class OddError(Exception):
     """One that cannot be pickled."""
 
@@ -109,7 +119,7 @@ def test_data_that_is_not_shared_is_an_error_before_work_starts(small_coco: Path
 
 
 def test_another_version_is_an_error_before_work_starts(small_coco: Path, tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match=r"^node 10\.0\.0\.2 has other versions.*numpy 1\.0 \(here "):
+    with pytest.raises(BuildError, match=r"^node 10\.0\.0\.2 has other versions.*numpy 1\.0 \(not "):
         build(OPTIONS, Run(small_coco, tmp_path / "set", engine=Elsewhere(numpy="1.0")))
 
 
@@ -215,22 +225,25 @@ def test_a_build_on_ray_is_the_build_of_this_machine(
 # --- two nodes ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
+NODE = {"object_store_memory": MEMORY}
+
+
+@pytest.fixture(scope="module")
 def cluster(nodes: None) -> Iterator[Any]:
     """A head without CPUs, where commands run, and two nodes with one each."""
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
-    sizes = {"object_store_memory": MEMORY}
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **sizes})
-    made.workers = [made.add_node(num_cpus=1, **sizes) for _ in range(2)]
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **NODE})
+    made.workers = [made.add_node(num_cpus=1, **NODE) for _ in range(2)]
     yield made
     made.shutdown()
 
 
 def started(cluster: Any, *words: object) -> subprocess.Popen[str]:
+    on_ray = ["--engine", "ray", "--ray-address", cluster.address]
     return subprocess.Popen(
-        [sys.executable, "-m", "mfsynth", *map(str, words), "--engine", "ray", "--ray-address", cluster.address],
+        [sys.executable, "-m", "mfsynth", *map(str, words), *on_ray],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0,
     )  # fmt: skip
 
@@ -262,8 +275,9 @@ def test_a_lost_node_costs_nothing_but_time(
     out = tmp_path / "set"
     command = started(cluster, "build", *MANY, "--coco", small_coco, "--out", out)
     wait_for_shards(command, out, 2)
-    cluster.remove_node(cluster.workers[0], allow_graceful=False)
+    cluster.remove_node(cluster.workers.pop(), allow_graceful=False)
     said, errors = command.communicate(timeout=300)
+    cluster.workers.append(cluster.add_node(num_cpus=1, **NODE))
     assert command.returncode == 0, errors
     assert tree(out) == tree(many)
     lines = [line for line in errors.splitlines() if line.startswith("mfsynth: ")]
@@ -349,6 +363,9 @@ def test_jobs_that_fail_or_crash(cluster: Any, tmp_path: Path) -> None:
             BuildError, match=r"the worker on crash died twice \(it crashed\); out of memory\?"
         ):
             run("crash", "1")
+        assert len({pid for _, pid in engine.everywhere(os.getpid)}) == 2
+        with pytest.raises(BuildError, match=r"^node \S+ of the Ray cluster cannot run mfsynth: .*'nowhere'"):
+            engine.everywhere(missing_there())
         written = tmp_path / "written"
         with pytest.raises(SourceError):
             run(f"write {written}", "fail")
