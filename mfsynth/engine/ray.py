@@ -61,12 +61,15 @@ def connected(address: str | None) -> Iterator[Ray]:
             raise OptionsError("this program is connected to Ray already", "omit the address")
         yield Ray()
         return
+    # else Ray prints what it knows of lost nodes to standard output, where a command's JSON goes
+    ray._private.worker._worker_logs_enabled = False
     try:
         _connect(address or os.environ.get("RAY_ADDRESS"))
         yield Ray()
     finally:
         with signals_put_off():
             ray.shutdown()
+        ray._private.worker._worker_logs_enabled = True
 
 
 class Ray:
@@ -133,8 +136,6 @@ def _connect(address: str | None) -> None:
     finally:
         if threading.current_thread() is threading.main_thread():  # whose handler Ray has replaced
             signal.signal(signal.SIGTERM, terminated)
-    # else Ray prints what it knows of lost nodes to standard output, where a command's JSON goes
-    ray._private.worker._worker_logs_enabled = False
 
 
 def _probe(address: str) -> None:

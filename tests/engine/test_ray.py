@@ -202,8 +202,8 @@ def test_a_build_on_ray_is_the_build_of_this_machine(
 ) -> None:
     """In a program that has connected to Ray itself; relative paths mean there what they mean here."""
     ray = pytest.importorskip("ray")
-    ray.init("local", num_cpus=1, object_store_memory=MEMORY, include_dashboard=False, log_to_driver=False)
     handler = signal.getsignal(signal.SIGTERM)
+    ray.init("local", num_cpus=1, object_store_memory=MEMORY, include_dashboard=False, log_to_driver=False)
     told: list[tuple[int, int]] = []
     try:
         with pytest.MonkeyPatch.context() as patch:
@@ -216,7 +216,7 @@ def test_a_build_on_ray_is_the_build_of_this_machine(
         assert ray.is_initialized()
     finally:
         ray.shutdown()
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if callable(handler) else handler)
+        signal.signal(signal.SIGTERM, handler)  # which Ray has replaced
     assert tree(tmp_path / "set") == tree(small_pairs)
     assert (report.samples, report.made, told[-1]) == (18, 3, (18, 18))
     assert result.ok
