@@ -16,6 +16,7 @@ from mfsynth.console import (
     Commands,
     Output,
     coco_option,
+    engine_options,
     json_option,
     listen_to_signals,
     log_printable,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mfsynth.coco.split import Masks
+    from mfsynth.engine import EngineName
     from mfsynth.options import Preset
 
 PLATFORMS = ("linux", "darwin")
@@ -84,7 +86,8 @@ Examples:
   mfsynth build --split val2017 --preset realistic --frames 6 --out stacks
   mfsynth build --preset realistic --kernel polygon --show
   mfsynth build --from published/manifest.json --coco ~/coco --out again
-  mfsynth build --split val2017 --shards 64 --shard-range 0:16      a part; mfsynth merge seals all""",
+  mfsynth build --split val2017 --shards 64 --shard-range 0:16      a part; mfsynth merge seals all
+  mfsynth build --split val2017 --shards 64 --engine ray --ray-address 10.0.0.1:6379""",
 )
 @click.option("--split", help="Name of the split; val2017 and train2017 are official, demo is drawn.")
 @coco_option()
@@ -96,7 +99,8 @@ Examples:
 @click.option("--shard-range", "part", metavar="A:B",
               help="Only the shards from A (included) to B (excluded), counted from 0. Several jobs may each "
               "make a part in the same folder at once; mfsynth merge then seals the data set.")  # fmt: skip
-@workers_option()
+@workers_option("Processes.  [default: all usable cores, or the cluster's]")
+@engine_options
 @click.option("--overwrite", is_flag=True, help="Replace another data set in the folder.")
 @click.option("--strict", is_flag=True, help="Stop at the first image that cannot be used.")
 @click.option("--yes", is_flag=True, help="Download more than 3 GB without asking.")
@@ -119,6 +123,8 @@ def build(
     like: str | None,
     part: str | None,
     workers: int | None,
+    engine: EngineName,
+    ray_address: str | None,
     overwrite: bool,
     strict: bool,
     yes: bool,
@@ -159,7 +165,8 @@ def build(
         lookup = CocoLookup(coco, approval(yes), output.say, downloading, depth)
         request = Request(
             options, lookup, out=out, like=manifest, workers=workers or 0, overwrite=overwrite,
-            strict=strict, say=output.say, progress=progress, part=shards,
+            strict=strict, say=output.say, progress=progress, part=shards, engine=engine,
+            ray_address=ray_address,
         )  # fmt: skip
         report = foresee(request) if dry_run else make(request)
     output.show(report)
@@ -254,7 +261,8 @@ Examples:
 @click.option(
     "--depth", type=FOLDER, help="Folder of depth maps for --repair, if the data set was made from them."
 )
-@workers_option()
+@workers_option("Processes.  [default: all usable cores, or the cluster's]")
+@engine_options
 @quiet_option("No progress, problems only.")
 @json_option
 def verify(
@@ -265,6 +273,8 @@ def verify(
     coco: Path | None,
     depth: Path | None,
     workers: int | None,
+    engine: EngineName,
+    ray_address: str | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -278,8 +288,9 @@ def verify(
     with output.archive_bars() as downloading, output.stage_bars("sample") as progress:
         lookup = CocoLookup(coco, say=output.say, progress=downloading, depth_maps=depth) if repair else None
         result = verify_and_repair(
-            out, lookup, samples=samples, seed=seed, workers=workers or 0, say=output.say, progress=progress
-        )
+            out, lookup, samples=samples, seed=seed, workers=workers or 0, engine=engine,
+            ray_address=ray_address, say=output.say, progress=progress,
+        )  # fmt: skip
     output.show(result, always=not result.ok)
     sys.exit(0 if result.ok else 1)
 

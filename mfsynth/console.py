@@ -354,6 +354,19 @@ def workers_option(help: str = "Processes.  [default: all usable cores]") -> Cal
     return click.option("--workers", type=click.IntRange(min=1), help=help)
 
 
+def engine_options(command: Command) -> Command:
+    """Add --engine and --ray-address."""
+    engine = click.option(
+        "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
+        help="Who does the work: this machine, or the nodes of a Ray cluster, which share the folders.",
+    )  # fmt: skip
+    address = click.option(
+        "--ray-address", metavar="HOST:PORT",
+        help="The Ray cluster, else $RAY_ADDRESS, else the cluster of this machine.",
+    )  # fmt: skip
+    return engine(address(command))
+
+
 def coco_option(
     help: str = "COCO folder, else $MFSYNTH_COCO, else the user's cache.",
 ) -> Callable[[Command], Command]:

@@ -17,7 +17,7 @@ from mfsynth.building.run import Run
 from mfsynth.building.run import build as run_build
 from mfsynth.coco.official.resolve import coco_folder, download_size
 from mfsynth.console import count
-from mfsynth.engine import check_guard
+from mfsynth.engine import LOCAL, Engine, EngineName, check_guard, open_engine
 from mfsynth.errors import OptionsError
 from mfsynth.options import (
     BuildOptions,
@@ -30,7 +30,7 @@ from mfsynth.options import (
 )
 from mfsynth.order import whole_number
 from mfsynth.shards.manifest import Manifest
-from mfsynth.verification.check import local_folder, verify
+from mfsynth.verification.check import local_folder, verify_with
 from mfsynth.verification.report import Verification
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ class Request:
         out: Folder to make; None is out/SPLIT.
         like: Manifest of a data set to reproduce.
         workers, overwrite, strict, say, progress, part: As for `Run`.
+        engine, ray_address: Who makes the shards, as for `mfsynth.build`.
     """
 
     options: BuildOptions
@@ -104,8 +105,10 @@ class Request:
     say: Callable[[str], None] = lambda _: None
     progress: Callable[[int, int], None] = lambda _done, _total: None
     part: ShardRange | None = None
+    engine: EngineName = "local"
+    ray_address: str | None = None
 
-    def run(self) -> Run:
+    def run(self, engine: Engine = LOCAL) -> Run:
         """Inputs, output and how to build; this looks for COCO."""
         coco = self.lookup.folder(self.options.split, self.options.masks)
         out = self.out or OUT / self.options.split
@@ -119,13 +122,15 @@ class Request:
             self.progress,
             self.lookup.depth_maps,
             self.part,
+            engine,
         )
 
 
 def make(request: Request) -> BuildReport:
     """Find COCO, and make a data set; see `mfsynth.building.run.build` for errors."""
     check_guard()
-    return run_build(request.options, request.run(), request.like)
+    with open_engine(request.engine, request.ray_address) as engine:
+        return run_build(request.options, request.run(engine), request.like)
 
 
 def foresee(request: Request) -> Estimate | DownloadFirst:
@@ -168,6 +173,8 @@ def build(
     like: Location | Manifest | None = None,
     shard_range: tuple[int, int] | None = None,
     depth_maps: Location | None = None,
+    engine: EngineName = "local",
+    ray_address: str | None = None,
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
     **content: Unpack[DataSetOptions],
@@ -182,7 +189,7 @@ def build(
             official split of up to 3 GB is downloaded; `mfsynth download` fetches larger ones.
         out: Folder to make; None is out/SPLIT.
         shards: Number of shards; 0 makes one per 1,000 samples.
-        workers: Number of processes; 0 takes every core that this process may use.
+        workers: Number of processes; 0 takes every core that this process may use, or that the cluster has.
         overwrite: Replace another data set in `out`.
         strict: Any unusable image is an error.
         like: A data set, or its manifest, to reproduce: it sets everything that decides content.
@@ -190,6 +197,10 @@ def build(
             several jobs can make a part each, at once, in the same folder. `mfsynth.merge` then seals it.
         depth_maps: Folder of depth maps, named like the pictures: planes are cut from them instead of masks.
             `depth` says what large values mean in them: `"near"` (the default with maps) or `"far"`.
+        engine: Who makes the shards: `local`, the processes of this machine, or `ray` (the extra `ray`), the
+            nodes of a cluster. These share the file system of `out` and `coco`. The bytes are the same.
+        ray_address: The Ray cluster, as HOST:PORT; None takes $RAY_ADDRESS, else the cluster of this machine,
+            else starts Ray on this machine only.
         say: Called with a line about what takes a while.
         progress: Called with the number of samples done and to do.
         content: What else decides content. `preset` (`paper` or `realistic`) names a set of values; options
@@ -206,8 +217,9 @@ def build(
         SourceError: If the COCO data is missing or broken, or is not what `like` was made from.
         DownloadError: If a download fails.
         OutputError: If `out` holds something else or cannot be written, or another build works on it.
-        BuildError: If a worker died twice, the disk is full, the result is not `like`, or a script calls this
-            without the guard.
+        MissingExtraError: If Ray is chosen and not installed.
+        BuildError: If a worker died twice, the disk is full, the result is not `like`, the cluster cannot be
+            used, or a script calls this without the guard.
     """
     check_guard()
     given = content if like is not None else with_depth(content, depth_maps)
@@ -224,6 +236,8 @@ def build(
             say,
             progress,
             None if shard_range is None else ShardRange.of(shard_range),
+            engine,
+            ray_address,
         )
     )
 
@@ -262,6 +276,8 @@ def verify_and_repair(
     samples: int = 16,
     seed: int | None = None,
     workers: int = 0,
+    engine: EngineName = "local",
+    ray_address: str | None = None,
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
 ) -> Verification:
@@ -270,7 +286,7 @@ def verify_and_repair(
     Args:
         location: The data set's folder, or its manifest.
         lookup: Where to find the COCO data for a repair; None repairs nothing.
-        samples, seed, workers: As for `mfsynth.verify`.
+        samples, seed, workers, engine, ray_address: As for `mfsynth.verify`.
         say: Called with what was wrong, and with what was made again.
         progress: Called with a stage's name, and the number of samples done and to do.
 
@@ -281,31 +297,35 @@ def verify_and_repair(
         BuildError: If a shard comes out different from what the manifest says, or the disk is full.
     """
 
-    def check(stage: str) -> Verification:
-        return verify(
-            location,
-            samples=samples,
-            seed=seed,
-            workers=workers,
-            say=say,
-            progress=lambda done, total: progress(stage, done, total),
-        )
+    with open_engine(engine, ray_address) as opened:
 
-    result = check("verifying")
-    if lookup is None or not result.bad_shards:
-        return result
-    for line in result.problem_lines():
-        say(line)
-    manifest = Manifest.read(location)
-    options = BuildOptions.of(manifest)
-    run = Run(
-        lookup.folder(options.split, options.masks),
-        local_folder(location),
-        workers,
-        say=say,
-        progress=lambda done, total: progress("repairing", done, total),
-        depth_maps=lookup.depth_maps,
-    )
-    made = repair(manifest, result.bad_shards, run)
-    say(f"rebuilt {made:,} of {count(result.shards, 'shard')}")
-    return check("verifying again").after(result)
+        def check(stage: str) -> Verification:
+            return verify_with(
+                opened,
+                location,
+                samples=samples,
+                seed=seed,
+                workers=workers,
+                say=say,
+                progress=lambda done, total: progress(stage, done, total),
+            )
+
+        result = check("verifying")
+        if lookup is None or not result.bad_shards:
+            return result
+        for line in result.problem_lines():
+            say(line)
+        manifest = Manifest.read(location)
+        options = BuildOptions.of(manifest)
+        run = Run(
+            lookup.folder(options.split, options.masks),
+            local_folder(location),
+            workers,
+            say=say,
+            progress=lambda done, total: progress("repairing", done, total),
+            depth_maps=lookup.depth_maps,
+            engine=opened,
+        )
+        made = repair(manifest, result.bad_shards, run)
+        say(f"rebuilt {made:,} of {count(result.shards, 'shard')}")
+        return check("verifying again").after(result)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+
+import cv2
 
 from mfsynth import schema
 from mfsynth.options import BuildOptions
 from mfsynth.shards.manifest import Inputs
-from mfsynth.version import CONTENT_RELEASE, same_content
+from mfsynth.version import CONTENT_RELEASE, __version__, same_content
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +29,14 @@ class Origin:
     def makes_the_same(self, other: Origin) -> bool:
         """Whether the other makes the same bytes."""
         return not (list(differences(self, other)) or _version_pairs(self.packages, other.packages))
+
+
+def packages(options: BuildOptions) -> dict[str, str]:
+    """Versions of the packages that decide pixels and bytes."""
+    names = ["numpy", "isal", "pyspng", "simplejpeg"] + (
+        ["pycocotools"] if options.masks == "instances" else []
+    )
+    return {"mfsynth": __version__, "opencv": cv2.__version__} | {name: version(name) for name in names}
 
 
 def differences(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mfsynth.building.folder import disk_errors, parts_folder
-from mfsynth.building.origin import Origin, other_bytes
+from mfsynth.building.origin import Origin, other_bytes, packages
 from mfsynth.building.parts import part_path
 from mfsynth.building.plan import make_plan, numbers_of
-from mfsynth.building.run import check_inputs, packages
+from mfsynth.building.run import check_inputs, check_sharing
 from mfsynth.building.work import Job, make_shard
 from mfsynth.console import count
-from mfsynth.engine import check_guard, run_jobs, usable_cores
+from mfsynth.engine import check_guard
 from mfsynth.errors import BuildError
 from mfsynth.locks import locked
 from mfsynth.options import BuildOptions, split_of
@@ -50,6 +50,7 @@ def repair(manifest: Manifest, bad: Collection[str], run: Run) -> int:
     check_inputs(plan.inputs, manifest.inputs)
     origin = Origin(plan.options.to_json(), plan.inputs, packages(options))
     with locked(run.out, "build"), disk_errors(run.out), parts_folder(run.out):
+        check_sharing(run, plan)
         for name in bad:
             part_path(run.out, name).unlink(missing_ok=True)
         jobs = [
@@ -58,10 +59,10 @@ def repair(manifest: Manifest, bad: Collection[str], run: Run) -> int:
             if shard_name(options.split, index) in bad
         ]
         total = sum(len(job.entries) for job in jobs) * options.variants
-        results = run_jobs(
+        results = run.engine.run(
             make_shard,
             jobs,
-            workers=min(run.workers or usable_cores(), len(jobs)),
+            workers=run.workers,
             say=run.say,
             progress=lambda done: run.progress(min(done, total), total),
         )

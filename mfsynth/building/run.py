@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import cv2
 
 from mfsynth import storage
 from mfsynth.building.claims import EVERY_SHARD, claimed
@@ -24,19 +23,20 @@ from mfsynth.building.folder import (
     remove_scratch,
 )
 from mfsynth.building.origin import other_bytes
+from mfsynth.building.origin import packages as packages
 from mfsynth.building.plan import make_plan, numbers_of, say_faults
 from mfsynth.building.ranges import ShardRange
 from mfsynth.building.report import STRICT_HINT, BuildReport, by_reason, examples
 from mfsynth.building.seal import noted_in, seal, sealed_report
 from mfsynth.building.work import Job, file_hash, make_shard
 from mfsynth.coco import exclusions
+from mfsynth.coco.finding.files import FileRef
 from mfsynth.console import count, some
-from mfsynth.engine import check_guard, run_jobs, usable_cores
+from mfsynth.engine import LOCAL, Engine, Shared, check_guard, check_machines
 from mfsynth.errors import BuildError, OptionsError, OutputError, SourceError
 from mfsynth.locks import locked
 from mfsynth.options import BuildOptions, split_of
 from mfsynth.shards.layout import PARTS, shard_name
-from mfsynth.version import __version__
 
 if TYPE_CHECKING:
     from mfsynth.building.parts import Part
@@ -52,13 +52,14 @@ class Run:
     Args:
         coco: Folder with the COCO data.
         out: Folder to make.
-        workers: Number of processes; 0 takes every core that this process may use.
+        workers: Number of processes; 0 takes every core that this process may use, or the cluster has.
         overwrite: Replace what another build left in `out`.
         strict: Any unusable image is an error.
         say: Called with a line about what takes a while.
         progress: Called with the number of samples done and to do.
         depth_maps: Folder of depth maps, if the options take planes from them.
         part: Shards to make; None makes them all, and the manifest.
+        engine: Who makes the shards.
     """
 
     coco: Path
@@ -70,6 +71,7 @@ class Run:
     progress: Callable[[int, int], None] = lambda _done, _total: None
     depth_maps: Path | None = None
     part: ShardRange | None = None
+    engine: Engine = LOCAL
 
 
 def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> BuildReport:
@@ -84,7 +86,8 @@ def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Buil
         OptionsError: If the options make no sense for this split, or the part has shards that there are not.
         SourceError: If the COCO data is missing or broken, or is not what `like` was made from.
         OutputError: If the folder holds something else or cannot be written, or another build works on it.
-        BuildError: If a worker died twice, the disk is full, or the result is not `like`.
+        BuildError: If a worker died twice, the disk is full, the result is not `like`, or a machine of the
+            engine does not see the same files.
     """
     check_guard()
     started = time.monotonic()
@@ -143,8 +146,7 @@ def _build_whole(work: _Work, like: Manifest | None) -> BuildReport:
     with locked(run.out, "build"), disk_errors(run.out):
         sealed = there = finished(run.out, work.begun, overwrite=run.overwrite)
         if sealed is None:
-            (run.out / PARTS).mkdir(parents=True, exist_ok=True)
-            with claimed(run.out, EVERY_SHARD, lambda _: None):
+            with _claimed(work, EVERY_SHARD, lambda _: None):
                 begin(run.out, work.begun, overwrite=run.overwrite)
                 try:
                     results = _run(work, ShardRange(0, len(work.plan.shards)))
@@ -164,8 +166,7 @@ def _build_part(work: _Work, part: ShardRange, like: Manifest | None) -> BuildRe
     with disk_errors(run.out):
         sealed = finished_part(run.out, begun)
         if sealed is None:
-            (run.out / PARTS).mkdir(parents=True, exist_ok=True)
-            with claimed(run.out, part, run.say):
+            with _claimed(work, part, run.say):
                 sealed = begin_part(run.out, begun, work.planned, names)
                 if sealed is None:
                     return _make_part(work, part, names, like)
@@ -173,6 +174,32 @@ def _build_part(work: _Work, part: ShardRange, like: Manifest | None) -> BuildRe
     if like is not None:
         _check_same(sealed, like)
     return report
+
+
+@contextmanager
+def _claimed(work: _Work, shards: ShardRange, say: Callable[[str], None]) -> Iterator[None]:
+    """Keep others off some shards while the block runs, once it is known that every machine can make them."""
+    out = work.run.out
+    (out / PARTS).mkdir(parents=True, exist_ok=True)
+    with claimed(out, shards, say):
+        check_sharing(work.run, work.plan)
+        yield
+
+
+def check_sharing(run: Run, plan: Plan) -> None:
+    """Check that every machine of the engine writes to this folder, reads this data, and makes these bytes.
+
+    Raises:
+        BuildError: If one does not.
+    """
+    first = next(entry for entries in plan.shards for entry in entries)
+    found = [file for file in first.files(plan.options.split).values() if isinstance(file, FileRef)]
+    coco = "all nodes must share its file system: put the COCO data on one, and give it with --coco"
+    out = "all nodes must share its file system: choose such a folder with --out"
+    with storage.scratch_file(run.out / PARTS) as nonce:  # new, so that no other machine has it by chance
+        inputs = [Shared(file.path, file.path, coco) for file in found]
+        output = Shared(nonce.name, f"what this machine writes to {run.out}", out)
+        check_machines(run.engine, [*inputs, output], partial(packages, plan.options))
 
 
 def _make_part(work: _Work, part: ShardRange, names: list[str], like: Manifest | None) -> BuildReport:
@@ -206,14 +233,6 @@ def _make_part(work: _Work, part: ShardRange, names: list[str], like: Manifest |
     )
 
 
-def packages(options: BuildOptions) -> dict[str, str]:
-    """Versions of the packages that decide pixels and bytes."""
-    names = ["numpy", "isal", "pyspng", "simplejpeg"] + (
-        ["pycocotools"] if options.masks == "instances" else []
-    )
-    return {"mfsynth": __version__, "opencv": cv2.__version__} | {name: version(name) for name in names}
-
-
 def _run(work: _Work, shards: ShardRange) -> list[tuple[Part, bool]]:
     """For each of some shards, made or kept: its side file's content, and whether it was made now."""
     plan, run, origin = work.plan, work.run, work.begun.origin
@@ -222,10 +241,10 @@ def _run(work: _Work, shards: ShardRange) -> list[tuple[Part, bool]]:
         for index in shards.numbers
     ]
     total = plan.options.variants * sum(len(job.entries) for job in jobs)
-    finished = run_jobs(
+    finished = run.engine.run(
         make_shard,
         jobs,
-        workers=min(run.workers or usable_cores(), len(jobs)),
+        workers=run.workers,
         say=run.say,
         progress=lambda done: run.progress(min(done, total), total),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import platform
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,13 @@ import cv2
 
 from mfsynth import codecs, limits, storage
 from mfsynth.building.folder import disk_errors
+from mfsynth.building.origin import packages
 from mfsynth.building.parts import Exclusion, Part, scratch_name, whole_part, write_part
 from mfsynth.building.report import STRICT_HINT
 from mfsynth.coco import exclusions
 from mfsynth.coco.finding.files import FileRef
 from mfsynth.coco.image import gt_member, read_image
+from mfsynth.engine import check_versions
 from mfsynth.errors import BuildError, ChangedError, SourceError, UnusableImage
 from mfsynth.sample import Scene
 from mfsynth.shards.layout import CERTAIN, FOCUS, NEAREST, PARTS, RECIPE, SEGMENTS, shard_name
@@ -72,8 +75,10 @@ def make_shard(job: Job, advance: Advance) -> tuple[Part, bool]:
     Raises:
         ChangedError: If a picture or mask is no longer the one that the build was planned with.
         OutputError: If the folder cannot be written.
-        BuildError: If the disk is full, or an image is unusable and the job is strict.
+        BuildError: If the disk is full, an image is unusable and the job is strict, or this machine, which
+            may have joined a cluster late, would make other bytes than the one that planned the build.
     """
+    check_versions(f"this machine ({platform.node()})", packages(job.options), job.origin.packages)
     with disk_errors(job.out, job.name):
         images = [entry.image.id for entry in job.entries]
         kept = whole_part(job.out, job.name, images, job.options.variants, job.origin)

@@ -41,6 +41,25 @@ _STATES = {
 """What Linux says a process is doing, where that is worth a word."""
 
 
+class Silence:
+    """How long nothing has been heard: a while is worth a line, then twice as long, and so on."""
+
+    def __init__(self) -> None:
+        self.broken()
+
+    def broken(self) -> None:
+        """Something was heard."""
+        self._since, self._patience = time.monotonic(), SILENT_SECONDS
+
+    def too_long(self) -> str | None:
+        """What to say of a silence that is worth a line now; else None."""
+        seconds = time.monotonic() - self._since
+        if seconds < self._patience:
+            return None
+        self._patience *= 2
+        return f"has reported nothing for {seconds:.0f} s"
+
+
 @dataclass(frozen=True, slots=True)
 class Ready:
     """The worker's first message: it has imported what it needs."""
@@ -82,36 +101,30 @@ class Worker:
                 f"cannot start a worker: {error.strerror or error}", "try fewer --workers"
             ) from error
         theirs.close()  # so that the pipe ends when the worker does
-        self._heard()
+        self._silence = Silence()
 
     def send(self, message: object) -> None:
         """Send a message; if the process has died, `receive` will tell."""
-        self._heard()
+        self._silence.broken()
         with suppress(OSError):
             self.pipe.send(message)
 
     def receive(self) -> Any:
         """The next message, which may be a `Failed`; None if the process has ended."""
-        self._heard()
+        self._silence.broken()
         try:
             message = self.pipe.recv()
         except (EOFError, OSError, pickle.UnpicklingError):
             return None
         self._started = True
-        self._heard()
+        self._silence.broken()
         return message
 
-    def _heard(self) -> None:
-        self.since, self._patience = time.monotonic(), SILENT_SECONDS
-
     def silence(self) -> str | None:
-        """What to say of a worker that has been silent since `since` for too long; None if it has not."""
-        seconds = time.monotonic() - self.since
-        if seconds < self._patience:
-            return None
-        self._patience *= 2
-        state = _STATES.get(_state(self._process.pid), "").format(pid=self._process.pid)
-        return f"has reported nothing for {seconds:.0f} s" + (f" ({state})" if state else "")
+        """What to say of a worker that has been silent for too long; None if it has not."""
+        silence = self._silence.too_long()
+        state = _STATES.get(_state(self._process.pid), "").format(pid=self._process.pid) if silence else ""
+        return f"{silence} ({state})" if state else silence
 
     def death(self) -> str:
         """What a process died of that has closed its pipe.

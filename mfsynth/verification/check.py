@@ -13,6 +13,7 @@ import numpy as np
 
 from mfsynth import codecs, storage
 from mfsynth.console import count
+from mfsynth.engine import Engine, EngineName, Shared, check_guard, check_machines, open_engine
 from mfsynth.errors import MfsynthError, OptionsError, ShardError
 from mfsynth.options import BuildOptions
 from mfsynth.order import some_of, whole_number
@@ -27,6 +28,7 @@ from mfsynth.synthesis.render import render
 from mfsynth.synthesis.traits import traits_of
 from mfsynth.verification.claims import Held, contradictions, disagreements
 from mfsynth.verification.report import Comparison, Problem, Verification
+from mfsynth.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,6 +92,8 @@ def verify(
     samples: int = 16,
     seed: int | None = None,
     workers: int = 0,
+    engine: EngineName = "local",
+    ray_address: str | None = None,
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Verification:
@@ -102,7 +106,10 @@ def verify(
         location: The data set's folder, or its manifest.
         samples: How many samples to render again from what their recipes say.
         seed: Chooses these samples; None takes a random one.
-        workers: Number of processes; 0 takes all cores.
+        workers: Number of processes; 0 takes all cores, of this machine or of the cluster.
+        engine: `local`, or `ray` (the extra `ray`) for a cluster; its nodes share the folder's file system.
+        ray_address: The cluster, as HOST:PORT; None takes $RAY_ADDRESS, else the cluster of this machine,
+            else starts Ray on this machine only.
         say: Called with a line when a worker dies.
         progress: Called with the number of samples checked and to check.
 
@@ -111,27 +118,53 @@ def verify(
 
     Raises:
         ShardError: If there is no manifest, or it is broken.
-        OptionsError: If the location is a URL, or a number makes no sense.
-        BuildError: If a worker died twice, or a script calls this without the guard.
+        OptionsError: If the location is a URL, or an option makes no sense.
+        MissingExtraError: If Ray is chosen and not installed.
+        BuildError: If a worker died twice, the cluster cannot be used, or a script calls this without the
+            guard.
     """
-    from mfsynth.engine import check_guard, run_jobs, usable_cores
+    with open_engine(engine, ray_address) as opened:
+        return verify_with(
+            opened, location, samples=samples, seed=seed, workers=workers, say=say, progress=progress
+        )
 
+
+def verify_with(
+    engine: Engine,
+    location: str | os.PathLike[str],
+    *,
+    samples: int,
+    seed: int | None,
+    workers: int,
+    say: Callable[[str], None],
+    progress: Callable[[int, int], None],
+) -> Verification:
+    """`verify` on an engine that is open."""
     check_guard()
     samples, workers = whole_number("samples", samples), whole_number("workers", workers)
     folder, manifest = local_folder(location), Manifest.read(location)
+    shared = (
+        "all nodes must share its file system: copy the data set to one, or use the engine of this machine"
+    )
+    check_machines(engine, [Shared(str(folder / MANIFEST), str(folder / MANIFEST), shared)], _versions)
     seed = secrets.randbelow(_SEEDS) if seed is None else seed
     jobs = _jobs(folder, manifest, set(some_of(manifest.samples, samples, "verify", seed)))
     results = {
         job.name: result
-        for job, result in run_jobs(
+        for job, result in engine.run(
             verify_shard,
             jobs,
-            workers=min(workers or usable_cores(), len(jobs)),
+            workers=workers,
             say=say,
             progress=lambda done: progress(min(done, manifest.samples), manifest.samples),
         )
     }
     return _gathered(folder, manifest, seed, [results[shard.name] for shard in manifest.shards])
+
+
+def _versions() -> dict[str, str]:
+    """What must be the same on all machines: another release might look for other things."""
+    return {"mfsynth": __version__}
 
 
 def _gathered(folder: Path, manifest: Manifest, seed: int, ordered: list[ShardResult]) -> Verification:

@@ -28,7 +28,7 @@ Path_ = tuple[str | int, ...]
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hundreds of verifications: starting a worker for each would take minutes. Others do."""
     monkeypatch.setattr(
-        "mfsynth.engine.run_jobs",
+        "mfsynth.engine.local.run_jobs",
         lambda work, jobs, **_: ((job, work(job, lambda _done: None)) for job in jobs),
     )
 
