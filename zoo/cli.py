@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zoo.alignment.canvas import Crop
     from zoo.stacks.options import Exposure, Group
     from zoo.store.find import Origin
-    from zoo.training.options import Kind, Target
+    from zoo.training.options import Kind, Render, Target
     from zoo.training.presets import Preset
 
 PRESENT_FOLDER = LocalPath(exists=True, file_okay=False, path_type=Path)
@@ -214,6 +214,8 @@ Examples:
 @click.option(
     "--workers", type=click.IntRange(min=0), help="Loader processes.  [default: half the cores, 8 at most]"
 )
+@click.option("--render", type=click.Choice(["cpu", "device"]), default="cpu", show_default=True,
+              help="Who renders crops: the loader processes, or the device that trains.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue from the last checkpoint in --out.")
 @click.option("--overwrite", is_flag=True, help="Replace another training run in --out.")
 @click.option("--cpu", is_flag=True, help="Train on the CPU even if there is an accelerator.")
@@ -230,6 +232,7 @@ def train(
     target: Target | None,
     aligned: bool | None,
     workers: int | None,
+    render: Render,
     resume: bool,
     overwrite: bool,
     cpu: bool,
@@ -244,7 +247,7 @@ def train(
 
     request = TrainRequest(
         network, data, out, validation, preset, settings, steps, workers, resume, overwrite, cpu,
-        target, aligned,
+        target, aligned, render,
     )  # fmt: skip
     if show:
         click.echo(json.dumps(request.to_json(), indent=2))

@@ -17,7 +17,7 @@ from zoo.training.presets import PRESETS, preset
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zoo.training.options import Kind, Target, TrainOptions
+    from zoo.training.options import Kind, Render, Target, TrainOptions
     from zoo.training.presets import Preset
     from zoo.training.run import TrainReport
 
@@ -35,7 +35,7 @@ class TrainRequest:
         settings: `NAME=VALUE` each.
         steps, target, aligned: Short for the settings of these names; None leaves them as they are.
         workers: Loader processes; None takes half the cores, 8 at most.
-        resume, overwrite, cpu: As for `TrainRun`.
+        resume, overwrite, cpu, render: As for `TrainRun`.
     """
 
     network: Kind
@@ -51,6 +51,7 @@ class TrainRequest:
     cpu: bool = False
     target: Target | None = None
     aligned: bool | None = None
+    render: Render = "cpu"
 
     def options(self) -> TrainOptions:
         """The preset's options with the settings applied.
@@ -88,7 +89,9 @@ class TrainRequest:
         """Every setting of the training, as JSON's own types; to be shown, so without passwords."""
         sources = {"data": [*map(shown, self.data)], "validation": [*map(shown, self.validation)]}
         options = self.options()
-        return asdict(options) | options.to_json() | sources | {"workers": self.loaders}
+        return (
+            asdict(options) | options.to_json() | sources | {"workers": self.loaders, "render": self.render}
+        )
 
     def command(self) -> str:
         """The command in a form for any machine: without this machine's folders."""
@@ -104,6 +107,8 @@ class TrainRequest:
             words.append(f"--target {self.target}")
         if self.aligned is not None:
             words.append("--aligned" if self.aligned else "--as-taken")
+        if self.render != "cpu":
+            words.append(f"--render {self.render}")
         return " ".join([*words, f"--out {self.network}"])
 
 
@@ -139,6 +144,7 @@ def train_as_asked(
         resume=request.resume,
         overwrite=request.overwrite,
         cpu=request.cpu,
+        render=request.render,
         command=request.command(),
         say=say,
         progress=progress,
