@@ -136,7 +136,7 @@ def unlike(crop: Crop, levels: Sequence[Levels]) -> Crop:
     if not levels:
         return crop
     frames = tuple(cv2.LUT(frame, own[None]) for frame, own in zip(crop.frames, levels, strict=True))
-    return replace(crop, frames=frames)
+    return replace(crop, frames=frames)  # type: ignore[arg-type]
 
 
 def with_levels(crop: Crop, levels: Levels) -> Crop:

@@ -53,18 +53,21 @@ def compressed(
     grown = [_padded(each, top, left) for each, (left, top) in zip(pictures, offsets, strict=True)]
     planes = [plane for each in grown for plane in _split(each)]
     blocks = [_blocks(plane) for plane in planes]
-    tables = [
-        torch.tensor(table, dtype=torch.int32, device=grown[0].device).view(_SIDE, _SIDE)
-        for quality in qualities
-        for table in _tables(quality)
-    ]
-    steps = torch.cat([table.expand_as(own) for table, own in zip(tables, blocks, strict=True)])
-    coded = _transformed(torch.cat(blocks), steps).split([len(each) for each in blocks])
+    counts = [len(each) for each in blocks]
+    steps = _steps(qualities, counts, grown[0].device)
+    coded = torch.split(_transformed(torch.cat(blocks), steps), counts)
     back = [_plane(own, plane.shape) for own, plane in zip(coded, planes, strict=True)]
     return [
         _joined(back[3 * number : 3 * number + 3], each.shape[1:])[:, top:, left:]
         for number, (each, (left, top)) in enumerate(zip(grown, offsets, strict=True))
     ]
+
+
+def _steps(qualities: Sequence[int], counts: Sequence[int], device: torch.device) -> Tensor:
+    """The steps of all blocks' coefficients: N x 8 x 8, int32; each picture has three counts of blocks."""
+    tables = torch.tensor([_tables(quality) for quality in qualities], dtype=torch.int32, device=device)
+    every = torch.tensor(counts, device=device)
+    return tables.view(-1, _SIDE, _SIDE).repeat_interleave(every, 0, output_size=sum(counts))
 
 
 def _tables(quality: int) -> tuple[tuple[int, ...], ...]:

@@ -44,7 +44,7 @@ class Blur:
     def __call__(self, planes: Tensor, kernels: Sequence[int]) -> Tensor:
         """C x H x W blurred with each of some kernels: K x C x (H - 2 R) x (W - 2 R)."""
         spectra = torch.fft.rfft2(planes, s=self._shape) * self._kernels[list(kernels), None]
-        blurred = torch.fft.irfft2(spectra, s=self._shape)
+        blurred: Tensor = torch.fft.irfft2(spectra, s=self._shape)
         return blurred[..., self._ends : self._size[0], self._ends : self._size[1]]
 
 

@@ -208,10 +208,9 @@ class _Blurs:
     @staticmethod
     def of(scene: Scene) -> _Blurs:
         recipe, optics = scene.recipe, scene.recipe.optics
-        if optics is None:
-            distances, reach = (0, 1), gaussian_reach(recipe.blur.sigma)
-            aperture = Aperture("gaussian")
-        else:
+        distances: tuple[int, ...] = (0, 1)
+        reach, aperture = gaussian_reach(recipe.blur.sigma), Aperture("gaussian")
+        if optics is not None:
             lens = Lens(scene, optics)
             distances, reach = tuple(lens.distances), lens.reach
             aperture = Aperture(recipe.blur.kernel, optics.blades, optics.rotation)
@@ -233,7 +232,7 @@ def _hard(scene: Scene, clean: Window) -> tuple[Hard, NDArray[np.float32]]:
         planes, kernel_of = scene.planes(clean), np.zeros(256, np.uint8)
         kernel_of[list(blurs.distances)] = range(len(blurs.distances))
         apart = [np.abs(np.arange(256) - frame.plane) for frame in recipe.frames]
-        choice = [cv2.LUT(planes, kernel_of[each]) for each in apart]  # type: ignore[misc]
+        choice = [cv2.LUT(planes, kernel_of[each]) for each in apart]
     picture = _extended(scene.picture[seen.slices], seen, clean, blurs.reach)
     return Hard(picture, np.stack(choice)), blurs.taps
 
