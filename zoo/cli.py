@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zoo.alignment.canvas import Crop
     from zoo.stacks.options import Exposure, Group
     from zoo.store.find import Origin
-    from zoo.training.options import Kind, Target
+    from zoo.training.options import Kind, Render, Target
     from zoo.training.presets import Preset
 
 PRESENT_FOLDER = LocalPath(exists=True, file_okay=False, path_type=Path)
@@ -219,6 +219,8 @@ Examples:
 @click.option("--cache-size", metavar="SIZE",
               help="The most that this folder may hold, such as 50GB, else $MFSYNTH_CACHE_SIZE.  "
               "[default: no limit]")  # fmt: skip
+@click.option("--render", type=click.Choice(["cpu", "device"]), default="cpu", show_default=True,
+              help="Who renders crops: the loader processes, or the device that trains.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue from the last checkpoint in --out.")
 @click.option("--overwrite", is_flag=True, help="Replace another training run in --out.")
 @click.option("--cpu", is_flag=True, help="Train on the CPU even if there is an accelerator.")
@@ -237,6 +239,7 @@ def train(
     workers: int | None,
     cache: Path | None,
     cache_size: str | None,
+    render: Render,
     resume: bool,
     overwrite: bool,
     cpu: bool,
@@ -251,7 +254,7 @@ def train(
 
     request = TrainRequest(
         network, data, out, validation, preset, settings, steps, workers, resume, overwrite, cpu,
-        target, aligned, cache, cache_size,
+        target, aligned, cache, cache_size, render,
     )  # fmt: skip
     if show:
         click.echo(json.dumps(request.to_json(), indent=2))

@@ -9,14 +9,16 @@ import cv2
 import numpy as np
 
 import mfsynth
-from mfsynth.order import philox, uniform_between
-from mfsynth.synthesis.optics import capture
+from mfsynth.order import philox
+from mfsynth.synthesis.optics.capture import compress, grained
+from zoo.training.changes import draw_changes
 from zoo.training.scenes import as_trained, some_frames
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Sequence
 
     from mfsynth.sample import FocusMap, Picture, Scene
+    from zoo.training.changes import Capture, Changes, Levels
     from zoo.training.options import Target, TrainOptions
 
 _TRIES = 8
@@ -45,16 +47,17 @@ def make_crop(scene: Scene, options: TrainOptions, rng: np.random.Generator, cap
     Raises:
         TrainingError: If the scene has no pair of frames.
     """
+    scene, window, changes = drawn(scene, options, rng, captured)
+    return changed(rendered(scene, window, options.crop, options.target), changes)
+
+
+def drawn(
+    scene: Scene, options: TrainOptions, rng: np.random.Generator, captured: bool
+) -> tuple[Scene, mfsynth.Window, Changes]:
+    """All draws of a crop: the scene with its frames, the window, the augmentation; see `make_crop`."""
     scene = as_trained(some_frames(scene, options.frames, rng), options)
-    crop = rendered(scene, choose_window(scene.focus(), options.crop, rng), options.crop, options.target)
-    turns = int(rng.integers(4)) if options.rotate else 0
-    flips = bool(rng.integers(2)) if options.mirror else False
-    crop = rotate_flip(crop, turns, flips)
-    if options.exposure:
-        crop = adjust_exposure(crop, rng.uniform(-options.exposure, options.exposure))
-    if (options.unequal or options.unbalanced) and rng.integers(2):
-        crop = unlike(crop, options.unequal, options.unbalanced, rng)
-    return with_noise(crop, options, captured, rng)
+    window = choose_window(scene.focus(), options.crop, rng)
+    return scene, window, draw_changes(len(scene.recipe.frames), options, captured, rng)
 
 
 def rendered(scene: Scene, window: mfsynth.Window, side: int, target: Target) -> Crop:
@@ -64,16 +67,22 @@ def rendered(scene: Scene, window: mfsynth.Window, side: int, target: Target) ->
     return pad_reflect(Crop(sample.frames, chosen, sample.gt), side)
 
 
-def with_noise(crop: Crop, options: TrainOptions, captured: bool, rng: np.random.Generator) -> Crop:
-    """A crop whose frames have the settings' noise, of one random standard deviation, independent in each.
+def changed(crop: Crop, changes: Changes) -> Crop:
+    """A crop after its augmentation."""
+    crop = rotate_flip(crop, changes.turns, changes.flips)
+    if changes.exposure is not None:
+        crop = with_levels(crop, changes.exposure)
+    return with_capture(unlike(crop, changes.unlike), changes.capture)
 
-    Then comes what a camera adds, if the settings ask for it and the recipe does not decide on it.
-    """
-    frames, words = crop.frames, philox("capture", rng.integers(1 << 63))
-    if options.noise[1] > 0:
-        frames = capture.grained(frames, uniform_between(words, options.noise), words)
-    if options.capture and not captured:
-        frames = capture.captured(frames, words)
+
+def with_capture(crop: Crop, capture: Capture) -> Crop:
+    """A crop whose frames have noise and a JPEG; the truth stays clean."""
+    frames = crop.frames
+    for noise in capture.noises:
+        frames = grained(frames, noise.sigma, noise.keys)
+    if capture.quality:
+        grid = capture.grid_x, capture.grid_y
+        frames = tuple(compress(frame, capture.quality, *grid) for frame in frames)
     return replace(crop, frames=frames)
 
 
@@ -122,35 +131,18 @@ def rotate_flip(crop: Crop, turns: int, flips: bool) -> Crop:
     return Crop(tuple(turn(frame) for frame in crop.frames), turn(crop.target), turn(crop.gt))
 
 
-def unlike(crop: Crop, unequal: float, unbalanced: float, rng: np.random.Generator) -> Crop:
-    """A crop whose frames have exposures and white balances of their own; truth and target stay.
-
-    Args:
-        crop: To change.
-        unequal: Largest change of a frame's exposure, in stops.
-        unbalanced: Largest further change of one of its channels, in stops.
-        rng: Makes all draws.
-    """
-
-    def changed(frame: Picture) -> Picture:
-        stops = rng.uniform(-unequal, unequal) + rng.uniform(-unbalanced, unbalanced, 3)
-        return cv2.LUT(frame, np.stack([_exposed(each) for each in stops], -1)[None])  # type: ignore[return-value]
-
-    return replace(crop, frames=tuple(changed(frame) for frame in crop.frames))
+def unlike(crop: Crop, levels: Sequence[Levels]) -> Crop:
+    """A crop whose frames have levels of their own, if there are any; truth and target stay."""
+    if not levels:
+        return crop
+    frames = tuple(cv2.LUT(frame, own[None]) for frame, own in zip(crop.frames, levels, strict=True))
+    return replace(crop, frames=frames)  # type: ignore[arg-type]
 
 
-def adjust_exposure(crop: Crop, stops: float) -> Crop:
-    """A crop with another exposure: linear light times 2^stops (sRGB taken as gamma 2.2), clipped."""
-    table = _exposed(stops)
-    frames = tuple(cv2.LUT(frame, table) for frame in crop.frames)
-    return Crop(frames, crop.target, cv2.LUT(crop.gt, table))  # type: ignore[arg-type]
-
-
-def _exposed(stops: float) -> NDArray[np.uint8]:
-    """For each value of 8 bits, its value in another exposure."""
-    levels = np.arange(256) * 2.0 ** (stops / 2.2)
-    table: NDArray[np.uint8] = np.rint(levels).clip(0, 255).astype(np.uint8)
-    return table
+def with_levels(crop: Crop, levels: Levels) -> Crop:
+    """A crop with other levels, of frames and truth."""
+    frames = tuple(cv2.LUT(frame, levels) for frame in crop.frames)
+    return Crop(frames, crop.target, cv2.LUT(crop.gt, levels))  # type: ignore[arg-type]
 
 
 def draws(*words: object) -> np.random.Generator:

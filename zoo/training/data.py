@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 import cv2
@@ -13,7 +14,9 @@ from torch import Tensor
 from mfsynth.engine import Feed
 from mfsynth.errors import MfsynthError
 from zoo.errors import LoaderError
-from zoo.training.scattered import START, Position, Scattered
+from zoo.training.crops import make_crop
+from zoo.training.rendering.drafts import developed, make_draft
+from zoo.training.scattered import START, Position, Scattered, T
 from zoo.training.sources import Reader, SourceSpec, open_source
 
 if TYPE_CHECKING:
@@ -22,10 +25,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo.training.crops import Crop
-    from zoo.training.options import TrainOptions
+    from zoo.training.options import Render, TrainOptions
+    from zoo.training.rendering.drafts import Draft
+    from zoo.training.scattered import Make
 
 MEMORY = 512 << 20
 """Bytes of decoded images of live sources that each loader worker keeps: about four hundred of COCO's."""
+_CPU = torch.device("cpu")
 _POLL_SECONDS = 0.5
 """How often a training that waits for a batch checks whether to stop."""
 
@@ -68,6 +74,27 @@ def _of_arrays(
     return Batch(pixels, counts, chosen, truth, worker, position)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Drafts:
+    """P crops that are not rendered yet, and their worker.
+
+    Attributes:
+        drafts: P of them.
+        worker: Number of the worker.
+        position: Of its stream, after this batch.
+    """
+
+    drafts: tuple[Draft, ...]
+    worker: int
+    position: Position
+
+    def developed(self, device: torch.device) -> Batch:
+        """The batch, rendered on a device, where its tensors are."""
+        counts = tuple(len(draft.plate.moves) for draft in self.drafts)
+        frames, target, gt = developed(self.drafts, device)
+        return Batch(frames, counts, target, gt, self.worker, self.position)
+
+
 class Batches:
     """One process's endless batches; each loader worker makes its share.
 
@@ -81,6 +108,7 @@ class Batches:
         positions: The position of each worker's stream.
         holding: Hold out one image in twenty for validation.
         memory: Most bytes of decoded images that each worker keeps, of all live sources together.
+        render: Where crops are rendered: `cpu` by the workers, `device` by who takes them.
     """
 
     def __init__(
@@ -95,29 +123,38 @@ class Batches:
         positions: Sequence[Position] = (),
         holding: bool = True,
         memory: int = MEMORY,
+        render: Render = "cpu",
     ) -> None:
         self.specs, self.options = specs, options
         self.rank, self.ranks, self.workers = rank, ranks, workers
-        self.begun, self.holding = begun, holding
+        self.begun, self.holding, self.render = begun, holding, render
         self.memory = memory // max(1, sum(spec.live for spec in specs))
         self.positions = positions or [Position()] * workers
 
-    def ahead(self, turn: int) -> Iterator[Batch]:
+    def ahead(self, turn: int) -> Iterator[Batch | Drafts]:
         """In a worker process: the batches of the worker whose turn it is now, or `turn` later."""
         torch.set_num_threads(1)
         return self.of((turn + self.begun) % self.workers)
 
-    def of(self, worker: int) -> Iterator[Batch]:
+    def of(self, worker: int) -> Iterator[Batch | Drafts]:
         """One worker's batches, without end."""
         cv2.setNumThreads(1)
+        if self.render == "device":
+            drafts = self._scattered(worker, make_draft)
+            while True:
+                yield Drafts(tuple(islice(drafts, self.options.pairs)), worker, drafts.position)
+        crops = self._scattered(worker, make_crop)
+        while True:
+            yield batch_of([*islice(crops, self.options.pairs)], worker, crops.position)
+
+    def _scattered(self, worker: int, make: Make[T]) -> Scattered[T]:
+        """One worker's crops, made in some way."""
         reader = Reader(self.rank, self.ranks, worker, self.workers)
         sources = [
             (open_source(spec, self.options.seed, self.holding, self.memory), spec.weight)
             for spec in self.specs
         ]
-        crops = Scattered(sources, self.options, reader, self.positions[worker])
-        while True:
-            yield batch_of([next(crops) for _ in range(self.options.pairs)], worker, crops.position)
+        return Scattered(sources, self.options, reader, make, self.positions[worker])
 
 
 class Loader:
@@ -127,9 +164,17 @@ class Loader:
         batches: What to load.
         workers: Number of worker processes.
         say: Called with a line when a worker reports nothing for a minute.
+        device: Where batches are rendered that workers leave to this process.
     """
 
-    def __init__(self, batches: Batches, workers: int, say: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        batches: Batches,
+        workers: int,
+        say: Callable[[str], None] = lambda _: None,
+        device: torch.device = _CPU,
+    ) -> None:
+        self._device = device
         self._feed = Feed(batches.ahead, workers, say=say) if workers else None
         self._own = batches.of(0)
 
@@ -140,15 +185,19 @@ class Loader:
             LoaderError: If it cannot be made, or its worker has died.
         """
         try:
-            if self._feed is None:
-                return next(self._own)
-            while (batch := self._feed.next(_POLL_SECONDS)) is None and not stopped():
-                pass
+            batch = self._taken(stopped)
+            return batch.developed(self._device) if isinstance(batch, Drafts) else batch
         except MfsynthError as error:
             raise LoaderError(error.message, error.hint) from error
         except Exception as error:
             text = " ".join(f"{type(error).__name__}: {error}".split())
             raise LoaderError(f"a batch could not be made: {text}") from error
+
+    def _taken(self, stopped: Callable[[], bool]) -> Batch | Drafts | None:
+        if self._feed is None:
+            return next(self._own)
+        while (batch := self._feed.next(_POLL_SECONDS)) is None and not stopped():
+            pass
         return batch
 
     def __iter__(self) -> Iterator[Batch]:

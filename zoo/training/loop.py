@@ -281,8 +281,9 @@ class _Training:
             begun=self.state.begun,
             positions=positions,
             holding=self.run.holding,
+            render=self.run.render,
         )
-        return Loader(batches, self.run.workers, self.run.say)
+        return Loader(batches, self.run.workers, self.run.say, self.accelerator.device)
 
     def _given_up(self, error: LoaderError) -> LoaderError:
         """What to tell when the data gave out; a training of one process saves what it has done first."""

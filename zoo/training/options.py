@@ -19,6 +19,7 @@ Optimizer = Literal["adam", "adamw"]
 Schedule = Literal["constant", "cosine"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Target = Literal["nearest", "focus"]
+Render = Literal["cpu", "device"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 

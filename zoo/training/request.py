@@ -17,7 +17,7 @@ from zoo.training.presets import PRESETS, preset
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zoo.training.options import Kind, Target, TrainOptions
+    from zoo.training.options import Kind, Render, Target, TrainOptions
     from zoo.training.presets import Preset
     from zoo.training.run import TrainReport
     from zoo.training.sources import SourceSpec
@@ -36,7 +36,7 @@ class TrainRequest:
         settings: `NAME=VALUE` each.
         steps, target, aligned: Short for the settings of these names; None leaves them as they are.
         workers: Loader processes; None takes half the cores, 8 at most.
-        resume, overwrite, cpu: As for `TrainRun`.
+        resume, overwrite, cpu, render: As for `TrainRun`.
         cache, cache_size: As for `mfsynth.open`; they change no weights, and are not part of the command.
     """
 
@@ -55,6 +55,7 @@ class TrainRequest:
     aligned: bool | None = None
     cache: Path | None = None
     cache_size: str | None = None
+    render: Render = "cpu"
 
     def options(self) -> TrainOptions:
         """The preset's options with the settings applied.
@@ -92,7 +93,9 @@ class TrainRequest:
         """Every setting of the training, as JSON's own types; to be shown, so without passwords."""
         sources = {"data": [*map(shown, self.data)], "validation": [*map(shown, self.validation)]}
         options = self.options()
-        return asdict(options) | options.to_json() | sources | {"workers": self.loaders}
+        return (
+            asdict(options) | options.to_json() | sources | {"workers": self.loaders, "render": self.render}
+        )
 
     def sources(self, texts: tuple[str, ...]) -> tuple[SourceSpec, ...]:
         """Sources by their names; shards at URLs are kept in this request's cache."""
@@ -112,6 +115,8 @@ class TrainRequest:
             words.append(f"--target {self.target}")
         if self.aligned is not None:
             words.append("--aligned" if self.aligned else "--as-taken")
+        if self.render != "cpu":
+            words.append(f"--render {self.render}")
         return " ".join([*words, f"--out {self.network}"])
 
 
@@ -146,6 +151,7 @@ def train_as_asked(
         resume=request.resume,
         overwrite=request.overwrite,
         cpu=request.cpu,
+        render=request.render,
         command=request.command(),
         say=say,
         progress=progress,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo.training.checkpoint import Checkpoint
+    from zoo.training.options import Render
     from zoo.training.sources import SourceSpec
     from zoo.training.validation import ValidationScores
 
@@ -38,6 +39,9 @@ class TrainRun:
         resume: Continue from the last checkpoint.
         overwrite: Remove what another training run left in `out`.
         cpu: Train on the CPU even if there is an accelerator.
+        render: Where crops are rendered: `cpu`, by the loader workers; `device`, where the network is. They
+            differ by a gray level at most, before a JPEG, so this is not a setting: a training may be
+            continued with the other.
         command: The command that started it, without this machine's folders; kept with the network.
         say: Called with a line about what takes a while, or which weights training begins with.
         progress: Called with the number of steps done, the number in all, and the loss.
@@ -50,6 +54,7 @@ class TrainRun:
     resume: bool = False
     overwrite: bool = False
     cpu: bool = False
+    render: Render = "cpu"
     command: str = ""
     say: Callable[[str], None] = lambda _: None
     progress: Callable[[int, int, float], None] = lambda _done, _total, _loss: None

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
-from zoo.training.crops import Crop, draws, make_crop
+from zoo.training.crops import draws
 from zoo.training.sources import Mixture
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+    from mfsynth.sample import Scene
     from zoo.training.options import TrainOptions
     from zoo.training.sources import Reader, Source
+
+    Make = Callable[[Scene, TrainOptions, np.random.Generator, bool], "T"]
+    """Makes a crop of a scene with the options and draws, knowing whether its recipe decides on a camera."""
+
+T = TypeVar("T")
+"""A crop, or what it will be made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +42,7 @@ START = Position()
 """Of a stream that nothing was taken from."""
 
 
-class Scattered(Iterator[Crop]):
+class Scattered(Iterator[T], Generic[T]):
     """Crops of the scenes of a mixture, `options.windows` of each, in different minibatches.
 
     With W windows, every W places begin with a new scene, m: its crop, then one of scene m - d, one of scene
@@ -43,6 +54,7 @@ class Scattered(Iterator[Crop]):
         sources: The sources and their weights.
         options: Of the training.
         reader: Who reads.
+        make: Makes a crop.
         position: An earlier `position`, to continue from.
 
     Raises:
@@ -54,12 +66,13 @@ class Scattered(Iterator[Crop]):
         sources: list[tuple[Source, float]],
         options: TrainOptions,
         reader: Reader,
+        make: Make[T],
         position: Position = START,
     ) -> None:
-        self._options, self._reader = options, reader
+        self._options, self._reader, self._make = options, reader, make
         self._windows, self._apart = options.windows, -(-options.pairs // options.windows)
         self._mixture = Mixture(sources, options.seed, reader, position.places)
-        self._waiting: dict[int, Crop] = {}
+        self._waiting: dict[int, T] = {}
         self._before: dict[int, list[list[int]]] = {}
         self._place = position.drawn
         for number in range(self._first_needed(), -(-self._place // self._windows)):
@@ -74,7 +87,7 @@ class Scattered(Iterator[Crop]):
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Crop:
+    def __next__(self) -> T:
         """The next crop.
 
         Raises:
@@ -104,4 +117,4 @@ class Scattered(Iterator[Crop]):
             if place >= self._place:
                 words = (number, window) if window else (number,)
                 rng = draws("crop", self._options.seed, self._reader.number, *words)
-                self._waiting[place] = make_crop(scene, self._options, rng, source.captured)
+                self._waiting[place] = self._make(scene, self._options, rng, source.captured)

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from zoo.errors import TrainingError
 from zoo.metrics import gray, psnr, ssim
-from zoo.training.crops import Crop, choose_window, draws, rendered, with_noise
+from zoo.training.changes import draw_capture_of
+from zoo.training.crops import Crop, choose_window, draws, rendered, with_capture
 from zoo.training.data import batch_of
 from zoo.training.losses import DECISION, REGRESSION, Decided, fused, pair_scores
 from zoo.training.scenes import as_trained, some_frames, without_noise
@@ -182,11 +183,16 @@ def _crop(scene: Scene, options: TrainOptions, *, clean: bool, frames: int = 2) 
 def _captured(chosen: Sequence[tuple[Source, Scene]], options: TrainOptions, frames: int) -> list[Crop]:
     """The scenes' crops with all the noise that training sees."""
     return [
-        with_noise(
+        _with_capture(
             _crop(scene, options, clean=False, frames=frames),
             options,
             source.captured,
-            draws("validation capture", number),
+            number,
         )
         for number, (source, scene) in enumerate(chosen)
     ]
+
+
+def _with_capture(crop: Crop, options: TrainOptions, captured: bool, number: int) -> Crop:
+    rng = draws("validation capture", number)
+    return with_capture(crop, draw_capture_of(len(crop.frames), options, captured, rng))

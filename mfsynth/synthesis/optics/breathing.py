@@ -18,7 +18,7 @@ import numpy as np
 
 from mfsynth.sample import Window
 from mfsynth.synthesis.optics.light import picture_of, values_of
-from mfsynth.synthesis.optics.reach import Stage
+from mfsynth.synthesis.optics.reach import Stage, mirrored
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _BITS = 5
 """Steps of a pixel, as a power of two: those of OpenCV's remap."""
+STEPS = 1 << _BITS
 _PART = (1 << _BITS) - 1
 _BEFORE, _AFTER = 3, 4
 """Pixels of the kernel to the left of a place, and to its right."""
@@ -105,16 +106,21 @@ class Resampling:
         part = ((y & _PART) << _BITS | x & _PART).astype(np.uint16)
         return cv2.remap(around, whole, part, cv2.INTER_LANCZOS4)  # type: ignore[return-value]
 
+    def steps(self, window: Window) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Columns and rows of the places that a window's pixels show, H x W each, in steps of `1 / STEPS`."""
+        x, y = (_steps(places).astype(np.int32) for places in self.motion.places(window))
+        return x, y
+
     def _taps(self, window: Window) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The columns and rows of the kernels' pixels, in order, mirrored at the border."""
         x, y = (_steps(places).astype(np.int64) >> _BITS for places in self.motion.corners(window))
         height, width = self.size
-        return _mirrored(x, width), _mirrored(y, height)
+        return mirrored(_spread(x), width), mirrored(_spread(y), height)
 
 
 def _steps(places: NDArray[np.float64]) -> NDArray[np.float64]:
     """The nearest steps, whole numbers."""
-    places *= 1 << _BITS
+    places *= STEPS
     return np.rint(places, out=places)
 
 
@@ -124,12 +130,9 @@ def _from_first_tap(steps: NDArray[np.float64]) -> NDArray[np.int32]:
     return steps.astype(np.int32)
 
 
-def _mirrored(places: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-    """All pixels around some places, each inside a border that mirrors."""
-    spread = np.arange(places.min() - _BEFORE, places.max() + _AFTER + 1)
-    folded = spread % max(1, 2 * length - 2)
-    mirrored: NDArray[np.int64] = np.minimum(folded, 2 * length - 2 - folded)
-    return mirrored
+def _spread(places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """All pixels around some places."""
+    return np.arange(places.min() - _BEFORE, places.max() + _AFTER + 1)
 
 
 def breathing_stage(recipe: Recipe, number: int, size: Size) -> Stage | None:

@@ -13,7 +13,7 @@ import cv2
 
 from mfsynth.order import uniform, uniform_between
 from mfsynth.sample import Window
-from mfsynth.synthesis.noise import add_noise, noise_key
+from mfsynth.synthesis.noise import add_noise
 from mfsynth.synthesis.optics.reach import Grid, Stage
 
 if TYPE_CHECKING:
@@ -67,24 +67,17 @@ def draw_capture(words: RandomWords) -> Camera:
     return Camera(sigma, quality, grid_x, grid_y) if compressed else Camera(sigma, 0, 0, 0)
 
 
-def captured(frames: Sequence[Picture], words: RandomWords) -> tuple[Picture, ...]:
-    """Frames as a camera would have stored them, for frames of whose camera no recipe says anything.
+def grained(frames: Sequence[Picture], sigma: float, keys: Sequence[str]) -> tuple[Picture, ...]:
+    """Frames with Gaussian noise, independent in each.
 
     Args:
         frames: Of one sample: H x W x 3, RGB, uint8.
-        words: Makes all draws.
+        sigma: Standard deviation, in units of full range.
+        keys: A noise key for each.
     """
-    camera = draw_capture(words)
-    grid = camera.grid_x, camera.grid_y
-    frames = grained(frames, camera.sigma, words)
-    return tuple(compress(frame, camera.quality, *grid) if camera.quality else frame for frame in frames)
-
-
-def grained(frames: Sequence[Picture], sigma: float, words: RandomWords) -> tuple[Picture, ...]:
-    """Frames with Gaussian noise, independent in each; sigma in units of full range."""
     height, width = frames[0].shape[:2]
     window = Window(0, 0, height, width)
-    return tuple(add_noise(frame, sigma, noise_key(words), width, window) for frame in frames)
+    return tuple(add_noise(frame, sigma, key, width, window) for frame, key in zip(frames, keys, strict=True))
 
 
 def camera_stage(recipe: Recipe, number: int, size: Size) -> Stage | None:

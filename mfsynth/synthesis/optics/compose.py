@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mfsynth.synthesis.optics.layers import Matte
     from mfsynth.synthesis.optics.light import Values
 
-_NOTHING = 4e-6
+NOTHING = 4e-6
 """What a blurred matte may lack of 1 by rounding."""
 
 
@@ -45,5 +45,5 @@ class Exposure:
         if matte is None:
             through[:] = 0
         else:
-            _, left = cv2.threshold(np.subtract(1, matte), _NOTHING, 0, cv2.THRESH_TOZERO)
+            _, left = cv2.threshold(np.subtract(1, matte), NOTHING, 0, cv2.THRESH_TOZERO)
             cv2.multiply(through, left, through)

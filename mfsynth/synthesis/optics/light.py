@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Values = NDArray[np.float32]
     """H x W x 3, float32, 0 to 1."""
 
-_STEPS = 65535
+STEPS = 65535
 """Steps between 0 and 1 at which the curve is looked up, to the nearest."""
 
 
@@ -33,7 +33,7 @@ def srgb_of(linear: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def values_of(picture: Picture, light: Light) -> Values:
     """A picture's values, 0 to 1: its sRGB values, or linear light."""
-    return cv2.LUT(picture, _levels(light))  # type: ignore[return-value]
+    return cv2.LUT(picture, levels(light))  # type: ignore[return-value]
 
 
 def picture_of(values: Values, light: Light) -> Picture:
@@ -44,32 +44,32 @@ def picture_of(values: Values, light: Light) -> Picture:
     """
     if light == "srgb":
         return cv2.multiply(values, 255.0, dtype=cv2.CV_8U)  # type: ignore[call-overload, no-any-return]
-    return cv2.LUT(_steps(values), _encoded())  # type: ignore[return-value]
+    return cv2.LUT(_steps(values), encoded())  # type: ignore[return-value]
 
 
 def linear_values(values: Values, light: Light) -> Values:
     """Values as linear light, saturated; sRGB values are off by at most 0.002 gray levels."""
-    return cv2.LUT(_steps(values), _decoded()) if light == "srgb" else values  # type: ignore[return-value]
+    return cv2.LUT(_steps(values), decoded()) if light == "srgb" else values  # type: ignore[return-value]
 
 
 def _steps(values: Values) -> NDArray[np.uint16]:
-    return cv2.multiply(values, float(_STEPS), dtype=cv2.CV_16U)  # type: ignore[call-overload, no-any-return]
+    return cv2.multiply(values, float(STEPS), dtype=cv2.CV_16U)  # type: ignore[call-overload, no-any-return]
 
 
 @cache
-def _levels(light: str) -> NDArray[np.float32]:
+def levels(light: str) -> NDArray[np.float32]:
     """The value of each gray level."""
-    levels = np.arange(256) / 255
-    return (linear_of(levels) if light == "linear" else levels).astype(np.float32)
+    values = np.arange(256) / 255
+    return (linear_of(values) if light == "linear" else values).astype(np.float32)
 
 
 @cache
-def _encoded() -> NDArray[np.uint8]:
+def encoded() -> NDArray[np.uint8]:
     """The gray level of each step of linear light."""
-    return np.rint(srgb_of(np.arange(_STEPS + 1) / _STEPS) * 255).astype(np.uint8)
+    return np.rint(srgb_of(np.arange(STEPS + 1) / STEPS) * 255).astype(np.uint8)
 
 
 @cache
-def _decoded() -> NDArray[np.float32]:
+def decoded() -> NDArray[np.float32]:
     """The linear light of each step of sRGB values."""
-    return linear_of(np.arange(_STEPS + 1) / _STEPS).astype(np.float32)
+    return linear_of(np.arange(STEPS + 1) / STEPS).astype(np.float32)

@@ -93,6 +93,13 @@ class Stage:
         return self.apply(frame[needed.within(given).slices], needed, tile)
 
 
+def mirrored(places: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """Rows or columns, each inside a border that mirrors (reflect-101)."""
+    folded = places % max(1, 2 * length - 2)
+    inside: NDArray[np.int64] = np.minimum(folded, 2 * length - 2 - folded)
+    return inside
+
+
 def needed(stages: Sequence[Stage], wanted: Window) -> Window:
     """The window of the input of the first of some stages, for a window of the last one's output."""
     for stage in reversed(stages):

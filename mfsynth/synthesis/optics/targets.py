@@ -6,6 +6,7 @@ names a frame that does not show what it should, and no frame may show it at all
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import cv2
@@ -29,12 +30,10 @@ VISIBLE = 2
 """Gray levels that make a visible difference."""
 LOST = 34
 """Error in gray levels from which on nothing is left of the truth."""
-_AREA = (2 * REACH + 1) ** 2
-_NO_FRAME = _AREA * 256
+AREA = (2 * REACH + 1) ** 2
+"""Pixels whose errors count."""
+NO_FRAME = AREA * 256
 """Stands for the error of a frame that does not show a pixel: more than any error."""
-_CERTAIN = np.rint(np.interp(np.arange(_NO_FRAME + 1), (_AREA * VISIBLE, _AREA * LOST), (255, 0))).astype(
-    np.uint8
-)
 
 
 def targets(
@@ -57,16 +56,23 @@ def targets(
         the focus map, and `certain` is 0.
     """
     nearest = focus.copy()
-    smallest, named = (np.full(focus.shape, _NO_FRAME, np.int16) for _ in range(2))
+    smallest, named = (np.full(focus.shape, NO_FRAME, np.int16) for _ in range(2))
     for index, frame in enumerate(frames):
         error = _error(frame, gt)
         if valid is not None:
-            error[valid[index] == 0] = _NO_FRAME
+            error[valid[index] == 0] = NO_FRAME
         np.copyto(named, error, where=focus == index)
         np.putmask(nearest, error < smallest, index)
         cv2.min(smallest, error, smallest)
-    np.copyto(nearest, focus, where=named - smallest < _AREA * VISIBLE)
-    return nearest, np.take(_CERTAIN, smallest)
+    np.copyto(nearest, focus, where=named - smallest < AREA * VISIBLE)
+    return nearest, np.take(certainties(), smallest)
+
+
+@cache
+def certainties() -> NDArray[np.uint8]:
+    """`certain` for each smallest error, summed over 3 x 3 pixels."""
+    visible, lost = AREA * VISIBLE, AREA * LOST
+    return np.rint(np.interp(np.arange(NO_FRAME + 1), (visible, lost), (255, 0))).astype(np.uint8)
 
 
 def _error(frame: Picture, gt: Picture) -> Errors:

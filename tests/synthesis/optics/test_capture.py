@@ -18,7 +18,6 @@ from mfsynth.synthesis.optics.capture import (
     NOISY,
     QUALITY,
     Camera,
-    captured,
     compress,
     draw_capture,
     grained,
@@ -79,33 +78,12 @@ def test_a_draw_takes_six_words_whatever_they_say() -> None:
 
 @pytest.mark.parametrize("sigma", [1.0, 2.5, 5.0])
 def test_noise_has_the_given_deviation_and_is_independent_in_each_frame(sigma: float) -> None:
-    frames = grained([flat(200, 200)] * 2, sigma / 255, philox("noise"))
+    frames = grained([flat(200, 200)] * 2, sigma / 255, ["00" * 16, "01" * 16])
     noise = [frame.astype(float) - 128 for frame in frames]
     expected = np.hypot(sigma, 12**-0.5)  # rounding adds a twelfth to the variance
     for each in noise:
         assert each.std() == pytest.approx(expected, rel=0.015)
     assert abs(np.corrcoef(noise[0].ravel(), noise[1].ravel())[0, 1]) < 0.02
-
-
-def test_the_words_decide_everything() -> None:
-    frames = [smooth(40, 56), smooth(40, 56)[::-1]]
-    before = [frame.copy() for frame in frames]
-    seen = set()
-    for number in range(40):
-        one, other = (captured(frames, philox("capture", number)) for _ in range(2))
-        assert all(np.array_equal(x, y) for x, y in zip(one, other, strict=True))
-        seen.add(one[0].tobytes())
-    assert len(seen) > 15
-    assert all(np.array_equal(x, y) for x, y in zip(frames, before, strict=True))
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (7, 30), (17, 23), (64, 48)])
-def test_shapes_and_types_stay_the_same(shape: tuple[int, int]) -> None:
-    frames = [flat(*shape, value) for value in (10, 128, 250)]
-    for number in range(30):
-        seen = captured(frames, philox("shapes", number))
-        assert len(seen) == 3
-        assert all((frame.shape, frame.dtype) == ((*shape, 3), np.uint8) for frame in seen)
 
 
 @pytest.mark.parametrize("quality", [70, 80, 99])

@@ -7,16 +7,18 @@ from hypothesis import strategies as st
 
 import mfsynth
 from tests.zoo.training.conftest import PLAIN
+from zoo.training.changes import draw_capture_of, draw_unlike, exposed
 from zoo.training.crops import (
     Crop,
-    adjust_exposure,
     choose_window,
     draws,
     make_crop,
     pad_reflect,
     rotate_flip,
     unlike,
-)  # fmt: skip
+    with_capture,
+    with_levels,
+)
 from zoo.training.presets import preset
 
 
@@ -88,18 +90,19 @@ def test_everything_is_turned_alike(turns, flips):
 
 def test_exposure_changes_frames_and_truth_alike():
     crop = crop_of()
-    one_stop = adjust_exposure(crop, 1.0)
+    one_stop = with_levels(crop, exposed(1.0))
     linear = 2.0 * (crop.gt / 255.0) ** 2.2
     expected = (255 * linear ** (1 / 2.2)).clip(0, 255)
     assert np.abs(one_stop.gt - expected).max() <= 0.5 + 1e-6
     same = replace(crop, frames=(crop.gt, crop.gt))
-    for frame in adjust_exposure(same, -0.7).frames:
-        np.testing.assert_array_equal(frame, adjust_exposure(same, -0.7).gt)
+    darker = with_levels(same, exposed(-0.7))
+    for frame in darker.frames:
+        np.testing.assert_array_equal(frame, darker.gt)
 
 
 def test_frames_unlike_one_another_leave_truth_and_target():
     crop = crop_of()
-    changed = unlike(crop, 1.0, 0.0, draws("unlike"))
+    changed = unlike(crop, draw_unlike(2, 1.0, 0.0, draws("unlike")))
     np.testing.assert_array_equal(changed.gt, crop.gt)
     np.testing.assert_array_equal(changed.target, crop.target)
     factors = []
@@ -114,7 +117,7 @@ def test_frames_unlike_one_another_leave_truth_and_target():
 def test_channels_are_unbalanced_by_themselves():
     gray = np.full((8, 8, 3), 128, np.uint8)
     crop = Crop((gray, gray), np.zeros((8, 8), np.uint8), gray)
-    frame = unlike(crop, 0.0, 1.0, draws("unlike")).frames[0]
+    frame = unlike(crop, draw_unlike(2, 0.0, 1.0, draws("unlike"))).frames[0]
     assert len(set(frame[0, 0].tolist())) == 3
     assert (frame == frame[0, 0]).all()
 
@@ -144,3 +147,30 @@ def test_one_stream_gives_the_same_crop_again(scenes):
     np.testing.assert_array_equal(one.frames, other.frames)
     different = make_crop(scenes[0], options, draws("again", 2))
     assert not np.array_equal(one.frames, different.frames)
+
+
+CAPTURED = replace(PLAIN, capture=True)
+
+
+def test_the_draws_decide_everything_that_a_camera_adds():
+    crop = crop_of(height=40, width=56)
+    before = [frame.copy() for frame in crop.frames]
+    seen = set()
+    for number in range(40):
+        one, other = (
+            with_capture(crop, draw_capture_of(2, CAPTURED, False, draws("capture", number)))
+            for _ in range(2)
+        )
+        np.testing.assert_array_equal(one.frames, other.frames)
+        seen.add(one.frames[0].tobytes())
+    assert len(seen) > 15
+    np.testing.assert_array_equal(crop.frames, before)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 30), (17, 23), (64, 48)])
+def test_a_camera_leaves_shapes_and_types(shape):
+    crop = crop_of(height=shape[0], width=shape[1])
+    for number in range(30):
+        seen = with_capture(crop, draw_capture_of(2, CAPTURED, False, draws("shapes", number))).frames
+        assert len(seen) == 2
+        assert all((frame.shape, frame.dtype) == ((*shape, 3), np.uint8) for frame in seen)

@@ -3,10 +3,9 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.training import scattered
 from zoo.training.crops import draws, make_crop
 from zoo.training.data import Batches
 from zoo.training.presets import preset
@@ -29,7 +28,7 @@ def test_one_window_is_one_crop_of_each_scene(sources):
     """As releases before had it, with the same draws."""
     options, reader = chosen(), Reader(0, 1, 1, 2)
     mixture = Mixture(sources, options.seed, reader)
-    for number, crop in enumerate(islice(Scattered(sources, options, reader), 12)):
+    for number, crop in enumerate(islice(Scattered(sources, options, reader, make_crop), 12)):
         source, scene = mixture.next(number)
         rng = draws("crop", options.seed, reader.number, number)
         expected = make_crop(scene, options, rng, source.captured)
@@ -52,21 +51,22 @@ class Counted:
         return ((place, (self.name, epoch, place)) for place in range(skip + 1, self.length + 1))
 
 
-@pytest.fixture
-def counted(monkeypatch):
-    monkeypatch.setattr(
-        scattered, "make_crop", lambda scene, _options, rng, _: (scene, rng.integers(1 << 60))
-    )
+def numbered(scene, _options, rng, _captured):
+    return scene, rng.integers(1 << 60)
+
+
+@pytest.fixture(scope="module")
+def counted():
     return [(Counted("a", 11), 1.0), (Counted("b", 5), 2.0)]
 
 
-SOME = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SOME = settings(deadline=None, max_examples=40)
 
 
 @SOME
 @given(windows=st.integers(1, 7), pairs=st.integers(1, 9), start=st.integers(0, 150))
 def test_crops_of_a_scene_are_all_there_and_in_minibatches_of_their_own(counted, windows, pairs, start):
-    crops = list(islice(Scattered(counted, chosen(windows=windows, pairs=pairs), Reader()), 400))
+    crops = list(islice(Scattered(counted, chosen(windows=windows, pairs=pairs), Reader(), numbered), 400))
     counts = Counter(scene for scene, _ in crops)
     assert max(counts.values()) == windows
     assert all(count == windows for scene, count in list(counts.items())[: 200 // windows])
@@ -79,10 +79,10 @@ def test_crops_of_a_scene_are_all_there_and_in_minibatches_of_their_own(counted,
 @given(windows=st.integers(1, 5), pairs=st.integers(1, 6), taken=st.integers(0, 70))
 def test_a_stream_goes_on_from_any_position(counted, windows, pairs, taken):
     options = chosen(windows=windows, pairs=pairs)
-    whole = list(islice(Scattered(counted, options, Reader()), 100))
-    first = Scattered(counted, options, Reader())
+    whole = list(islice(Scattered(counted, options, Reader(), numbered), 100))
+    first = Scattered(counted, options, Reader(), numbered)
     assert list(islice(first, taken)) == whole[:taken]
-    second = Scattered(counted, options, Reader(), first.position)
+    second = Scattered(counted, options, Reader(), numbered, first.position)
     assert second.position == first.position
     assert list(islice(second, 30)) == whole[taken : taken + 30]
 
@@ -98,7 +98,7 @@ def test_batches_of_several_windows_go_on_from_where_they_were(small_coco):
 
 
 def test_the_position_of_one_window_is_that_of_the_sources(sources):
-    stream = Scattered(sources[:1], chosen(), Reader())
+    stream = Scattered(sources[:1], chosen(), Reader(), make_crop)
     assert stream.position == Position(0, [[0, 0]])
     for _ in range(3):
         next(stream)
