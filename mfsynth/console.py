@@ -40,7 +40,17 @@ class LocalPath(click.Path):
         return super().convert(path if is_url(value) else value, param, ctx)
 
 
+class Place(click.Path):
+    """A path on this machine, or a URL; a `file://` URL becomes the path that it names."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check a path; what is at a URL is found out when it is used."""
+        path = local_path(value)
+        return value if path is None else super().convert(path if is_url(value) else value, param, ctx)
+
+
 FOLDER = LocalPath(file_okay=False, path_type=Path)
+FOLDER_OR_URL = Place(file_okay=False, path_type=Path)
 FILE = LocalPath(dir_okay=False, path_type=Path)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from mfsynth import storage
 from mfsynth.building.parts import Exclusion
 from mfsynth.building.plan import make_plan, none_usable, say_faults
 from mfsynth.building.report import STRICT_HINT, by_reason, examples, loss_lines
@@ -53,7 +54,7 @@ class Estimate:
     """
 
     coco: Path
-    out: Path
+    out: str
     split: str
     samples: int
     shards: int
@@ -127,7 +128,7 @@ def estimate(options: BuildOptions, run: Run, like: Manifest | None = None) -> E
     left_out = by_reason(plan.left_out, found)
     return Estimate(
         coco=run.coco,
-        out=run.out,
+        out=storage.shown(run.out),
         split=options.split,
         samples=plan.samples - options.variants * len(found),
         shards=len(plan.shards),

@@ -29,8 +29,8 @@ from mfsynth.options import (
     with_depth,
 )
 from mfsynth.order import whole_number
-from mfsynth.shards.manifest import Manifest
-from mfsynth.verification.check import local_folder, verify
+from mfsynth.shards.manifest import Manifest, data_set_at
+from mfsynth.verification.check import verify
 from mfsynth.verification.report import Verification
 
 if TYPE_CHECKING:
@@ -89,14 +89,14 @@ class Request:
     Args:
         options: What decides its content.
         lookup: Where the COCO data is.
-        out: Folder to make; None is out/SPLIT.
+        out: Folder to make, a local path or URL; None is out/SPLIT.
         like: Manifest of a data set to reproduce.
         workers, overwrite, strict, say, progress, part: As for `Run`.
     """
 
     options: BuildOptions
     lookup: CocoLookup
-    out: Path | None = None
+    out: Path | str | None = None
     like: Manifest | None = None
     workers: int = 0
     overwrite: bool = False
@@ -180,7 +180,8 @@ def build(
         split: The split's name; `demo` is drawn and needs no data.
         coco: Folder with the COCO data; None takes $MFSYNTH_COCO, else the user's cache, to which an
             official split of up to 3 GB is downloaded; `mfsynth download` fetches larger ones.
-        out: Folder to make; None is out/SPLIT.
+        out: Folder to make, a local path or the URL of one in an object store, such as
+            `s3://bucket/train2017`; None is out/SPLIT.
         shards: Number of shards; 0 makes one per 1,000 samples.
         workers: Number of processes; 0 takes every core that this process may use.
         overwrite: Replace another data set in `out`.
@@ -216,7 +217,7 @@ def build(
         Request(
             options,
             CocoLookup(_path(coco), say=say, depth_maps=_path(depth_maps)),
-            _path(out),
+            None if out is None else storage.expanded(out),
             manifest,
             whole_number("workers", workers),
             overwrite,
@@ -268,7 +269,7 @@ def verify_and_repair(
     """Verify a data set; on request, make its bad shards again, and only those, and verify it once more.
 
     Args:
-        location: The data set's folder, or its manifest.
+        location: The data set's folder, or its manifest, as a local path or URL.
         lookup: Where to find the COCO data for a repair; None repairs nothing.
         samples, seed, workers: As for `mfsynth.verify`.
         say: Called with what was wrong, and with what was made again.
@@ -276,7 +277,8 @@ def verify_and_repair(
 
     Raises:
         ShardError: If there is no manifest, or it is broken.
-        OptionsError: If the location is a URL, or a number makes no sense.
+        OptionsError: If a number makes no sense.
+        OutputError: If the data set is to be repaired and cannot be written.
         SourceError: If the COCO data is missing, or is not what the data set was made from.
         BuildError: If a shard comes out different from what the manifest says, or the disk is full.
     """
@@ -300,7 +302,7 @@ def verify_and_repair(
     options = BuildOptions.of(manifest)
     run = Run(
         lookup.folder(options.split, options.masks),
-        local_folder(location),
+        data_set_at(location)[0],
         workers,
         say=say,
         progress=lambda done, total: progress("repairing", done, total),

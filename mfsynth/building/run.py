@@ -21,9 +21,11 @@ from mfsynth.building.folder import (
     disk_errors,
     finished,
     finished_part,
+    output_at,
     remove_scratch,
 )
 from mfsynth.building.origin import other_bytes
+from mfsynth.building.parts import part_name
 from mfsynth.building.plan import make_plan, numbers_of, say_faults
 from mfsynth.building.ranges import ShardRange
 from mfsynth.building.report import STRICT_HINT, BuildReport, by_reason, examples
@@ -35,14 +37,15 @@ from mfsynth.engine import check_guard, run_jobs, usable_cores
 from mfsynth.errors import BuildError, OptionsError, OutputError, SourceError
 from mfsynth.locks import locked
 from mfsynth.options import BuildOptions, split_of
-from mfsynth.shards.layout import PARTS, shard_name
+from mfsynth.shards.layout import shard_name
 from mfsynth.version import __version__
 
 if TYPE_CHECKING:
-    from mfsynth.building.parts import Part
+    from mfsynth.building.parts import Exclusion, Part
     from mfsynth.building.plan import Plan
     from mfsynth.coco.split import Split
     from mfsynth.shards.manifest import Inputs, Manifest, Shard
+    from mfsynth.storage import Folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Run:
 
     Args:
         coco: Folder with the COCO data.
-        out: Folder to make.
+        out: Folder to make, a local path or the URL of one in an object store.
         workers: Number of processes; 0 takes every core that this process may use.
         overwrite: Replace what another build left in `out`.
         strict: Any unusable image is an error.
@@ -62,7 +65,7 @@ class Run:
     """
 
     coco: Path
-    out: Path
+    out: Path | str
     workers: int = 0
     overwrite: bool = False
     strict: bool = False
@@ -87,7 +90,7 @@ def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Buil
         BuildError: If a worker died twice, the disk is full, or the result is not `like`.
     """
     check_guard()
-    started = time.monotonic()
+    started, out = time.monotonic(), output_at(run.out)
     split = split_of(options, run.coco, run.depth_maps, run.say)
     plan = make_plan(split, options, strict=run.strict)
     if run.part:
@@ -98,7 +101,7 @@ def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Buil
         check_inputs(plan.inputs, like.inputs)
         if others := other_bytes(like.packages, begun.packages):
             run.say(others)  # before the hours that the build takes
-    work = _Work(run, split, plan, begun, started)
+    work = _Work(run, out, split, plan, begun, started)
     return _build_part(work, run.part, like) if run.part else _build_whole(work, like)
 
 
@@ -116,7 +119,7 @@ def _check_part(run: Run, part: ShardRange, count: int) -> None:
     if run.overwrite:
         raise OptionsError(
             "--overwrite would remove what other parts have made",
-            f"omit it, and remove {run.out} before the first part starts",
+            f"omit it, and remove {storage.shown(run.out)} before the first part starts",
         )
 
 
@@ -125,6 +128,7 @@ class _Work:
     """What is built, and how."""
 
     run: Run
+    out: Folder
     split: Split
     plan: Plan
     begun: BuildFile
@@ -139,59 +143,64 @@ class _Work:
 
 
 def _build_whole(work: _Work, like: Manifest | None) -> BuildReport:
-    run, made = work.run, 0
-    with locked(run.out, "build"), disk_errors(run.out):
-        sealed = there = finished(run.out, work.begun, overwrite=run.overwrite)
+    run, out = work.run, work.out
+    made, found = 0, None
+    with locked(out.shown, "build"), disk_errors(out):
+        sealed = finished(out, work.begun, overwrite=run.overwrite)
         if sealed is None:
-            (run.out / PARTS).mkdir(parents=True, exist_ok=True)
-            with claimed(run.out, EVERY_SHARD, lambda _: None):
-                begin(run.out, work.begun, overwrite=run.overwrite)
+            out.prepare()
+            with claimed(out, EVERY_SHARD, run.say) as claim:
+                there = begin(out, claim.there, work.begun, overwrite=run.overwrite)
                 try:
-                    results = _run(work, ShardRange(0, len(work.plan.shards)))
+                    results = _run(work, ShardRange(0, len(work.plan.shards)), there)
                 finally:
-                    remove_scratch(run.out)  # from workers that were stopped or died
-                sealed = seal(run.out, work.begun, work.planned, [part for part, _ in results])
+                    out.sweep()  # from workers that were stopped or died
+                claim.check()
+                sealed = seal(out, work.begun, work.planned, [part for part, _ in results])
             made = sum(made for part, made in results if part.shard.samples)
-        report = _report(work, sealed, made=made, finished=there is not None)
+            found = [fault for part, _ in results for fault in part.left_out]
+        report = _report(work, sealed, made=made, found=found)
     if like is not None:
         _check_same(sealed, like)
     return report
 
 
 def _build_part(work: _Work, part: ShardRange, like: Manifest | None) -> BuildReport:
-    run, begun = work.run, work.begun
+    run, out, begun = work.run, work.out, work.begun
     names = [shard_name(work.plan.options.split, number) for number in part.numbers]
-    with disk_errors(run.out):
-        sealed = finished_part(run.out, begun)
+    with disk_errors(out):
+        sealed = finished_part(out, begun)
         if sealed is None:
-            (run.out / PARTS).mkdir(parents=True, exist_ok=True)
-            with claimed(run.out, part, run.say):
-                sealed = begin_part(run.out, begun, work.planned, names)
+            out.prepare()
+            with claimed(out, part, run.say) as claim:
+                sealed = begin_part(out, claim.there, begun, work.planned, names)
                 if sealed is None:
-                    return _make_part(work, part, names, like)
-        report = _report(work, sealed, finished=True)
+                    return _make_part(work, part, names, claim.there, like)
+        report = _report(work, sealed)
     if like is not None:
         _check_same(sealed, like)
     return report
 
 
-def _make_part(work: _Work, part: ShardRange, names: list[str], like: Manifest | None) -> BuildReport:
-    out = work.run.out
+def _make_part(
+    work: _Work, part: ShardRange, names: list[str], there: dict[str, int], like: Manifest | None
+) -> BuildReport:
+    out = work.out
     try:
-        results = _run(work, part)
+        results = _run(work, part, there)
     finally:
         remove_scratch(out, names)
     parts = [each for each, _ in results]
     shards = [each.shard for each in parts if each.shard.samples]
     for shard in shards:  # here, since this machine has written them
-        storage.sync(out / shard.name)
+        out.sync(shard.name)
     if like is not None:
         _check_part_same(shards, part, work.plan, like)
     faults = [fault for each in parts for fault in each.left_out]
     left_out = by_reason({}, faults)
     made = sum(made for each, made in results if each.shard.samples)
     return BuildReport(
-        out=out,
+        out=out.shown,
         samples=sum(shard.samples for shard in shards),
         shards=len(shards),
         made=made,
@@ -214,12 +223,15 @@ def packages(options: BuildOptions) -> dict[str, str]:
     return {"mfsynth": __version__, "opencv": cv2.__version__} | {name: version(name) for name in names}
 
 
-def _run(work: _Work, shards: ShardRange) -> list[tuple[Part, bool]]:
-    """For each of some shards, made or kept: its side file's content, and whether it was made now."""
+def _run(work: _Work, shards: ShardRange, there: dict[str, int]) -> list[tuple[Part, bool]]:
+    """For each of some shards, made or kept: its side file's content, and whether it was made now.
+
+    `there` gives the sizes of the files that the folder has, by name.
+    """
     plan, run, origin = work.plan, work.run, work.begun.origin
     jobs = [
-        Job(plan.options, plan.layout, index, plan.shards[index], origin, run.out, run.strict)
-        for index in shards.numbers
+        Job(plan.options, plan.layout, index, plan.shards[index], origin, work.out, run.strict, size)
+        for index, size in ((index, _size(there, plan, index)) for index in shards.numbers)
     ]
     total = plan.options.variants * sum(len(job.entries) for job in jobs)
     finished = run_jobs(
@@ -232,12 +244,18 @@ def _run(work: _Work, shards: ShardRange) -> list[tuple[Part, bool]]:
     return [result for _, result in sorted(finished, key=lambda pair: pair[0].index)]
 
 
+def _size(there: dict[str, int], plan: Plan, index: int) -> int | None:
+    """Size of a shard that is there with its side file, 0 if it was not written; None without a side file."""
+    name = shard_name(plan.options.split, index)
+    return there.get(name, 0) if part_name(name) in there else None
+
+
 def _check_left_out(split: Split, manifest: Manifest, run: Run) -> None:
     """Raise if files that caused images to be left out have changed since, or if none may be left out."""
     unusable = [id for reason, ids in manifest.left_out.items() if reason != exclusions.LICENSE for id in ids]
     if run.strict and unusable:
         raise BuildError(
-            f"{run.out} was made without images that could not be used: {some(unusable)}",
+            f"{storage.shown(run.out)} was made without images that could not be used: {some(unusable)}",
             STRICT_HINT,
         )
     if not manifest.left_out_files:
@@ -246,8 +264,8 @@ def _check_left_out(split: Split, manifest: Manifest, run: Run) -> None:
     changed = [name for name, digest in manifest.left_out_files.items() if file_hash(now.get(name)) != digest]
     if changed:
         raise OutputError(
-            f"{run.out} is finished, but was made without images whose files have changed since: "
-            + ", ".join(changed),
+            f"{storage.shown(run.out)} is finished, but was made without images whose files have changed "
+            f"since: {', '.join(changed)}",
             "build it again with --overwrite",
         )
 
@@ -310,9 +328,12 @@ def _refuse(differing: list[str], total: int, versions: dict[str, str], like: Ma
         )
 
 
-def _report(work: _Work, manifest: Manifest, *, made: int = 0, finished: bool = False) -> BuildReport:
-    if finished:
+def _report(
+    work: _Work, manifest: Manifest, *, made: int = 0, found: list[Exclusion] | None = None
+) -> BuildReport:
+    """What a build made; `found` are the images that it could not use, None if it was finished before."""
+    if found is None:
         _check_left_out(work.split, manifest, work.run)
-    report = sealed_report(work.run.out, manifest, work.plan.faults)
+    report = sealed_report(work.out, manifest, work.plan.faults, found)
     seconds = time.monotonic() - work.started
-    return replace(report, made=made, kept=report.shards - made, seconds=seconds, finished=finished)
+    return replace(report, made=made, kept=report.shards - made, seconds=seconds, finished=found is None)

@@ -1,4 +1,4 @@
-"""Local files and URLs: read alike, a connection that breaks included; local files are written atomically.
+"""Local files and URLs: read and written alike, a connection that breaks included.
 
 The only room that uses fsspec, and that reads from the web.
 """
@@ -9,6 +9,12 @@ from mfsynth.locations import local_path as local_path
 from mfsynth.locations import parent as parent
 from mfsynth.locations import scrubbed as scrubbed
 from mfsynth.locations import shown as shown
+from mfsynth.storage.folder import NOT_A_FILE as NOT_A_FILE
+from mfsynth.storage.folder import Folder as Folder
+from mfsynth.storage.folder import Hold as Hold
+from mfsynth.storage.folders import expanded as expanded
+from mfsynth.storage.folders import folder_at as folder_at
+from mfsynth.storage.folders import names_in as names_in
 from mfsynth.storage.local import cache_folder as cache_folder
 from mfsynth.storage.local import digest as digest
 from mfsynth.storage.local import irregular as irregular
