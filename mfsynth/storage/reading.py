@@ -192,4 +192,6 @@ def _unreadable(location: str, error: BaseException) -> ShardError:
 
 
 def _is_404(error: BaseException) -> bool:
-    return getattr(error, "status", None) == 404
+    answer = getattr(error, "response", None)  # of botocore's errors
+    told = answer.get("ResponseMetadata", {}) if isinstance(answer, dict) else {}
+    return 404 in (getattr(error, "status", None), told.get("HTTPStatusCode"))
