@@ -113,7 +113,7 @@ def build(
     ctx: click.Context,
     /,
     split: str | None,
-    coco: Path | None,
+    coco: Path | str | None,
     out: Path | str | None,
     images: Path | None,
     preset: Preset,
@@ -223,7 +223,7 @@ def merge(out: Path | str, workers: int | None, quiet: bool, as_json: bool) -> N
 
 @main.command(epilog="\b\nExamples:\n  mfsynth download --split val2017 --coco ~/coco")
 @click.option("--split", required=True, help="val2017 or train2017; demo is drawn.")
-@coco_option("Folder to fill, else $MFSYNTH_COCO, else the user's cache.")
+@coco_option("Folder to fill, else $MFSYNTH_COCO, else the user's cache.", FOLDER)
 @click.option("--masks", type=click.Choice(["panoptic", "instances"]), default="panoptic", show_default=True)
 @click.option("--base-url", help="Server or mirror, else $MFSYNTH_COCO_URL, else COCO's own.")
 @output_options
@@ -266,7 +266,7 @@ def verify(
     samples: int,
     seed: int | None,
     repair: bool,
-    coco: Path | None,
+    coco: Path | str | None,
     depth: Path | None,
     workers: int | None,
     quiet: bool,

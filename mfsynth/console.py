@@ -365,7 +365,8 @@ def workers_option(help: str = "Processes.  [default: all usable cores]") -> Cal
 
 
 def coco_option(
-    help: str = "COCO folder, else $MFSYNTH_COCO, else the user's cache.",
+    help: str = "COCO folder, or its URL in an object store, else $MFSYNTH_COCO, else the user's cache.",
+    type: click.Path = FOLDER_OR_URL,
 ) -> Callable[[Command], Command]:
-    """Add --coco."""
-    return click.option("--coco", type=FOLDER, help=help)
+    """Add --coco; `type` says what it may be."""
+    return click.option("--coco", type=type, help=help)

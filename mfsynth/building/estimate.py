@@ -18,13 +18,13 @@ from mfsynth.options import split_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from mfsynth.building.plan import Plan
     from mfsynth.building.run import Run
     from mfsynth.coco.annotations.entries import Entry
     from mfsynth.options import BuildOptions
     from mfsynth.shards.manifest import Manifest
+    from mfsynth.storage import AnyPath
 
 _TRIED = 5
 
@@ -53,7 +53,7 @@ class Estimate:
     `bytes` is extrapolated from those of the pictures `tried` that can be used, by their pixels.
     """
 
-    coco: Path
+    coco: AnyPath
     out: str
     split: str
     samples: int

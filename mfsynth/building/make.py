@@ -47,20 +47,21 @@ class CocoLookup:
     """Where COCO is, who approves a large download, and who is notified of its progress.
 
     Args:
-        coco: Folder with the COCO data; None takes $MFSYNTH_COCO, else the user's cache (and fills it).
+        coco: Folder with the COCO data, a local path or URL; None takes $MFSYNTH_COCO, else the user's cache
+            (and fills it).
         approve: Called with a split's name and bytes before a large download; False declines it.
         say: Called with a line about what takes a while.
         progress: Called with an archive's name, bytes done and bytes to do.
         depth_maps: The user's folder of depth maps, if the data set is made from them.
     """
 
-    coco: Path | None = None
+    coco: Path | str | None = None
     approve: Callable[[str, int], bool] = lambda _split, _size: False
     say: Callable[[str], None] = lambda _: None
     progress: Callable[[str, int, int], None] = lambda _name, _done, _total: None
     depth_maps: Path | None = None
 
-    def folder(self, split: str, masks: Masks) -> Path:
+    def folder(self, split: str, masks: Masks) -> storage.AnyPath:
         """The folder that has a split, downloaded or drawn if needed.
 
         Raises:
@@ -178,8 +179,9 @@ def build(
 
     Args:
         split: The split's name; `demo` is drawn and needs no data.
-        coco: Folder with the COCO data; None takes $MFSYNTH_COCO, else the user's cache, to which an
-            official split of up to 3 GB is downloaded; `mfsynth download` fetches larger ones.
+        coco: Folder with the COCO data, a local path or the URL of one in an object store, such as
+            `s3://bucket/coco`; None takes $MFSYNTH_COCO, else the user's cache, to which an official
+            split of up to 3 GB is downloaded; `mfsynth download` fetches larger ones.
         out: Folder to make, a local path or the URL of one in an object store, such as
             `s3://bucket/train2017`; None is out/SPLIT.
         shards: Number of shards; 0 makes one per 1,000 samples.
@@ -216,7 +218,9 @@ def build(
     return make(
         Request(
             options,
-            CocoLookup(_path(coco), say=say, depth_maps=_path(depth_maps)),
+            CocoLookup(
+                None if coco is None else storage.expanded(coco), say=say, depth_maps=_path(depth_maps)
+            ),
             None if out is None else storage.expanded(out),
             manifest,
             whole_number("workers", workers),

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from mfsynth.building.plan import Plan
     from mfsynth.coco.split import Split
     from mfsynth.shards.manifest import Inputs, Manifest, Shard
-    from mfsynth.storage import Folder
+    from mfsynth.storage import AnyPath, Folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Run:
     """How a build is carried out; nothing here changes a byte of the result.
 
     Args:
-        coco: Folder with the COCO data.
+        coco: Folder with the COCO data; it may be at a URL.
         out: Folder to make, a local path or the URL of one in an object store.
         workers: Number of processes; 0 takes every core that this process may use.
         overwrite: Replace what another build left in `out`.
@@ -64,7 +64,7 @@ class Run:
         part: Shards to make; None makes them all, and the manifest.
     """
 
-    coco: Path
+    coco: AnyPath
     out: Path | str
     workers: int = 0
     overwrite: bool = False

@@ -27,6 +27,11 @@ from mfsynth.storage.local import put as put
 from mfsynth.storage.local import scratch_file as scratch_file
 from mfsynth.storage.local import sync as sync
 from mfsynth.storage.local import write as write
+from mfsynth.storage.paths import AnyPath as AnyPath
+from mfsynth.storage.paths import RemotePath as RemotePath
+from mfsynth.storage.paths import mark_of as mark_of
+from mfsynth.storage.paths import open_anywhere as open_anywhere
+from mfsynth.storage.paths import path_at as path_at
 from mfsynth.storage.patience import PATIENCE as PATIENCE
 from mfsynth.storage.patience import Patience as Patience
 from mfsynth.storage.reading import local_copy as local_copy

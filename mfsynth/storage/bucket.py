@@ -216,7 +216,7 @@ class Bucket:
         what = f"{name} in {self}" if name else str(self)
 
         def once() -> Answer:
-            with passing():
+            with passing(self.url):
                 return call(system, path)
 
         with self._naming(f"cannot {verb} {what}"):
@@ -236,4 +236,4 @@ class Bucket:
             ) from setback
         except Exception as error:
             text = " ".join(str(error).split()) or type(error).__name__
-            raise OutputError(f"{what}: {scrubbed(text)}", _AGAIN) from error
+            raise OutputError(f"{what}: {scrubbed(text, self.url)}", _AGAIN) from error

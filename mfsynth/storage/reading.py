@@ -188,7 +188,7 @@ def _unreadable(location: str, error: BaseException) -> ShardError:
     if isinstance(error, OSError) and error.filename is not None:
         text = error.strerror or text
     kind = "" if isinstance(error, OSError) and text else f"{type(error).__name__}: "
-    return ShardError(f"cannot read {where}: {kind}{scrubbed(text)}".removesuffix(": "))
+    return ShardError(f"cannot read {where}: {kind}{scrubbed(text, location)}".removesuffix(": "))
 
 
 def _is_404(error: BaseException) -> bool:

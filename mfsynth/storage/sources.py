@@ -127,7 +127,7 @@ class SystemSource:
 
     def pieces(self, start: int) -> Iterator[bytes]:
         """As for `Source`."""
-        with passing():
+        with passing(self.location):
             if self._marks is not None:
                 self.system.invalidate_cache()
             with self.system.open(self._path, "rb", block_size=READ_AHEAD) as file:
@@ -149,7 +149,7 @@ class SystemSource:
 
     def copy_to(self, target: str) -> None:
         """Copy the whole file, in the way that suits its system."""
-        with passing():
+        with passing(self.location):
             self.system.get_file(self._path, target)
 
 
@@ -175,7 +175,7 @@ def file_system(location: str) -> tuple[Any, str]:
 
 
 @contextmanager
-def passing() -> Iterator[None]:
+def passing(location: str) -> Iterator[None]:
     """Turn the errors of a file system that may pass into setbacks; what they are is anybody's guess."""
     try:
         yield
@@ -186,7 +186,7 @@ def passing() -> Iterator[None]:
         refused = isinstance(status, int) and 400 <= status < 500 and status not in BUSY
         if refused or isinstance(error, (MfsynthError, Setback)) or type(error).__name__ in _HOPELESS:
             raise
-        raise Setback(scrubbed(" ".join(str(error).split())) or type(error).__name__) from error
+        raise Setback(scrubbed(" ".join(str(error).split()), location) or type(error).__name__) from error
 
 
 def _changed(location: str) -> ShardError:

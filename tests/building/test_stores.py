@@ -16,6 +16,7 @@ import pytest
 from coco_folder import Picture, write_coco
 from s3.fixtures import KEY, SECRET, Store
 
+from tests.coco.test_split import LAYOUTS
 from tests.conftest import Cli, tree
 
 CLAIM = ".parts/lock-0-1000000000000"
@@ -125,6 +126,63 @@ def test_pictures_that_cannot_be_used_close_up(cli: Cli, store: Store, tmp_path:
     assert "3 shards requested, 2 made" in remote.stdout
     assert remote.stdout.splitlines()[1:] == local.stdout.splitlines()[1:]
     assert store.tree() == tree(tmp_path / "out")
+
+
+# --- COCO in a bucket ---------------------------------------------------------------------------------
+
+
+def upload(store: Store, coco: Path) -> str:
+    """A folder's files, in the store."""
+    for path in coco.rglob("*"):
+        if path.is_file():
+            store.write(str(path.relative_to(coco)), path.read_bytes())
+    return store.url
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_coco_is_read_where_it_is(cli: Cli, store: Store, tmp_path: Path, layout: str) -> None:
+    write_coco(tmp_path / "coco", "s", [Picture(id=id) for id in (7, 12, 30)])
+    (tmp_path / "coco" / "s" / f"{12:012}.jpg").rename(tmp_path / "coco" / "s" / f"{12:012}.JPG")
+    command = ("build", "--split", "s", "--workers", 1, "--quiet", "--coco")
+    assert cli(*command, tmp_path / "coco", "--out", tmp_path / "local").returncode == 0
+    LAYOUTS[layout](tmp_path / "coco")
+    run = cli(*command, upload(store, tmp_path / "coco"), "--out", tmp_path / "out", env=store.env)
+    assert run.returncode == 0, run.stderr
+    assert tree(tmp_path / "out") == tree(tmp_path / "local")
+
+
+def test_a_picture_that_changes_in_a_bucket_stops_the_build(
+    cli: Cli, store: Store, small_coco: Path, tmp_path: Path
+) -> None:
+    upload(store, small_coco)
+    name = f"small/{3:012}.jpg"
+    written = []
+
+    def changed(method: str, path: str) -> Any:
+        if method == "HEAD" and path.endswith(name) and not written:
+            written.append(name)
+            store.write(name, store.read(name) + b" ")
+        return ""
+
+    store.proxy.fault = changed
+    run = cli("build", *LIKE_SMALL, "--coco", store.url, "--out", tmp_path / "out", env=store.env)
+    assert run.returncode == 1
+    assert f"{store.url}/{name} has changed" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_a_coco_folder_that_cannot_be_read_is_no_reason_to_leave_images_out(
+    cli: Cli, store: Store, small_coco: Path, tmp_path: Path
+) -> None:
+    upload(store, small_coco)
+    store.proxy.fault = lambda method, path: "refuse" if path.endswith(f"{13:012}.jpg") else ""
+    run = cli("build", *LIKE_SMALL, "--coco", store.url, "--out", tmp_path / "out", env=store.env)
+    assert run.returncode == 1
+    assert f"cannot read {store.url}/small/{13:012}.jpg" in run.stderr
+    missing = cli("build", *LIKE_SMALL, "--coco", "s3://no-such-box/coco", env=store.env, cwd=tmp_path)
+    assert "mfsynth: there is no folder s3://no-such-box/coco" in missing.stderr
+    web = cli("build", *LIKE_SMALL, "--coco", "https://example.org/coco", cwd=tmp_path)
+    assert "cannot look for files in https://example.org/coco" in web.stderr
 
 
 # --- kills --------------------------------------------------------------------------------------------
@@ -320,5 +378,7 @@ def test_no_secret_is_left_anywhere(build: Any, cli: Cli, store: Store) -> None:
     store.proxy.fault = lambda _method, _path: "drop" if next(numbers) % 7 == 0 else ""
     runs = [build(), build("--seed", 1), cli("verify", store.url, env=store.env)]
     runs.append(cli("info", store.url, "--json", env=store.env))
+    assert [run.returncode for run in runs] == [0, 1, 0, 0]
+    assert sum(request.fault == "drop" for request in store.proxy.log) > 3
     texts = [run.stdout + run.stderr for run in runs] + [repr(store.read(name)) for name in store.names()]
     assert not [text for text in texts if KEY in text or SECRET in text or "Signature" in text]

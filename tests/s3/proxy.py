@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 
-Fault = Literal["", "drop", "lose", "busy", "cut"]
+Fault = Literal["", "drop", "lose", "busy", "refuse", "cut"]
 """What becomes of a request: it is dropped before the server sees it, or its answer is lost; the answer is
-503; or half of a body arrives, that of the request if it has any, else that of the answer."""
+503 or 403; or half of a body arrives, that of the request if it has any, else that of the answer."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang_up()
         elif fault == "busy":
             self._answer(503, {"Content-Type": "application/xml"}, b"")
+        elif fault == "refuse":
+            self._answer(403, {"Content-Type": "application/xml"}, b"")
         else:
             cut = fault == "cut"
             status, headers, answer = self._ask(body[: len(body) // 2] if cut else body)
