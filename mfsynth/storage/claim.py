@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import secrets
 import socket
@@ -30,6 +31,8 @@ from mfsynth.locations import join, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+log = logging.getLogger(__name__)
 
 RENEWED = 20.0
 """Seconds after which a holder renews its claim."""
@@ -79,10 +82,12 @@ def claim(store: Store, name: str, say: Callable[[str], None]) -> Claim | None:
     mine = Claim(store, name, file, lock)
     try:
         while not store.create(name, mine.content()):
-            if not _is_dead(store, name, mine.owner, say):
+            seen = store.read(name)
+            if seen is not None and not _is_dead(store, name, seen, mine.owner, say):
                 mine.unlock()
                 return None
-            store.remove(name)
+            if seen is not None and store.read(name) == seen:  # else someone else was faster
+                store.remove(name)
     except BaseException:
         mine.unlock()
         raise
@@ -90,11 +95,11 @@ def claim(store: Store, name: str, say: Callable[[str], None]) -> Claim | None:
     return mine
 
 
-def _is_dead(store: Store, name: str, owner: str, say: Callable[[str], None]) -> bool:
+def _is_dead(store: Store, name: str, seen: bytes, owner: str, say: Callable[[str], None]) -> bool:
     """Whether the holder of a claim is gone: at once for one of this machine, else by watching its claim."""
-    seen, since = store.read(name), time.monotonic()
-    if seen is None or _owner(seen) == owner:  # its lock file is ours now
+    if _owner(seen) == owner:  # its lock file is ours now
         return True
+    since = time.monotonic()
     say(f"another machine has claimed {store}: waiting for up to {SILENT:.0f} s to see whether it is alive")
     while time.monotonic() - since < SILENT:
         time.sleep(_LOOK)
@@ -179,6 +184,8 @@ class Claim:
         try:
             if self._is_ours():
                 self.store.remove(self.name)
+        except MfsynthError as error:  # the next build on this machine knows that it is free
+            log.warning("cannot give up the claim on %s: %s", self.store, error)
         finally:
             self.unlock()
 

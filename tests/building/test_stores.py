@@ -89,6 +89,18 @@ def test_a_changed_byte_is_found_and_repaired(
     assert store.tree() == tree(small_pairs)
 
 
+def test_a_shard_that_cannot_be_fetched_is_not_called_damaged(
+    build: Any, cli: Cli, store: Store, small_coco: Path, small_pairs: Path
+) -> None:
+    build()
+    store.proxy.fault = lambda _method, path: "refuse" if path.endswith("small-000001.tar") else ""
+    run = cli("verify", store.url, "--repair", "--coco", small_coco, "--workers", 1, env=store.env)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert f"cannot read {store.url}/small-000001.tar" in run.stderr
+    assert "rebuilt" not in run.stderr
+    assert store.tree() == tree(small_pairs)
+
+
 def test_a_folder_of_another_data_set_is_kept_unless_it_may_be_replaced(
     build: Any, store: Store, small_pairs: Path
 ) -> None:
