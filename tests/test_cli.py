@@ -79,7 +79,7 @@ def test_version_and_help(cli: Cli) -> None:
         (
             ["build", "--split", "demo", "--out", "https://example.com/set"],
             1,
-            "cannot write to https://example.com/set: it is not a store",
+            "cannot write to https://example.com/set: it is not an object store",
         ),
         (["verify", "v" * 5000], 1, "File name too long"),
         (["verify", "/nowhere"], 1, "/nowhere/manifest.json is not there"),

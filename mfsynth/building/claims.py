@@ -49,10 +49,10 @@ def claimed(out: Folder, shards: ShardRange, say: Callable[[str], None]) -> Iter
         out: The data set's folder, prepared.
         shards: The shards to work on.
         say: Told if the file system has no locks. The block runs all the same: shards are written completely
-            or not at all, so that the worst is work done twice. Also told if a claim in a store is watched.
+            or not at all, so that the worst is work done twice. Also told if a claim is watched.
 
     Raises:
-        OutputError: If another process works on one of them, or the store cannot be written.
+        OutputError: If another process works on one of them, or the object store cannot be written.
         OSError: If the folder cannot be written.
     """
     own = in_parts(f"{CLAIM}{shards.first}-{shards.stop}")

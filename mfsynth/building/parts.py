@@ -108,7 +108,7 @@ def whole_part(
 
     Raises:
         OSError: If a file is there and cannot be read.
-        OutputError: If the store cannot be read.
+        OutputError: If the object store cannot be read.
     """
     part = read_part(out, shard)
     if part is None or (origin and part.origin and not part.origin.makes_the_same(origin)):

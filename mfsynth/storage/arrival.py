@@ -1,4 +1,4 @@
-"""Whether a store's own checksum shows that a file arrived: an MD5, those of its parts, or a SHA-256."""
+"""Whether an object store's own checksum shows that a file arrived: MD5, MD5 of parts, or SHA-256."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _USUAL_PARTS = (5 * _MIB, 8 * _MIB, 16 * _MIB, 50 * _MIB, 64 * _MIB)
 
 
 def is_proved(details: Mapping[str, Any], path: Path) -> bool:
-    """Whether what a store says of an object proves that it has the bytes of a local file.
+    """Whether what an object store says of an object proves that it has the bytes of a local file.
 
     False proves nothing: an encrypted object's ETag looks like an MD5 and is not one.
 

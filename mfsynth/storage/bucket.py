@@ -34,7 +34,7 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Bucket:
-    """A folder at a URL; see `Folder`. A store has an object whole or not at all."""
+    """A folder at a URL; see `Folder`. An object store has an object whole or not at all."""
 
     url: str
     patience: Patience = PATIENCE
@@ -65,7 +65,7 @@ class Bucket:
         return f"free some space in {self._scratch.parent}, or set TMPDIR to another folder,"
 
     def obstacle(self, name: str = "") -> str:
-        """A store has no folders that anything could be in place of."""
+        """An object store has no folders that anything could be in place of."""
         return ""
 
     def exists(self) -> bool:
@@ -73,7 +73,7 @@ class Bucket:
         return True
 
     def prepare(self) -> None:
-        """A store needs no folders."""
+        """An object store needs no folders."""
 
     def listing(self) -> dict[str, int]:
         """As for `Folder`."""
@@ -125,7 +125,7 @@ class Bucket:
             self.publish(file, name)
 
     def create(self, name: str, data: bytes) -> bool:
-        """As for `Folder`: with a condition where the store knows any, then by looking at what is there."""
+        """As for `Folder`: under a condition where there is one, then by looking at what is there."""
 
         def put(system: Any, path: str) -> None:
             with suppress(FileExistsError):  # perhaps by this request, whose answer was lost
@@ -171,7 +171,7 @@ class Bucket:
         return state.hexdigest()
 
     def move(self, old: str, new: str) -> None:
-        """As for `Folder`: copied inside the store."""
+        """As for `Folder`: copied inside the object store."""
         self._do(lambda system, path: system.cp_file(path, self._at(new)), "copy", old)
         self.remove(old)
 

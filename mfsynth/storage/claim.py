@@ -42,8 +42,8 @@ _LOOK = 2.0
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
-class Store(Protocol):
-    """What a claim needs of a folder in a store; see `mfsynth.storage.folder.Folder`."""
+class Objects(Protocol):
+    """What a claim needs of a folder in an object store; see `mfsynth.storage.folder.Folder`."""
 
     @property
     def location(self) -> str:
@@ -62,32 +62,32 @@ class Store(Protocol):
         """Remove a file, if it is there."""
 
 
-def claim(store: Store, name: str, say: Callable[[str], None]) -> Claim | None:
-    """Claim a name in a store; None if another process holds it.
+def claim(objects: Objects, name: str, say: Callable[[str], None]) -> Claim | None:
+    """Claim a name in an object store; None if another process holds it.
 
     Args:
-        store: The folder.
+        objects: The folder.
         name: The claim's object.
         say: Told if it has to be watched, which takes up to 90 seconds.
 
     Raises:
-        OutputError: If the store cannot be read or written.
+        OutputError: If the object store cannot be read or written.
         OSError: If no lock file can be made on this machine.
     """
-    file = locks.lock_path(shown(join(store.location, name)))
+    file = locks.lock_path(shown(join(objects.location, name)))
     file.parent.mkdir(parents=True, exist_ok=True)
     lock = locks.try_lock(file)
     if lock is None:
         return None
-    mine = Claim(store, name, file, lock)
+    mine = Claim(objects, name, file, lock)
     try:
-        while not store.create(name, mine.content()):
-            seen = store.read(name)
-            if seen is not None and not _is_dead(store, name, seen, mine.owner, say):
+        while not objects.create(name, mine.content()):
+            seen = objects.read(name)
+            if seen is not None and not _is_dead(objects, name, seen, mine.owner, say):
                 mine.unlock()
                 return None
-            if seen is not None and store.read(name) == seen:  # else someone else was faster
-                store.remove(name)
+            if seen is not None and objects.read(name) == seen:  # else someone else was faster
+                objects.remove(name)
     except BaseException:
         mine.unlock()
         raise
@@ -95,15 +95,15 @@ def claim(store: Store, name: str, say: Callable[[str], None]) -> Claim | None:
     return mine
 
 
-def _is_dead(store: Store, name: str, seen: bytes, owner: str, say: Callable[[str], None]) -> bool:
+def _is_dead(objects: Objects, name: str, seen: bytes, owner: str, say: Callable[[str], None]) -> bool:
     """Whether the holder of a claim is gone: at once for one of this machine, else by watching its claim."""
     if _owner(seen) == owner:  # its lock file is ours now
         return True
     since = time.monotonic()
-    say(f"another machine has claimed {store}: waiting for up to {SILENT:.0f} s to see whether it is alive")
+    say(f"another machine has claimed {objects}: waiting for up to {SILENT:.0f} s to see whether it is alive")
     while time.monotonic() - since < SILENT:
         time.sleep(_LOOK)
-        now = store.read(name)
+        now = objects.read(name)
         if now is None:
             return True
         if now != seen:
@@ -128,9 +128,9 @@ def _own_id(folder: Path) -> str:
 
 @dataclass(slots=True)
 class Claim:
-    """A claim in a store, renewed by a thread until it is released."""
+    """A claim in a objects, renewed by a thread until it is released."""
 
-    store: Store
+    objects: Objects
     name: str
     file: Path
     lock: int
@@ -158,12 +158,12 @@ class Claim:
             try:
                 if self._is_ours():
                     self.beats += 1
-                    self.store.replace(self.name, self.content())
+                    self.objects.replace(self.name, self.content())
             except MfsynthError:  # the build itself will fail where this lasts
                 continue
 
     def _is_ours(self) -> bool:
-        there = self.store.read(self.name)
+        there = self.objects.read(self.name)
         self.lost = self.lost or there is None or self.token.encode() not in there
         return not self.lost
 
@@ -172,7 +172,7 @@ class Claim:
         self._stop()
         if not self._is_ours():
             raise OutputError(
-                f"another build has taken over {self.store}, since this one was silent for more than "
+                f"another build has taken over {self.objects}, since this one was silent for more than "
                 f"{SILENT:.0f} s; nothing was sealed",
                 "wait until it has finished, then run `mfsynth verify`",
             )
@@ -183,9 +183,9 @@ class Claim:
         self._stop()
         try:
             if self._is_ours():
-                self.store.remove(self.name)
+                self.objects.remove(self.name)
         except MfsynthError as error:  # the next build on this machine knows that it is free
-            log.warning("cannot give up the claim on %s: %s", self.store, error)
+            log.warning("cannot give up the claim on %s: %s", self.objects, error)
         finally:
             self.unlock()
 

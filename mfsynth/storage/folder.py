@@ -31,7 +31,7 @@ class Folder(Protocol):
     """A folder that is written to. Names are relative, with `/`; files appear whole or not at all.
 
     `str` gives it as it may be shown. It can be pickled. A local one raises OSError where the disk fails, one
-    at a URL OutputError where the store does.
+    at a URL OutputError where the object store does.
     """
 
     @property
@@ -54,7 +54,7 @@ class Folder(Protocol):
         """Why the folder, or one in it, cannot be used as a folder, such as "a file"; empty if it can."""
 
     def exists(self) -> bool:
-        """Whether there is such a folder; a store has every one."""
+        """Whether there is such a folder; an object store has every one."""
 
     def prepare(self) -> None:
         """Make the folder, and the one for scratch files, where there are none."""

@@ -36,7 +36,7 @@ def folder_at(location: str | os.PathLike[str], scratch: str = "") -> Folder:
         return LocalFolder(path, scratch)
     if not _has_listings(location):
         raise OutputError(
-            f"cannot write to {shown(location)}: it is not a store that files can be written to",
+            f"cannot write to {shown(location)}: it is not an object store",
             "give a local folder, or the URL of an object store, such as s3://bucket/set",
         )
     return Bucket(os.fspath(location).rstrip("/"))

@@ -139,7 +139,7 @@ def open_anywhere(location: str | os.PathLike[str]) -> IO[bytes]:
 
     Raises:
         OSError: If it cannot be opened, or is not a regular file.
-        DownloadError: If the store cannot be read.
+        DownloadError: If the object store cannot be read.
     """
     path = local_path(location)
     return (
@@ -165,7 +165,7 @@ class _Ranges(io.RawIOBase):
         self._size = self.mark().size
 
     def mark(self) -> Mark:
-        """What the store says of it now."""
+        """What the object store says of it now."""
 
         def look(system: Any, path: str) -> Mark:
             system.invalidate_cache()
@@ -215,7 +215,7 @@ def _ask(url: str, call: Callable[[Any, str], Answer], patience: Patience = PATI
 
     Raises:
         FileNotFoundError: As the call.
-        DownloadError: If the store cannot be read.
+        DownloadError: If the object store cannot be read.
     """
 
     def once() -> Answer:

@@ -104,7 +104,7 @@ def test_scratch_files_of_killed_processes_are_swept(folder: storage.Folder) -> 
 
 @pytest.mark.parametrize("location", ["https://example.org/set", "simplecache::s3://bucket/set"])
 def test_a_place_that_cannot_be_written_is_refused(location: str) -> None:
-    with pytest.raises(OutputError, match="is not a store that files can be written to; give a local folder"):
+    with pytest.raises(OutputError, match="is not an object store; give a local folder"):
         storage.folder_at(location)
     assert storage.names_in(location) == []
 
