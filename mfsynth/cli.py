@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from mfsynth.console import (
     FILE,
     FOLDER,
+    FOLDER_OR_URL,
     Commands,
     Output,
     coco_option,
@@ -86,12 +87,14 @@ Examples:
   mfsynth build --split val2017 --preset realistic --frames 6 --out stacks
   mfsynth build --preset realistic --kernel polygon --show
   mfsynth build --from published/manifest.json --coco ~/coco --out again
+  mfsynth build --split val2017 --shards 64 --out s3://bucket/val2017
   mfsynth build --split val2017 --shards 64 --shard-range 0:16      a part; mfsynth merge seals all
   mfsynth build --split val2017 --shards 64 --engine ray --ray-address 10.0.0.1:6379""",
 )
 @click.option("--split", help="Name of the split; val2017 and train2017 are official, demo is drawn.")
 @coco_option()
-@click.option("--out", type=FOLDER, help="Folder to make.  [default: out/SPLIT]")
+@click.option("--out", type=FOLDER_OR_URL,
+              help="Folder to make, or its URL in an object store.  [default: out/SPLIT]")  # fmt: skip
 @click.option("--shards", type=int, default=0, help="Number of shards.  [default: one per 1,000 samples]")
 @content_flags
 @click.option("--from", "like", metavar="MANIFEST",
@@ -114,8 +117,8 @@ def build(
     ctx: click.Context,
     /,
     split: str | None,
-    coco: Path | None,
-    out: Path | None,
+    coco: Path | str | None,
+    out: Path | str | None,
     images: Path | None,
     preset: Preset,
     depth: Path | None,
@@ -203,11 +206,11 @@ def approval(yes: bool) -> Callable[[str, int], bool]:
     return approve
 
 
-@main.command(epilog="\b\nExamples:\n  mfsynth merge out/val2017")
-@click.argument("out", type=FOLDER)
+@main.command(epilog="\b\nExamples:\n  mfsynth merge out/val2017\n  mfsynth merge s3://bucket/val2017")
+@click.argument("out", type=FOLDER_OR_URL)
 @workers_option()
 @output_options
-def merge(out: Path, workers: int | None, quiet: bool, as_json: bool) -> None:
+def merge(out: Path | str, workers: int | None, quiet: bool, as_json: bool) -> None:
     """Seal a data set that was built in parts, with build --shard-range.
 
     Every shard is read and compared with what was recorded when it was made. The result is what one build
@@ -227,7 +230,7 @@ def merge(out: Path, workers: int | None, quiet: bool, as_json: bool) -> None:
 
 @main.command(epilog="\b\nExamples:\n  mfsynth download --split val2017 --coco ~/coco")
 @click.option("--split", required=True, help="val2017 or train2017; demo is drawn.")
-@coco_option("Folder to fill, else $MFSYNTH_COCO, else the user's cache.")
+@coco_option("Folder to fill, else $MFSYNTH_COCO, else the user's cache.", FOLDER)
 @click.option("--masks", type=click.Choice(["panoptic", "instances"]), default="panoptic", show_default=True)
 @click.option("--base-url", help="Server or mirror, else $MFSYNTH_COCO_URL, else COCO's own.")
 @output_options
@@ -250,7 +253,8 @@ def download(
     epilog="""\b
 Examples:
   mfsynth verify out/val2017
-  mfsynth verify out/val2017 --repair --coco ~/coco"""
+  mfsynth verify out/val2017 --repair --coco ~/coco
+  mfsynth verify s3://bucket/val2017"""
 )
 @click.argument("out")
 @click.option("--samples", type=click.IntRange(min=0), default=16, show_default=True,
@@ -270,7 +274,7 @@ def verify(
     samples: int,
     seed: int | None,
     repair: bool,
-    coco: Path | None,
+    coco: Path | str | None,
     depth: Path | None,
     workers: int | None,
     engine: EngineName,
@@ -381,11 +385,9 @@ def publish(
     """
     from mfsynth.publish.run import PublishOptions
     from mfsynth.publish.run import publish as publish_data_set
-    from mfsynth.verification.check import local_folder
 
     output = Output(quiet, as_json)
-    folder = local_folder(out, "publish")
-    options = PublishOptions(folder, repo, private, revision, create_pr, tag, accept_licenses, dry_run)
+    options = PublishOptions(out, repo, private, revision, create_pr, tag, accept_licenses, dry_run)
     with output.stage_bars() as progress:
         report = publish_data_set(options, output.say, progress)
     output.show(report)

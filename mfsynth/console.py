@@ -40,7 +40,17 @@ class LocalPath(click.Path):
         return super().convert(path if is_url(value) else value, param, ctx)
 
 
+class Place(click.Path):
+    """A path on this machine, or a URL; a `file://` URL becomes the path that it names."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check a path; what is at a URL is found out when it is used."""
+        path = local_path(value)
+        return value if path is None else super().convert(path if is_url(value) else value, param, ctx)
+
+
 FOLDER = LocalPath(file_okay=False, path_type=Path)
+FOLDER_OR_URL = Place(file_okay=False, path_type=Path)
 FILE = LocalPath(dir_okay=False, path_type=Path)
 
 
@@ -358,7 +368,7 @@ def engine_options(command: Command) -> Command:
     """Add --engine and --ray-address."""
     engine = click.option(
         "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
-        help="Who does the work: this machine, or the nodes of a Ray cluster, which share the folders.",
+        help="Who does the work: this machine, or the nodes of a Ray cluster, which share local folders.",
     )  # fmt: skip
     address = click.option(
         "--ray-address", metavar="HOST:PORT",
@@ -368,7 +378,8 @@ def engine_options(command: Command) -> Command:
 
 
 def coco_option(
-    help: str = "COCO folder, else $MFSYNTH_COCO, else the user's cache.",
+    help: str = "COCO folder, or its URL in an object store, else $MFSYNTH_COCO, else the user's cache.",
+    type: click.Path = FOLDER_OR_URL,
 ) -> Callable[[Command], Command]:
-    """Add --coco."""
-    return click.option("--coco", type=FOLDER, help=help)
+    """Add --coco; `type` says what it may be."""
+    return click.option("--coco", type=type, help=help)

@@ -83,6 +83,10 @@ class ShardError(MfsynthError, ValueError):
     """A data set, a shard or a sample on disk is not what the format says."""
 
 
+class NotThereError(ShardError):
+    """A file that is read does not exist."""
+
+
 class LicenseError(MfsynthError, ValueError):
     """The pictures' licenses do not allow the requested use."""
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast, overload
 
+from mfsynth import storage
 from mfsynth.coco import exclusions, notes
 from mfsynth.coco.image import gt_kind, read_image
 from mfsynth.errors import UnusableImage
@@ -122,7 +123,7 @@ def synthesize(
     """
     options = content_options(split, seed, **with_depth(content, depth_maps))
     maps = None if depth_maps is None else Path(depth_maps).expanduser()
-    choice = choose(split_of(options, Path(coco).expanduser(), maps, log.info), options)
+    choice = choose(split_of(options, storage.path_at(coco), maps, log.info), options)
     for fault in choice.faults:
         log.warning("%s", fault.detail)
     gt = gt_kind(choice.entries)

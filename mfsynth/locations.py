@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -17,6 +18,8 @@ _URL = re.compile(r"(?:[A-Za-z][\w+.-]*://|https?:/)[^\s\"'<>]*")
 """In a text, also as a local path would have it, with one slash."""
 _TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{20,}")
 """An access token of the Hugging Face Hub."""
+_SHORTEST = 4
+"""Characters of a secret that is looked for in texts: shorter ones occur by chance."""
 _PUNCTUATION = ".,:;!?)]}"
 
 
@@ -58,12 +61,20 @@ def shown(location: str | os.PathLike[str]) -> str:
     return "::".join(map(_without_secrets, _links(os.fspath(location))))
 
 
-def scrubbed(text: str) -> str:
+def scrubbed(text: str, location: str = "") -> str:
     """A text with every URL in it as `shown`, and without tokens of the Hugging Face Hub.
+
+    Args:
+        text: Such as another library's error.
+        location: A URL that it is about: what `shown` hides of it is hidden wherever the text quotes it.
 
     >>> scrubbed("403 for https://example.org/a?sig=abc: forbidden")
     '403 for https://example.org/a: forbidden'
+    >>> scrubbed("invalid bucket name 'ann:secret@box'", "s3://ann:secret@box/set")
+    "invalid bucket name '…@box'"
     """
+    for secret in sorted(_secrets(location), key=len, reverse=True):
+        text = text.replace(secret, "…")
     return _TOKEN.sub("hf_…", _URL.sub(lambda found: _shown_in_text(found[0]), text))
 
 
@@ -88,6 +99,17 @@ def parent(location: str) -> str:
     before, url, after = _path_of(location)
     folder = url[: url.rindex("/")]
     return f"{before}{folder}{'/' if folder.endswith('/') else ''}{after}"
+
+
+def _secrets(location: str) -> Iterator[str]:
+    """What `shown` hides of a URL: user and password, together and each, and the values of its query."""
+    for link in _links(location):
+        rest = link.partition("://")[2]
+        user = rest.rpartition("@")[0]
+        query = re.split("[?#]", rest.removeprefix(f"{user}@"), maxsplit=1)[1:]
+        values = [part.rpartition("=")[2] for text in query for part in re.split("[&#]", text)]
+        texts = [user, *user.split(":", 1), *query, *values]
+        yield from (form for text in texts for form in (text, unquote(text)) if len(text) >= _SHORTEST)
 
 
 def _links(location: str) -> list[str]:

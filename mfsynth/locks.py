@@ -1,7 +1,8 @@
 """One process at a time works on a folder, or on a file.
 
 Lock files of folders are in the user's cache, never in the folder itself. Those for jobs on several machines
-(`mfsynth.building.claims`) are the exception.
+(`mfsynth.building.claims`) are the exception. For a folder in an object store, a lock file keeps off the
+other processes of this machine only; `mfsynth.storage.claim` does the rest.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def lock_path(path: Path) -> Path:
-    """The lock file for a folder or file; every spelling of `path` gives the same."""
-    name = os.path.normcase(path.resolve())
+def lock_path(place: Path | str) -> Path:
+    """The lock file for a folder or file; every spelling of a path gives the same. A text is a URL."""
+    name = place if isinstance(place, str) else os.path.normcase(place.resolve())
     digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
     return platformdirs.user_cache_path("mfsynth") / "locks" / f"{digest}.lock"
 
 
 @contextmanager
-def locked(path: Path, what: str) -> Iterator[None]:
+def locked(path: Path | str, what: str) -> Iterator[None]:
     """Keep this user's other processes off `path` while the block runs; a killed process frees its lock.
 
     Args:
-        path: The folder or file to work on; it need not exist yet.
+        path: The folder or file to work on; it need not exist yet. A text is a URL, as it may be shown.
         what: A name for the work, for the error, such as "download".
 
     Raises:

@@ -30,6 +30,7 @@ from bench_optics import optical_steps
 
 import mfsynth
 from mfsynth import storage
+from mfsynth.building.folder import output_at
 from mfsynth.building.origin import Origin
 from mfsynth.building.plan import Plan, make_plan
 from mfsynth.building.run import Run, build, packages
@@ -56,7 +57,8 @@ def pipeline(plan: Plan, folder: Path) -> tuple[float, int]:
         (folder / PARTS).mkdir(parents=True)
         started = time.perf_counter()
         origin = Origin(plan.options.to_json(), plan.inputs, packages(plan.options))
-        part, _made = make_shard(Job(plan.options, plan.layout, 0, entries, origin, folder), lambda _: None)
+        job = Job(plan.options, plan.layout, 0, entries, origin, output_at(folder))
+        part, _made = make_shard(job, lambda _: None)
         seconds.append(time.perf_counter() - started)
         shutil.rmtree(folder)
     return sorted(seconds)[PASSES // 2] / part.shard.samples * 1e3, part.shard.size // part.shard.samples
@@ -142,6 +144,7 @@ WORKER = """
 import sys; from pathlib import Path
 from mfsynth.options import BuildOptions; from mfsynth.building.plan import make_plan
 from mfsynth.building.work import Job, make_shard; from mfsynth.coco.split import read_split
+from mfsynth.building.folder import output_at
 from mfsynth.building.origin import Origin; from mfsynth.building.run import packages
 from mfsynth.options import preset_options
 coco, split, out, variants, limit, preset, frames = sys.argv[1:]
@@ -151,7 +154,7 @@ plan = make_plan(read, BuildOptions(split, variants=int(variants), limit=int(lim
                  frames=int(frames), **preset_options(preset)))
 entries = tuple(entry for shard in plan.shards for entry in shard)
 origin = Origin(plan.options.to_json(), plan.inputs, packages(plan.options))
-make_shard(Job(plan.options, plan.layout, 0, entries, origin, Path(out)), lambda _: None)
+make_shard(Job(plan.options, plan.layout, 0, entries, origin, output_at(out)), lambda _: None)
 """
 
 PARENT = """

@@ -24,7 +24,7 @@ from mfsynth.storage import cache_folder
 
 SHARED = Path(__file__).parents[2] / "shared"
 
-pytest_plugins = ["hub.fixtures"]
+pytest_plugins = ["hub.fixtures", "s3.fixtures"]
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 

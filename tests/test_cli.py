@@ -76,7 +76,11 @@ def test_version_and_help(cli: Cli) -> None:
         (["preview", "/nowhere", "-o", "x/x.gif"], 2, "name it .png (contact sheet) or .html (page)"),
         (["stats", "/nowhere", "-o", "x/x.gif"], 2, "name the output .png"),
         (["publish", "/nowhere", "--repo", "name"], 2, "--repo is 'name', it must be user/name"),
-        (["verify", "https://example.com/set"], 2, "verify needs a local folder"),
+        (
+            ["build", "--split", "demo", "--out", "https://example.com/set"],
+            1,
+            "cannot write to https://example.com/set: it is not an object store",
+        ),
         (["verify", "v" * 5000], 1, "File name too long"),
         (["verify", "/nowhere"], 1, "/nowhere/manifest.json is not there"),
         (["preview", "/nowhere", "-o", "x.png"], 1, "/nowhere/manifest.json is not there"),

@@ -14,7 +14,7 @@ MFSYNTH = (
     ("__init__", "__main__"), ("cli",), ("flags",), ("publish",), ("preview",), ("building", "live"),
     ("verification",), ("options",), ("shards", "coco"), ("stream",), ("torch_stream", "synthesis"),
     ("codecs", "reading"), ("sample", "cards"), ("recipe", "shares"), ("hub",),
-    ("engine", "locks", "console", "plots", "schema", "storage", "hub_errors"), ("order",), ("errors",),
+    ("engine",), ("console", "plots", "schema", "storage", "hub_errors"), ("order", "locks"), ("errors",),
     ("version", "limits", "locations"),
 )  # fmt: skip
 """mfsynth's rooms, from the top; the rooms of a line do not import each other."""

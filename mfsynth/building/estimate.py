@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from mfsynth import storage
 from mfsynth.building.parts import Exclusion
 from mfsynth.building.plan import make_plan, none_usable, say_faults
 from mfsynth.building.report import STRICT_HINT, by_reason, examples, loss_lines
@@ -17,13 +18,13 @@ from mfsynth.options import split_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from mfsynth.building.plan import Plan
     from mfsynth.building.run import Run
     from mfsynth.coco.annotations.entries import Entry
     from mfsynth.options import BuildOptions
     from mfsynth.shards.manifest import Manifest
+    from mfsynth.storage import AnyPath
 
 _TRIED = 5
 
@@ -52,8 +53,8 @@ class Estimate:
     `bytes` is extrapolated from those of the pictures `tried` that can be used, by their pixels.
     """
 
-    coco: Path
-    out: Path
+    coco: AnyPath
+    out: str
     split: str
     samples: int
     shards: int
@@ -127,7 +128,7 @@ def estimate(options: BuildOptions, run: Run, like: Manifest | None = None) -> E
     left_out = by_reason(plan.left_out, found)
     return Estimate(
         coco=run.coco,
-        out=run.out,
+        out=storage.shown(run.out),
         split=options.split,
         samples=plan.samples - options.variants * len(found),
         shards=len(plan.shards),

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import errno
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeVar
 
 from mfsynth import schema, storage
@@ -16,12 +17,14 @@ from mfsynth.building.parts import scratch_name
 from mfsynth.coco.annotations.entries import License
 from mfsynth.console import count
 from mfsynth.errors import BuildError, OutputError, ShardError
-from mfsynth.shards.layout import BUILD, CLAIM, MANIFEST, PARTS, PLAN, Layout, is_ours
+from mfsynth.shards.layout import BUILD, CLAIM, MANIFEST, PARTS, PLAN, Layout, in_parts, is_ours
 from mfsynth.shards.manifest import DAMAGED, Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    import os
+    from collections.abc import Container, Iterable, Iterator
+
+    from mfsynth.storage import Folder
 
 _SHOWN = 5
 T = TypeVar("T")
@@ -62,8 +65,8 @@ class PlanFile:
 
 
 @contextmanager
-def disk_errors(out: Path, what: str = "") -> Iterator[None]:
-    """Turn errors of the disk into ours.
+def disk_errors(out: Folder, what: str = "") -> Iterator[None]:
+    """Turn errors of the disk into ours; those of an object store are ours already.
 
     Args:
         out: The data set's folder.
@@ -78,43 +81,66 @@ def disk_errors(out: Path, what: str = "") -> Iterator[None]:
     except OSError as error:
         message = f"cannot write {f'{what} ' if what else ''}to {out}: {error.strerror or error}"
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            hint = "free some space and run the same command again; finished shards are kept"
+            hint = f"{out.room} and run the same command again; finished shards are kept"
             raise BuildError(message, hint) from error
         raise OutputError(message) from error
 
 
-def finished(out: Path, begun: BuildFile, *, overwrite: bool) -> Manifest | None:
+def output_at(location: str | os.PathLike[str]) -> Folder:
+    """The data set's folder to write to, at a local path or URL.
+
+    Raises:
+        OutputError: If nothing can be written there.
+    """
+    return storage.folder_at(location, PARTS)
+
+
+def finished(out: Folder, begun: BuildFile, *, overwrite: bool) -> Manifest | None:
     """The manifest if there is nothing left to do for this build; nothing is written.
 
     Raises:
         OutputError: If the folder holds something else and the build may not overwrite it.
     """
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"{out} is a file", "choose another --out")
+    if wrong := out.obstacle():
+        raise OutputError(f"{out} is {wrong}", "choose another --out")
     check_parts(out)
-    if overwrite or not out.exists():
+    if overwrite:
         return None
     sealed = _compare(out, begun)
     return sealed if sealed is not None and has_every_shard(out, sealed) else None
 
 
-def begin(out: Path, begun: BuildFile, *, overwrite: bool) -> None:
-    """Make a folder that `finished` has looked at ready for this build.
+def begin(out: Folder, there: dict[str, int], begun: BuildFile, *, overwrite: bool) -> dict[str, int]:
+    """Make a folder that `finished` has looked at ready for this build; return what is still there.
 
     What a stopped build of the same data set left there is kept, even with `overwrite`.
+
+    Args:
+        out: The data set's folder.
+        there: Size of each file in it, by name.
+        begun: What is made.
+        overwrite: Whether another data set may be removed.
     """
     if overwrite and not _is_unfinished(out, begun):
-        clear(out)
-    (out / MANIFEST).unlink(missing_ok=True)
-    remove_scratch(out)
-    _put_once(out, BUILD, begun)
+        there = clear(out, there)
+    if MANIFEST in there:
+        out.remove(MANIFEST)
+    for name in there:
+        if name.startswith(in_parts("tmp-")):
+            out.remove(name)
+    out.sweep()
+    _put_build_file(out, there, begun)
+    return there
 
 
-def begin_part(out: Path, begun: BuildFile, planned: PlanFile, shards: Iterable[str]) -> Manifest | None:
+def begin_part(
+    out: Folder, there: dict[str, int], begun: BuildFile, planned: PlanFile, shards: Iterable[str]
+) -> Manifest | None:
     """Make the folder ready for a part of this build; return the manifest if there is nothing left to do.
 
     Args:
         out: The data set's folder.
+        there: Size of each file in it, by name.
         begun, planned: What is made.
         shards: Names of the part's shards.
 
@@ -124,35 +150,40 @@ def begin_part(out: Path, begun: BuildFile, planned: PlanFile, shards: Iterable[
     sealed = finished_part(out, begun)
     if sealed is None:
         remove_scratch(out, shards)
-        _put_once(out, BUILD, begun)
-        _put_once(out, PLAN, planned)
+        _put_build_file(out, there, begun)
+        _put_once(out, there, PLAN, planned)
     return sealed
 
 
-def finished_part(out: Path, begun: BuildFile) -> Manifest | None:
+def finished_part(out: Folder, begun: BuildFile) -> Manifest | None:
     """The manifest if the whole data set is there; nothing is written.
 
     Raises:
         OutputError: If the folder holds something else, or is sealed without all of its shards.
     """
     sealed = finished(out, begun, overwrite=False)
-    if sealed is None and (out / MANIFEST).exists():
+    if sealed is None and out.has(MANIFEST):
         raise OutputError(f"{out} is sealed, but shards are missing or of another size", INCOMPLETE)
     return sealed
 
 
-def _put_once(out: Path, name: str, content: object) -> None:
-    if not (out / PARTS / name).exists():
-        storage.put(out / PARTS / name, schema.encode(content), out / PARTS)
+def _put_once(out: Folder, there: Container[str], name: str, content: object) -> bool:
+    """Write a file unless there is one; False if another job was faster, with another content."""
+    return in_parts(name) in there or out.create(in_parts(name), schema.encode(content))
 
 
-def _is_unfinished(out: Path, begun: BuildFile) -> bool:
+def _put_build_file(out: Folder, there: Container[str], begun: BuildFile) -> None:
+    if not _put_once(out, there, BUILD, begun):  # a job on another machine began at the same moment
+        _compare(out, begun)
+
+
+def _is_unfinished(out: Folder, begun: BuildFile) -> bool:
     """Whether the folder holds an unfinished build of the same data set."""
     try:
         there = read_build_file(out)
         return (
             there is not None
-            and not (out / MANIFEST).exists()
+            and not out.has(MANIFEST)
             and not list(_differences(there, begun))
             and not version_changes(there.packages, begun.packages)
         )
@@ -160,7 +191,7 @@ def _is_unfinished(out: Path, begun: BuildFile) -> bool:
         return False
 
 
-def _compare(out: Path, begun: BuildFile) -> Manifest | None:
+def _compare(out: Folder, begun: BuildFile) -> Manifest | None:
     """The manifest if the data set to make is already finished; None if it is unfinished or not started."""
     sealed = read_manifest(out)
     there = read_build_file(out)
@@ -169,12 +200,8 @@ def _compare(out: Path, begun: BuildFile) -> Manifest | None:
     if there is None:
         _check_empty(out)
         return None
-    differences = list(_differences(there, begun))
-    if differences:
-        raise OutputError(
-            f"{out} holds another data set; it differs in\n  " + "\n  ".join(differences),
-            "choose another --out, or replace it with --overwrite",
-        )
+    if list(_differences(there, begun)):
+        raise _other_data_set(out, there, begun)
     changes = version_changes(there.packages, begun.packages)
     if changes:
         stage, remedy = ("made", "use it as it is") if sealed else ("started", "finish it with those")
@@ -186,41 +213,46 @@ def _compare(out: Path, begun: BuildFile) -> Manifest | None:
     return sealed
 
 
-def read_manifest(out: Path) -> Manifest | None:
+def _other_data_set(out: Folder, there: BuildFile, begun: BuildFile) -> OutputError:
+    return OutputError(
+        f"{out} holds another data set; it differs in\n  " + "\n  ".join(_differences(there, begun)),
+        "choose another --out, or replace it with --overwrite",
+    )
+
+
+def read_manifest(out: Folder) -> Manifest | None:
     """The folder's manifest, if there is one."""
-    if not (out / MANIFEST).exists():
+    if not out.has(MANIFEST):
         return None
     try:
-        return Manifest.read(out)
+        return Manifest.read(out.location)
     except ShardError as error:
         remedy = "delete it and build again, or replace the data set with --overwrite"
         raise OutputError(error.message, remedy if error.hint == DAMAGED else error.hint) from error
 
 
-def read_build_file(out: Path) -> BuildFile | None:
+def read_build_file(out: Folder) -> BuildFile | None:
     """The folder's `.parts/build.json`, if there is one."""
-    return _read(out / PARTS / BUILD, BuildFile)
+    return _read(out, BUILD, BuildFile)
 
 
-def read_plan_file(out: Path) -> PlanFile | None:
+def read_plan_file(out: Folder) -> PlanFile | None:
     """The folder's `.parts/plan.json`, if there is one."""
-    return _read(out / PARTS / PLAN, PlanFile)
+    return _read(out, PLAN, PlanFile)
 
 
-def _read(path: Path, kind: type[T]) -> T | None:
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        return None
+def _read(out: Folder, name: str, kind: type[T]) -> T | None:
+    text = out.read(in_parts(name))
     hint = "choose another --out, or replace it with --overwrite"
-    return schema.decode(text, kind, str(path), error=OutputError, hint=hint)
+    where = storage.join(str(out), in_parts(name))
+    return None if text is None else schema.decode(text, kind, where, error=OutputError, hint=hint)
 
 
-def _check_empty(out: Path) -> None:
+def _check_empty(out: Folder) -> None:
     """Raise unless the folder is empty, or its build was stopped before the first file."""
-    names = {path.name for path in out.iterdir()}
-    scratch = {path.name for path in (out / PARTS).iterdir()} if PARTS in names else set()
-    if names - {PARTS} or any(not name.startswith(("tmp-", CLAIM)) for name in scratch):
+    if any(
+        not name.startswith((in_parts("tmp-"), in_parts(CLAIM))) for name in out.listing() if name != PARTS
+    ):
         raise OutputError(
             f"{out} is not empty, and mfsynth did not create what is in it",
             "choose another --out; --overwrite replaces shards and manifest there and keeps the rest",
@@ -247,73 +279,64 @@ def _size(size: int | None) -> str:
     return "not used" if size is None else "missing" if size < 0 else count(size, "byte")
 
 
-def clear(out: Path) -> None:
-    """Remove a data set: only files whose names belong to this format.
+def clear(out: Folder, there: dict[str, int]) -> dict[str, int]:
+    """Remove a data set: only files whose names belong to this format. Return what is left.
 
     The manifest goes first, then the file that lets a later build keep the shards.
     """
-    if not out.is_dir():
-        return
-    for path in (out / MANIFEST, out / PARTS / BUILD):
-        path.unlink(missing_ok=True)
-    for path in out.iterdir():
-        if path.is_file() and is_ours(path.name):
-            path.unlink()
-    parts = out / PARTS
-    if parts.is_dir():
-        for path in parts.iterdir():
-            if path.suffix == ".json" or path.name.startswith("tmp-"):
-                path.unlink()
+    first = [MANIFEST, in_parts(BUILD)]
+    gone = {name for name, size in there.items() if size != storage.NOT_A_FILE and _is_ours(name)}
+    for name in sorted(gone, key=lambda name: (name not in first, name != MANIFEST, name)):
+        out.remove(name)
+    return {name: size for name, size in there.items() if name not in gone}
 
 
-def check_parts(out: Path) -> None:
+def _is_ours(name: str) -> bool:
+    """Whether a file is a data set's, and no claim."""
+    if inside := name.removeprefix(in_parts("")) if name.startswith(in_parts("")) else "":
+        return "/" not in inside and (inside.endswith(".json") or inside.startswith("tmp-"))
+    return is_ours(name)
+
+
+def check_parts(out: Folder) -> None:
     """Raise if `.parts` is not a folder of its own: what a link points to is not the build's to remove.
 
     Raises:
         OutputError: If it is a symbolic link or a file.
     """
-    parts = out / PARTS
-    if parts.is_symlink() or (parts.exists() and not parts.is_dir()):
+    if wrong := out.obstacle(PARTS):
         raise OutputError(
-            f"{parts} is {'a symbolic link' if parts.is_symlink() else 'not a folder'}",
-            "move it away, or choose another --out",
+            f"{storage.join(str(out), PARTS)} is {wrong}", "move it away, or choose another --out"
         )
 
 
 @contextmanager
-def parts_folder(out: Path) -> Iterator[None]:
+def parts_folder(out: Folder) -> Iterator[None]:
     """`.parts` for a repair; a folder that was not there before is removed at the end.
 
     Raises:
         OutputError: If it is a symbolic link or a file.
     """
     check_parts(out)
-    parts = out / PARTS
-    new = not parts.exists()
-    parts.mkdir(exist_ok=True)
+    new = not any(name.split("/")[0] == PARTS for name in out.listing())
+    out.prepare()
     try:
         yield
     finally:
-        remove_scratch(out)
+        out.sweep()
         if new:
-            for path in parts.glob("*.json"):
-                path.unlink()
-            with suppress(OSError):  # someone else put something there
-                parts.rmdir()
+            for name in out.listing():
+                if fnmatchcase(name, in_parts("*.json")):
+                    out.remove(name)
+            out.close(parts=True)
 
 
-def remove_scratch(out: Path, shards: Iterable[str] | None = None) -> None:
-    """Remove what an interrupted build left half done, of some shards or all: others may be in the making."""
-    names = [""] if shards is None else map(scratch_name, shards)
-    starts = tuple(f"tmp-{name}" for name in names)
-    for path in (out / PARTS).glob("tmp-*"):
-        if path.name.startswith(starts):
-            path.unlink(missing_ok=True)
+def remove_scratch(out: Folder, shards: Iterable[str]) -> None:
+    """Remove what an interrupted build left half done of some shards: others may be in the making."""
+    out.sweep(map(scratch_name, shards))
 
 
-def has_every_shard(out: Path, manifest: Manifest) -> bool:
+def has_every_shard(out: Folder, manifest: Manifest) -> bool:
     """Whether each shard is there and has the right size; `mfsynth verify` compares hashes."""
-    return all(
-        (out / shard.name).is_file() and (out / shard.name).stat().st_size == shard.size
-        for shard in manifest.shards
-    )
+    there = out.listing()
+    return all(there.get(shard.name) == shard.size for shard in manifest.shards)

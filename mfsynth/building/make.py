@@ -29,8 +29,8 @@ from mfsynth.options import (
     with_depth,
 )
 from mfsynth.order import whole_number
-from mfsynth.shards.manifest import Manifest
-from mfsynth.verification.check import local_folder, verify_with
+from mfsynth.shards.manifest import Manifest, data_set_at
+from mfsynth.verification.check import verify_with
 from mfsynth.verification.report import Verification
 
 if TYPE_CHECKING:
@@ -47,20 +47,21 @@ class CocoLookup:
     """Where COCO is, who approves a large download, and who is notified of its progress.
 
     Args:
-        coco: Folder with the COCO data; None takes $MFSYNTH_COCO, else the user's cache (and fills it).
+        coco: Folder with the COCO data, a local path or URL; None takes $MFSYNTH_COCO, else the user's cache
+            (and fills it).
         approve: Called with a split's name and bytes before a large download; False declines it.
         say: Called with a line about what takes a while.
         progress: Called with an archive's name, bytes done and bytes to do.
         depth_maps: The user's folder of depth maps, if the data set is made from them.
     """
 
-    coco: Path | None = None
+    coco: Path | str | None = None
     approve: Callable[[str, int], bool] = lambda _split, _size: False
     say: Callable[[str], None] = lambda _: None
     progress: Callable[[str, int, int], None] = lambda _name, _done, _total: None
     depth_maps: Path | None = None
 
-    def folder(self, split: str, masks: Masks) -> Path:
+    def folder(self, split: str, masks: Masks) -> storage.AnyPath:
         """The folder that has a split, downloaded or drawn if needed.
 
         Raises:
@@ -89,7 +90,7 @@ class Request:
     Args:
         options: What decides its content.
         lookup: Where the COCO data is.
-        out: Folder to make; None is out/SPLIT.
+        out: Folder to make, a local path or URL; None is out/SPLIT.
         like: Manifest of a data set to reproduce.
         workers, overwrite, strict, say, progress, part: As for `Run`.
         engine, ray_address: Who makes the shards, as for `mfsynth.build`.
@@ -97,7 +98,7 @@ class Request:
 
     options: BuildOptions
     lookup: CocoLookup
-    out: Path | None = None
+    out: Path | str | None = None
     like: Manifest | None = None
     workers: int = 0
     overwrite: bool = False
@@ -185,9 +186,11 @@ def build(
 
     Args:
         split: The split's name; `demo` is drawn and needs no data.
-        coco: Folder with the COCO data; None takes $MFSYNTH_COCO, else the user's cache, to which an
-            official split of up to 3 GB is downloaded; `mfsynth download` fetches larger ones.
-        out: Folder to make; None is out/SPLIT.
+        coco: Folder with the COCO data, a local path or the URL of one in an object store, such as
+            `s3://bucket/coco`; None takes $MFSYNTH_COCO, else the user's cache, to which an official
+            split of up to 3 GB is downloaded; `mfsynth download` fetches larger ones.
+        out: Folder to make, a local path or the URL of one in an object store, such as
+            `s3://bucket/train2017`; None is out/SPLIT.
         shards: Number of shards; 0 makes one per 1,000 samples.
         workers: Number of processes; 0 takes every core that this process may use, or that the cluster has.
         overwrite: Replace another data set in `out`.
@@ -198,7 +201,8 @@ def build(
         depth_maps: Folder of depth maps, named like the pictures: planes are cut from them instead of masks.
             `depth` says what large values mean in them: `"near"` (the default with maps) or `"far"`.
         engine: Who makes the shards: `local`, the processes of this machine, or `ray` (the extra `ray`), the
-            nodes of a cluster. These share the file system of `out` and `coco`. The bytes are the same.
+            nodes of a cluster. `out` and `coco` are then on a file system that these share, or in an object
+            store. The bytes are the same.
         ray_address: The Ray cluster, as HOST:PORT; None takes $RAY_ADDRESS, else the cluster of this machine,
             else starts Ray on this machine only.
         say: Called with a line about what takes a while.
@@ -227,8 +231,10 @@ def build(
     return make(
         Request(
             options,
-            CocoLookup(_path(coco), say=say, depth_maps=_path(depth_maps)),
-            _path(out),
+            CocoLookup(
+                None if coco is None else storage.expanded(coco), say=say, depth_maps=_path(depth_maps)
+            ),
+            None if out is None else storage.expanded(out),
             manifest,
             whole_number("workers", workers),
             overwrite,
@@ -284,7 +290,7 @@ def verify_and_repair(
     """Verify a data set; on request, make its bad shards again, and only those, and verify it once more.
 
     Args:
-        location: The data set's folder, or its manifest.
+        location: The data set's folder, or its manifest, as a local path or URL.
         lookup: Where to find the COCO data for a repair; None repairs nothing.
         samples, seed, workers, engine, ray_address: As for `mfsynth.verify`.
         say: Called with what was wrong, and with what was made again.
@@ -292,7 +298,8 @@ def verify_and_repair(
 
     Raises:
         ShardError: If there is no manifest, or it is broken.
-        OptionsError: If the location is a URL, or a number makes no sense.
+        OptionsError: If a number makes no sense.
+        OutputError: If the data set is to be repaired and cannot be written.
         SourceError: If the COCO data is missing, or is not what the data set was made from.
         BuildError: If a shard comes out different from what the manifest says, or the disk is full.
     """
@@ -319,7 +326,7 @@ def verify_and_repair(
         options = BuildOptions.of(manifest)
         run = Run(
             lookup.folder(options.split, options.masks),
-            local_folder(location),
+            data_set_at(location)[0],
             workers,
             say=say,
             progress=lambda done, total: progress("repairing", done, total),

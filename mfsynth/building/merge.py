@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfsynth.building.claims import EVERY_SHARD, claimed
@@ -14,10 +13,10 @@ from mfsynth.building.folder import (
     check_parts,
     disk_errors,
     has_every_shard,
+    output_at,
     read_build_file,
     read_manifest,
     read_plan_file,
-    remove_scratch,
 )
 from mfsynth.building.origin import differences, version_differences
 from mfsynth.building.parts import read_part, whole_part
@@ -31,6 +30,7 @@ from mfsynth.options import BuildOptions
 from mfsynth.options.command import build_command
 from mfsynth.order import whole_number
 from mfsynth.shards.layout import BUILD, PARTS, shard_name
+from mfsynth.storage import expanded
 
 if TYPE_CHECKING:
     import os
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mfsynth.building.parts import Part
     from mfsynth.building.report import BuildReport
     from mfsynth.shards.manifest import Manifest
+    from mfsynth.storage import Folder
 
 _SHOWN = 5
 
@@ -59,7 +60,7 @@ def merge(
     Worker processes are spawned: in a script, call this under `if __name__ == "__main__":`.
 
     Args:
-        out: The data set's folder.
+        out: The data set's folder, a local path or the URL of one in an object store.
         workers: Number of processes; 0 takes every core that this process may use.
         say: Called with a line about what takes a while.
         progress: Called with the number of shards checked and to check.
@@ -73,15 +74,16 @@ def merge(
         SourceError: If no image of any part can be used.
     """
     check_guard()
-    folder, started = Path(out).expanduser(), time.monotonic()
+    folder, started = output_at(expanded(out)), time.monotonic()
     number = whole_number("workers", workers) or usable_cores()
-    with locked(folder, "build"), disk_errors(folder):
+    with locked(folder.shown, "build"), disk_errors(folder):
         sealed = _sealed(folder)
         if sealed is None:
             begun, planned = _begun(folder)
-            with claimed(folder, EVERY_SHARD, lambda _: None):
+            with claimed(folder, EVERY_SHARD, say) as claim:
                 parts = _parts(folder, begun, planned, number, say, progress)
-                remove_scratch(folder)
+                folder.sweep()
+                claim.check()
                 made = seal(folder, begun, planned, parts)
             report = sealed_report(folder, made)
         else:
@@ -89,9 +91,9 @@ def merge(
     return replace(report, seconds=time.monotonic() - started, merged=True)
 
 
-def _sealed(out: Path) -> Manifest | None:
+def _sealed(out: Folder) -> Manifest | None:
     """The manifest, if there is one and every shard is there."""
-    if not out.is_dir():
+    if not out.exists():
         raise OutputError(f"there is no folder {out}", "give the --out of the parts")
     check_parts(out)
     sealed = read_manifest(out)
@@ -100,7 +102,7 @@ def _sealed(out: Path) -> Manifest | None:
     return sealed
 
 
-def _begun(out: Path) -> tuple[BuildFile, PlanFile]:
+def _begun(out: Folder) -> tuple[BuildFile, PlanFile]:
     """What the parts say that they are parts of."""
     begun, planned = read_build_file(out), read_plan_file(out)
     if begun is None or planned is None:
@@ -115,7 +117,7 @@ def _begun(out: Path) -> tuple[BuildFile, PlanFile]:
 class _Check:
     """A shard to compare with its side file."""
 
-    out: Path
+    out: Folder
     index: int
     name: str
     images: tuple[int, ...]
@@ -123,7 +125,7 @@ class _Check:
 
 
 def _parts(
-    out: Path,
+    out: Folder,
     begun: BuildFile,
     planned: PlanFile,
     workers: int,
@@ -162,7 +164,7 @@ def _check_shard(job: _Check, advance: Callable[[int], None]) -> Part | None:
     return part
 
 
-def _check_complete(out: Path, begun: BuildFile, missing: list[int], what: str) -> None:
+def _check_complete(out: Folder, begun: BuildFile, missing: list[int], what: str) -> None:
     """Raise if shards are missing; the error says how to make them."""
     if not missing:
         return
@@ -176,7 +178,7 @@ def _check_complete(out: Path, begun: BuildFile, missing: list[int], what: str) 
     )
 
 
-def _check_origins(out: Path, begun: BuildFile, parts: list[Part | None]) -> None:
+def _check_origins(out: Folder, begun: BuildFile, parts: list[Part | None]) -> None:
     """Raise if shards were made from something else than the folder's build file says."""
     others: dict[tuple[str, ...], list[int]] = {}
     for index, part in enumerate(parts):

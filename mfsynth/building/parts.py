@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from mfsynth import schema, storage
 from mfsynth.building.origin import Origin
-from mfsynth.errors import MfsynthError, ShardError
+from mfsynth.errors import MfsynthError, NotThereError, OutputError, ShardError
 from mfsynth.schema import since
 from mfsynth.shards import tar
-from mfsynth.shards.layout import PARTS, RECIPE
+from mfsynth.shards.layout import PARTS, RECIPE, in_parts
 from mfsynth.shards.manifest import Shard, fingerprint
 from mfsynth.shards.recipes import recipe_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from mfsynth.sample import ImageInfo
+    from mfsynth.storage import Folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +54,16 @@ class Part:
     origin: Origin | None = field(default=None, metadata=since("0.2.0"))
 
 
-def part_path(out: Path, shard: str) -> Path:
-    """The path of a shard's side file."""
-    return out / PARTS / f"{shard.removesuffix('.tar')}.json"
+def part_name(shard: str) -> str:
+    """The name of a shard's side file in the data set's folder."""
+    return in_parts(f"{shard.removesuffix('.tar')}.json")
 
 
-def write_part(out: Path, part: Part) -> Part:
+def write_part(out: Folder, part: Part) -> Part:
     """Write a side file; return its content, with the digest."""
     part = replace(part, digest=_digest(part))
     name = part.shard.name
-    storage.put(part_path(out, name), schema.encode(part), out / PARTS, scratch_name(name))
+    out.write(part_name(name), schema.encode(part), scratch_name(name))
     return part
 
 
@@ -68,22 +72,29 @@ def scratch_name(shard: str) -> str:
     return f"{shard}-"
 
 
-def read_part(out: Path, shard: str) -> Part | None:
+def read_part(out: Folder, shard: str) -> Part | None:
     """The content of a shard's side file if it is whole; else None.
 
     Raises:
         OSError: If it is there and cannot be read.
     """
+    text = out.read(part_name(shard))
+    if text is None:
+        return None
     try:
-        text = part_path(out, shard).read_bytes()
         part = schema.decode(text, Part, f"the side file of {shard}", error=ShardError)
-    except (FileNotFoundError, ShardError):
+    except ShardError:
         return None
     return part if part.digest in ("", _digest(part)) and part.shard.name == shard else None  # 0.1.0: ""
 
 
 def whole_part(
-    out: Path, shard: str, images: Sequence[int], variants: int, origin: Origin | None = None
+    out: Folder,
+    shard: str,
+    images: Sequence[int],
+    variants: int,
+    origin: Origin | None = None,
+    size: int | None = None,
 ) -> Part | None:
     """The content of a shard's side file if it is whole, and the shard is what it says; else None.
 
@@ -93,25 +104,26 @@ def whole_part(
         images: Ids of the images that the shard should hold.
         variants: Samples of each image.
         origin: What the shard should be made from, if that matters.
+        size: The shard's size in bytes. In a folder that keeps what it has, the shard is then not read.
 
     Raises:
         OSError: If a file is there and cannot be read.
+        OutputError: If the object store cannot be read.
     """
     part = read_part(out, shard)
     if part is None or (origin and part.origin and not part.origin.makes_the_same(origin)):
         return None
-    try:
-        found = _counted(out / shard, part.shard) if part.shard.samples else _Counted(0, Counter(), set())
-    except (FileNotFoundError, MfsynthError):
-        return None
+    if out.durable and size is not None and part.digest:
+        return part if part.shard.size == size and _fits(part, images, variants) else None
+    found = _counted(out, part.shard) if part.shard.samples else _Counted(0, Counter(), set())
     return part if found is not None and _agrees(part, found, images, variants) else None
 
 
-def exclusions_in(out: Path) -> Iterator[Exclusion]:
+def exclusions_in(out: Folder) -> Iterator[Exclusion]:
     """The images left out, as the side files tell; those that cannot be read tell nothing."""
-    for path in sorted((out / PARTS).glob("*-*.json")):
-        with suppress(OSError, ShardError):
-            yield from schema.decode(path.read_bytes(), Part, path.name, error=ShardError).left_out
+    for name in sorted(name for name in out.listing() if fnmatchcase(name, f"{PARTS}/*-*.json")):
+        with suppress(OSError, OutputError, ShardError):
+            yield from schema.decode(out.read(name) or b"", Part, name, error=ShardError).left_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +135,36 @@ class _Counted:
     images: set[int]
 
 
-def _counted(path: Path, shard: Shard) -> _Counted | None:
+def _counted(out: Folder, shard: Shard) -> _Counted | None:
+    """What a shard holds; None if it is not there, or not what its side file says."""
+    try:
+        with storage.local_copy(storage.join(out.location, shard.name)) as path:
+            images = _images(path, shard)
+    except (FileNotFoundError, NotThereError):
+        return None
+    if images is None:
+        return None
+    return _Counted(len(images), Counter(image.license for image in images), {image.id for image in images})
+
+
+def _images(path: Path, shard: Shard) -> list[ImageInfo] | None:
+    """The images of a shard's samples; None if the file is not what its side file says."""
     if path.stat().st_size != shard.size or storage.digest(path) != shard.sha256:
         return None
-    with path.open("rb") as file:
-        images = [recipe_of(shard, *each).image for each in tar.members(file, shard.name, RECIPE, shard.size)]
-    return _Counted(len(images), Counter(image.license for image in images), {image.id for image in images})
+    try:
+        with path.open("rb") as file:
+            members = tar.members(file, shard.name, RECIPE, shard.size)
+            return [recipe_of(shard, *each).image for each in members]
+    except MfsynthError:
+        return None
+
+
+def _fits(part: Part, images: Sequence[int], variants: int) -> bool:
+    """Whether a side file counts as many samples as the shard should hold."""
+    left_out = {each.image_id for each in part.left_out}
+    used = len(images) - len(left_out)
+    samples = variants * used
+    return left_out <= set(images) and part.shard.samples == samples == sum(part.licenses.values())
 
 
 def _agrees(part: Part, found: _Counted, images: Sequence[int], variants: int) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mfsynth.building.folder import disk_errors, parts_folder
+from mfsynth.building.folder import disk_errors, output_at, parts_folder
 from mfsynth.building.origin import Origin, other_bytes, packages
-from mfsynth.building.parts import part_path
+from mfsynth.building.parts import part_name
 from mfsynth.building.plan import make_plan, numbers_of
 from mfsynth.building.run import check_inputs, check_sharing
 from mfsynth.building.work import Job, make_shard
@@ -49,12 +49,13 @@ def repair(manifest: Manifest, bad: Collection[str], run: Run) -> int:
     plan = make_plan(split, options)
     check_inputs(plan.inputs, manifest.inputs)
     origin = Origin(plan.options.to_json(), plan.inputs, packages(options))
-    with locked(run.out, "build"), disk_errors(run.out), parts_folder(run.out):
-        check_sharing(run, plan)
+    out = output_at(run.out)
+    with locked(out.shown, "build"), disk_errors(out), parts_folder(out):
+        check_sharing(run.engine, out, plan)
         for name in bad:
-            part_path(run.out, name).unlink(missing_ok=True)
+            out.remove(part_name(name))
         jobs = [
-            Job(plan.options, plan.layout, index, plan.shards[number], origin, run.out)
+            Job(plan.options, plan.layout, index, plan.shards[number], origin, out)
             for index, number in enumerate(numbers_of(plan, manifest))
             if shard_name(options.split, index) in bad
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfsynth import storage
-from mfsynth.building.claims import EVERY_SHARD, claimed
+from mfsynth.building.claims import EVERY_SHARD, Claimed, claimed
 from mfsynth.building.folder import (
     BuildFile,
     PlanFile,
@@ -20,10 +21,12 @@ from mfsynth.building.folder import (
     disk_errors,
     finished,
     finished_part,
+    output_at,
     remove_scratch,
 )
 from mfsynth.building.origin import other_bytes
 from mfsynth.building.origin import packages as packages
+from mfsynth.building.parts import part_name
 from mfsynth.building.plan import make_plan, numbers_of, say_faults
 from mfsynth.building.ranges import ShardRange
 from mfsynth.building.report import STRICT_HINT, BuildReport, by_reason, examples
@@ -36,13 +39,20 @@ from mfsynth.engine import LOCAL, Engine, Shared, check_guard, check_machines
 from mfsynth.errors import BuildError, OptionsError, OutputError, SourceError
 from mfsynth.locks import locked
 from mfsynth.options import BuildOptions, split_of
-from mfsynth.shards.layout import PARTS, shard_name
+from mfsynth.shards.layout import in_parts, shard_name
 
 if TYPE_CHECKING:
-    from mfsynth.building.parts import Part
+    from mfsynth.building.parts import Exclusion, Part
     from mfsynth.building.plan import Plan
     from mfsynth.coco.split import Split
     from mfsynth.shards.manifest import Inputs, Manifest, Shard
+    from mfsynth.storage import AnyPath, Folder
+
+_SHARE_COCO = (
+    "all nodes must share its file system: put the COCO data on one, or in an object store, and give it with "
+    "--coco"
+)
+_SHARE_OUT = "all nodes must share its file system: give --out such a folder, or the URL of an object store"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +60,8 @@ class Run:
     """How a build is carried out; nothing here changes a byte of the result.
 
     Args:
-        coco: Folder with the COCO data.
-        out: Folder to make.
+        coco: Folder with the COCO data; it may be at a URL.
+        out: Folder to make, a local path or the URL of one in an object store.
         workers: Number of processes; 0 takes every core that this process may use, or the cluster has.
         overwrite: Replace what another build left in `out`.
         strict: Any unusable image is an error.
@@ -62,8 +72,8 @@ class Run:
         engine: Who makes the shards.
     """
 
-    coco: Path
-    out: Path
+    coco: AnyPath
+    out: Path | str
     workers: int = 0
     overwrite: bool = False
     strict: bool = False
@@ -90,7 +100,7 @@ def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Buil
             engine does not see the same files.
     """
     check_guard()
-    started = time.monotonic()
+    started, out = time.monotonic(), output_at(run.out)
     split = split_of(options, run.coco, run.depth_maps, run.say)
     plan = make_plan(split, options, strict=run.strict)
     if run.part:
@@ -101,7 +111,7 @@ def build(options: BuildOptions, run: Run, like: Manifest | None = None) -> Buil
         check_inputs(plan.inputs, like.inputs)
         if others := other_bytes(like.packages, begun.packages):
             run.say(others)  # before the hours that the build takes
-    work = _Work(run, split, plan, begun, started)
+    work = _Work(run, out, split, plan, begun, started)
     return _build_part(work, run.part, like) if run.part else _build_whole(work, like)
 
 
@@ -119,7 +129,7 @@ def _check_part(run: Run, part: ShardRange, count: int) -> None:
     if run.overwrite:
         raise OptionsError(
             "--overwrite would remove what other parts have made",
-            f"omit it, and remove {run.out} before the first part starts",
+            f"omit it, and remove {storage.shown(run.out)} before the first part starts",
         )
 
 
@@ -128,6 +138,7 @@ class _Work:
     """What is built, and how."""
 
     run: Run
+    out: Folder
     split: Split
     plan: Plan
     begun: BuildFile
@@ -142,83 +153,91 @@ class _Work:
 
 
 def _build_whole(work: _Work, like: Manifest | None) -> BuildReport:
-    run, made = work.run, 0
-    with locked(run.out, "build"), disk_errors(run.out):
-        sealed = there = finished(run.out, work.begun, overwrite=run.overwrite)
+    run, out = work.run, work.out
+    made, found = 0, None
+    with locked(out.shown, "build"), disk_errors(out):
+        sealed = finished(out, work.begun, overwrite=run.overwrite)
         if sealed is None:
-            with _claimed(work, EVERY_SHARD, lambda _: None):
-                begin(run.out, work.begun, overwrite=run.overwrite)
+            with _claimed(work, EVERY_SHARD) as claim:
+                there = begin(out, claim.there, work.begun, overwrite=run.overwrite)
                 try:
-                    results = _run(work, ShardRange(0, len(work.plan.shards)))
+                    results = _run(work, ShardRange(0, len(work.plan.shards)), there)
                 finally:
-                    remove_scratch(run.out)  # from workers that were stopped or died
-                sealed = seal(run.out, work.begun, work.planned, [part for part, _ in results])
+                    out.sweep()  # from workers that were stopped or died
+                claim.check()
+                sealed = seal(out, work.begun, work.planned, [part for part, _ in results])
             made = sum(made for part, made in results if part.shard.samples)
-        report = _report(work, sealed, made=made, finished=there is not None)
+            found = [fault for part, _ in results for fault in part.left_out]
+        report = _report(work, sealed, made=made, found=found)
     if like is not None:
         _check_same(sealed, like)
     return report
 
 
 def _build_part(work: _Work, part: ShardRange, like: Manifest | None) -> BuildReport:
-    run, begun = work.run, work.begun
+    out, begun = work.out, work.begun
     names = [shard_name(work.plan.options.split, number) for number in part.numbers]
-    with disk_errors(run.out):
-        sealed = finished_part(run.out, begun)
+    with disk_errors(out):
+        sealed = finished_part(out, begun)
         if sealed is None:
-            with _claimed(work, part, run.say):
-                sealed = begin_part(run.out, begun, work.planned, names)
+            with _claimed(work, part) as claim:
+                sealed = begin_part(out, claim.there, begun, work.planned, names)
                 if sealed is None:
-                    return _make_part(work, part, names, like)
-        report = _report(work, sealed, finished=True)
+                    return _make_part(work, part, names, claim.there, like)
+        report = _report(work, sealed)
     if like is not None:
         _check_same(sealed, like)
     return report
 
 
 @contextmanager
-def _claimed(work: _Work, shards: ShardRange, say: Callable[[str], None]) -> Iterator[None]:
+def _claimed(work: _Work, shards: ShardRange) -> Iterator[Claimed]:
     """Keep others off some shards while the block runs, once it is known that every machine can make them."""
-    out = work.run.out
-    (out / PARTS).mkdir(parents=True, exist_ok=True)
-    with claimed(out, shards, say):
-        check_sharing(work.run, work.plan)
-        yield
+    work.out.prepare()
+    with claimed(work.out, shards, work.run.say) as claim:
+        check_sharing(work.run.engine, work.out, work.plan)
+        yield claim
 
 
-def check_sharing(run: Run, plan: Plan) -> None:
+def check_sharing(engine: Engine, out: Folder, plan: Plan) -> None:
     """Check that every machine of the engine writes to this folder, reads this data, and makes these bytes.
 
     Raises:
         BuildError: If one does not.
     """
+    if engine is LOCAL:  # there is no other machine
+        return
     first = next(entry for entries in plan.shards for entry in entries)
     found = [file for file in first.files(plan.options.split).values() if isinstance(file, FileRef)]
-    coco = "all nodes must share its file system: put the COCO data on one, and give it with --coco"
-    out = "all nodes must share its file system: choose such a folder with --out"
-    with storage.scratch_file(run.out / PARTS) as nonce:  # new, so that no other machine has it by chance
-        inputs = [Shared(file.path, file.path, coco) for file in found]
-        output = Shared(nonce.name, f"what this machine writes to {run.out}", out)
-        check_machines(run.engine, [*inputs, output], partial(packages, plan.options))
-
-
-def _make_part(work: _Work, part: ShardRange, names: list[str], like: Manifest | None) -> BuildReport:
-    out = work.run.out
+    inputs = [Shared(file.path, storage.shown(file.path), _SHARE_COCO) for file in found]
+    name = in_parts(f"tmp-{secrets.token_hex(8)}")  # new, so that no other machine has it by chance
+    out.write(name, name.encode())
     try:
-        results = _run(work, part)
+        output = Shared(storage.join(out.location, name), f"what this machine writes to {out}", _SHARE_OUT)
+        check_machines(engine, [*inputs, output], partial(packages, plan.options))
+    finally:
+        out.remove(name)
+
+
+def _make_part(
+    work: _Work, part: ShardRange, names: list[str], there: dict[str, int], like: Manifest | None
+) -> BuildReport:
+    out = work.out
+    try:
+        results = _run(work, part, there)
     finally:
         remove_scratch(out, names)
     parts = [each for each, _ in results]
     shards = [each.shard for each in parts if each.shard.samples]
     for shard in shards:  # here, since this machine has written them
-        storage.sync(out / shard.name)
+        out.sync(shard.name)
     if like is not None:
         _check_part_same(shards, part, work.plan, like)
     faults = [fault for each in parts for fault in each.left_out]
     left_out = by_reason({}, faults)
     made = sum(made for each, made in results if each.shard.samples)
     return BuildReport(
-        out=out,
+        out=out.shown,
         samples=sum(shard.samples for shard in shards),
         shards=len(shards),
         made=made,
@@ -233,12 +252,15 @@ def _make_part(work: _Work, part: ShardRange, names: list[str], like: Manifest |
     )
 
 
-def _run(work: _Work, shards: ShardRange) -> list[tuple[Part, bool]]:
-    """For each of some shards, made or kept: its side file's content, and whether it was made now."""
+def _run(work: _Work, shards: ShardRange, there: dict[str, int]) -> list[tuple[Part, bool]]:
+    """For each of some shards, made or kept: its side file's content, and whether it was made now.
+
+    `there` gives the sizes of the files that the folder has, by name.
+    """
     plan, run, origin = work.plan, work.run, work.begun.origin
     jobs = [
-        Job(plan.options, plan.layout, index, plan.shards[index], origin, run.out, run.strict)
-        for index in shards.numbers
+        Job(plan.options, plan.layout, index, plan.shards[index], origin, work.out, run.strict, size)
+        for index, size in ((index, _size(there, plan, index)) for index in shards.numbers)
     ]
     total = plan.options.variants * sum(len(job.entries) for job in jobs)
     finished = run.engine.run(
@@ -251,12 +273,18 @@ def _run(work: _Work, shards: ShardRange) -> list[tuple[Part, bool]]:
     return [result for _, result in sorted(finished, key=lambda pair: pair[0].index)]
 
 
+def _size(there: dict[str, int], plan: Plan, index: int) -> int | None:
+    """Size of a shard that is there with its side file, 0 if it was not written; None without a side file."""
+    name = shard_name(plan.options.split, index)
+    return there.get(name, 0) if part_name(name) in there else None
+
+
 def _check_left_out(split: Split, manifest: Manifest, run: Run) -> None:
     """Raise if files that caused images to be left out have changed since, or if none may be left out."""
     unusable = [id for reason, ids in manifest.left_out.items() if reason != exclusions.LICENSE for id in ids]
     if run.strict and unusable:
         raise BuildError(
-            f"{run.out} was made without images that could not be used: {some(unusable)}",
+            f"{storage.shown(run.out)} was made without images that could not be used: {some(unusable)}",
             STRICT_HINT,
         )
     if not manifest.left_out_files:
@@ -265,8 +293,8 @@ def _check_left_out(split: Split, manifest: Manifest, run: Run) -> None:
     changed = [name for name, digest in manifest.left_out_files.items() if file_hash(now.get(name)) != digest]
     if changed:
         raise OutputError(
-            f"{run.out} is finished, but was made without images whose files have changed since: "
-            + ", ".join(changed),
+            f"{storage.shown(run.out)} is finished, but was made without images whose files have changed "
+            f"since: {', '.join(changed)}",
             "build it again with --overwrite",
         )
 
@@ -329,9 +357,12 @@ def _refuse(differing: list[str], total: int, versions: dict[str, str], like: Ma
         )
 
 
-def _report(work: _Work, manifest: Manifest, *, made: int = 0, finished: bool = False) -> BuildReport:
-    if finished:
+def _report(
+    work: _Work, manifest: Manifest, *, made: int = 0, found: list[Exclusion] | None = None
+) -> BuildReport:
+    """What a build made; `found` are the images that it could not use, None if it was finished before."""
+    if found is None:
         _check_left_out(work.split, manifest, work.run)
-    report = sealed_report(work.run.out, manifest, work.plan.faults)
+    report = sealed_report(work.out, manifest, work.plan.faults, found)
     seconds = time.monotonic() - work.started
-    return replace(report, made=made, kept=report.shards - made, seconds=seconds, finished=finished)
+    return replace(report, made=made, kept=report.shards - made, seconds=seconds, finished=found is None)

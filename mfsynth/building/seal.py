@@ -6,24 +6,23 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mfsynth import storage
 from mfsynth.building.parts import exclusions_in
 from mfsynth.building.plan import none_usable
 from mfsynth.building.report import BuildReport, by_reason, examples
-from mfsynth.shards.layout import MANIFEST, PARTS, PLAN, shard_name
+from mfsynth.shards.layout import MANIFEST, PLAN, in_parts, shard_name
 from mfsynth.shards.manifest import MANIFEST_FORMAT, LicenseCount, Manifest, Shard, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from mfsynth.building.folder import PlanFile
     from mfsynth.building.origin import Origin
-    from mfsynth.building.parts import Part
+    from mfsynth.building.parts import Exclusion, Part
     from mfsynth.coco.annotations.entries import Fault, License
+    from mfsynth.storage import Folder
 
 
-def seal(out: Path, origin: Origin, planned: PlanFile, parts: Sequence[Part]) -> Manifest:
+def seal(out: Folder, origin: Origin, planned: PlanFile, parts: Sequence[Part]) -> Manifest:
     """Write the manifest, now that every shard is there.
 
     Args:
@@ -42,7 +41,7 @@ def seal(out: Path, origin: Origin, planned: PlanFile, parts: Sequence[Part]) ->
         raise none_usable(split, faults[0].image_id, faults[0].detail)
     shards = _close_up(out, split, [part.shard for part in parts if part.shard.samples])
     for shard in shards:  # last: by now the kernel has written most of it
-        storage.sync(out / shard.name)
+        out.sync(shard.name)
     manifest = Manifest(
         format=MANIFEST_FORMAT,
         split=split,
@@ -59,8 +58,9 @@ def seal(out: Path, origin: Origin, planned: PlanFile, parts: Sequence[Part]) ->
         left_out_files={name: digest for fault in faults for name, digest in fault.files.items()},
         noted=noted_in(parts),
     )
-    storage.put(out / MANIFEST, manifest.to_json(), out / PARTS)
-    (out / PARTS / PLAN).unlink(missing_ok=True)
+    out.write(MANIFEST, manifest.to_json())
+    out.remove(in_parts(PLAN))
+    out.sweep()
     return manifest
 
 
@@ -73,7 +73,7 @@ def noted_in(parts: Iterable[Part]) -> dict[str, tuple[int, ...]]:
     return {code: tuple(ids[code]) for code in sorted(ids)}
 
 
-def _close_up(out: Path, split: str, shards: list[Shard]) -> tuple[Shard, ...]:
+def _close_up(out: Folder, split: str, shards: list[Shard]) -> tuple[Shard, ...]:
     """The shards, numbered without gaps: other readers name them by a range of numbers.
 
     If this is interrupted, the next build makes the shards again that are not where their side files say.
@@ -82,7 +82,7 @@ def _close_up(out: Path, split: str, shards: list[Shard]) -> tuple[Shard, ...]:
     for number, shard in enumerate(shards):
         name = shard_name(split, number)
         if name != shard.name:
-            (out / shard.name).replace(out / name)
+            out.move(shard.name, name)
         closed.append(replace(shard, name=name))
     return tuple(closed)
 
@@ -100,10 +100,24 @@ def _license_counts(licenses: Iterable[License], parts: Iterable[Part]) -> tuple
     )
 
 
-def sealed_report(out: Path, manifest: Manifest, faults: Sequence[Fault] = ()) -> BuildReport:
-    """What there is to say about a sealed data set, as if each of its shards had been there before."""
+def sealed_report(
+    out: Folder,
+    manifest: Manifest,
+    faults: Sequence[Fault] = (),
+    found: Iterable[Exclusion] | None = None,
+) -> BuildReport:
+    """What there is to say about a sealed data set, as if each of its shards had been there before.
+
+    Args:
+        out: The data set's folder.
+        manifest: Its manifest.
+        faults: What is wrong with the annotations.
+        found: Images that turned out unusable; None asks the side files.
+    """
+    if found is None:
+        found = exclusions_in(out) if manifest.left_out else ()
     return BuildReport(
-        out=out,
+        out=out.shown,
         samples=manifest.samples,
         shards=len(manifest.shards),
         made=0,
@@ -114,5 +128,5 @@ def sealed_report(out: Path, manifest: Manifest, faults: Sequence[Fault] = ()) -
         skipped=manifest.skipped,
         noted=manifest.noted,
         closed=manifest.options["shards"] - len(manifest.shards),
-        examples=examples(manifest.left_out, exclusions_in(out), faults),
+        examples=examples(manifest.left_out, found, faults),
     )

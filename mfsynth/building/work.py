@@ -6,12 +6,11 @@ import hashlib
 import platform
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 
-from mfsynth import codecs, limits, storage
+from mfsynth import codecs, limits
 from mfsynth.building.folder import disk_errors
 from mfsynth.building.origin import packages
 from mfsynth.building.parts import Exclusion, Part, scratch_name, whole_part, write_part
@@ -22,7 +21,7 @@ from mfsynth.coco.image import gt_member, read_image
 from mfsynth.engine import check_versions
 from mfsynth.errors import BuildError, ChangedError, SourceError, UnusableImage
 from mfsynth.sample import Scene
-from mfsynth.shards.layout import CERTAIN, FOCUS, NEAREST, PARTS, RECIPE, SEGMENTS, shard_name
+from mfsynth.shards.layout import CERTAIN, FOCUS, NEAREST, RECIPE, SEGMENTS, shard_name
 from mfsynth.shards.manifest import Shard
 from mfsynth.shards.writer import ShardWriter
 from mfsynth.synthesis.draw import draw
@@ -38,21 +37,26 @@ if TYPE_CHECKING:
     from mfsynth.coco.image import DecodedImage
     from mfsynth.options import BuildOptions
     from mfsynth.shards.layout import Layout
+    from mfsynth.storage import Folder
 
     Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Everything that a process needs to make one shard."""
+    """Everything that a process needs to make one shard.
+
+    `there` is the size of the shard that the folder has already, with a side file; None if it has none.
+    """
 
     options: BuildOptions
     layout: Layout
     index: int
     entries: tuple[Entry, ...]
     origin: Origin
-    out: Path
+    out: Folder
     strict: bool = False
+    there: int | None = None
 
     @property
     def name(self) -> str:
@@ -81,7 +85,9 @@ def make_shard(job: Job, advance: Advance) -> tuple[Part, bool]:
     check_versions(f"this machine ({platform.node()})", packages(job.options), job.origin.packages)
     with disk_errors(job.out, job.name):
         images = [entry.image.id for entry in job.entries]
-        kept = whole_part(job.out, job.name, images, job.options.variants, job.origin)
+        kept = None
+        if job.there is not None:
+            kept = whole_part(job.out, job.name, images, job.options.variants, job.origin, job.there)
         if kept is not None and not (job.strict and kept.left_out):
             advance(len(job.entries) * job.options.variants)
             return kept, False
@@ -93,7 +99,7 @@ def _make_shard(job: Job, advance: Advance) -> Part:
     licenses: Counter[int] = Counter()
     excluded = []
     noted: dict[str, list[int]] = defaultdict(list)
-    with storage.scratch_file(job.out / PARTS, scratch_name(job.name)) as file:
+    with job.out.scratch(scratch_name(job.name)) as file:
         writer = ShardWriter(file)
         for entry in job.entries:
             try:
@@ -109,7 +115,7 @@ def _make_shard(job: Job, advance: Advance) -> Part:
                 licenses[entry.image.license] += job.options.variants
                 for code in image.notes:
                     noted[code].append(entry.image.id)
-        shard = writer.publish(job.out / job.name) if licenses else Shard(job.name, 0, "", 0)
+        shard = writer.publish(job.out, job.name) if licenses else Shard(job.name, 0, "", 0)
     notes = {code: tuple(ids) for code, ids in sorted(noted.items())}
     counts = dict(sorted(licenses.items()))
     return write_part(job.out, Part(shard, counts, tuple(excluded), noted=notes, origin=job.origin))

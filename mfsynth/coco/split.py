@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mfsynth.coco.annotations.document import read_text
@@ -29,9 +28,11 @@ from mfsynth.console import count, some
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from mfsynth.coco.annotations.entries import Entry, Fault, License
     from mfsynth.coco.finding.trees import FileTree
+    from mfsynth.storage import AnyPath
 
 Masks = Literal["panoptic", "instances"]
 
@@ -66,18 +67,18 @@ class Split:
 
 
 def read_split(
-    coco: Path,
+    coco: AnyPath,
     name: str,
     masks: Masks = "panoptic",
     *,
-    depth_maps: Path | None = None,
+    depth_maps: AnyPath | None = None,
     cache: Path,
     say: Callable[[str], None] = lambda _: None,
 ) -> Split:
     """Read a split's annotations and find its files; no picture is opened.
 
     Args:
-        coco: Folder with the three places, extracted or in zips.
+        coco: Folder with the three places, extracted or in zips; it may be at a URL.
         name: The split's name.
         masks: Which annotations to use.
         depth_maps: Folder of depth maps, which take the place of masks.

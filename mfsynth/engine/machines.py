@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mfsynth.errors import BuildError
+from mfsynth import storage
+from mfsynth.errors import BuildError, MfsynthError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +16,21 @@ if TYPE_CHECKING:
 
     Versions = Callable[[], Mapping[str, str]]
 
+_STORE = (
+    "give every node what the object store needs: its package, and keys and settings in the environment in "
+    "which Ray was started"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """A file that is here and that every machine must see: what errors call it, and what to do about one."""
+    """A file that is here and that every machine must see.
+
+    Args:
+        path: Where it is, as a local path or URL.
+        shown: What errors call it.
+        remedy: What to do about a local one that is not shared.
+    """
 
     path: str
     shown: str
@@ -28,9 +39,9 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a machine sees: size and time of each file, None where there is none; and versions of packages."""
+    """What a machine sees: the mark of each file, else why it cannot be read; and versions of packages."""
 
-    files: tuple[tuple[int, int] | None, ...]
+    files: tuple[storage.Mark | str, ...]
     versions: Mapping[str, str]
 
 
@@ -48,11 +59,17 @@ def check_machines(engine: Engine, files: Sequence[Shared], versions: Versions) 
     look = partial(view, tuple(file.path for file in files), versions)
     here = look()
     for machine, there in engine.everywhere(look):
-        for file, stamp, other in zip(files, here.files, there.files, strict=True):
-            if stamp != other:
-                seen = "does not see" if other is None else "has another"
-                raise BuildError(f"{machine} {seen} {file.shown}", file.remedy)
+        for file, mark, other in zip(files, here.files, there.files, strict=True):
+            if mark != other:
+                raise _unlike(machine, file, other)
         check_versions(machine, there.versions, here.versions)
+
+
+def _unlike(machine: str, file: Shared, seen: storage.Mark | str) -> BuildError:
+    """The error for a machine that sees another file, or does not see it for a reason."""
+    told = f"{machine} {'does not see' if isinstance(seen, str) else 'has another'} {file.shown}"
+    remedy = _STORE if storage.local_path(file.path) is None else file.remedy
+    return BuildError(f"{told}: {seen}" if isinstance(seen, str) and seen else told, remedy)
 
 
 def check_versions(machine: str, there: Mapping[str, str], here: Mapping[str, str]) -> None:
@@ -71,12 +88,15 @@ def check_versions(machine: str, there: Mapping[str, str], here: Mapping[str, st
 
 def view(files: tuple[str, ...], versions: Versions) -> View:
     """What this machine sees of some files, and its versions."""
-    return View(tuple(map(_stamp, files)), versions())
+    return View(tuple(map(_mark, files)), versions())
 
 
-def _stamp(path: str) -> tuple[int, int] | None:
+def _mark(path: str) -> storage.Mark | str:
+    """A file's mark, else why it cannot be read: empty if it is not there."""
     try:
-        status = Path(path).stat()
+        with storage.open_anywhere(path) as file:
+            return storage.mark_of(file)
     except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
+        return ""
+    except MfsynthError as error:
+        return str(error)

@@ -16,11 +16,11 @@ from mfsynth.errors import OptionsError, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from mfsynth.coco.annotations.entries import Entry
     from mfsynth.coco.split import Split
     from mfsynth.options.build import BuildOptions
+    from mfsynth.storage import AnyPath
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ class Choice:
 
 def split_of(
     options: BuildOptions,
-    coco: Path,
-    depth_maps: Path | None = None,
+    coco: AnyPath,
+    depth_maps: AnyPath | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Split:
     """The split that options name; no picture is opened.
 
     Args:
         options: The options.
-        coco: Folder with the COCO data.
+        coco: Folder with the COCO data; it may be at a URL.
         depth_maps: Folder of depth maps, if the options take planes from them.
         say: Called with a line about what takes a while.
 

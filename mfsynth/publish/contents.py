@@ -32,14 +32,14 @@ _PICTURE_SAMPLES = 3
 _PICTURE_DPI = 150
 
 
-def check_shards(folder: Path, manifest: Manifest, progress: Progress) -> None:
+def check_shards(folder: Path, manifest: Manifest, progress: Progress, called: str = "") -> None:
     """Compare the manifest with itself, and every shard's size and hash with it.
 
     Raises:
         ShardError: If the manifest contradicts itself, or a shard is missing, damaged or without samples.
     """
     for claim in contradictions(manifest):
-        raise ShardError(f"{MANIFEST} {claim}; nothing was sent", f"run `mfsynth verify {folder}`")
+        raise ShardError(f"{MANIFEST} {claim}; nothing was sent", f"run `mfsynth verify {called or folder}`")
     for shard in manifest.shards:
         if not shard.samples:
             raise ShardError(
@@ -55,7 +55,8 @@ def check_shards(folder: Path, manifest: Manifest, progress: Progress) -> None:
             problem = f"cannot be read ({error.strerror or error})"
         if problem:
             raise ShardError(
-                f"{shard.name} {problem}; nothing was sent", f"run `mfsynth verify {folder} --repair`"
+                f"{shard.name} {problem}; nothing was sent",
+                f"run `mfsynth verify {called or folder} --repair`",
             )
         progress("checking shards", done, total)
 

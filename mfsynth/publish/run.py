@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mfsynth import storage
 from mfsynth.console import count
 from mfsynth.errors import HubDamagedError, LicenseError, MissingExtraError, OptionsError
 from mfsynth.hub import Repository, Upload, listing, push
 from mfsynth.publish.licenses import licenses_of, refusal
-from mfsynth.shards.manifest import Manifest
+from mfsynth.shards.layout import MANIFEST
+from mfsynth.shards.manifest import Manifest, data_set_at
 from mfsynth.storage import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from mfsynth.hub import Pushed, RemoteFile
     from mfsynth.publish.contents import Progress
@@ -29,7 +34,7 @@ class PublishOptions:
     """What is published, and how.
 
     Args:
-        folder: The folder of a finished data set.
+        location: The folder of a finished data set, or its manifest, as a local path or URL.
         repo: `user/name`; the repository is created if needed.
         private: Make it private if it is created.
         revision: Branch; None is `main`. It is created if needed.
@@ -42,7 +47,7 @@ class PublishOptions:
         OptionsError: If the repository's name lacks its user.
     """
 
-    folder: Path
+    location: str | os.PathLike[str]
     repo: str
     private: bool = False
     revision: str | None = None
@@ -135,8 +140,8 @@ def publish(
 ) -> PublishReport:
     """Publish a finished data set on the Hugging Face Hub, in one commit, and compare what arrived.
 
-    The folder is left as it is. Publishing the same again changes nothing; the next run finishes an
-    interrupted one, and does not send again what arrived.
+    The folder is left as it is; one at a URL is copied to TMPDIR first. Publishing the same again changes
+    nothing; the next run finishes an interrupted one, and does not send again what arrived.
 
     Args:
         options: What to publish, where, and how.
@@ -150,19 +155,46 @@ def publish(
         HubError: As one of its subclasses; nothing half-published becomes the latest commit.
     """
     need_extra()
-    from mfsynth.publish.contents import check_shards, contents
-
     options.repository.checked()
-    manifest = Manifest.read(options.folder)
+    manifest = Manifest.read(options.location)
     why, advice = ("", "") if options.accept_licenses else refusal(manifest)
     if why and not options.dry_run:
         raise LicenseError(why, advice)
-    check_shards(options.folder, manifest, progress)
-    files = contents(options.folder, manifest, options.repository, say, progress)
+    with local_copy_of(options.location, manifest, progress) as folder:
+        report = _publish(options, folder, manifest, say, progress)
+    return replace(report, refused=str(LicenseError(why, advice))) if options.dry_run else report
+
+
+def _publish(
+    options: PublishOptions, folder: Path, manifest: Manifest, say: Callable[[str], None], progress: Progress
+) -> PublishReport:
+    from mfsynth.publish.contents import check_shards, contents
+
+    check_shards(folder, manifest, progress, storage.shown(data_set_at(options.location)[0]))
+    files = contents(folder, manifest, options.repository, say, progress)
     report = report_on(options, manifest, files)
-    if options.dry_run:
-        return replace(report, refused=str(LicenseError(why, advice)))
-    return _send(options, manifest, files, report, progress)
+    return report if options.dry_run else _send(options, manifest, files, report, progress)
+
+
+@contextmanager
+def local_copy_of(location: str | os.PathLike[str], manifest: Manifest, progress: Progress) -> Iterator[Path]:
+    """The folder of a local data set, or a temporary one with the manifest and shards of one at a URL.
+
+    Raises:
+        ShardError: If a file cannot be fetched.
+    """
+    source, where = data_set_at(location)
+    if not storage.is_url(source):
+        yield Path(source)
+        return
+    with tempfile.TemporaryDirectory(prefix="mfsynth-") as scratch:
+        folder, total = Path(scratch), len(manifest.shards)
+        storage.write(folder / MANIFEST, storage.read(where))
+        for done, shard in enumerate(manifest.shards, 1):
+            with storage.local_copy(storage.join(source, shard.name)) as path:
+                path.replace(folder / shard.name)
+            progress("fetching shards", done, total)
+        yield folder
 
 
 def need_extra() -> None:

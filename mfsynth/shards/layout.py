@@ -93,6 +93,15 @@ def shard_name(split: str, index: int) -> str:
     return f"{split}-{index:06d}.tar"
 
 
+def in_parts(name: str) -> str:
+    """The name of a file in `.parts`, as the data set's folder has it.
+
+    >>> in_parts(BUILD)
+    '.parts/build.json'
+    """
+    return f"{PARTS}/{name}"
+
+
 def check_split(split: str) -> str:
     """The split's name, if it may have it: names in a manifest must not be trusted.
 

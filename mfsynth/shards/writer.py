@@ -6,13 +6,13 @@ import hashlib
 import tarfile
 from typing import IO, TYPE_CHECKING
 
-from mfsynth import storage
 from mfsynth.shards.layout import member_name
 from mfsynth.shards.manifest import Shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
+
+    from mfsynth.storage import Folder
 
 _END = bytes(2 * tarfile.BLOCKSIZE)
 _BLANK = tarfile.TarInfo().tobuf(tarfile.USTAR_FORMAT)
@@ -28,10 +28,10 @@ class ShardWriter:
     shard that is not published leaves nothing behind. (The writers of webdataset and tarfile close an archive
     properly even after an exception, so that half a shard looks complete.)
 
-        with storage.scratch_file(parts) as file:
+        with out.scratch() as file:
             writer = ShardWriter(file)
             writer.add(key, [("json", b"{}")])
-            shard = writer.publish(out / "val2017-000000.tar")
+            shard = writer.publish(out, "val2017-000000.tar")
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -48,11 +48,11 @@ class ShardWriter:
             self._write(bytes(-len(content) % tarfile.BLOCKSIZE))
         self._samples += 1
 
-    def publish(self, path: Path) -> Shard:
-        """End the archive and give it its name; its bytes may not have reached the disk yet."""
+    def publish(self, out: Folder, name: str) -> Shard:
+        """End the archive and give it its name in a folder; its bytes may not have reached a disk yet."""
         self._write(_END)
-        storage.publish(self._file, path)
-        return Shard(path.name, self._size, self._hash.hexdigest(), self._samples)
+        out.publish(self._file, name)
+        return Shard(name, self._size, self._hash.hexdigest(), self._samples)
 
     def _write(self, data: bytes) -> None:
         self._file.write(data)

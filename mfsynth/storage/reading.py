@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from mfsynth import limits
-from mfsynth.errors import MfsynthError, ShardError
+from mfsynth.errors import MfsynthError, NotThereError, ShardError
 from mfsynth.locations import is_web, local_path, scrubbed, shown
 from mfsynth.storage.local import open_regular
 from mfsynth.storage.patience import PATIENCE, Patience, Setback, patiently
@@ -179,7 +179,7 @@ def _unreadable(location: str, error: BaseException) -> ShardError:
         error = error.__cause__
     where = shown(location)
     if isinstance(error, FileNotFoundError) or (isinstance(error, Refused) and error.status in _GONE):
-        return ShardError(f"{where} is not there")
+        return NotThereError(f"{where} is not there")
     text = " ".join(str(error).split())
     if isinstance(error, Setback):
         return ShardError(f"cannot read {where}: {text} ({error.tried})", "check the network")
@@ -188,8 +188,10 @@ def _unreadable(location: str, error: BaseException) -> ShardError:
     if isinstance(error, OSError) and error.filename is not None:
         text = error.strerror or text
     kind = "" if isinstance(error, OSError) and text else f"{type(error).__name__}: "
-    return ShardError(f"cannot read {where}: {kind}{scrubbed(text)}".removesuffix(": "))
+    return ShardError(f"cannot read {where}: {kind}{scrubbed(text, location)}".removesuffix(": "))
 
 
 def _is_404(error: BaseException) -> bool:
-    return getattr(error, "status", None) == 404
+    answer = getattr(error, "response", None)  # of botocore's errors
+    told = answer.get("ResponseMetadata", {}) if isinstance(answer, dict) else {}
+    return 404 in (getattr(error, "status", None), told.get("HTTPStatusCode"))

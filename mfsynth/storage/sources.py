@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from mfsynth.errors import MissingExtraError, ShardError
-from mfsynth.locations import shown
+from mfsynth.errors import MfsynthError, MissingExtraError, ShardError
+from mfsynth.locations import scrubbed, shown
 from mfsynth.storage.patience import Setback
 from mfsynth.storage.remote import READ_AHEAD
 from mfsynth.storage.web import BUSY, Remote, answer, client
@@ -26,6 +26,13 @@ _FINAL = (
     ValueError, LookupError, AttributeError, NotImplementedError,
 )  # fmt: skip
 """Errors of file systems that another try does not change."""
+
+_HOPELESS = frozenset(
+    {"NoCredentialsError", "PartialCredentialsError", "ParamValidationError", "ProfileNotFound"}
+)
+"""Errors of botocore, which need not be installed, that another try does not change."""
+_EXTRAS = {"aiohttp": "http", "s3fs": "s3"}
+"""Packages that open URLs, and the extras that install them."""
 
 
 class WebSource:
@@ -114,13 +121,13 @@ class SystemSource:
 
     def __init__(self, location: str) -> None:
         self.location = location
-        self.system, self._path = _file_system(location)
+        self.system, self._path = file_system(location)
         self._marks: dict[str, Any] | None = None
         self.size: int | None = None
 
     def pieces(self, start: int) -> Iterator[bytes]:
         """As for `Source`."""
-        with _passing():
+        with passing(self.location):
             if self._marks is not None:
                 self.system.invalidate_cache()
             with self.system.open(self._path, "rb", block_size=READ_AHEAD) as file:
@@ -142,18 +149,25 @@ class SystemSource:
 
     def copy_to(self, target: str) -> None:
         """Copy the whole file, in the way that suits its system."""
-        with _passing():
+        with passing(self.location):
             self.system.get_file(self._path, target)
 
 
-def _file_system(location: str) -> tuple[Any, str]:
+def file_system(location: str) -> tuple[Any, str]:
+    """fsspec's file system of a URL, and the path in it.
+
+    Raises:
+        MissingExtraError: If it needs a package that is not installed.
+        ShardError: If it needs one that no extra of ours has.
+    """
     from fsspec.core import url_to_fs
 
     try:
         system, path = url_to_fs(location)
     except ImportError as error:
-        if "aiohttp" in str(error):
-            raise MissingExtraError("aiohttp", "http") from error
+        for package, extra in _EXTRAS.items():
+            if package in str(error):
+                raise MissingExtraError(package, extra) from error
         raise ShardError(
             f"cannot open {shown(location)}: {error}", "install the package that the message names"
         ) from error
@@ -161,7 +175,7 @@ def _file_system(location: str) -> tuple[Any, str]:
 
 
 @contextmanager
-def _passing() -> Iterator[None]:
+def passing(location: str) -> Iterator[None]:
     """Turn the errors of a file system that may pass into setbacks; what they are is anybody's guess."""
     try:
         yield
@@ -169,9 +183,10 @@ def _passing() -> Iterator[None]:
         raise
     except Exception as error:
         status = getattr(error, "status", None)
-        if isinstance(status, int) and 400 <= status < 500 and status not in BUSY:
+        refused = isinstance(status, int) and 400 <= status < 500 and status not in BUSY
+        if refused or isinstance(error, (MfsynthError, Setback)) or type(error).__name__ in _HOPELESS:
             raise
-        raise Setback(" ".join(str(error).split()) or type(error).__name__) from error
+        raise Setback(scrubbed(" ".join(str(error).split()), location) or type(error).__name__) from error
 
 
 def _changed(location: str) -> ShardError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -14,7 +13,7 @@ import numpy as np
 from mfsynth import codecs, storage
 from mfsynth.console import count
 from mfsynth.engine import Engine, EngineName, Shared, check_guard, check_machines, open_engine
-from mfsynth.errors import MfsynthError, OptionsError, ShardError
+from mfsynth.errors import MfsynthError, NotThereError, ShardError
 from mfsynth.options import BuildOptions
 from mfsynth.order import some_of, whole_number
 from mfsynth.sample import SegmentInfo
@@ -32,6 +31,7 @@ from mfsynth.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from mfsynth.sample import FocusMap, Picture, Recipe, Sample, Scene, Traits
     from mfsynth.shards.tar import Packed
@@ -44,7 +44,7 @@ _BLOCK = 16
 class VerifyJob:
     """One shard to check; `again` are the places of the samples to render again."""
 
-    folder: Path
+    folder: str | os.PathLike[str]
     shard: Shard
     layout: Layout
     draw: DrawOptions
@@ -68,24 +68,6 @@ class ShardResult:
     rendered: int = 0
 
 
-def local_folder(location: str | os.PathLike[str], command: str = "verify") -> Path:
-    """The folder of a local data set, given the folder or its manifest, as paths or `file://` URLs.
-
-    Args:
-        location: Where it is.
-        command: What needs it, for the error.
-
-    Raises:
-        OptionsError: If it is another URL.
-    """
-    folder, _ = data_set_at(location)
-    if storage.is_url(folder):
-        raise OptionsError(
-            f"{command} needs a local folder, {storage.shown(location)} is a URL", "download it first"
-        )
-    return Path(folder)
-
-
 def verify(
     location: str | os.PathLike[str],
     *,
@@ -97,17 +79,19 @@ def verify(
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Verification:
-    """Check every byte and member of a local data set, draw every recipe again, and render some.
+    """Check every byte and member of a data set, draw every recipe again, and render some.
 
     Nothing is printed. Worker processes are spawned: in a script, call this under
     `if __name__ == "__main__":`.
 
     Args:
-        location: The data set's folder, or its manifest.
+        location: The data set's folder, or its manifest, as a local path or URL. A shard at a URL is
+            copied to TMPDIR while it is checked.
         samples: How many samples to render again from what their recipes say.
         seed: Chooses these samples; None takes a random one.
         workers: Number of processes; 0 takes all cores, of this machine or of the cluster.
-        engine: `local`, or `ray` (the extra `ray`) for a cluster; its nodes share the folder's file system.
+        engine: `local`, or `ray` (the extra `ray`) for a cluster; its nodes share the folder's file system,
+            unless it is at a URL.
         ray_address: The cluster, as HOST:PORT; None takes $RAY_ADDRESS, else the cluster of this machine,
             else starts Ray on this machine only.
         say: Called with a line when a worker dies.
@@ -117,8 +101,8 @@ def verify(
         What was found; `print` shows it as lines.
 
     Raises:
-        ShardError: If there is no manifest, or it is broken.
-        OptionsError: If the location is a URL, or an option makes no sense.
+        ShardError: If there is no manifest, it is broken, or a shard at a URL cannot be fetched.
+        OptionsError: If an option makes no sense.
         MissingExtraError: If Ray is chosen and not installed.
         BuildError: If a worker died twice, the cluster cannot be used, or a script calls this without the
             guard.
@@ -142,11 +126,12 @@ def verify_with(
     """`verify` on an engine that is open."""
     check_guard()
     samples, workers = whole_number("samples", samples), whole_number("workers", workers)
-    folder, manifest = local_folder(location), Manifest.read(location)
-    shared = (
-        "all nodes must share its file system: copy the data set to one, or use the engine of this machine"
+    (folder, file), manifest = data_set_at(location), Manifest.read(location)
+    remedy = (
+        "all nodes must share its file system: copy the data set to one or to an object store, or use the "
+        "engine of this machine"
     )
-    check_machines(engine, [Shared(str(folder / MANIFEST), str(folder / MANIFEST), shared)], _versions)
+    check_machines(engine, [Shared(file, storage.shown(file), remedy)], _versions)
     seed = secrets.randbelow(_SEEDS) if seed is None else seed
     jobs = _jobs(folder, manifest, set(some_of(manifest.samples, samples, "verify", seed)))
     results = {
@@ -167,7 +152,7 @@ def _versions() -> dict[str, str]:
     return {"mfsynth": __version__}
 
 
-def _gathered(folder: Path, manifest: Manifest, seed: int, ordered: list[ShardResult]) -> Verification:
+def _gathered(folder: str, manifest: Manifest, seed: int, ordered: list[ShardResult]) -> Verification:
     """The results of all shards, in their order, as one."""
     in_shards = [problem for result in ordered for problem in result.problems]
     in_shards += _misplaced(manifest, ordered)
@@ -175,7 +160,7 @@ def _gathered(folder: Path, manifest: Manifest, seed: int, ordered: list[ShardRe
     if not in_shards:  # else they would be told of twice
         claims += disagreements(manifest, Held.together(result.held for result in ordered))
     return Verification(
-        location=str(folder),
+        location=storage.shown(folder),
         shards=len(manifest.shards),
         samples=manifest.samples,
         seed=seed,
@@ -191,7 +176,7 @@ def _gathered(folder: Path, manifest: Manifest, seed: int, ordered: list[ShardRe
     )
 
 
-def _jobs(folder: Path, manifest: Manifest, chosen: set[int]) -> list[VerifyJob]:
+def _jobs(folder: str, manifest: Manifest, chosen: set[int]) -> list[VerifyJob]:
     """One job per shard; `chosen` are the places of the samples to render again, among all."""
     options = BuildOptions.of(manifest)
     jobs, before = [], 0
@@ -212,12 +197,12 @@ def _misplaced(manifest: Manifest, results: list[ShardResult]) -> list[Problem]:
     return problems
 
 
-def _strays(folder: Path, manifest: Manifest) -> list[Problem]:
+def _strays(folder: str, manifest: Manifest) -> list[Problem]:
     known = {shard.name for shard in manifest.shards}
     return [
-        Problem("", f"{path.name} is not in the manifest")
-        for path in sorted(folder.iterdir())
-        if path.suffix == ".tar" and is_ours(path.name) and path.name not in known
+        Problem("", f"{name} is not in the manifest")
+        for name in storage.names_in(folder)
+        if name.endswith(".tar") and is_ours(name) and name not in known
     ]
 
 
@@ -228,21 +213,12 @@ def verify_shard(job: VerifyJob, advance: Callable[[int], None]) -> ShardResult:
     """Check one shard: size and hash first, then every sample."""
     cv2.setNumThreads(1)
     problems: list[Problem] = []
-    checks = _Checks(job, problems)
+    checks = _Checks(job, problems, advance)
     try:
-        with storage.open_regular(job.folder / job.name) as file:
-            if problem := wrong_bytes(file, job.shard):
-                problems.append(Problem(job.name, problem))
-            size = os.fstat(file.fileno()).st_size
-            for place, packed in enumerate(tar.samples(file, job.name, size)):
-                checks.sample(packed, again=place in job.again)
-                advance(1)
-    except FileNotFoundError:
+        with storage.local_copy(storage.join(job.folder, job.name)) as path:
+            _check_file(path, checks)
+    except (FileNotFoundError, NotThereError):
         return ShardResult((Problem(job.name, "is missing"),))
-    except OSError as error:
-        problems.append(Problem(job.name, f"cannot be read: {error.strerror or error}"))
-    except ShardError as error:
-        problems.append(Problem(job.name, str(error).removeprefix(f"{job.name} ")))
     if checks.count != job.shard.samples and not problems:
         problems.append(
             Problem(
@@ -253,12 +229,32 @@ def verify_shard(job: VerifyJob, advance: Callable[[int], None]) -> ShardResult:
     return ShardResult(tuple(problems), keys, checks.held, checks.comparison, checks.targets, checks.rendered)
 
 
+def _check_file(path: Path, checks: _Checks) -> None:
+    """Check a shard's file. What is wrong with it is noted; that it is not there is an error."""
+    job, problems = checks.job, checks.problems
+    try:
+        with storage.open_regular(path) as file:
+            if problem := wrong_bytes(file, job.shard):
+                problems.append(Problem(job.name, problem))
+            size = os.fstat(file.fileno()).st_size
+            for place, packed in enumerate(tar.samples(file, job.name, size)):
+                checks.sample(packed, again=place in job.again)
+                checks.advance(1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        problems.append(Problem(job.name, f"cannot be read: {error.strerror or error}"))
+    except ShardError as error:
+        problems.append(Problem(job.name, str(error).removeprefix(f"{job.name} ")))
+
+
 class _Checks:
     """Checks the samples of one shard, one after another."""
 
-    def __init__(self, job: VerifyJob, problems: list[Problem]) -> None:
+    def __init__(self, job: VerifyJob, problems: list[Problem], advance: Callable[[int], None]) -> None:
         self.job = job
         self.problems = problems
+        self.advance = advance
         self.count = self.rendered = 0
         self.first = self.last = ""
         self.comparison, self.targets = Comparison(), Comparison()

@@ -20,6 +20,7 @@ from conftest import Cli, tree
 import mfsynth
 from mfsynth.building import run as running
 from mfsynth.building.claims import EVERY_SHARD, claimed
+from mfsynth.building.folder import output_at
 from mfsynth.building.ranges import ShardRange
 from mfsynth.building.run import Run, build
 from mfsynth.errors import OptionsError, OutputError
@@ -145,7 +146,7 @@ def test_what_is_being_made_is_left_alone(small_coco: Path, made: Path, held: st
     start = do.get(wanted) or (lambda: make_part(small_coco, made, *map(int, wanted.split(":"))))
     scratch = made / ".parts" / "tmp-small-000001.tar-x"
     scratch.write_bytes(b"in the making")
-    with claimed(made, holder, lambda _: None):
+    with claimed(output_at(made), holder, lambda _: None):
         if wanted == "free":
             start()
         else:

@@ -22,7 +22,8 @@ from PIL import Image
 
 import mfsynth
 from mfsynth import storage
-from mfsynth.building.parts import part_path, whole_part
+from mfsynth.building.folder import output_at
+from mfsynth.building.parts import part_name, whole_part
 from mfsynth.building.run import Run, build
 from mfsynth.coco.annotations.entries import Entry
 from mfsynth.coco.image import read_image
@@ -384,13 +385,13 @@ class SideFile(DataSetFile):
 
     def seeds(self) -> list[bytes]:
         """As the build wrote it."""
-        return [part_path(self.out, self.shard.name).read_bytes()]
+        return [(self.out / part_name(self.shard.name)).read_bytes()]
 
     def read(self, data: bytes) -> Any:
         """Its content, if a resumed build believes it."""
-        part_path(self.out, self.shard.name).write_bytes(data)
+        (self.out / part_name(self.shard.name)).write_bytes(data)
         entries = read_split(self.folder / "coco", "s", cache=self.folder).entries[:1]
-        part = whole_part(self.out, self.shard.name, [entry.image.id for entry in entries], 1)
+        part = whole_part(output_at(self.out), self.shard.name, [entry.image.id for entry in entries], 1)
         if part is None:
             raise MfsynthError("made again")
         return replace(part, digest="")
@@ -464,10 +465,11 @@ class RecipeFile(ResealedTar):
 
     def read(self, data: bytes) -> Any:
         """Every sample, if `verify` finds nothing."""
-        with storage.scratch_file(self.folder) as file:
+        folder = storage.folder_at(self.folder)
+        with folder.scratch() as file:
             writer = ShardWriter(file)
             writer.add(self.packed.key, (self.packed.members | {"json": data}).items())
-            writer.publish(self.folder / "shard")
+            writer.publish(folder, "shard")
         return super().read((self.folder / "shard").read_bytes())
 
 

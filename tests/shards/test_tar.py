@@ -26,7 +26,7 @@ def shard(tmp_path: Path) -> Path:
         writer = ShardWriter(file)
         for key, members in SAMPLES:
             writer.add(key, members.items())
-        writer.publish(tmp_path / "s-000000.tar")
+        writer.publish(storage.folder_at(tmp_path), "s-000000.tar")
     return tmp_path / "s-000000.tar"
 
 
@@ -41,7 +41,7 @@ def test_the_recorded_size_and_hash_are_the_files(tmp_path: Path) -> None:
     with storage.scratch_file(tmp_path) as file:
         writer = ShardWriter(file)
         writer.add(SAMPLES[0][0], SAMPLES[0][1].items())
-        made = writer.publish(tmp_path / "s-000000.tar")
+        made = writer.publish(storage.folder_at(tmp_path), "s-000000.tar")
     path = tmp_path / "s-000000.tar"
     assert (made.name, made.samples) == ("s-000000.tar", 1)
     assert (made.size, made.sha256) == (path.stat().st_size, storage.digest(path))

@@ -505,14 +505,6 @@ def test_a_path_that_no_folder_can_have_is_one_line(cli: Cli) -> None:
     assert run.stderr.count("\n") == 1
 
 
-def test_a_url_is_no_local_folder(cli: Cli) -> None:
-    run = cli("verify", "https://example.com/set")
-    assert run.returncode == 2
-    assert run.stderr == (
-        "mfsynth: verify needs a local folder, https://example.com/set is a URL; download it first\n"
-    )
-
-
 def test_a_folder_that_is_no_data_set_is_named(tmp_path: Path, cli: Cli) -> None:
     run = cli("verify", tmp_path)
     assert run.returncode == 1

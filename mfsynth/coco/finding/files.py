@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from mfsynth.storage import AnyPath
+
 STORED, DEFLATED = 0, 8
 """The methods of a zip's members that are read."""
 LOCAL_HEADER = struct.Struct("<4s5H3I2H")
@@ -33,7 +35,10 @@ _AGAIN = "download the archive again"
 
 
 class Stamp(NamedTuple):
-    """What tells a file from one that replaces it: size in bytes, time of the last change in nanoseconds."""
+    """What tells a file from one that replaces it: size in bytes, time of the last change in nanoseconds.
+
+    At a URL, instead of the time, it is a number that changes with the file.
+    """
 
     size: int
     mtime_ns: int
@@ -46,7 +51,7 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FileRef:
-    """Where the bytes of one file are: `path` itself, or a member of the zip at `path`.
+    """Where the bytes of one file are: `path` itself, or a member of the zip at `path`, which may be a URL.
 
     `name` is as the annotations list it, `size` the file's, and `stamp` that of the file at `path`, the zip's
     if it is one. `start` is the offset of the member's local header in `path` (-1 for a plain file), `stored`
@@ -72,6 +77,7 @@ class FileRef:
 
         Raises:
             ChangedError: If the file is not the one that was found, or is gone.
+            DownloadError: If it is at a URL that cannot be read.
             UnreadableError: If it is not a regular file, is too large, or the system refuses to read it.
             SourceError: If it is damaged inside its archive.
         """
@@ -85,7 +91,7 @@ class FileRef:
         if self.fault:
             raise UnreadableError(f"cannot read {self}: {self.fault}")
         try:
-            with storage.open_regular(self.path) as file:
+            with storage.open_anywhere(self.path) as file:
                 self._check_stamp(file)
                 try:
                     yield from self._pieces(file)
@@ -97,14 +103,14 @@ class FileRef:
             raise UnreadableError(f"cannot read {self}: {error.strerror or error}") from error
 
     def _check_stamp(self, file: IO[bytes]) -> None:
-        now = Stamp.of(os.fstat(file.fileno()))
+        now = Stamp(*storage.mark_of(file))
         if now != self.stamp:
             sizes = f"{self.stamp.size:,} bytes then, {now.size:,} now"
             raise self._changed(f"has changed ({sizes})" if now.size != self.stamp.size else "has changed")
 
     def _changed(self, how: str) -> ChangedError:
         return ChangedError(
-            f"{self.path} {how} since its split was read",
+            f"{storage.shown(self.path)} {how} since its split was read",
             "leave the data unchanged, and run the same command again",
         )
 
@@ -129,7 +135,8 @@ class FileRef:
             raise SourceError(f"{self} is damaged: wrong size or checksum", _AGAIN)
 
     def __str__(self) -> str:
-        return self.path if self.start < 0 else f"{self.name} in {self.path}"
+        where = storage.shown(self.path)
+        return where if self.start < 0 else f"{self.name} in {where}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +175,7 @@ def remove_stale_scratch(cache: Path) -> None:
 
 
 @contextmanager
-def read_errors(folder: Path) -> Iterator[None]:
+def read_errors(folder: AnyPath) -> Iterator[None]:
     """Turn errors of the disk, while a folder is searched, into ours."""
     try:
         yield

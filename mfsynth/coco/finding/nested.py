@@ -33,7 +33,7 @@ def nested_archive(outer: Archive, member: str, cache: Path, say: Callable[[str]
         raise SourceError(f"cannot read {inner}: {inner.fault}")
     if inner.method == STORED:
         try:
-            with storage.open_regular(outer.path) as file:
+            with storage.open_anywhere(outer.path) as file:
                 start = data_start(file, inner.start, str(inner))
         except OSError as error:
             raise SourceError(f"cannot read {outer.path}: {error.strerror or error}") from error
@@ -43,7 +43,10 @@ def nested_archive(outer: Archive, member: str, cache: Path, say: Callable[[str]
 
 def _unpack(inner: FileRef, cache: Path, say: Callable[[str], None]) -> Path:
     """Unpack a deflated member to the cache, once, under a hash of the archive, the member and its CRC."""
-    identity = f"{Path(inner.path).resolve()} {inner.name} {inner.crc} {inner.size}"
+    place = storage.local_path(inner.path)
+    identity = (
+        f"{place.resolve() if place else storage.shown(inner.path)} {inner.name} {inner.crc} {inner.size}"
+    )
     key = hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:16]
     target = cache / f"{key}-{PurePosixPath(inner.name).name}"
     if inner.size > limits.INNER_ZIP_BYTES:
@@ -53,13 +56,13 @@ def _unpack(inner: FileRef, cache: Path, say: Callable[[str], None]) -> Path:
     try:
         if target.exists() and target.stat().st_size == inner.size:
             return target
-        say(f"unpacking {inner.name} from {inner.path} to {target}, once")
+        say(f"unpacking {inner.name} from {storage.shown(inner.path)} to {target}, once")
         cache.mkdir(parents=True, exist_ok=True)
         remove_stale_scratch(cache)
         _extract(inner, target)
     except OSError as error:
         raise SourceError(
-            f"cannot unpack {inner.name} from {inner.path} to {cache}: {error.strerror or error}",
+            f"cannot unpack {inner} to {cache}: {error.strerror or error}",
             "make sure that the cache is writable, or set XDG_CACHE_HOME to a folder that is",
         ) from error
     return target

@@ -1,29 +1,31 @@
 """Where the three places of a split are in a COCO folder: its pictures, its masks, its annotations.
 
 Each may be extracted, or still be in a zip. Pictures may also be under `images/`, as Datumaro writes them.
-Depth maps are in a folder of their own, anywhere.
+Depth maps are in a folder of their own, anywhere. All may be in an object store.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from posixpath import splitext
 from typing import TYPE_CHECKING
 
 from mfsynth.coco.finding.files import FileRef, Missing, read_errors
-from mfsynth.coco.finding.names import Spelling, fault, shown
+from mfsynth.coco.finding.names import AS_LISTED, Spelling, fault, shown
 from mfsynth.coco.finding.nested import nested_archive
-from mfsynth.coco.finding.trees import FileTree, Folder, ZipFolder
+from mfsynth.coco.finding.trees import FileTree, Folder, RemoteFolder, ZipFolder
 from mfsynth.coco.finding.zips import read_archive
 from mfsynth.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    from mfsynth.storage import AnyPath
 
 DEPTH_SUFFIXES = (".png", ".tif", ".tiff")
 
 
-def has_split(coco: Path, name: str) -> bool:
+def has_split(coco: AnyPath, name: str) -> bool:
     """Whether a COCO folder has the pictures of a split, extracted or as a zip.
 
     Raises:
@@ -33,7 +35,7 @@ def has_split(coco: Path, name: str) -> bool:
         return any(_is_there(place) for place in _picture_places(coco, name))
 
 
-def has_annotations(coco: Path, file_name: str) -> bool:
+def has_annotations(coco: AnyPath, file_name: str) -> bool:
     """Whether a COCO folder has an annotation file, extracted or in a zip.
 
     Raises:
@@ -43,7 +45,7 @@ def has_annotations(coco: Path, file_name: str) -> bool:
         return _find_annotations(coco, file_name) is not None
 
 
-def no_pictures(coco: Path, name: str) -> SourceError:
+def no_pictures(coco: AnyPath, name: str) -> SourceError:
     """The error for a COCO folder without the pictures of a split."""
     return SourceError(
         f"{coco} has no pictures of split {name!r}: there is no {name}/, {name}.zip, images/{name}/ or "
@@ -52,7 +54,7 @@ def no_pictures(coco: Path, name: str) -> SourceError:
     )
 
 
-def picture_files(coco: Path, name: str, listed_in: str) -> FileTree:
+def picture_files(coco: AnyPath, name: str, listed_in: str) -> FileTree:
     """The pictures of a split.
 
     Raises:
@@ -65,7 +67,7 @@ def picture_files(coco: Path, name: str, listed_in: str) -> FileTree:
     raise no_pictures(coco, name)
 
 
-def mask_files(coco: Path, name: str, listed_in: str, cache: Path, say: Callable[[str], None]) -> FileTree:
+def mask_files(coco: AnyPath, name: str, listed_in: str, cache: Path, say: Callable[[str], None]) -> FileTree:
     """The masks of a split; a zip of them that is deflated inside another is unpacked to the cache.
 
     Raises:
@@ -86,7 +88,7 @@ def mask_files(coco: Path, name: str, listed_in: str, cache: Path, say: Callable
     )
 
 
-def depth_files(folder: Path, name: str) -> FileTree:
+def depth_files(folder: AnyPath, name: str) -> FileTree:
     """The depth maps of a split.
 
     Raises:
@@ -113,7 +115,7 @@ def depth_map(maps: FileTree, picture: str) -> FileRef | Missing:
     return Missing(names[0], reason, "the depth maps")
 
 
-def annotation_file(coco: Path, file_name: str) -> FileRef:
+def annotation_file(coco: AnyPath, file_name: str) -> FileRef:
     """An annotation file.
 
     Raises:
@@ -128,8 +130,8 @@ def annotation_file(coco: Path, file_name: str) -> FileRef:
     return found
 
 
-def _find_annotations(coco: Path, file_name: str) -> FileRef | None:
-    found = Folder(coco / "annotations").find(file_name)
+def _find_annotations(coco: AnyPath, file_name: str) -> FileRef | None:
+    found = _folder(coco / "annotations", deep=False).find(file_name)
     if isinstance(found, FileRef):
         return found
     for path in _annotation_archives(coco):
@@ -139,26 +141,28 @@ def _find_annotations(coco: Path, file_name: str) -> FileRef | None:
     return None
 
 
-def _annotation_archives(coco: Path) -> list[Path]:
+def _annotation_archives(coco: AnyPath) -> list[AnyPath]:
     return sorted([*coco.glob("*annotations*.zip"), *coco.glob("annotations/*annotations*.zip")])
 
 
-def _picture_places(coco: Path, name: str) -> tuple[Path, ...]:
+def _picture_places(coco: AnyPath, name: str) -> tuple[AnyPath, ...]:
     return coco / name, coco / "images" / name
 
 
-def _is_there(place: Path) -> bool:
+def _is_there(place: AnyPath) -> bool:
     """Whether there is a folder, or a zip of it. Whether the zip is a file at all is found out on reading."""
     return place.is_dir() or _zipped(place).exists()
 
 
-def _tree(place: Path, spelling: Spelling) -> FileTree:
-    return (
-        Folder(place, spelling)
-        if place.is_dir()
-        else ZipFolder(read_archive(_zipped(place)), place.name, spelling)
-    )
+def _tree(place: AnyPath, spelling: Spelling) -> FileTree:
+    if place.is_dir():
+        return _folder(place, spelling)
+    return ZipFolder(read_archive(_zipped(place)), place.name, spelling)
 
 
-def _zipped(place: Path) -> Path:
+def _folder(place: AnyPath, spelling: Spelling = AS_LISTED, *, deep: bool = True) -> FileTree:
+    return Folder(place, spelling) if isinstance(place, Path) else RemoteFolder(place, spelling, deep)
+
+
+def _zipped(place: AnyPath) -> AnyPath:
     return place.with_name(f"{place.name}.zip")

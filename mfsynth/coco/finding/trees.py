@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mfsynth.coco.finding.zips import Archive
+    from mfsynth.storage import RemotePath
+    from mfsynth.storage.paths import Mark
 
 _NEVER = Stamp(-1, -1)
 
@@ -133,6 +135,43 @@ class Folder(FileTree):
         full = self.root / path
         remark = " (a link that leads nowhere)" if full.is_symlink() and not full.exists() else ""
         return names.shown(f"{self.root.name}/{path}") + remark
+
+
+@dataclass(frozen=True)
+class RemoteFolder(FileTree):
+    """A folder at a URL, which is listed once.
+
+    Args:
+        root: Where it is.
+        spelling: How names in it may be spelled.
+        deep: Whether files in folders inside it are found, too.
+    """
+
+    root: RemotePath
+    spelling: Spelling = AS_LISTED
+    deep: bool = True
+
+    def _file(self, path: str, name: str) -> FileRef | None:
+        found = self._files.get(path)
+        return FileRef((self.root / path).url, name, found.size, Stamp(*found)) if found else None
+
+    def names(self) -> list[str]:
+        """Those that are in the folder."""
+        return sorted(name for name in self._files if "/" not in name)
+
+    def _alike(self, path: str) -> Iterable[str]:
+        return self._names.get(names.alike(path), ())
+
+    @cached_property
+    def _files(self) -> Mapping[str, Mark]:
+        return self.root.files(deep=self.deep)
+
+    @cached_property
+    def _names(self) -> Mapping[str, Sequence[str]]:
+        return _by_key(self._files)
+
+    def _shown(self, path: str) -> str:
+        return names.shown(f"{self.root.name}/{path}")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from mfsynth.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
+
+    from mfsynth.storage import AnyPath
 
 _ENTRY = struct.Struct("<4s6H3L5H2L")
 _END = struct.Struct("<4s4H2LH")
@@ -67,7 +68,7 @@ class Member:
 class Archive:
     """A zip on disk, or a zip stored inside one, with its members by name."""
 
-    path: Path
+    path: AnyPath
     stamp: Stamp
     members: dict[str, Member]
 
@@ -77,7 +78,7 @@ class Archive:
         if it is None:
             return None
         return FileRef(
-            str(self.path),
+            os.fspath(self.path),
             name or member,
             it.size,
             self.stamp,
@@ -89,15 +90,15 @@ class Archive:
         )
 
 
-def read_archive(path: Path, offset: int = 0, length: int | None = None) -> Archive:
+def read_archive(path: AnyPath, offset: int = 0, length: int | None = None) -> Archive:
     """The directory of a zip, or of a zip that is stored in a file at an offset.
 
     Raises:
         SourceError: If it is not a zip, is cut short, or has more members than is sensible.
     """
     try:
-        with storage.open_regular(path) as file:
-            stamp = Stamp.of(os.fstat(file.fileno()))
+        with storage.open_anywhere(path) as file:
+            stamp = Stamp(*storage.mark_of(file))
             end = stamp.size if length is None else min(stamp.size, offset + length)
             members = _usable(_members(*_directory(file, offset, end, path), path), file)
     except OSError as error:
@@ -105,7 +106,7 @@ def read_archive(path: Path, offset: int = 0, length: int | None = None) -> Arch
     return Archive(path, stamp, members)
 
 
-def _directory(file: IO[bytes], begin: int, end: int, path: Path) -> tuple[bytes, int, int]:
+def _directory(file: IO[bytes], begin: int, end: int, path: AnyPath) -> tuple[bytes, int, int]:
     """The directory's bytes, what its offsets are relative to, and where it begins."""
     tail_at = max(begin, end - _END.size - _LONGEST_COMMENT)
     file.seek(tail_at)
@@ -147,7 +148,7 @@ def _end64(file: IO[bytes], end: int) -> tuple[int, int, int, int] | None:
     return at, count, size, offset
 
 
-def _members(directory: bytes, base: int, limit: int, path: Path) -> Iterator[Member]:
+def _members(directory: bytes, base: int, limit: int, path: AnyPath) -> Iterator[Member]:
     at = count = 0
     while at < len(directory):
         if len(directory) - at < _ENTRY.size or directory[at : at + 4] != b"PK\x01\x02":
@@ -260,11 +261,11 @@ def _is_at_home(member: Member, file: IO[bytes]) -> bool:
     return member.name == _decoded(file.read(name_length), flags, 0)
 
 
-def _not_whole(path: Path, why: str) -> SourceError:
+def _not_whole(path: AnyPath, why: str) -> SourceError:
     return SourceError(f"{path} is not a complete zip: {why}", "download it again")
 
 
-def _too_many(path: Path) -> SourceError:
+def _too_many(path: AnyPath) -> SourceError:
     return SourceError(
         f"{path} has more members than the {limits.ZIP_MEMBERS:,} that are read, or a directory beyond "
         f"{limits.ZIP_DIRECTORY_BYTES:,} bytes",

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from mfsynth import storage
 from mfsynth.coco.finding.files import remove_stale_scratch
 from mfsynth.coco.finding.places import has_annotations, has_split, no_pictures
-from mfsynth.errors import SourceError
+from mfsynth.errors import OptionsError, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mfsynth.coco.official.transfer import Progress
     from mfsynth.coco.split import Masks
+    from mfsynth.storage import AnyPath
 
 COCO_VARIABLE = "MFSYNTH_COCO"
 DEMO = "demo"
@@ -42,15 +43,18 @@ class Fetched:
         return [f"{path}  {path.stat().st_size / 1e6:.1f} MB" for path in self.files]
 
 
-def named_folder(given: Path | None) -> Path | None:
-    """The COCO folder named by the user: by the option, else by the environment variable."""
-    if given is not None:
-        return given.expanduser()
-    return Path(os.environ[COCO_VARIABLE]).expanduser() if os.environ.get(COCO_VARIABLE) else None
+def named_folder(given: Path | str | None) -> AnyPath | None:
+    """The COCO folder named by the user: by the option, else by the environment variable; it may be at a URL.
+
+    Raises:
+        SourceError: If it is on a web server.
+    """
+    named = given if given is not None else os.environ.get(COCO_VARIABLE)
+    return storage.path_at(named) if named else None
 
 
 def coco_folder(
-    given: Path | None,
+    given: Path | str | None,
     split: str,
     masks: Masks,
     *,
@@ -58,11 +62,11 @@ def coco_folder(
     approve: Callable[[int], bool],
     say: Callable[[str], None],
     progress: Progress | None = None,
-) -> Path:
+) -> AnyPath:
     """The folder with a split; an official one that is not there is downloaded, the demo split is drawn.
 
     Args:
-        given: Folder of the option `--coco`.
+        given: Folder of the option `--coco`, or its URL.
         split: The split's name.
         masks: Which annotations are needed.
         cache: The per-user cache folder.
@@ -82,7 +86,7 @@ def coco_folder(
     return _downloaded(cache / "coco", split, masks, approve, say, progress)
 
 
-def download_size(given: Path | None, split: str, masks: Masks, *, cache: Path) -> int:
+def download_size(given: Path | str | None, split: str, masks: Masks, *, cache: Path) -> int:
     """Bytes that `coco_folder` would download for a split; 0 if it is there, or is drawn.
 
     Raises:
@@ -115,6 +119,8 @@ def fetch(
     from mfsynth.coco.official.download import download
 
     folder = named_folder(given) or storage.cache_folder() / "coco"
+    if not isinstance(folder, Path):
+        raise OptionsError(f"cannot download to {folder}", "give a local folder with --coco DIR")
     if split == DEMO:
         with _writing(folder):
             draw_demo(folder)
@@ -161,7 +167,7 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _found(given: Path | None, split: str, masks: Masks, cache: Path) -> Path | None:
+def _found(given: Path | str | None, split: str, masks: Masks, cache: Path) -> AnyPath | None:
     """The folder that already has a split: the one that the user names, else the cache."""
     named = named_folder(given)
     if named is not None and not named.is_dir():
@@ -175,7 +181,7 @@ def _found(given: Path | None, split: str, masks: Masks, cache: Path) -> Path | 
     return kept if whole else None  # a stopped download leaves only some of the archives
 
 
-def _with_split(folder: Path, split: str) -> Path:
+def _with_split(folder: AnyPath, split: str) -> AnyPath:
     if not has_split(folder, split):
         raise no_pictures(folder, split)
     return folder

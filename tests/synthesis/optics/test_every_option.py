@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import mfsynth
 from mfsynth import Window
+from mfsynth.building.folder import output_at
 from mfsynth.building.make import CocoLookup, verify_and_repair
 from mfsynth.building.origin import Origin
 from mfsynth.building.plan import make_plan
@@ -96,7 +97,9 @@ def stored(options: BuildOptions, coco: Path, out: Path) -> list[Sample]:
     plan = make_plan(split_of(options, coco), options)
     (out / PARTS).mkdir(parents=True)
     origin = Origin(plan.options.to_json(), plan.inputs, packages(plan.options))
-    part, _ = make_shard(Job(plan.options, plan.layout, 0, plan.shards[0], origin, out), lambda _: None)
+    part, _ = make_shard(
+        Job(plan.options, plan.layout, 0, plan.shards[0], origin, output_at(out)), lambda _: None
+    )
     again = frozenset(range(part.shard.samples))
     found = verify_shard(VerifyJob(out, part.shard, plan.layout, options.draw, again), lambda _: None)
     assert found.problems == ()

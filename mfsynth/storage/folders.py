@@ -1,0 +1,51 @@
+"""Which kind of folder a location is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mfsynth.errors import OutputError
+from mfsynth.locations import is_web, local_path, shown
+from mfsynth.storage.bucket import Bucket
+from mfsynth.storage.disk import LocalFolder
+
+if TYPE_CHECKING:
+    from mfsynth.storage.folder import Folder
+
+
+def expanded(location: str | os.PathLike[str]) -> Path | str:
+    """A local path, with `~` for the home folder, or a URL."""
+    path = local_path(location)
+    return os.fspath(location) if path is None else path.expanduser()
+
+
+def folder_at(location: str | os.PathLike[str], scratch: str = "") -> Folder:
+    """The folder at a local path or URL.
+
+    Args:
+        location: Where it is.
+        scratch: Name of the folder inside it in which a local one keeps its scratch files.
+
+    Raises:
+        OutputError: If nothing can be written there.
+    """
+    path = local_path(location)
+    if path is not None:
+        return LocalFolder(path, scratch)
+    if not _has_listings(location):
+        raise OutputError(
+            f"cannot write to {shown(location)}: it is not an object store",
+            "give a local folder, or the URL of an object store, such as s3://bucket/set",
+        )
+    return Bucket(os.fspath(location).rstrip("/"))
+
+
+def names_in(location: str | os.PathLike[str]) -> list[str]:
+    """Names of the files in a folder, sorted; none for one on a web server, which has no listings."""
+    return sorted(folder_at(location).listing()) if _has_listings(location) else []
+
+
+def _has_listings(location: str | os.PathLike[str]) -> bool:
+    return not (is_web(location) or "::" in os.fspath(location))
