@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -21,7 +22,6 @@ from mfsynth.shards.layout import BUILD, CLAIM, MANIFEST, PARTS, PLAN, Layout, i
 from mfsynth.shards.manifest import DAMAGED, Manifest
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Container, Iterable, Iterator
 
     from mfsynth.storage import Folder
@@ -90,8 +90,13 @@ def output_at(location: str | os.PathLike[str]) -> Folder:
     """The data set's folder to write to, at a local path or URL.
 
     Raises:
-        OutputError: If nothing can be written there.
+        OutputError: If nothing can be written there, or not by worker processes.
     """
+    if os.fspath(location).startswith("memory://"):
+        raise OutputError(
+            f"{storage.shown(location)} is in the memory of one process, where its workers cannot write",
+            "choose a local folder or an object store",
+        )
     return storage.folder_at(location, PARTS)
 
 

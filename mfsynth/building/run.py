@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,8 @@ from mfsynth.options import BuildOptions, split_of
 from mfsynth.shards.layout import in_parts, shard_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mfsynth.building.parts import Exclusion, Part
     from mfsynth.building.plan import Plan
     from mfsynth.coco.split import Split
@@ -163,7 +165,7 @@ def _build_whole(work: _Work, like: Manifest | None) -> BuildReport:
                 try:
                     results = _run(work, ShardRange(0, len(work.plan.shards)), there)
                 finally:
-                    out.sweep()  # from workers that were stopped or died
+                    sweep(run.engine, out)
                 claim.check()
                 sealed = seal(out, work.begun, work.planned, [part for part, _ in results])
             made = sum(made for part, made in results if part.shard.samples)
@@ -219,6 +221,15 @@ def check_sharing(engine: Engine, out: Folder, plan: Plan) -> None:
         out.remove(name)
 
 
+def sweep(engine: Engine, out: Folder, shards: Sequence[str] | None = None) -> None:
+    """Remove what stopped or dead jobs left half done, of some shards or of all, on every machine."""
+    remove = out.sweep if shards is None else partial(remove_scratch, out, shards)
+    remove()
+    if out.apart:
+        with suppress(BuildError):  # a machine that does not answer is swept at the end of the next build
+            engine.everywhere(remove)
+
+
 def _make_part(
     work: _Work, part: ShardRange, names: list[str], there: dict[str, int], like: Manifest | None
 ) -> BuildReport:
@@ -226,7 +237,7 @@ def _make_part(
     try:
         results = _run(work, part, there)
     finally:
-        remove_scratch(out, names)
+        sweep(work.run.engine, out, names)
     parts = [each for each, _ in results]
     shards = [each.shard for each in parts if each.shard.samples]
     for shard in shards:  # here, since this machine has written them

@@ -60,6 +60,11 @@ class Bucket:
         return True
 
     @property
+    def apart(self) -> bool:
+        """As for `Folder`."""
+        return True
+
+    @property
     def room(self) -> str:
         """As for `Folder`."""
         return f"free some space in {self._scratch.parent}, or set TMPDIR to another folder,"

@@ -46,6 +46,11 @@ class LocalFolder:
         return False
 
     @property
+    def apart(self) -> bool:
+        """As for `Folder`."""
+        return False
+
+    @property
     def room(self) -> str:
         """As for `Folder`."""
         return "free some space"

@@ -47,6 +47,10 @@ class Folder(Protocol):
         """Whether a file that is there is as it was written; a disk may lose its end in a crash."""
 
     @property
+    def apart(self) -> bool:
+        """Whether each machine has scratch files of its own, not in the folder."""
+
+    @property
     def room(self) -> str:
         """What to do where there is no space left for scratch files."""
 

@@ -16,6 +16,10 @@ import pytest
 from coco_folder import Picture, write_coco
 from s3.fixtures import KEY, SECRET, Store
 
+from mfsynth.building.run import Run
+from mfsynth.building.run import build as run_build
+from mfsynth.errors import OutputError
+from mfsynth.options import BuildOptions
 from tests.coco.test_split import LAYOUTS
 from tests.conftest import Cli, tree
 
@@ -138,6 +142,11 @@ def test_pictures_that_cannot_be_used_close_up(cli: Cli, store: Store, tmp_path:
     assert "3 shards requested, 2 made" in remote.stdout
     assert remote.stdout.splitlines()[1:] == local.stdout.splitlines()[1:]
     assert store.tree() == tree(tmp_path / "out")
+
+
+def test_a_process_of_its_own_memory_is_no_place_for_workers(small_coco: Path) -> None:
+    with pytest.raises(OutputError, match="memory://box/set is in the memory of one process"):
+        run_build(BuildOptions("small"), Run(small_coco, "memory://box/set"))
 
 
 # --- COCO in a bucket ---------------------------------------------------------------------------------
