@@ -71,7 +71,7 @@ def test_commands_that_read_a_data_set(url: str, small_coco: Path) -> None:
     at = url.partition("@")[2].partition("?")[0]
     for words in (
         ("info", url), ("info", url, "--json"), ("stats", url, "-o", "stats.png", "--json"),
-        ("preview", url, "-o", "page.html"), ("preview", url, "-o", "sheet.png"),
+        ("preview", url, "-o", "page.html"), ("preview", url, "-o", "sheet.png"), ("verify", url),
         ("build", "--from", url, "--coco", small_coco, "--out", "again", "--workers", 1),
     ):  # fmt: skip
         result = run(*words)
@@ -84,7 +84,7 @@ def test_errors(url: str, small_pairs: Path) -> None:
     none = f"http://{USER}:{PASSWORD}"
     for words in (
         ("stats", f"{url}&none"), ("info", wrong), ("info", url.replace("?", "/none?")), ("info", none),
-        ("verify", url), ("publish", url, "--repo", "a/b"), ("publish", small_pairs, "--repo", url),
+        ("verify", wrong), ("publish", url, "--repo", "a/b"), ("publish", small_pairs, "--repo", url),
         ("build", "--split", "small", "--coco", url), ("build", "--split", "demo", "--out", url),
         ("download", "--split", "val2017", "--coco", "c", "--base-url", url),
         ("download", "--split", "val2017", "--coco", "c", "--base-url", url.replace("http:", "htp:")),
@@ -95,7 +95,8 @@ def test_errors(url: str, small_pairs: Path) -> None:
         ("evaluate", "--methods", url, "--data", f"shards:{url}", "--out", "e"),
         ("zoo", "info", url), ("zoo", "pull", url), ("zoo", "push", url, "--repo", "a/b", "--license", "mit"),
         ("fuse", url, url, "-o", "f.png"), ("fuse", "--model", url, "a.png", "b.png", "-o", "f.png"),
-        ("info", f"s3://{USER}:{PASSWORD}@bucket/x"),
+        ("info", f"s3://{USER}:{PASSWORD}@bucket/x"), ("merge", f"s3://{USER}:{PASSWORD}@bucket/x"),
+        ("build", "--split", "small", "--coco", f"s3://{USER}:{PASSWORD}@bucket/x"),
         ("info", f"gopher://{USER}:{PASSWORD}@h/x?{KEY}"),
     ):  # fmt: skip
         result = run(*words)

@@ -19,10 +19,14 @@ from mfsynth.storage.bucket import Bucket
 from tests.storage.test_storage import QUICK
 
 
+@pytest.fixture(autouse=True)
+def own_tmpdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
 @pytest.fixture(params=["disk", "memory", "s3"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> storage.Folder:
     """An empty folder of each kind."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     if request.param == "disk":
         found = storage.folder_at(tmp_path / "set", ".parts")
     elif request.param == "memory":
