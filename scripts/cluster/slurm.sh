@@ -15,7 +15,7 @@ set -euo pipefail
 
 SPLIT=${SPLIT:-train2017}
 COCO=${COCO:-$HOME/coco}     # downloaded beforehand, with `mfsynth download`
-OUT=${OUT:-$PWD/out/$SPLIT}  # on a file system that all nodes share
+OUT=${OUT:-$PWD/out/$SPLIT}  # on a file system that all nodes share, or a URL
 SHARDS=${SHARDS:-128}
 JOBS=${JOBS:-16}
 OPTIONS=(--store pairs)      # what else the data set should be; the same for all parts
