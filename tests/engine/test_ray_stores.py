@@ -132,16 +132,16 @@ def test_nodes_that_share_nothing_build_go_on_and_repair(
     cluster: Any, store: Store, small_coco: Path, tmp_path: Path
 ) -> None:
     local, env = tmp_path / "local", at_home(store)
-    build(BuildOptions("small", variants=30, shards=6), Run(small_coco, local, workers=2))
+    build(BuildOptions("small", variants=20, shards=6), Run(small_coco, local, workers=2))
     coco = upload(store, small_coco)
     folders = [tmp_path / name for name in ("one", "two")]
     for folder in folders:
         folder.mkdir()
         add_node(cluster, env | {"TMPDIR": str(folder), "RAY_TMPDIR": "/tmp"})
-    words = ("build", "--split", "small", "--variants", 30, "--shards", 6, "--coco", coco, "--out", store.url)
+    words = ("build", "--split", "small", "--variants", 20, "--shards", 6, "--coco", coco, "--out", store.url)
     command = started(cluster, env, *words)
     until = time.monotonic() + 240
-    while not any(name.endswith(".tar") for name in store.names()):
+    while not any(name.startswith(".parts/small-") for name in store.names()):
         assert command.poll() is None, command.communicate()
         assert time.monotonic() < until
         time.sleep(0.1)
