@@ -21,11 +21,13 @@ import mfsynth
 from mfsynth.building import run as running
 from mfsynth.building.claims import EVERY_SHARD, claimed
 from mfsynth.building.folder import output_at
+from mfsynth.building.parts import read_part, write_part
 from mfsynth.building.ranges import ShardRange
 from mfsynth.building.run import Run, build
 from mfsynth.errors import OptionsError, OutputError
 from mfsynth.options import BuildOptions
 from mfsynth.options.build import Store
+from mfsynth.shards.layout import shard_name
 
 OPTIONS = BuildOptions("small", shards=8, noise=(0.0, 0.1))
 
@@ -226,9 +228,15 @@ def test_parts_from_other_packages_are_not_merged(
 ) -> None:
     """Only what is recorded is changed: another version cannot be installed for a test."""
     ours = running.packages(OPTIONS)
+    others = ours | {"numpy": "1.0"}
+    folder = output_at(brought(small_coco, made, tmp_path / "elsewhere"))
+    for number in (2, 3):
+        part = read_part(folder, shard_name("small", number))
+        assert part is not None
+        assert part.origin is not None
+        write_part(folder, replace(part, origin=replace(part.origin, packages=others)))
     with monkeypatch.context() as patch:
-        patch.setattr(running, "packages", lambda options: ours | {"numpy": "1.0"})
-        brought(small_coco, made, tmp_path / "elsewhere")
+        patch.setattr(running, "packages", lambda options: others)
         with pytest.raises(OutputError, match=r"with other versions, .* numpy 1\.0 \(was "):
             make_part(small_coco, made, 4, 5)
     told = f"numpy: 1.0 in these, {ours['numpy']} in the others"
