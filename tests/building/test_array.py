@@ -19,6 +19,7 @@ from conftest import Cli, tree
 
 import mfsynth
 from mfsynth.building import run as running
+from mfsynth.building import work
 from mfsynth.building.claims import EVERY_SHARD, claimed
 from mfsynth.building.ranges import ShardRange
 from mfsynth.building.run import Run, build
@@ -220,13 +221,19 @@ def test_parts_from_other_annotations_are_not_merged(
     check_refused(small_coco, made, whole, "content of annotations/panoptic_small.json")
 
 
+def in_this_process(work: Any, jobs: Any, **_: object) -> Any:
+    return [(job, work(job, lambda _done: None)) for job in jobs]
+
+
 def test_parts_from_other_packages_are_not_merged(
     small_coco: Path, made: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only what is recorded is changed: another version cannot be installed for a test."""
     ours = running.packages(OPTIONS)
     with monkeypatch.context() as patch:
-        patch.setattr(running, "packages", lambda options: ours | {"numpy": "1.0"})
+        for module in (running, work):
+            patch.setattr(module, "packages", lambda options: ours | {"numpy": "1.0"})
+        patch.setattr("mfsynth.engine.local.run_jobs", in_this_process)  # a new one has the true versions
         brought(small_coco, made, tmp_path / "elsewhere")
         with pytest.raises(OutputError, match=r"with other versions, .* numpy 1\.0 \(was "):
             make_part(small_coco, made, 4, 5)
