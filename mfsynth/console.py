@@ -372,7 +372,7 @@ def engine_options(command: Command) -> Command:
     )  # fmt: skip
     address = click.option(
         "--ray-address", metavar="HOST:PORT",
-        help="The Ray cluster, else $RAY_ADDRESS, else the cluster of this machine.",
+        help="The Ray cluster; local starts one here. Else $RAY_ADDRESS, else the one that runs here.",
     )  # fmt: skip
     return engine(address(command))
 

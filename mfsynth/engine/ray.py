@@ -18,7 +18,6 @@ from mfsynth.engine.jobs import TRIES, R, T, died_twice
 from mfsynth.engine.worker import Failed, Silence, portable, signals_put_off
 from mfsynth.errors import BuildError, MissingExtraError, OptionsError
 
-os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "1")  # else it tries to reach a cluster for a quarter hour
 try:
     import ray
     import ray.exceptions
@@ -62,14 +61,13 @@ def connected(address: str | None) -> Iterator[Ray]:
         yield Ray()
         return
     # else Ray prints what it knows of lost nodes to standard output, where a command's JSON goes
-    ray._private.worker._worker_logs_enabled = False
-    try:
-        _connect(address or os.environ.get("RAY_ADDRESS"))
-        yield Ray()
-    finally:
-        with signals_put_off():
-            ray.shutdown()
-        ray._private.worker._worker_logs_enabled = True
+    with _changed(ray._private.worker, "_worker_logs_enabled", False):
+        try:
+            _connect(address or os.environ.get("RAY_ADDRESS"))
+            yield Ray()
+        finally:
+            with signals_put_off():
+                ray.shutdown()
 
 
 class Ray:
@@ -127,8 +125,11 @@ def _connect(address: str | None) -> None:
     if address not in (None, "auto", "local"):
         _probe(str(address))
     terminated = signal.getsignal(signal.SIGTERM)
+    # else what is not Ray, but listens, is tried for a quarter of an hour; once is 40 s
+    patience = _changed(ray._private.ray_constants, "NUM_REDIS_GET_RETRIES", 1)
     try:
-        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.CRITICAL)
+        with patience:
+            ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.CRITICAL)
     except (ConnectionError, RuntimeError, ValueError) as error:
         where = f"to the Ray cluster at {address}" if address else "to Ray"
         cause = _last_line(error.__cause__ or error)
@@ -136,6 +137,17 @@ def _connect(address: str | None) -> None:
     finally:
         if threading.current_thread() is threading.main_thread():  # whose handler Ray has replaced
             signal.signal(signal.SIGTERM, terminated)
+
+
+@contextmanager
+def _changed(module: Any, name: str, value: object) -> Iterator[None]:
+    """Another value for a setting of Ray that it offers no option for, until the block ends."""
+    before = getattr(module, name, None)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
 
 
 def _probe(address: str) -> None:
@@ -248,7 +260,7 @@ class _Tasks(Generic[T, R]):
                 raise died_twice(task.job.name, cause) from error
             self._again(ref, f"the worker on {task.job.name} died ({cause}); trying once more")
         except _LOST:
-            self._again(ref, f"{task.node or 'a node'} was lost; another one makes {task.job.name}")
+            self._again(ref, f"{task.node or 'a node'} was lost; another one takes {task.job.name}")
         else:
             del self._flying[ref]
             if isinstance(result, Failed):
