@@ -36,7 +36,6 @@ from zoo.evaluation.tables import line, markdown_of, means_csv_of, scores_of
 from zoo.metrics.measures import QUALITY
 
 NETWORKS = "focus-set,focus-set-small,hf-seg,hf-reg,hf-reg+near,noisy-hf-reg"
-DECIDING = "focus-set,focus-set-small,hf-seg"
 CLASSICS = "gff,dct,dct+cv,im,cnn,pyramid,average,dummy-a,dummy-b"
 DOCS = Path(__file__).parents[1] / "docs"
 LISTS = DOCS / "benchmarks"
@@ -81,7 +80,7 @@ BENCHMARKS = (
         "stacks-clean",
         "stacks",
         ("--frames", "6", "--breathing", "0", "--capture", "clean"),
-        f"{DECIDING},{CLASSICS}",
+        "focus-set,focus-set-small,hf-seg,gff,dct,dct+cv,pyramid,average",
     ),
     Benchmark("stacks", "stacks", ("--frames", "6", "--breathing", "0"), f"{NETWORKS},{CLASSICS}"),
     Benchmark(
