@@ -121,13 +121,18 @@ def test_bytes_that_are_not_utf_8_are_printed_as_they_are(cli: Cli, tmp_path: Pa
     assert b"/\xff\\x9b2J/manifest.json is not there" in done.stderr
 
 
-@pytest.mark.parametrize(
-    "words", ["publish --repo a/b", "verify", "build --split demo --out", "zoo pull x -o"]
-)
-def test_only_local_folders_are_written_or_checked(words: str) -> None:
-    result = CliRunner().invoke(main, [*words.split(), "ftp://ann:secret@h/x"])
+def test_networks_are_pulled_into_local_folders_only() -> None:
+    result = CliRunner().invoke(main, ["zoo", "pull", "x", "-o", "ftp://ann:secret@h/x"])
     assert result.exit_code == 2
     assert "ftp://h/x is a URL" in result.stderr
+
+
+@pytest.mark.parametrize("words", ["publish --repo a/b", "verify", "build --split demo --out"])
+def test_a_server_that_is_not_there_is_named_without_its_password(words: str) -> None:
+    result = CliRunner().invoke(main, [*words.split(), "ftp://ann:secret@127.0.0.1:1/x"])
+    assert result.exit_code == 1
+    assert "ftp://127.0.0.1:1/x" in result.stderr
+    assert "secret" not in result.output
 
 
 def test_local_folders_may_be_given_as_file_urls(small_pairs: Path, tmp_path: Path) -> None:

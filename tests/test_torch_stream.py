@@ -151,7 +151,8 @@ END = """
 dist.barrier()
 dist.destroy_process_group()
 read |= {"alone": [item["key"] for item in pickle.loads(copy)]}
-print(json.dumps(read), flush=True)
+sys.stdout.write(json.dumps(read) + "\\n")  # at once, as both ranks write to one pipe
+sys.stdout.flush()
 if other:
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(other, 0)[1]))
 """

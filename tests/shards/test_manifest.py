@@ -75,7 +75,10 @@ def test_an_unfinished_data_set_is_recognized(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("location", "text"),
     [
-        ("s3://bucket/set", "Install s3fs to access S3; install the package that the message names$"),
+        (
+            "gs://bucket/set",
+            "[Ii]nstall gcsfs to access Google Storage; install the package that the message names$",
+        ),
         (
             "http://127.0.0.1:1/set",
             r"cannot read http://127.0.0.1:1/set/manifest.json: .*refused",
@@ -86,7 +89,7 @@ def test_an_unfinished_data_set_is_recognized(tmp_path: Path) -> None:
 def test_a_url_that_fails_gets_no_advice_to_finish_a_build(
     location: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.setitem(sys.modules, "gcsfs", None)
     with pytest.raises(ShardError, match=text) as caught:
         Manifest.read(location)
     assert "unfinished" not in str(caught.value)
