@@ -36,21 +36,24 @@ TRAIN2017 = 118_287
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What one sample takes, of one store.
+    """What one store takes.
 
     Attributes:
-        build: Milliseconds of a core to make a sample, the share of its image's decoding included.
-        read: Milliseconds of a core to read one, frames rendered or decoded.
+        image: Milliseconds of a core to decode an image, once for all of its samples.
+        sample: Milliseconds of a core to make a sample, without that.
         size: Its bytes in a shard.
+        read: Milliseconds of a core to read one and render its frames; None if nobody measured it.
     """
 
-    build: float
-    read: float
+    image: float
+    sample: float
     size: float
+    read: float | None = None
 
 
-STORES = {"pairs": Rates(6.56, 9.0, 1.02e6), "recipe": Rates(0.39, 3.59, 0.176e6)}
-"""Measured: docs/benchmarks.md. Sizes are MB/s over samples/s of the same table."""
+STORES = {"pairs": Rates(2.87, 6.42, 1.02e6), "recipe": Rates(2.87, 0.25, 0.176e6, 3.59)}
+"""Measured: docs/benchmarks.md. What a sample takes there has a twentieth of an image in it; sizes are MB per
+second over samples per second of the same table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +91,13 @@ class Plan:
         """Number of shards of about the size wanted; none holds less than one image."""
         return min(self.images, max(1, round(self.samples * rates.size / (self.shard_mb * 1e6))))
 
+    def work(self, rates: Rates) -> float:
+        """Seconds of a core that making all samples takes."""
+        return (self.images * rates.image + self.samples * rates.sample) / 1e3
+
     def job(self, rates: Rates) -> float:
         """Seconds that a core takes for one shard: making it, and storing it and its side file."""
-        made = self.samples * rates.build / 1e3 / self.shards(rates)
+        made = self.work(rates) / self.shards(rates)
         size = self.samples * rates.size / self.shards(rates)
         return made + size * self.cores / (self.bucket * 1e9) + PUTS * self.latency
 
@@ -101,11 +108,11 @@ class Plan:
 def figures(plan: Plan, rates: Rates) -> dict[str, str]:
     """What the plan costs in one store, ready to be printed."""
     shards, size = plan.shards(rates), plan.samples * rates.size
-    hours = plan.samples * rates.build / 3.6e6
+    hours = plan.work(rates) / 3600
     objects = 2 * shards + 2
     pages = ceil(objects / LISTED)
     wanted = plan.consumption * rates.size
-    written = min(plan.bucket * 1e9, plan.cores * rates.size * 1e3 / rates.build)
+    written = min(plan.bucket * 1e9, plan.cores * size / plan.work(rates))
     return {
         "samples": f"{plan.samples:,}",
         "core hours to build": f"{hours:,.3g}" if hours < 100 else f"{hours:,.0f}",
@@ -124,7 +131,7 @@ def figures(plan: Plan, rates: Rates) -> dict[str, str]:
         "resume: work lost at a kill, at most": f"{plan.cores * plan.job(rates) / 3600:,.3g} core hours",
         "time to the first sample": f"{first_sample(plan, rates):.2f} s",
         "a rank reads": f"{size_of(wanted)}/s",
-        "cores that read for a rank": f"{plan.consumption * rates.read / 1e3:.1f}",
+        "cores that read for a rank": f"{plan.consumption * rates.read / 1e3:.1f}" if rates.read else "",
         "ranks that the bucket feeds": f"{int(plan.bucket * 1e9 / wanted):,}",
     }
 
@@ -132,7 +139,7 @@ def figures(plan: Plan, rates: Rates) -> dict[str, str]:
 def first_sample(plan: Plan, rates: Rates) -> float:
     """Seconds from `open` to a sample: manifest and shard are requested one after the other."""
     transferred = (plan.shards(rates) * SIDE_FILE + rates.size) / 1e8
-    return 2 * plan.latency + transferred + rates.read / 1e3
+    return 2 * plan.latency + transferred + (rates.read or 0) / 1e3
 
 
 def size_of(count: float) -> str:
@@ -203,21 +210,24 @@ def simulate(plan: Plan, rates: Rates, seed: int = 0) -> Run:
 def ideal_wall(plan: Plan, rates: Rates) -> float:
     """Seconds in which all cores make and store everything without a pause."""
     stored = plan.samples * rates.size / (plan.bucket * 1e9)
-    return plan.samples * rates.build / 1e3 / plan.cores + stored
+    return plan.work(rates) / plan.cores + stored
 
 
 def simulated(plan: Plan, rates: Rates, sizes: Sequence[float]) -> list[list[str]]:
-    """Rows by the size of shards: means over simulations."""
-    rows = []
+    """Rows by the size of shards: means over simulations. Shards that hold one image get no smaller."""
+    rows: list[list[str]] = []
     ideal = ideal_wall(plan, rates)
     for size in sizes:
         sized = replace(plan, shard_mb=size)
+        count = f"{sized.shards(rates):,}"
+        if rows and rows[-1][1] == count:
+            continue
         runs = [simulate(sized, rates, seed) for seed in range(3)]
         wall, lost, again = (np.mean([getattr(run, each) for run in runs]) for each in Run.__slots__)
         rows.append(
             [
-                f"{size:,g} MB",
-                f"{sized.shards(rates):,}",
+                size_of(plan.samples * rates.size / sized.shards(rates)),
+                count,
                 duration(sized.job(rates)),
                 f"{again:,.0f}",
                 f"{lost / (ideal * plan.cores):.1%}",
@@ -272,26 +282,28 @@ def write_docs() -> None:
     fill("scale/billion-jobs", waits(large, "recipe"))
 
 
-def option(name: str, about: str) -> object:
+COUNT, POSITIVE = click.IntRange(min=1), click.FloatRange(min=0, min_open=True)
+
+
+def option(name: str, kind: click.ParamType, about: str) -> object:
     """An option of the command line for a field of `Plan`, with its default."""
-    field = Plan.__dataclass_fields__[name]
-    kind = type(field.default)
+    default = Plan.__dataclass_fields__[name].default
     return click.option(
-        f"--{name.replace('_', '-')}", type=kind, default=field.default, show_default=True, help=about
+        f"--{name.replace('_', '-')}", type=kind, default=default, show_default=True, help=about
     )
 
 
 @click.command()
-@option("images", "Images of the split.")
-@option("variants", "Samples of each image.")
-@option("shard_mb", "Size of a shard in MB.")
-@option("cores", "Cores that build.")
-@option("failures", "Failures of a core in an hour.")
-@option("slow", "Share of jobs that are stragglers.")
-@option("slowness", "How many times as long a straggler takes.")
-@option("bucket", "What the object store takes or delivers, in GB/s.")
-@option("latency", "Of a request, in seconds.")
-@option("consumption", "Samples that a rank trains on in a second.")
+@option("images", COUNT, "Images of the split.")
+@option("variants", COUNT, "Samples of each image.")
+@option("shard_mb", POSITIVE, "Size of a shard in MB.")
+@option("cores", COUNT, "Cores that build.")
+@option("failures", click.FloatRange(min=0), "Failures of a core in an hour.")
+@option("slow", click.FloatRange(0, 1), "Share of jobs that are stragglers.")
+@option("slowness", click.FloatRange(min=1), "How many times as long a straggler takes.")
+@option("bucket", POSITIVE, "What the object store takes or delivers, in GB/s.")
+@option("latency", click.FloatRange(min=0), "Of a request, in seconds.")
+@option("consumption", POSITIVE, "Samples that a rank trains on in a second.")
 @click.option("--docs", is_flag=True, help="Fill the tables of docs/scale.md, for the page's two cases.")
 def main(docs: bool, **fields: float) -> None:
     """Print what a plan costs in both stores, and what the size of shards does to a build."""
@@ -299,8 +311,6 @@ def main(docs: bool, **fields: float) -> None:
         write_docs()
         return
     plan = Plan(**fields)  # type: ignore[arg-type]
-    if min(plan.images, plan.variants, plan.cores) < 1 or plan.shard_mb <= 0:
-        raise click.UsageError("--images, --variants, --cores and --shard-mb are 1 or more")
     click.echo(f"{costs(plan)}\n")
     for store in STORES:
         click.echo(f"Building {store} on {plan.cores:,} cores:\n\n{waits(plan, store)}\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mfsynth.building.claims import EVERY_SHARD, claimed
 from mfsynth.building.folder import disk_errors, output_at, parts_folder
 from mfsynth.building.origin import Origin, other_bytes, packages
 from mfsynth.building.parts import part_name
@@ -50,7 +51,12 @@ def repair(manifest: Manifest, bad: Collection[str], run: Run) -> int:
     check_inputs(plan.inputs, manifest.inputs)
     origin = Origin(plan.options.to_json(), plan.inputs, packages(options))
     out = output_at(run.out)
-    with locked(out.shown, "build"), disk_errors(out), parts_folder(out):
+    with (
+        locked(out.shown, "build"),
+        disk_errors(out),
+        parts_folder(out),
+        claimed(out, EVERY_SHARD, run.say) as claim,
+    ):
         check_sharing(run.engine, out, plan)
         for name in bad:
             out.remove(part_name(name))
@@ -70,6 +76,7 @@ def repair(manifest: Manifest, bad: Collection[str], run: Run) -> int:
             )
         finally:
             sweep(run.engine, out)
+        claim.check()
         _check(manifest, {part.shard.name: part.shard for _, (part, _) in results}, packages(options))
     return len(jobs)
 

@@ -92,11 +92,13 @@ class Bucket:
             finally:
                 system.invalidate_cache()
             front = f"{root.strip('/')}/"
-            return {
+            sizes = {
                 name.lstrip("/").removeprefix(front): details["size"]
                 for name, details in found.items()
                 if name.lstrip("/").startswith(front)
             }
+            # S3's console stands for a folder by an empty object, whose name ends with a slash
+            return {name: size for name, size in sizes.items() if name and not name.endswith("/")}
 
         return self._do(find, "list", "")
 
@@ -110,7 +112,7 @@ class Bucket:
             except FileNotFoundError:
                 return False
 
-        return self._do(look, "look for", name)
+        return self._do(look, "look for", name, self.patience.brief)  # a build's first request
 
     def read(self, name: str) -> bytes | None:
         """As for `Folder`."""
@@ -216,7 +218,9 @@ class Bucket:
         _, root = file_system(self.url)
         return f"{root.rstrip('/')}/{name}" if name else root
 
-    def _do(self, call: Callable[[Any, str], Answer], verb: str, name: str) -> Answer:
+    def _do(
+        self, call: Callable[[Any, str], Answer], verb: str, name: str, patience: Patience | None = None
+    ) -> Answer:
         """Call with the file system and a path in it; several times where that may help."""
         what = f"{name} in {self}" if name else str(self)
 
@@ -226,7 +230,7 @@ class Bucket:
 
         with self._naming(f"cannot {verb} {what}"):
             system, path = file_system(self.url)[0], self._at(name)
-            return patiently(once, what, self.patience)
+            return patiently(once, what, patience or self.patience)
 
     @contextmanager
     def _naming(self, what: str) -> Iterator[None]:

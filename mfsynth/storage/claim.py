@@ -81,12 +81,15 @@ def claim(objects: Objects, name: str, say: Callable[[str], None]) -> Claim | No
         return None
     mine = Claim(objects, name, file, lock)
     try:
-        while not objects.create(name, mine.content()):
+        while True:  # look first: some stores do not know the condition that creating makes
             seen = objects.read(name)
-            if seen is not None and not _is_dead(objects, name, seen, mine.owner, say):
+            if seen is None:
+                if objects.create(name, mine.content()):
+                    break
+            elif not _is_dead(objects, name, seen, mine.owner, say):
                 mine.unlock()
                 return None
-            if seen is not None and objects.read(name) == seen:  # else someone else was faster
+            elif objects.read(name) == seen:  # else someone else was faster
                 objects.remove(name)
     except BaseException:
         mine.unlock()
@@ -128,7 +131,7 @@ def _own_id(folder: Path) -> str:
 
 @dataclass(slots=True)
 class Claim:
-    """A claim in a objects, renewed by a thread until it is released."""
+    """A claim in a bucket, renewed by a thread until it is released."""
 
     objects: Objects
     name: str
@@ -172,8 +175,7 @@ class Claim:
         self._stop()
         if not self._is_ours():
             raise OutputError(
-                f"another build has taken over {self.objects}, since this one was silent for more than "
-                f"{SILENT:.0f} s; nothing was sealed",
+                f"another build has taken over {self.objects}; nothing was sealed",
                 "wait until it has finished, then run `mfsynth verify`",
             )
         self.start()

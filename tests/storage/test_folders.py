@@ -204,3 +204,15 @@ def test_errors_of_a_store_have_no_secrets(
         texts.append(str(caught.value))
     texts += caplog.messages
     assert not [text for text in texts if KEY in text or SECRET in text]
+
+
+def test_a_folder_made_in_the_console_is_empty(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3's console puts an empty object there, whose name ends with a slash."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"):
+        monkeypatch.setenv(name, store.env[name])
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    fresh_connections()
+    bucket, _, prefix = store.root.partition("/")
+    for key in (f"{prefix}/", f"{prefix}/.parts/"):
+        store.system.call_s3("put_object", Bucket=bucket, Key=key)
+    assert storage.folder_at(store.url).listing() == {}

@@ -40,8 +40,8 @@ class TrainRun:
         overwrite: Remove what another training run left in `out`.
         cpu: Train on the CPU even if there is an accelerator.
         render: Where crops are rendered: `cpu`, by the loader workers; `device`, where the network is. They
-            differ by a gray level at most, before a JPEG, so this is not a setting: a training may be
-            continued with the other.
+            differ by a gray level at most, before a lighter exposure or a JPEG, so this is not a setting: a
+            training may be continued with the other.
         command: The command that started it, without this machine's folders; kept with the network.
         say: Called with a line about what takes a while, or which weights training begins with.
         progress: Called with the number of steps done, the number in all, and the loss.

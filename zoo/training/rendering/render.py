@@ -1,8 +1,8 @@
 """Plates become frames and targets, on any device.
 
 Frames differ from those of `mfsynth.render` by at most one gray level, and `nearest` and `certain` where that
-moves an error over a threshold. The word for word same stages make them, but blurs, powers and sums are
-rounded otherwise. Scenes of a batch are rendered one by one, their JPEGs together.
+moves an error over a threshold. The stages are the same; blurs, powers and sums round differently. The scenes
+of a batch are rendered one by one, their JPEGs together.
 """
 
 from __future__ import annotations
