@@ -9,8 +9,8 @@ from mfsynth.building.folder import disk_errors, output_at, parts_folder
 from mfsynth.building.origin import Origin, other_bytes, packages
 from mfsynth.building.parts import part_name
 from mfsynth.building.plan import make_plan, numbers_of
-from mfsynth.building.run import check_inputs, check_sharing, sweep
-from mfsynth.building.work import Job, make_shard
+from mfsynth.building.run import check_inputs, check_sharing, make_shards, sweep
+from mfsynth.building.work import Job
 from mfsynth.console import count
 from mfsynth.engine import check_guard
 from mfsynth.errors import BuildError
@@ -65,19 +65,12 @@ def repair(manifest: Manifest, bad: Collection[str], run: Run) -> int:
             for index, number in enumerate(numbers_of(plan, manifest))
             if shard_name(options.split, index) in bad
         ]
-        total = sum(len(job.entries) for job in jobs) * options.variants
         try:
-            results = run.engine.run(
-                make_shard,
-                jobs,
-                workers=run.workers,
-                say=run.say,
-                progress=lambda done: run.progress(min(done, total), total),
-            )
+            results = make_shards(run, jobs)
         finally:
             sweep(run.engine, out)
         claim.check()
-        _check(manifest, {part.shard.name: part.shard for _, (part, _) in results}, packages(options))
+        _check(manifest, {part.shard.name: part.shard for part, _ in results}, packages(options))
     return len(jobs)
 
 

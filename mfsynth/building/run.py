@@ -273,7 +273,12 @@ def _run(work: _Work, shards: ShardRange, there: dict[str, int]) -> list[tuple[P
         Job(plan.options, plan.layout, index, plan.shards[index], origin, work.out, run.strict, size)
         for index, size in ((index, _size(there, plan, index)) for index in shards.numbers)
     ]
-    total = plan.options.variants * sum(len(job.entries) for job in jobs)
+    return make_shards(run, jobs)
+
+
+def make_shards(run: Run, jobs: list[Job]) -> list[tuple[Part, bool]]:
+    """Have the run's engine do some jobs; what each gives, in the order of the shards."""
+    total = sum(job.options.variants * len(job.entries) for job in jobs)
     finished = run.engine.run(
         make_shard,
         jobs,
