@@ -90,4 +90,5 @@ def store(s3_port: int, s3_system: Any) -> Iterator[Store]:
             "AWS_ENDPOINT_URL": proxy.url,
             "NO_PROXY": "127.0.0.1",
         }
-        yield Store(proxy, f"s3://{BUCKET}/set-{next(_numbers)}", env, s3_system)
+        # locks of this machine go by the URL: each pytest worker, with a server of its own, needs others
+        yield Store(proxy, f"s3://{BUCKET}/set-{os.getpid()}-{next(_numbers)}", env, s3_system)
