@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from zoo.errors import ZooError
-from zoo.fusing.tiles import tile_side, tiles_for
+from zoo.fusing.tiles import strips, tile_side, tiles_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -48,13 +48,13 @@ class Scorer:
     progress: Callable[[float], None] = lambda _share: None
 
     def scores(self, layers: Sequence[View]) -> Iterator[tuple[Window, Tensor]]:
-        """How likely it is that each layer is the sharp one, tile by tile.
+        """How likely it is that each layer is the sharp one, tile by tile, or in strips of tiles.
 
         Yields:
-            A window, and for it n x h x w, -inf where a layer shows nothing: what a network for sets says;
-            HF-Seg's scores, from its logits for every two layers that show something there, so that the
-            softmax for two is Eq. 2's z; or HF-Reg's negated squared distance of each of two layers from the
-            predicted picture.
+            A window, which begins at multiples of the stride, and for it n x h x w, -inf where a layer shows
+            nothing: what a network for sets says; HF-Seg's scores, from its logits for every two layers that
+            show something there, so that the softmax for two is Eq. 2's z; or HF-Reg's negated squared
+            distance of each of two layers from the predicted picture.
         """
         if self.model.config.sets:
             yield from self._set_scores(layers)
@@ -100,13 +100,16 @@ class Scorer:
             seen = self._filled(layers, masks, tile, SEEING * share / len(layers))
             parts = model.scores(seen, tile.inner)
             self.progress((1 - SEEING) * share)
-            scores = _finite(torch.stack([part[0, 0] for part in parts]))
-            del parts
-            for score, mask in zip(scores, masks, strict=True):
-                if mask is not None:
-                    score.masked_fill_(~mask[tile.inner], -torch.inf)
-            yield tile.window, scores
-            del scores, score  # before the next tile is scored
+            rows, columns = tile.window
+            inside = [None if mask is None else mask[tile.inner] for mask in masks]
+            # in strips: what is made of the scores needs many times their memory
+            for strip in strips(*parts[0].shape[-2:], model.config.stride):
+                scores = _finite(torch.stack([part[0, 0, strip] for part in parts]))
+                for score, mask in zip(scores, inside, strict=True):
+                    if mask is not None:
+                        score.masked_fill_(~mask[strip], -torch.inf)
+                yield (slice(rows.start + strip.start, rows.start + strip.stop), columns), scores
+            del parts  # before the next tile is seen
 
     def _filled(
         self, layers: Sequence[View], masks: Sequence[Tensor | None], tile: Tile, share: float

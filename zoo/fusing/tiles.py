@@ -23,13 +23,16 @@ _ARRAY = 32 << 20
 """Largest array of a network for sets, in bytes: the C library maps larger ones anew each time."""
 
 _KEPT = 7 / 16
-"""What a network for sets keeps of a layer, in values for each pixel and each channel of its width."""
+"""What a network for sets keeps of a layer, in values for each pixel and each channel of its width.
 
-_SET_VALUES = 160 << 20
-"""Largest number of values that a network for sets keeps of a tile of all layers: about 1.5 GB at the peak.
+One more for each pixel is the layer's score.
+"""
+
+_SET_VALUES = 128 << 20
+"""Largest number of values that a network for sets keeps of a tile of all layers: 0.5 GB, 1.1 GB at the peak.
 
 The more frames, the smaller the tiles, and the more their margins weigh: six frames are seen 1.5 times over,
-a hundred 2.6 times, 255 four times. Margins cost time in the encoder only.
+a hundred 2.5 times, 255 3.7 times. Margins cost time in the encoder only.
 """
 
 _STRIP = 1 << 15
@@ -58,9 +61,12 @@ def tiles(height: int, width: int, side: int) -> Iterator[Window]:
             yield slice(top, min(top + side, height)), slice(left, min(left + side, width))
 
 
-def strips(height: int, width: int) -> Iterator[slice]:
-    """Rows of a tile's strips, which are so small that work on several of them stays in a core's cache."""
-    step = max(_STRIP // width, 1)
+def strips(height: int, width: int, multiple: int = 1) -> Iterator[slice]:
+    """Rows of a tile's strips, which are so small that work on several of them stays in a core's cache.
+
+    Each begins at a multiple of so many rows.
+    """
+    step = max(_STRIP // width // multiple, 1) * multiple
     for top in range(0, height, step):
         yield slice(top, min(top + step, height))
 
@@ -122,7 +128,7 @@ def _largest(config: NetworkConfig, layers: int) -> tuple[int, int]:
     if not config.sets:
         whole = _TILE_VALUES // config.width
         return whole, max(isqrt(whole) - margins, _least(config))
-    kept = int(_SET_VALUES / (_KEPT * config.width * layers))
+    kept = int(_SET_VALUES / ((_KEPT * config.width + 1) * layers))
     seen = _ARRAY // max(config.width, 12)  # bytes of a pixel: its features at half resolution, or its colors
     return min(seen, kept), max(min(isqrt(seen) - margins, isqrt(kept)), _least(config))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import resource
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections import namedtuple
 from functools import cache
@@ -173,6 +175,32 @@ def test_layers_in_a_file_give_the_same_picture(small_memory: Path) -> None:
     one, other = (fuse_layers(model(), each, tile=32, raw=True) for each in (layers, iter(layers)))
     np.testing.assert_array_equal(one.image, other.image)
     np.testing.assert_array_equal(one.decision, other.decision)
+
+
+PEAK = """
+import resource, sys
+import numpy as np
+import torch
+import zoo
+from zoo.fusing.layer import plain
+from zoo.fusing.layers import fuse_layers
+
+torch.set_num_threads(1)
+model = zoo.load("focus-set-small", device="cpu").to(memory_format=torch.channels_last)
+picture = np.random.default_rng(0).integers(0, 256, (2000, 2000, 3), np.uint8)
+fuse_layers(model, (plain(np.roll(picture, 37 * number, 0), 255) for number in range(int(sys.argv[1]))))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_frames() -> None:
+    """Layers of 12 MB, of which 512 MB are kept in memory."""
+    few, many = (
+        int(subprocess.check_output([sys.executable, "-c", PEAK, str(count)])) / 1e3 for count in (50, 100)
+    )
+    assert many < 1700
+    assert many - few < 150
 
 
 def test_too_little_space_is_said_before_anything_is_written(small_memory, monkeypatch) -> None:
