@@ -112,8 +112,7 @@ class Ray:
             _await(looks, say, seconds)
             return list(_answers(looks))
         finally:
-            for ref in looks:  # one that has ended is not touched
-                ray.cancel(ref, force=True)
+            _end(list(looks))
 
 
 def _await(looks: dict[Any, str], say: Callable[[str], None], seconds: float) -> None:
@@ -139,6 +138,13 @@ def _answers(looks: dict[Any, str]) -> Iterator[tuple[str, Any]]:
                 f"{node} of the Ray cluster cannot run mfsynth: {_last_line(error)}",
                 "install the same mfsynth on every node",
             ) from error
+
+
+def _end(refs: list[Any]) -> list[Any]:
+    """Kill the tasks that have not ended, and wait for that; those that run even then."""
+    for ref in refs:
+        ray.cancel(ref, force=True)
+    return ray.wait(refs, num_returns=len(refs), timeout=_END_SECONDS)[1] if refs else []
 
 
 def _connect(address: str | None) -> None:
@@ -319,13 +325,9 @@ class _Tasks(Generic[T, R]):
 
     def _cancel(self) -> None:
         """End the tasks, and wait until they have ended: what they leave behind can then be removed."""
-        for ref in self._flying:
-            ray.cancel(ref, force=True)
-        if self._flying:
-            _, left = ray.wait(list(self._flying), num_returns=len(self._flying), timeout=_END_SECONDS)
-            for ref in left:
-                task = self._flying[ref]
-                self._say(f"{task.node or 'a node'} has not ended its work on {task.job.name} yet")
+        for ref in _end(list(self._flying)):
+            task = self._flying[ref]
+            self._say(f"{task.node or 'a node'} has not ended its work on {task.job.name} yet")
 
 
 # --- in the cluster -----------------------------------------------------------------------------------

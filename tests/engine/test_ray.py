@@ -264,7 +264,7 @@ def started(cluster: Any, *words: object) -> subprocess.Popen[str]:
 
 def wait_for_shards(command: subprocess.Popen[str], out: Path, count: int) -> None:
     until = time.monotonic() + 240
-    while len(list(out.glob("*.tar"))) < count:
+    while len(list((out / ".parts").glob("small-*.json"))) < count:  # written after their shards
         assert command.poll() is None, command.communicate()
         assert time.monotonic() < until
         time.sleep(0.02)
