@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from mfsynth.building.run import Run, build
 from mfsynth.engine import Shared, check_machines, open_engine, worker
 from mfsynth.errors import BuildError, MissingExtraError, OptionsError, SourceError
 from mfsynth.options import BuildOptions
+from mfsynth.verification.check import verify_with
 
 ROOT = Path(__file__).parents[2]
 MEMORY = 80_000_000
@@ -129,6 +131,17 @@ def test_data_that_is_not_shared_is_an_error_before_work_starts(small_coco: Path
     with pytest.raises(BuildError, match=r"^node 10\.0\.0\.2 does not see .*small.*give it with --coco"):
         build(OPTIONS, Run(small_coco, out, engine=Elsewhere(small_coco)))
     assert tree(out) == {}
+
+
+def test_a_data_set_that_is_not_shared_is_not_verified(small_pairs: Path, tmp_path: Path) -> None:
+    shutil.copytree(small_pairs, tmp_path / "set")
+    hidden = Elsewhere(tmp_path / "set" / "manifest.json")
+    with pytest.raises(
+        BuildError, match=r"^node 10\.0\.0\.2 does not see .*manifest.json; all nodes must share"
+    ):
+        verify_with(
+            hidden, tmp_path / "set", samples=1, seed=0, workers=0, say=print, progress=lambda *_: None
+        )
 
 
 def test_another_version_is_an_error_before_work_starts(small_coco: Path, tmp_path: Path) -> None:
