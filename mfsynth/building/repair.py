@@ -57,7 +57,7 @@ def repair(manifest: Manifest, bad: Collection[str], run: Run) -> int:
         parts_folder(out),
         claimed(out, EVERY_SHARD, run.say) as claim,
     ):
-        check_sharing(run.engine, out, plan)
+        check_sharing(run, out, plan)
         for name in bad:
             out.remove(part_name(name))
         jobs = [
@@ -68,7 +68,7 @@ def repair(manifest: Manifest, bad: Collection[str], run: Run) -> int:
         try:
             results = make_shards(run, jobs)
         finally:
-            sweep(run.engine, out)
+            sweep(run, out)
         claim.check()
         _check(manifest, {part.shard.name: part.shard for part, _ in results}, packages(options))
     return len(jobs)

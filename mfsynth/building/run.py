@@ -55,6 +55,8 @@ _SHARE_COCO = (
     "--coco"
 )
 _SHARE_OUT = "all nodes must share its file system: give --out such a folder, or the URL of an object store"
+_SWEEP_SECONDS = 120.0
+"""How long other machines may take to sweep: after a Ctrl-C, someone waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ def _build_whole(work: _Work, like: Manifest | None) -> BuildReport:
                 try:
                     results = _run(work, ShardRange(0, len(work.plan.shards)), there)
                 finally:
-                    sweep(run.engine, out)
+                    sweep(run, out)
                 claim.check()
                 sealed = seal(out, work.begun, work.planned, [part for part, _ in results])
             made = sum(made for part, made in results if part.shard.samples)
@@ -197,17 +199,17 @@ def _claimed(work: _Work, shards: ShardRange) -> Iterator[Claimed]:
     """Keep others off some shards while the block runs, once it is known that every machine can make them."""
     work.out.prepare()
     with claimed(work.out, shards, work.run.say) as claim:
-        check_sharing(work.run.engine, work.out, work.plan)
+        check_sharing(work.run, work.out, work.plan)
         yield claim
 
 
-def check_sharing(engine: Engine, out: Folder, plan: Plan) -> None:
-    """Check that every machine of the engine writes to this folder, reads this data, and makes these bytes.
+def check_sharing(run: Run, out: Folder, plan: Plan) -> None:
+    """Check that every machine writes to this folder, reads this data, and makes these bytes.
 
     Raises:
         BuildError: If one does not.
     """
-    if engine is LOCAL:  # there is no other machine
+    if run.engine is LOCAL:  # there is no other machine
         return
     first = next(entry for entries in plan.shards for entry in entries)
     found = [file for file in first.files(plan.options.split).values() if isinstance(file, FileRef)]
@@ -216,18 +218,18 @@ def check_sharing(engine: Engine, out: Folder, plan: Plan) -> None:
     out.write(name, name.encode())
     try:
         output = Shared(storage.join(out.location, name), f"what this machine writes to {out}", _SHARE_OUT)
-        check_machines(engine, [*inputs, output], partial(packages, plan.options))
+        check_machines(run.engine, [*inputs, output], partial(packages, plan.options), run.say)
     finally:
         out.remove(name)
 
 
-def sweep(engine: Engine, out: Folder, shards: Sequence[str] | None = None) -> None:
+def sweep(run: Run, out: Folder, shards: Sequence[str] | None = None) -> None:
     """Remove what stopped or dead jobs left half done, of some shards or of all, on every machine."""
     remove = out.sweep if shards is None else partial(remove_scratch, out, shards)
     remove()
     if out.apart:
         with suppress(BuildError):  # a machine that does not answer is swept at the end of the next build
-            engine.everywhere(remove)
+            run.engine.everywhere(remove, say=run.say, seconds=_SWEEP_SECONDS)
 
 
 def _make_part(
@@ -237,7 +239,7 @@ def _make_part(
     try:
         results = _run(work, part, there)
     finally:
-        sweep(work.run.engine, out, names)
+        sweep(work.run, out, names)
     parts = [each for each, _ in results]
     shards = [each.shard for each in parts if each.shard.samples]
     for shard in shards:  # here, since this machine has written them

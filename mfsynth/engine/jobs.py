@@ -12,6 +12,8 @@ EngineName = Literal["local", "ray"]
 
 TRIES = 2
 """How often a job may take its worker down with it."""
+ANSWER_SECONDS = 600.0
+"""How long another machine may take to answer: a busy one takes minutes to start a worker."""
 
 
 class Job(Protocol):
@@ -56,11 +58,15 @@ class Engine(Protocol):
             Exception: Whatever `work` raised.
         """
 
-    def everywhere(self, look: Callable[[], R]) -> list[tuple[str, R]]:
+    def everywhere(
+        self, look: Callable[[], R], *, say: Callable[[str], None], seconds: float = ANSWER_SECONDS
+    ) -> list[tuple[str, R]]:
         """What a function returns on every other machine that may be given jobs, with the machine's name.
 
         Args:
-            look: It is pickled, and should not take long.
+            look: It is pickled, should not take long, and may run twice on a machine.
+            say: Called with a line when a machine does not answer for a minute.
+            seconds: How long to wait for all answers.
 
         Raises:
             BuildError: If a machine cannot run it, or does not answer.

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, Generic
 
 from mfsynth.engine.guard import check_guard
-from mfsynth.engine.jobs import TRIES, R, T, died_twice
+from mfsynth.engine.jobs import ANSWER_SECONDS, TRIES, R, T, died_twice
 from mfsynth.engine.worker import Failed, Worker, end, portable, signals_put_off
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ class Local:
         crew = min(workers or usable_cores(), len(jobs))
         return run_jobs(work, jobs, workers=crew, say=say, progress=progress)
 
-    def everywhere(self, look: Callable[[], R]) -> list[tuple[str, R]]:
+    def everywhere(
+        self, look: Callable[[], R], *, say: Callable[[str], None], seconds: float = ANSWER_SECONDS
+    ) -> list[tuple[str, R]]:
         """Nothing: there is no other machine."""
         return []
 

@@ -45,20 +45,23 @@ class View:
     versions: Mapping[str, str]
 
 
-def check_machines(engine: Engine, files: Sequence[Shared], versions: Versions) -> None:
+def check_machines(
+    engine: Engine, files: Sequence[Shared], versions: Versions, say: Callable[[str], None]
+) -> None:
     """Check, before work starts, that every other machine would do the same work on the same files.
 
     Args:
         engine: Whose machines are asked; that of one machine asks nobody.
         files: What they must see.
         versions: A module's function: versions of the packages that decide the result.
+        say: Called with a line when one does not answer for a minute.
 
     Raises:
-        BuildError: If one sees another file or none, or has other versions.
+        BuildError: If one sees another file or none, has other versions, or does not answer.
     """
     look = partial(view, tuple(file.path for file in files), versions)
     here = look()
-    for machine, there in engine.everywhere(look):
+    for machine, there in engine.everywhere(look, say=say):
         for file, mark, other in zip(files, here.files, there.files, strict=True):
             if mark != other:
                 raise _unlike(machine, file, other)

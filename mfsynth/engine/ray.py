@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic
 
-from mfsynth.engine.jobs import TRIES, R, T, died_twice
+from mfsynth.engine.jobs import ANSWER_SECONDS, TRIES, R, T, died_twice
 from mfsynth.engine.worker import Failed, Silence, portable, signals_put_off
 from mfsynth.errors import BuildError, MissingExtraError, OptionsError
 
@@ -33,13 +33,17 @@ if TYPE_CHECKING:
 _REPORT_SECONDS = 1.0
 _TICK_SECONDS = 0.5
 _PROBE_SECONDS = 10.0
-_ANSWER_SECONDS = 120.0
-"""How long a machine may take to start a first worker, which imports everything."""
 _END_SECONDS = 20.0
 _DIED = (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError)
 """What Ray says of a task whose worker process died; it may have been the job's fault."""
 _LOST = (ray.exceptions.NodeDiedError, ray.exceptions.ObjectLostError)
 """What it says of a task whose machine is gone; that was not."""
+_GONE = (*_LOST, ray.exceptions.TaskUnschedulableError)
+"""What it says of a task for a certain machine that is gone, perhaps before the task was sent."""
+_BUSY = (
+    "is it busy? Ray's workers have low priority: set RAY_worker_niceness=0 where `ray start` runs on it, or "
+    "leave it out by `ray stop`"
+)
 _NEEDED = "run mfsynth on a machine of the cluster, with the address that `ray start` names, as 10.0.0.1:6379"
 
 
@@ -93,32 +97,54 @@ class Ray:
                 f"Ray failed: {_last_line(error)}", "what is finished is kept: run the same again"
             ) from error
 
-    def everywhere(self, look: Callable[[], R]) -> list[tuple[str, R]]:
+    def everywhere(
+        self, look: Callable[[], R], *, say: Callable[[str], None], seconds: float = ANSWER_SECONDS
+    ) -> list[tuple[str, R]]:
         """What a function returns on every other node with CPUs. One that is lost meanwhile is left out."""
-        nodes: dict[Any, str] = {
+        looks: dict[Any, str] = {
             _look.options(scheduling_strategy=_on(node["NodeID"])).remote(look, Path.cwd()): (
                 f"node {node['NodeManagerAddress']}"
             )
             for node in ray.nodes()
             if node["Alive"] and node["NodeID"] != _here() and node["Resources"].get("CPU")
         }
-        if not nodes:
-            return []
-        ready, late = ray.wait(list(nodes), num_returns=len(nodes), timeout=_ANSWER_SECONDS)
-        for ref in late:
-            raise BuildError(f"{nodes[ref]} of the Ray cluster has not answered for {_ANSWER_SECONDS:.0f} s")
-        answers = []
-        for ref in ready:
-            try:
-                answers.append((nodes[ref], ray.get(ref)))
-            except _LOST:
-                continue
-            except ray.exceptions.RayError as error:
-                raise BuildError(
-                    f"{nodes[ref]} of the Ray cluster cannot run mfsynth: {_last_line(error)}",
-                    "install the same mfsynth on every node",
-                ) from error
-        return answers
+        try:
+            _await(looks, say, seconds)
+            return list(_answers(looks))
+        finally:
+            _end(list(looks))
+
+
+def _await(looks: dict[Any, str], say: Callable[[str], None], seconds: float) -> None:
+    """Wait until all nodes have answered, or are lost; a slow one is told of."""
+    late, silence, until = list(looks), Silence(), time.monotonic() + seconds
+    while late and time.monotonic() < until:
+        _, late = ray.wait(late, num_returns=len(late), timeout=_TICK_SECONDS)
+        if late and (told := silence.too_long()):
+            say(f"{looks[late[0]]} {told}; mfsynth waits for up to {seconds:.0f} s")
+    if late:
+        raise BuildError(f"{looks[late[0]]} of the Ray cluster has not answered for {seconds:.0f} s", _BUSY)
+
+
+def _answers(looks: dict[Any, str]) -> Iterator[tuple[str, Any]]:
+    """Each node that is not lost, with its answer."""
+    for ref, node in looks.items():
+        try:
+            yield node, ray.get(ref)
+        except _GONE:
+            continue
+        except ray.exceptions.RayError as error:
+            raise BuildError(
+                f"{node} of the Ray cluster cannot run mfsynth: {_last_line(error)}",
+                "install the same mfsynth on every node",
+            ) from error
+
+
+def _end(refs: list[Any]) -> list[Any]:
+    """Kill the tasks that have not ended, and wait for that; those that run even then."""
+    for ref in refs:
+        ray.cancel(ref, force=True)
+    return ray.wait(refs, num_returns=len(refs), timeout=_END_SECONDS)[1] if refs else []
 
 
 def _connect(address: str | None) -> None:
@@ -299,10 +325,9 @@ class _Tasks(Generic[T, R]):
 
     def _cancel(self) -> None:
         """End the tasks, and wait until they have ended: what they leave behind can then be removed."""
-        for ref in self._flying:
-            ray.cancel(ref, force=True)
-        if self._flying:
-            ray.wait(list(self._flying), num_returns=len(self._flying), timeout=_END_SECONDS)
+        for ref in _end(list(self._flying)):
+            task = self._flying[ref]
+            self._say(f"{task.node or 'a node'} has not ended its work on {task.job.name} yet")
 
 
 # --- in the cluster -----------------------------------------------------------------------------------
@@ -372,4 +397,4 @@ def _go_to(folder: Path) -> None:
 
 
 _do: Any = ray.remote(max_retries=0)(_do_job)
-_look: Any = ray.remote(max_retries=0, num_cpus=0)(_look_there)
+_look: Any = ray.remote(max_retries=TRIES - 1, num_cpus=0)(_look_there)

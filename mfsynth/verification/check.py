@@ -131,7 +131,7 @@ def verify_with(
         "all nodes must share its file system: copy the data set to one or to an object store, or use the "
         "engine of this machine"
     )
-    check_machines(engine, [Shared(file, storage.shown(file), remedy)], _versions)
+    check_machines(engine, [Shared(file, storage.shown(file), remedy)], _versions, say)
     seed = secrets.randbelow(_SEEDS) if seed is None else seed
     jobs = _jobs(folder, manifest, set(some_of(manifest.samples, samples, "verify", seed)))
     results = {

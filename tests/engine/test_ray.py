@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,9 +22,10 @@ from conftest import Cli, tree
 
 import mfsynth
 from mfsynth.building.run import Run, build
-from mfsynth.engine import Shared, check_machines, open_engine
+from mfsynth.engine import Shared, check_machines, open_engine, worker
 from mfsynth.errors import BuildError, MissingExtraError, OptionsError, SourceError
 from mfsynth.options import BuildOptions
+from mfsynth.verification.check import verify_with
 
 ROOT = Path(__file__).parents[2]
 MEMORY = 80_000_000
@@ -64,6 +68,17 @@ def work(job: Task, advance: Callable[[int], None]) -> str:
     return f"{job} done"
 
 
+def write(path: Path) -> None:
+    """Write and write, as long as the process lives."""
+    work(Task(f"write {path}"), lambda _: None)
+
+
+def nap(seconds: float) -> int:
+    """Take long."""
+    time.sleep(seconds)
+    return os.getpid()
+
+
 def missing_there() -> Callable[[], None]:
     """A function of a module that no node has."""
     module = ModuleType("nowhere")
@@ -92,7 +107,7 @@ class Elsewhere:
     def run(self, *_: object, **__: object) -> Any:
         raise AssertionError("work has started")
 
-    def everywhere(self, look: Callable[[], Any]) -> Any:
+    def everywhere(self, look: Callable[[], Any], **_: object) -> Any:
         moved = [(path, path.with_name(f"hidden-{path.name}")) for path in self.hidden]
         for path, away in moved:
             path.rename(away)
@@ -118,6 +133,17 @@ def test_data_that_is_not_shared_is_an_error_before_work_starts(small_coco: Path
     assert tree(out) == {}
 
 
+def test_a_data_set_that_is_not_shared_is_not_verified(small_pairs: Path, tmp_path: Path) -> None:
+    shutil.copytree(small_pairs, tmp_path / "set")
+    hidden = Elsewhere(tmp_path / "set" / "manifest.json")
+    with pytest.raises(
+        BuildError, match=r"^node 10\.0\.0\.2 does not see .*manifest.json; all nodes must share"
+    ):
+        verify_with(
+            hidden, tmp_path / "set", samples=1, seed=0, workers=0, say=print, progress=lambda *_: None
+        )
+
+
 def test_another_version_is_an_error_before_work_starts(small_coco: Path, tmp_path: Path) -> None:
     with pytest.raises(BuildError, match=r"^node 10\.0\.0\.2 has other versions.*numpy 1\.0 \(not "):
         build(OPTIONS, Run(small_coco, tmp_path / "set", engine=Elsewhere(numpy="1.0")))
@@ -136,14 +162,14 @@ def test_a_folder_of_another_build_is_kept_where_a_machine_cannot_write_to_it(
 
 def test_a_file_of_the_same_name_is_not_the_same_file(tmp_path: Path) -> None:
     class Changing(Elsewhere):
-        def everywhere(self, look: Callable[[], Any]) -> Any:
+        def everywhere(self, look: Callable[[], Any], **_: object) -> Any:
             (tmp_path / "manifest.json").write_text("another")
             return super().everywhere(look)
 
     (tmp_path / "manifest.json").write_text("one")
     manifest = Shared(str(tmp_path / "manifest.json"), "the manifest", "copy it")
     with pytest.raises(BuildError, match="has another the manifest; copy it"):
-        check_machines(Changing(), [manifest], dict)
+        check_machines(Changing(), [manifest], dict, print)
 
 
 @pytest.mark.parametrize("address", ["10.0.0.1", "ray://10.0.0.1:10001", ":6379", "head:port"])
@@ -194,6 +220,7 @@ def nodes() -> Iterator[None]:
         paths = [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_worker_niceness", "0")  # else nothing starts on a machine that does other work
         yield
 
 
@@ -250,7 +277,7 @@ def started(cluster: Any, *words: object) -> subprocess.Popen[str]:
 
 def wait_for_shards(command: subprocess.Popen[str], out: Path, count: int) -> None:
     until = time.monotonic() + 240
-    while len(list(out.glob("*.tar"))) < count:
+    while len(list((out / ".parts").glob("small-*.json"))) < count:  # written after their shards
         assert command.poll() is None, command.communicate()
         assert time.monotonic() < until
         time.sleep(0.02)
@@ -363,13 +390,57 @@ def test_jobs_that_fail_or_crash(cluster: Any, tmp_path: Path) -> None:
             BuildError, match=r"the worker on crash died twice \(it crashed\); out of memory\?"
         ):
             run("crash", "1")
-        assert len({pid for _, pid in engine.everywhere(os.getpid)}) == 2
-        with pytest.raises(BuildError, match=r"^node \S+ of the Ray cluster cannot run mfsynth: .*'nowhere'"):
-            engine.everywhere(missing_there())
         written = tmp_path / "written"
         with pytest.raises(SourceError):
             run(f"write {written}", "fail")
-        size = written.stat().st_size if written.exists() else 0
-        time.sleep(1)
-        assert (written.stat().st_size if written.exists() else 0) == size
+        assert nobody_writes(written)
     assert signal.getsignal(signal.SIGTERM) == handler
+
+
+def nobody_writes(path: Path) -> bool:
+    """Whether a file stays as it is; there may be none."""
+    sizes = []
+    for _ in range(2):
+        sizes.append(path.stat().st_size if path.exists() else 0)
+        time.sleep(1)
+    return sizes[0] == sizes[1]
+
+
+@pytest.mark.slow
+def test_every_other_node_is_asked(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    monkeypatch.setattr(worker, "SILENT_SECONDS", 2.0)
+    said: list[str] = []
+    with open_engine("ray", cluster.address) as engine:
+
+        def ask(look: Callable[[], Any], seconds: float = 120) -> set[Any]:
+            return {answer for _, answer in engine.everywhere(look, say=said.append, seconds=seconds)}
+
+        assert len(ask(os.getpid)) == 2
+        with pytest.raises(BuildError, match=r"^node \S+ of the Ray cluster cannot run mfsynth: .*'nowhere'"):
+            ask(missing_there())
+        assert ask(partial(work, Task(f"once {tmp_path / 'seen'}"), print)) == {
+            f"once {tmp_path / 'seen'} done"
+        }
+        said.clear()
+        assert len(ask(partial(nap, 7))) == 2
+        assert re.fullmatch(r"node \S+ has reported nothing for \d+ s; .*waits for up to 120 s", said[0])
+        with pytest.raises(
+            BuildError, match=r"^node \S+ .*has not answered for 5 s; .*RAY_worker_niceness=0"
+        ):
+            ask(partial(write, tmp_path / "written"), seconds=5)
+        assert (tmp_path / "written").exists()
+        assert nobody_writes(tmp_path / "written")
+
+
+@pytest.mark.slow
+def test_a_node_that_died_a_moment_ago_is_left_out(cluster: Any) -> None:
+    """Ray lists it as alive for several seconds more."""
+    with open_engine("ray", cluster.address) as engine:
+        cluster.remove_node(cluster.workers.pop(), allow_graceful=False)
+        try:
+            assert len(engine.everywhere(os.getpid, say=print)) == 1
+        finally:
+            cluster.workers.append(cluster.add_node(num_cpus=1, **NODE))
