@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,25 @@ def test_scratch_files_of_killed_processes_are_swept(folder: storage.Folder) -> 
         assert [Path(each.name).exists() for each in (file, other)] == [False, True]
         folder.sweep()
         assert not Path(other.name).exists()
+
+
+def test_jobs_that_share_a_folder_for_scratch_files_do_not_disturb_each_other() -> None:
+    """One sweeps, which removes the folder while it is empty, as often as it can; the other makes files."""
+    folder, done = storage.folder_at("memory://box/set"), threading.Event()
+
+    def sweep() -> None:
+        while not done.is_set():
+            folder.sweep(["other-"])
+
+    sweeping = threading.Thread(target=sweep)
+    sweeping.start()
+    try:
+        for _ in range(2000):
+            with folder.scratch("mine-") as file:
+                assert Path(file.name).exists()
+    finally:
+        done.set()
+        sweeping.join()
 
 
 @pytest.mark.parametrize("location", ["https://example.org/set", "simplecache::s3://bucket/set"])
