@@ -17,6 +17,7 @@ from mfsynth import storage
 from mfsynth.errors import DownloadError, OutputError, ShardError
 from mfsynth.storage.arrival import is_proved
 from mfsynth.storage.bucket import Bucket
+from tests.conftest import Cli
 from tests.storage.test_storage import QUICK
 
 
@@ -131,6 +132,20 @@ def test_a_place_that_cannot_be_written_is_refused(location: str) -> None:
     with pytest.raises(OutputError, match="is not an object store; give a local folder"):
         storage.folder_at(location)
     assert storage.names_in(location) == []
+
+
+def test_an_unknown_scheme_is_refused_at_once_and_told_which_there_are(
+    cli: Cli, small_coco: Path, tmp_path: Path
+) -> None:
+    words = ("--split", "small", "--coco", small_coco, "--shards", 1)
+    for run in (cli("build", *words, "--out", "foo://x/set"), cli("merge", "foo://x/set")):
+        assert run.returncode == 1
+        assert "cannot write to foo://x/set: nothing is known of foo:// URLs; give a local" in run.stderr
+        assert "begins with s3://, gs://, az:// or the like" in run.stderr
+    reading = cli("info", "foo://x/set")
+    assert reading.returncode == 1
+    assert "nothing is known of foo:// URLs; give a local path, or a URL that begins" in reading.stderr
+    assert "s3://, gs://, az://, hf:// or https://" in reading.stderr
 
 
 # --- what arrived -------------------------------------------------------------------------------------
