@@ -23,7 +23,7 @@ from isal import igzip_lib, isal_zlib
 import mfsynth
 from mfsynth.building.plan import Plan
 from mfsynth.coco.image import DecodedImage, read_image
-from mfsynth.codecs import decode_ids, decode_picture, encode_png
+from mfsynth.codecs import decode_ids, decode_picture, decode_png, encode_png
 from mfsynth.synthesis.draw import draw
 from mfsynth.synthesis.render import gaussian_reach, render
 from mfsynth.synthesis.traits import traits_of
@@ -110,8 +110,8 @@ def floor_unpng(data: bytes) -> np.ndarray:
     return np.add.accumulate(rows[:, 1:], axis=0, dtype=np.uint8)
 
 
-def floor_mask(data: bytes) -> np.ndarray:
-    """Decode a panoptic PNG: inflated by ISA-L, which verifies it, and unfiltered by pyspng."""
+def floor_colors(data: bytes, form: str) -> np.ndarray:
+    """Decode a PNG in color: inflated by ISA-L, which verifies it, and unfiltered by pyspng to this form."""
     parts, at = [], 33
     while data[at + 4 : at + 8] != b"IEND":
         length = int.from_bytes(data[at : at + 4], "big")
@@ -125,7 +125,14 @@ def floor_mask(data: bytes) -> np.ndarray:
         blocks += [struct.pack("<BHH", 0, len(rows), 0xFFFF - len(rows)), rows]
     length = struct.pack(">I", sum(map(len, blocks)) + 9)
     png = [data[:33], length, b"IDAT", *blocks, b"\1\0\0\xff\xff", bytes(12), b"IEND", bytes(4)]
-    return pyspng.load(b"".join(png), format="RGBA")
+    return pyspng.load(b"".join(png), format=form)
+
+
+def floor_stored(focus: bytes, *frames: bytes) -> None:
+    """Decode what is stored of a rendered pair."""
+    floor_unpng(focus)
+    for frame in frames:
+        floor_colors(frame, "RGB")
 
 
 def floor_blur(scene: mfsynth.Scene) -> np.ndarray:
@@ -163,11 +170,12 @@ def floor_hash(members: list[bytes]) -> None:
 
 
 def steps(scratch: io.BufferedWriter) -> dict[str, list[Step]]:
-    """Every step of a build of pairs, of a build of recipes, and of reading recipes."""
+    """Every step of a build of pairs, of a build of recipes, and of reading either."""
     decode = [
         Step("JPEG decode", "image", lambda i: simplejpeg.decode_jpeg(i.jpeg),
              lambda i: decode_picture(i.jpeg)),
-        Step("panoptic PNG decode", "image", lambda i: floor_mask(i.mask), lambda i: decode_ids(i.mask)),
+        Step("panoptic PNG decode", "image", lambda i: floor_colors(i.mask, "RGBA"),
+             lambda i: decode_ids(i.mask)),
         Step("ids to indices", "image", floor_indices),
         Step("areas", "image", lambda i: cv2.calcHist([i.image.segments], [0], None, [256], [0, 256])),
         Step("encode segments", "image", lambda i: floor_png(i.image.segments),
@@ -194,10 +202,16 @@ def steps(scratch: io.BufferedWriter) -> dict[str, list[Step]]:
         Step("gt decode", "sample", lambda i: [decode[0].floor(i) for _ in i.scenes]),
         Step("segments decode", "sample", lambda i: [floor_unpng(i.members[1]) for _ in i.scenes]),
     ]
+    read_stored = Step(
+        "frames and focus map decode", "sample",
+        lambda i: [floor_stored(*i.members[2:]) for _ in i.scenes],
+        lambda i: [[decode_png(data) for data in i.members[2:]] for _ in i.scenes],
+    )  # fmt: skip
     return {
         "pairs": [*decode, focus, blur, compose, encode, *write],
         "recipe": [*decode, *write_recipe],
         "reading recipes": [*read, focus, blur, compose],
+        "reading pairs": [*read, read_stored],
     }
 
 

@@ -19,7 +19,7 @@ from mfsynth.building.folder import (
     read_plan_file,
 )
 from mfsynth.building.origin import differences, version_differences
-from mfsynth.building.parts import read_part, whole_part
+from mfsynth.building.parts import is_told, read_parts
 from mfsynth.building.ranges import ranges_of
 from mfsynth.building.seal import seal, sealed_report
 from mfsynth.console import count, some
@@ -85,7 +85,8 @@ def merge(
                 folder.sweep()
                 claim.check()
                 made = seal(folder, begun, planned, parts)
-            report = sealed_report(folder, made)
+            left_out = [each for part in parts for each in part.left_out]
+            report = sealed_report(folder, made, found=left_out)
         else:
             report = replace(sealed_report(folder, sealed), finished=True)
     return replace(report, seconds=time.monotonic() - started, merged=True)
@@ -119,9 +120,14 @@ class _Check:
 
     out: Folder
     index: int
-    name: str
+    part: Part
     images: tuple[int, ...]
     variants: int
+
+    @property
+    def name(self) -> str:
+        """The shard's name."""
+        return self.part.shard.name
 
 
 def _parts(
@@ -138,30 +144,30 @@ def _parts(
         OutputError: If they are not.
     """
     split, variants = begun.options["split"], begun.options["variants"]
+    parts = read_parts(out, [shard_name(split, index) for index in range(len(planned.images))])
+    _check_origins(out, begun, parts)
+    _check_complete(out, begun, [index for index, part in enumerate(parts) if part is None], "is without")
+    whole = [part for part in parts if part is not None]
     jobs = [
-        _Check(out, index, shard_name(split, index), images, variants)
-        for index, images in enumerate(planned.images)
+        _Check(out, index, part, images, variants)
+        for index, (part, images) in enumerate(zip(whole, planned.images, strict=True))
     ]
-    there = [read_part(out, job.name) for job in jobs]
-    _check_origins(out, begun, there)
-    _check_complete(out, begun, [index for index, part in enumerate(there) if part is None], "is without")
     checked = run_jobs(
-        _check_shard,
+        _is_right,
         jobs,
         workers=min(workers, len(jobs)),
         say=say,
         progress=lambda done: progress(min(done, len(jobs)), len(jobs)),
     )
-    parts = [part for _, part in sorted(checked, key=lambda pair: pair[0].index)]
-    _check_complete(out, begun, [index for index, part in enumerate(parts) if part is None], "has damaged")
-    return [part for part in parts if part is not None]
+    _check_complete(out, begun, sorted(job.index for job, right in checked if not right), "has damaged")
+    return whole
 
 
-def _check_shard(job: _Check, advance: Callable[[int], None]) -> Part | None:
+def _is_right(job: _Check, advance: Callable[[int], None]) -> bool:
     with disk_errors(job.out, job.name):
-        part = whole_part(job.out, job.name, job.images, job.variants)
+        right = is_told(job.out, job.part, job.images, job.variants)
     advance(1)
-    return part
+    return right
 
 
 def _check_complete(out: Folder, begun: BuildFile, missing: list[int], what: str) -> None:

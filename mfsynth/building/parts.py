@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from mfsynth import schema, storage
@@ -18,11 +21,15 @@ from mfsynth.shards.manifest import Shard, fingerprint
 from mfsynth.shards.recipes import recipe_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from mfsynth.sample import ImageInfo
     from mfsynth.storage import Folder
+
+
+_AT_ONCE = 16
+"""Side files that are read at the same time: in a bucket, each takes a while to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,12 @@ def read_part(out: Folder, shard: str) -> Part | None:
     return part if part.digest in ("", _digest(part)) and part.shard.name == shard else None  # 0.1.0: ""
 
 
+def read_parts(out: Folder, shards: Sequence[str]) -> list[Part | None]:
+    """As `read_part` for each of several shards; many are read at once."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(partial(read_part, out), shards))
+
+
 def whole_part(
     out: Folder,
     shard: str,
@@ -115,15 +128,36 @@ def whole_part(
         return None
     if out.durable and size is not None and part.digest:
         return part if part.shard.size == size and _fits(part, images, variants) else None
+    return part if is_told(out, part, images, variants) else None
+
+
+def is_told(out: Folder, part: Part, images: Sequence[int], variants: int) -> bool:
+    """Whether a shard is what its side file says, and holds what it should; the whole shard is read.
+
+    Args:
+        out: The data set's folder.
+        part: The side file's content.
+        images: Ids of the images that the shard should hold.
+        variants: Samples of each image.
+
+    Raises:
+        OSError, OutputError: As `whole_part`.
+    """
     found = _counted(out, part.shard) if part.shard.samples else _Counted(0, Counter(), set())
-    return part if found is not None and _agrees(part, found, images, variants) else None
+    return found is not None and _agrees(part, found, images, variants)
 
 
-def exclusions_in(out: Folder) -> Iterator[Exclusion]:
+def exclusions_in(out: Folder) -> list[Exclusion]:
     """The images left out, as the side files tell; those that cannot be read tell nothing."""
-    for name in sorted(name for name in out.listing() if fnmatchcase(name, f"{PARTS}/*-*.json")):
-        with suppress(OSError, OutputError, ShardError):
-            yield from schema.decode(out.read(name) or b"", Part, name, error=ShardError).left_out
+    names = sorted(name for name in out.listing() if fnmatchcase(name, f"{PARTS}/*-*.json"))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(chain.from_iterable(pool.map(partial(_exclusions, out), names)))
+
+
+def _exclusions(out: Folder, name: str) -> tuple[Exclusion, ...]:
+    with suppress(OSError, OutputError, ShardError):
+        return schema.decode(out.read(name) or b"", Part, name, error=ShardError).left_out
+    return ()
 
 
 @dataclass(frozen=True, slots=True)

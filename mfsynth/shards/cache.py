@@ -79,8 +79,7 @@ class Cache:
         if path is None:
             raise OptionsError(f"{storage.shown(named)} is a URL", "name a local folder for the cache")
         path = path.expanduser() if folder is None else path
-        size = os.environ.get(SIZE_VARIABLE) or None if limit is None else limit
-        return Cache(path.absolute(), None if size is None else bytes_of(size))
+        return Cache(path.absolute(), _limit_of_environment() if limit is None else bytes_of(limit))
 
     def ready_for(self, manifest: Manifest) -> Cache:
         """This cache, with its folder made if needed, and emptied down to the limit.
@@ -264,6 +263,14 @@ def bytes_of(size: int | str) -> int:
     if number < 1:
         raise OptionsError(f"{size!r} is not a size", "write a number of bytes, or a text such as 50GB")
     return number
+
+
+def _limit_of_environment() -> int | None:
+    size = os.environ.get(SIZE_VARIABLE)
+    try:
+        return bytes_of(size) if size else None
+    except OptionsError as error:
+        raise OptionsError(f"{SIZE_VARIABLE}: {error.message}", error.hint) from error
 
 
 def _problem(file: IO[bytes], shard: Shard, *, check: bool) -> str:

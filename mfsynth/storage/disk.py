@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from mfsynth.storage.folder import Hold
+
+_TRIES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +174,19 @@ def scratch_in(folder: Path, label: str) -> Iterator[IO[bytes]]:
     Raises:
         OutputError: If the folder belongs to somebody else.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-        raise OutputError(f"{folder} belongs to another user", "set TMPDIR to a folder of your own")
-    with local.scratch_file(folder, label) as file:
-        yield file
+    with ExitStack() as opened:
+        yield _opened(opened, folder, label)
+
+
+def _opened(opened: ExitStack, folder: Path, label: str) -> IO[bytes]:
+    """Until the file is in it, the folder is empty, and another job of this user may remove it."""
+    for left in reversed(range(_TRIES)):
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+                raise OutputError(f"{folder} belongs to another user", "set TMPDIR to a folder of your own")
+            return opened.enter_context(local.scratch_file(folder, label))
+        except (FileExistsError, FileNotFoundError):
+            if not left:
+                raise
+    raise AssertionError("the last try returns or raises")

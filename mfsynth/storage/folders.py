@@ -10,6 +10,7 @@ from mfsynth.errors import OutputError
 from mfsynth.locations import is_web, local_path, shown
 from mfsynth.storage.bucket import Bucket
 from mfsynth.storage.disk import LocalFolder
+from mfsynth.storage.sources import WRITABLE, unknown_scheme
 
 if TYPE_CHECKING:
     from mfsynth.storage.folder import Folder
@@ -38,6 +39,11 @@ def folder_at(location: str | os.PathLike[str], scratch: str = "") -> Folder:
         raise OutputError(
             f"cannot write to {shown(location)}: it is not an object store",
             "give a local folder, or the URL of an object store, such as s3://bucket/set",
+        )
+    if scheme := unknown_scheme(os.fspath(location)):  # now, not when the first file is written
+        raise OutputError(
+            f"cannot write to {shown(location)}: nothing is known of {scheme}:// URLs",
+            f"give a local folder, or the URL of an object store, which begins with {WRITABLE} or the like",
         )
     return Bucket(os.fspath(location).rstrip("/"))
 

@@ -31,6 +31,8 @@ _HOPELESS = frozenset(
     {"NoCredentialsError", "PartialCredentialsError", "ParamValidationError", "ProfileNotFound"}
 )
 """Errors of botocore, which need not be installed, that another try does not change."""
+WRITABLE = "s3://, gs://, az://"
+"""How URLs of common object stores begin; with its package installed, any that fsspec knows will do."""
 _EXTRAS = {"aiohttp": "http", "s3fs": "s3"}
 """Packages that open URLs, and the extras that install them."""
 
@@ -153,15 +155,29 @@ class SystemSource:
             self.system.get_file(self._path, target)
 
 
+def unknown_scheme(location: str) -> str:
+    """The scheme of a URL, or of the last in a chain, if fsspec knows no such one; else empty."""
+    from fsspec.registry import known_implementations, registry
+
+    scheme, separator, _ = location.rpartition("::")[2].partition("://")
+    known = scheme in known_implementations or scheme in registry  # the second: what a program added itself
+    return scheme if separator and not known else ""
+
+
 def file_system(location: str) -> tuple[Any, str]:
     """fsspec's file system of a URL, and the path in it.
 
     Raises:
         MissingExtraError: If it needs a package that is not installed.
-        ShardError: If it needs one that no extra of ours has.
+        ShardError: If it needs one that no extra of ours has, or nothing opens URLs of this kind.
     """
     from fsspec.core import url_to_fs
 
+    if scheme := unknown_scheme(location):
+        raise ShardError(
+            f"cannot open {shown(location)}: nothing is known of {scheme}:// URLs",
+            f"give a local path, or a URL that begins with {WRITABLE}, hf:// or https://",
+        )
     try:
         system, path = url_to_fs(location)
     except ImportError as error:

@@ -7,8 +7,10 @@ import random
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +133,30 @@ def test_parts_are_made_and_merged(build: Any, cli: Cli, store: Store, small_pai
     assert merged.returncode == 0, merged.stderr
     assert "merged 18 samples in 3 shards" in merged.stdout
     assert store.tree() == tree(small_pairs)
+
+
+def test_merging_reads_each_side_file_once_and_all_together(cli: Cli, store: Store, tmp_path: Path) -> None:
+    write_coco(tmp_path, "s", [Picture(id=id) for id in (1, 2, 3, 4)])
+    (tmp_path / "s" / f"{2:012}.jpg").write_bytes(b"no picture")
+    words = ("--split", "s", "--coco", tmp_path, "--shards", 3, "--workers", 1, "--out", store.url)
+    assert cli("build", *words, "--shard-range", "0:3", env=store.env).returncode == 0
+    side_file = re.compile(r"/s-00000\d\.json(\?|$)")
+    together = threading.Barrier(3)
+
+    def waiting(method: str, path: str) -> Any:
+        if method == "GET" and side_file.search(path):
+            with suppress(threading.BrokenBarrierError):
+                together.wait(timeout=10)  # broken unless all three are asked for meanwhile
+        return ""
+
+    store.proxy.log.clear()
+    store.proxy.fault = waiting
+    merged = cli("merge", store.url, "--workers", 1, env=store.env)
+    assert merged.returncode == 0, merged.stderr
+    assert "image 2 cannot be used" in merged.stdout
+    asked = [each.path for each in store.proxy.log if each.method == "GET" and side_file.search(each.path)]
+    assert len(asked) == len(set(asked)) == 3
+    assert not together.broken
 
 
 def test_pictures_that_cannot_be_used_close_up(cli: Cli, store: Store, tmp_path: Path) -> None:

@@ -262,6 +262,16 @@ def test_other_sizes_are_refused(opened: Open, text: str | int) -> None:
         opened(cache_size=text)
 
 
+def test_a_wrong_size_in_the_environment_is_found_there(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MFSYNTH_CACHE_SIZE", "oops")
+    with pytest.raises(OptionsError, match=r"^MFSYNTH_CACHE_SIZE: 'oops' is not a size; write a number of"):
+        mfsynth.open(server.url, cache=tmp_path)
+    with pytest.raises(OptionsError, match=r"^'much' is not a size"):
+        mfsynth.open(server.url, cache=tmp_path, cache_size="much")
+
+
 def test_a_limit_needs_a_folder_and_the_folder_is_local(server: Server, tmp_path: Path) -> None:
     with pytest.raises(OptionsError, match="has a limit but no folder; name it, or set MFSYNTH_CACHE"):
         mfsynth.open(server.url, cache_size="1GB")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from mfsynth import storage
 from mfsynth.errors import DownloadError, OutputError, ShardError
 from mfsynth.storage.arrival import is_proved
 from mfsynth.storage.bucket import Bucket
+from tests.conftest import Cli
 from tests.storage.test_storage import QUICK
 
 
@@ -106,11 +108,44 @@ def test_scratch_files_of_killed_processes_are_swept(folder: storage.Folder) -> 
         assert not Path(other.name).exists()
 
 
+def test_jobs_that_share_a_folder_for_scratch_files_do_not_disturb_each_other() -> None:
+    """One sweeps, which removes the folder while it is empty, as often as it can; the other makes files."""
+    folder, done = storage.folder_at("memory://box/set"), threading.Event()
+
+    def sweep() -> None:
+        while not done.is_set():
+            folder.sweep(["other-"])
+
+    sweeping = threading.Thread(target=sweep)
+    sweeping.start()
+    try:
+        for _ in range(2000):
+            with folder.scratch("mine-") as file:
+                assert Path(file.name).exists()
+    finally:
+        done.set()
+        sweeping.join()
+
+
 @pytest.mark.parametrize("location", ["https://example.org/set", "simplecache::s3://bucket/set"])
 def test_a_place_that_cannot_be_written_is_refused(location: str) -> None:
     with pytest.raises(OutputError, match="is not an object store; give a local folder"):
         storage.folder_at(location)
     assert storage.names_in(location) == []
+
+
+def test_an_unknown_scheme_is_refused_at_once_and_told_which_there_are(
+    cli: Cli, small_coco: Path, tmp_path: Path
+) -> None:
+    words = ("--split", "small", "--coco", small_coco, "--shards", 1)
+    for run in (cli("build", *words, "--out", "foo://x/set"), cli("merge", "foo://x/set")):
+        assert run.returncode == 1
+        assert "cannot write to foo://x/set: nothing is known of foo:// URLs; give a local" in run.stderr
+        assert "begins with s3://, gs://, az:// or the like" in run.stderr
+    reading = cli("info", "foo://x/set")
+    assert reading.returncode == 1
+    assert "nothing is known of foo:// URLs; give a local path, or a URL that begins" in reading.stderr
+    assert "s3://, gs://, az://, hf:// or https://" in reading.stderr
 
 
 # --- what arrived -------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def test_local_files_and_urls_are_read_alike(tmp_path: Path) -> None:
         ("data://x", "cannot read data://x"),
         ("reference://x", "cannot read reference://x: TypeError: "),
         ("dir://x", "cannot read dir://x"),
-        ("gopher://x/y", "cannot read gopher://x/y: ValueError: Protocol not known: gopher"),
+        ("gopher://x/y", "cannot open gopher://x/y: nothing is known of gopher:// URLs"),
         ("a\0b", "cannot read .*: ValueError: embedded null byte"),
         (".", "cannot read .: it is a folder"),
     ],
