@@ -4,6 +4,7 @@
     python scripts/reproduce_tables.py --shared ../shared --docs        # and docs/results/, docs/results.md
     python scripts/reproduce_tables.py --shared ../shared --cards       # and the cards' figures, zoo/weights
     python scripts/reproduce_tables.py --shared ../shared --docs --networks hf-seg   # rows of others stay
+    python scripts/reproduce_tables.py --shared ../shared --docs --only-times        # on an idle machine
     python scripts/reproduce_tables.py --shared ../shared --render      # only the docs, from their CSVs
 
 Table I is of val2017 pairs that `mfsynth build` draws with seed 0, Table II of Lytro, Fig. 16 of val2017
@@ -24,7 +25,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,11 +116,20 @@ def mfsynth_command(*words: str) -> None:
 @click.option(
     "--networks", default="", metavar="NAME,…", help="Score only the rows of these; others stay as they are."
 )
+@click.option("--only-times", is_flag=True, help="Only Table III, on an idle machine.")
 @click.option("--render", is_flag=True, help="Evaluate nothing: only render the docs from their CSVs.")
-def main(shared: Path, out: Path, docs: bool, cards: bool, networks: str, render: bool) -> None:
+def main(
+    shared: Path, out: Path, docs: bool, cards: bool, networks: str, only_times: bool, render: bool
+) -> None:
     """Regenerate the paper's tables and figures."""
     if render:
         render_docs(shared)
+        return
+    if only_times:
+        work = Reproduction(shared, out)
+        times(work)
+        if docs:
+            write_times(work)
         return
     fresh = not out.exists() and not networks
     work = Reproduction(shared, out, chosen_networks(networks))
@@ -160,9 +170,15 @@ def tables(work: Reproduction) -> None:
         work.evaluate("table1", with_cnn(METHODS), clean, "--no-swap")
     with work.step("table2-cnn"):
         work.evaluate("table2", f"{with_cnn(METHODS)},{SINGLE}", lytro, *against)
-    with work.step("table3"):  # times can only be compared within one run, so it has all methods
-        every = replace(work, networks=frozenset())
-        every.evaluate(
+    if not work.networks:  # times can only be compared within one run, so it has all methods
+        times(work)
+
+
+def times(work: Reproduction) -> None:
+    """Table III."""
+    lytro = f"lytro:{work.shared / 'lytro'}"
+    with work.step("table3"):
+        work.evaluate(
             "table3", f"{with_cnn(METHODS)},{SINGLE}", lytro, "--limit", "3", "--times", "--no-swap"
         )
 
@@ -271,14 +287,19 @@ def write_docs(work: Reproduction) -> None:
         text = (work.out / name / "scores.csv").read_text("utf-8")
         file = DOCS / f"{name}-scores.csv"
         write(file, (merged(file.read_text("utf-8"), text, methods) if work.networks else text).encode())
-    shutil.copyfile(work.out / "table3" / "times.csv", DOCS / "table3-times.csv")
     if not work.networks:
+        write_times(work)
         shutil.copyfile(work.out / "published" / "scores.csv", DOCS / "published-scores.csv")
     for file_name in ("losses.png", "triples.png", "noise-example.png", "seconds.json"):
         if (work.out / file_name).exists():
             shutil.copyfile(work.out / file_name, DOCS / file_name)
-    fill({"table3/times.md": (work.out / "table3" / "times.md").read_text("utf-8")})
     render_docs(work.shared)
+
+
+def write_times(work: Reproduction) -> None:
+    """Copy the times to docs/results/ and docs/results.md."""
+    shutil.copyfile(work.out / "table3" / "times.csv", DOCS / "table3-times.csv")
+    fill({"table3/times.md": (work.out / "table3" / "times.md").read_text("utf-8")})
 
 
 def merged(old: str, new: str, methods: str) -> str:
