@@ -9,8 +9,8 @@ kept in a file, each as soon as it is measured. Those of one number of frames at
 by one process, so that their ratios hold on a busy machine, too. Otherwise each row has a process of its own,
 and so has every measurement of memory.
 
-Times are the least of several calls. Pairs, and everything at 520 x 520, are arrays in memory and fused by
-`zoo.fuse`. Larger stacks are JPEG files and fused by `zoo.fuse_stack`, whose time includes reading.
+Pairs, and everything at 520 x 520, are arrays in memory and fused by `zoo.fuse`; their times are the least of
+several calls. Larger stacks are JPEG files and fused once by `zoo.fuse_stack`, whose time includes reading.
 """
 
 from __future__ import annotations
@@ -104,6 +104,7 @@ ROWS = [
     *(Row(name, 2, "12MP", 2, "bf16") for name in SETS),
     *(Row(name, frames, "12MP", 2) for frames in (6, 30) for name in SETS),
     *(Row(name, frames, "24MP", 2) for frames in (2, 6, 30) for name in SETS),
+    Row("focus-set", 100, "24MP", 2),
 ]
 
 
@@ -146,16 +147,28 @@ def timed_squares(rows: Sequence[Row], seconds: float) -> dict[str, Measured]:
     return timed({row.key: row.fuse(frames) for row in rows}, seconds * len(rows))
 
 
-def timed_alone(row: Row, paths: list[Path], seconds: float) -> Measured:
-    """Time of a row, whose frames are files or drawn."""
+def timed_alone(row: Row, seconds: float) -> Measured:
+    """Time of a row whose frames are drawn."""
     prepare(row)
-    return timed({row.key: row.fuse(paths or drawn(row))}, seconds)[row.key]
+    return timed({row.key: row.fuse(drawn(row))}, seconds)[row.key]
 
 
-def memory(row: Row, paths: list[Path]) -> float:
-    """Peak resident memory in MB of a process that fuses once: frames, result, torch and all."""
+def memory(row: Row) -> Measured:
+    """Peak resident memory of a process that fuses drawn frames once: frames, result, torch and all."""
     prepare(row)
-    row.fuse(paths or drawn(row))()
+    row.fuse(drawn(row))()
+    return {"memory": peak()}
+
+
+def from_files(row: Row, paths: list[Path]) -> Measured:
+    """Time and peak memory of fusing files once."""
+    prepare(row)
+    call = row.fuse(paths)
+    return timed({row.key: call}, seconds=0)[row.key] | {"memory": peak()}
+
+
+def peak() -> float:
+    """Resident memory of this process at its peak, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
@@ -175,17 +188,24 @@ def gigaflop(row: Row) -> float:
 
 def measure(rows: Sequence[Row], seconds: float) -> dict[str, Measured]:
     """Everything about rows of one size and number of frames."""
+    costs = of_files(rows) if rows[0].files else of_arrays(rows, seconds)
+    return {row.key: costs[row.key] | {"gflop": alone(gigaflop, row)} for row in rows}
+
+
+def of_files(rows: Sequence[Row]) -> dict[str, Measured]:
+    """Time and memory of rows whose frames are read."""
     with tempfile.TemporaryDirectory() as folder:
-        files = rows[0].files
-        paths = alone(draw, Path(folder), rows[0].frames, *rows[0].shape) if files else []
-        if rows[0].square:
-            found = alone(timed_squares, rows, seconds)
-        else:
-            found = {row.key: alone(timed_alone, row, paths, seconds) for row in rows}
-        return {
-            row.key: {**found[row.key], "memory": alone(memory, row, paths), "gflop": alone(gigaflop, row)}
-            for row in rows
-        }
+        paths = alone(draw, Path(folder), rows[0].frames, *rows[0].shape)
+        return {row.key: alone(from_files, row, paths) for row in rows}
+
+
+def of_arrays(rows: Sequence[Row], seconds: float) -> dict[str, Measured]:
+    """Time and memory of rows whose frames are drawn."""
+    if rows[0].square:
+        times = alone(timed_squares, rows, seconds)
+    else:
+        times = {row.key: alone(timed_alone, row, seconds) for row in rows}
+    return {row.key: times[row.key] | alone(memory, row) for row in rows}
 
 
 def together(rows: Sequence[Row]) -> list[list[Row]]:
