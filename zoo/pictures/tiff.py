@@ -10,6 +10,7 @@ import logging
 import math
 import struct
 import warnings
+import zlib
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -40,7 +41,8 @@ _BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ORIENTATION, _XMP, _IPTC, _ICC = 274, 700, 33723, 34675
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
 _NONE, _JPEG = 1, (6, 7, 33007)
-_OWN = (_NONE, 8, 32946, 32773)
+_DEFLATE = (8, 32946)
+_OWN = (_NONE, *_DEFLATE, 32773)
 """The compressions that tifffile decodes by itself: none, deflate, PackBits."""
 _ALPHAS = (1, 2)
 _UINT, _INT, _FLOAT = 1, 2, 3
@@ -95,6 +97,20 @@ def pages_in(path: Path) -> tuple[int, ...]:
     """
     with _opened(path) as tif:
         return planes_of(tif)
+
+
+def largest_page(path: Path) -> int:
+    """The pixels of a TIFF's largest page, or of a tile of it if that is larger, as the file declares them.
+
+    Raises:
+        Refusal: If it is broken; or one of `BROKEN`.
+    """
+    with _opened(path) as tif:
+        pages = (cast("TiffPage", tif.pages[number]) for number in range(len(tif.pages)))
+        return max(
+            page.imagedepth * max(page.imagewidth * page.imagelength, page.tilewidth * page.tilelength)
+            for page in pages
+        )
 
 
 @contextmanager
@@ -195,6 +211,7 @@ def _compression(page: TiffPage) -> str:
 
 def _by_tifffile(page: TiffPage) -> Pixels:
     _check_whole(page)
+    _check_inflated(page)
     try:
         pixels = page.asarray()
     except ValueError as error:
@@ -226,6 +243,17 @@ def _check_whole(page: TiffPage) -> None:
     ends = [start + length for start, length in zip(starts, lengths, strict=False)]
     if len(starts) != len(lengths) or not whole or max(ends) > page.parent.filehandle.size:
         raise Refusal(_BROKEN)
+
+
+def _check_inflated(page: TiffPage) -> None:
+    """Without imagecodecs, tifffile inflates a strip however large that is: a thousand times the file."""
+    if page.compression not in _DEFLATE or find_spec("imagecodecs") is not None:
+        return
+    file, most = page.parent.filehandle, math.prod(page.chunks) * page.bitspersample // 8
+    for start, length in zip(page.dataoffsets, page.databytecounts, strict=True):
+        file.seek(start)
+        if len(zlib.decompressobj().decompress(file.read(length), most + 1)) > most:
+            raise Refusal("a strip of it holds more than its pixels")
 
 
 def _check_samples(page: TiffPage) -> None:

@@ -6,6 +6,7 @@ import io
 import struct
 import sys
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import cv2
@@ -159,6 +160,30 @@ def test_a_small_file_that_claims_a_large_picture_costs_no_memory(
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1 << 20
+
+
+def test_a_strip_that_inflates_beyond_its_page_is_refused_before_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = np.zeros((64, 64), np.uint8)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, data, compression="zlib", rowsperstrip=40, metadata=None)
+    monkeypatch.setattr("zoo.pictures.tiff.find_spec", lambda _name: None)  # its own decoder has a limit
+    assert np.array_equal(read_picture(path).pixels, data)
+    strip = zlib.compress(bytes(64 << 20))
+    with tifffile.TiffFile(path, mode="r+") as tif:
+        tags = tif.pages.first.tags
+        starts, lengths = tags["StripOffsets"].value, tags["StripByteCounts"].value
+        tags["StripOffsets"].overwrite((path.stat().st_size, *starts[1:]))
+        tags["StripByteCounts"].overwrite((len(strip), *lengths[1:]))
+    with path.open("ab") as file:
+        file.write(strip)
+    tracemalloc.start()
+    try:
+        assert "more than its pixels" in refusal(path).message
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_directory_that_repeats_a_long_value_costs_no_memory() -> None:
