@@ -103,7 +103,8 @@ class Scorer:
             rows, columns = tile.window
             inside = [None if mask is None else mask[tile.inner] for mask in masks]
             # in strips: what is made of the scores needs many times their memory
-            for strip in strips(*parts[0].shape[-2:], model.config.stride):
+            height, width = parts[0].shape[-2:]
+            for strip in strips(height, width, model.config.stride):
                 scores = _finite(torch.stack([part[0, 0, strip] for part in parts]))
                 for score, mask in zip(scores, inside, strict=True):
                     if mask is not None:
