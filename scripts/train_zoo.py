@@ -9,8 +9,8 @@ The training data is train2017, extra and bsds; val2017 and real pairs are not u
 are built from it first, into the folder `data` beside the networks' folders.
 
 All but focus-set and cnn go on from the weights that the package ships when their training begins, so what
-comes of it depends on the release. training.json and the card keep the SHA-256 of those weights: the release that has
-it in zoo/store/registry.toml gives the same again.
+comes of it depends on the release. training.json and the card keep the SHA-256 of those weights: the release
+that has it in zoo/store/registry.toml gives the same again.
 """
 
 from __future__ import annotations
