@@ -21,7 +21,7 @@ MFSYNTH = (
 
 ZOO = (
     ("__init__",), ("cli",), ("evaluation",), ("pretrained",), ("training",), ("publishing",), ("stacks",),
-    ("fusing", "alignment", "pictures"), ("store",), ("networks",), ("metrics",), ("errors",),
+    ("fusing", "alignment", "pictures"), ("store",), ("graphs",), ("networks",), ("metrics",), ("errors",),
 )  # fmt: skip
 
 SHARED_GROUND = {
