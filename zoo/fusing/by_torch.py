@@ -53,4 +53,4 @@ class TorchRunner(Runner):
 
 
 def _array(values: Tensor) -> Map:
-    return values.cpu().numpy()  # type: ignore[no-any-return]
+    return values.cpu().numpy()

@@ -33,9 +33,11 @@ def softmax(scores: Map) -> Map:
     """Weights from n x h x w scores; 0 where no layer shows anything."""
     best = scores.max(0)
     odds = scores - np.where(best == -np.inf, 0, best)
-    weights = np.stack([cv2.exp(np.maximum(each, LEAST_LOG)) for each in odds])  # four times as fast as numpy
+    # OpenCV's takes a quarter of the time of numpy's
+    weights: Map = np.stack([cv2.exp(np.maximum(each, LEAST_LOG)) for each in odds])
     weights[scores == -np.inf] = 0
-    return weights / np.maximum(weights.sum(0), TINY)
+    total: Map = np.maximum(weights.sum(0), TINY)
+    return weights / total
 
 
 def blended(weights: Map, odds: float = ODDS) -> Map:
@@ -44,8 +46,9 @@ def blended(weights: Map, odds: float = ODDS) -> Map:
     So inside regions a pixel is exactly the likeliest layer's, and only where layers truly mix, as at the rim
     of a thing, it is a mean of them; nothing changes abruptly.
     """
-    part = np.maximum(weights / np.maximum(weights.max(0), TINY) - np.float32(odds), 0)
-    return part / np.maximum(part.sum(0), TINY)
+    part: Map = np.maximum(weights / np.maximum(weights.max(0), TINY) - np.float32(odds), 0)
+    total: Map = np.maximum(part.sum(0), TINY)
+    return part / total
 
 
 def nearness(scores: Map) -> Map:
@@ -115,10 +118,10 @@ def rounded(
 
 
 def halved(values: Map) -> NDArray[np.float16]:
-    """Values in float16; numpy takes ten times as long."""
+    """Values in float16, in a tenth of the time that numpy takes."""
     return np.asarray(cv2.add(values, 0.0, dtype=cv2.CV_16F), np.float16)  # type: ignore[call-overload]
 
 
 def unhalved(values: NDArray[np.float16]) -> Map:
-    """Values in float32; numpy takes seven times as long."""
+    """Values in float32, in a seventh of the time that numpy takes."""
     return np.asarray(cv2.add(values, 0.0, dtype=cv2.CV_32F), np.float32)  # type: ignore[call-overload]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.errors import ZooError
+from zoo.fusing.runner import HALF
 from zoo.fusing.tiles import strips, tile_side, tiles_for
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
 
-MIDDLE = np.float32(0.5)
+MIDDLE = HALF
 """What the network sees where no layer shows anything."""
 
 SEEING = 0.5
@@ -129,7 +130,7 @@ class Scorer:
             self.progress(views.share)
             if len(views.seen) == 2:  # half the logit each, which swapping negates bit for bit
                 logit = logit if both is None else logit * both
-                return _finite(np.stack([logit, -logit]) / 2)
+                return _finite(np.stack([logit, -logit]) * HALF)
             for place, against in ((first, -logit), (second, logit)):
                 other = against if both is None else np.where(both, against, -np.inf)
                 totals[place] = np.logaddexp(totals[place], other)
@@ -199,7 +200,8 @@ def _mask(layer: View, tile: Tile) -> Mask | None:
 
 def _mean(layers: Sequence[View], masks: Sequence[Mask | None], tile: Tile) -> Map:
     """The mean of the layers that show something."""
-    total, count = np.float32(0), np.float32(0)
+    total: Map = np.zeros((), np.float32)
+    count: Map = np.zeros((), np.float32)
     for layer, mask in zip(layers, masks, strict=True):
         seen = _seen(layer, tile)
         known = np.ones((), bool) if mask is None else _of_values(mask, seen)

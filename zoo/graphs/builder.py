@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from zoo.errors import WeightsError
 from zoo.networks.shapes import MIN_SIDE
@@ -78,15 +78,22 @@ class Graph:
         kept = self.constant(name, values.astype(np.float16))
         return self.op("Cast", kept, to=TensorProto.FLOAT)
 
-    def weight(self, name: str) -> NDArray[Any]:
+    def weight(self, name: str, channels: int | None = None) -> NDArray[Any]:
         """The network's tensor with a name.
 
+        Args:
+            name: Its name.
+            channels: The number of those that it must take, if the graph needs to know.
+
         Raises:
-            WeightsError: If there is none.
+            WeightsError: If there is none, or it takes others.
         """
         if name not in self.weights:
-            raise WeightsError(f"the weights have no {name}", "fetch the network again")
-        return self.weights[name]
+            raise _unfitting(f"there is no {name}")
+        tensor = self.weights[name]
+        if channels is not None and tensor.shape[1:2] != (channels,):
+            raise _unfitting(f"{name} has the shape {tensor.shape}")
+        return tensor
 
     def constant(self, name: str, values: NDArray[Any]) -> str:
         """Values under a name, which stands for them from then on."""
@@ -187,7 +194,13 @@ class Graph:
         return self.op("Min", places, self.op("Sub", period, places))
 
     def model(self, metadata: Mapping[str, str]) -> ModelProto:
-        """The graph as a model, checked, with metadata."""
+        """The graph as a model, with metadata.
+
+        Raises:
+            WeightsError: If weights are left over, or shapes do not fit.
+        """
+        if left := self.weights.keys() - self.constants.keys():
+            raise _unfitting(f"it has no {min(left)}")
         graph = helper.make_graph(
             self.nodes, "mfsynth", self.inputs, self.outputs, [*self.constants.values()]
         )
@@ -196,4 +209,30 @@ class Graph:
         )
         model.ir_version = IR_VERSION
         helper.set_model_props(model, dict(metadata))
+        _check_shapes(model)
         return model
+
+
+def _check_shapes(model: ModelProto) -> None:
+    """Check that every operation can take what it is given.
+
+    Raises:
+        WeightsError: If not.
+    """
+    try:
+        graph = shape_inference.infer_shapes(model, check_type=True, strict_mode=True).graph
+    except shape_inference.InferenceError as error:
+        raise _unfitting(str(error).partition("\n")[0]) from error
+    known = {each.name: each.type.tensor_type.shape.dim for each in (*graph.input, *graph.value_info)}
+    shapes = {name: [side.dim_value for side in sides] for name, sides in known.items()}
+    shapes |= {each.name: [*each.dims] for each in graph.initializer}
+    for node in graph.node:  # onnx itself does not compare these
+        if node.op_type in ("Conv", "ConvTranspose"):
+            x, kernel = (shapes[name] for name in node.input[:2])
+            channels = x[1] if len(x) > 1 else 0
+            if channels not in (0, kernel[node.op_type == "Conv"]):  # 0 is not known
+                raise _unfitting(f"{node.input[1]}, {tuple(kernel)}, is given {channels} channels")
+
+
+def _unfitting(reason: str) -> WeightsError:
+    return WeightsError(f"the weights do not fit the network in its config: {reason}", "fetch both again")

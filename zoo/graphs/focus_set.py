@@ -57,7 +57,7 @@ def focus_set(graph: Graph, config: Config, *, pair: bool = False) -> None:
 def _encoded(g: Graph, config: Config, frames: str) -> list[str]:
     """Features of all frames at every level, finest first."""
     x = g.whole(frames, set_stride(config))
-    kernel = _of_pixels(g.weight("body.down.0.0.weight"))
+    kernel = _of_pixels(g.weight("body.down.0.0.weight", channels=3 * BLOCK**2))
     x = g.op("Relu", g.conv(x, "body.down.0.0", padding=BLOCK, stride=BLOCK, kernel=kernel))
     x = g.op("Relu", g.conv(x, "body.down.0.2", padding=1))
     features = [x]

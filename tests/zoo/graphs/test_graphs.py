@@ -113,6 +113,12 @@ def test_weights_of_half_the_size_say_nearly_the_same() -> None:
     )
 
 
-def test_a_missing_tensor_is_named() -> None:
-    with pytest.raises(WeightsError, match=r"no body\.down\.0\.0\.weight"):
-        graph_of(CONFIGS["unet"], {})
+def test_weights_that_do_not_fit_are_refused() -> None:
+    config, weights = CONFIGS["focus-set"], weights_of(network(CONFIGS["focus-set"]))
+    with pytest.raises(WeightsError, match=r"do not fit .* there is no body\.down\.0\.0\.weight"):
+        graph_of(config, {})
+    with pytest.raises(WeightsError, match=r"do not fit .* it has no more"):
+        graph_of(config, weights | {"more": np.zeros(3, np.float32)})
+    name = "body.down.1.2.weight"
+    with pytest.raises(WeightsError, match="do not fit"):
+        graph_of(config, weights | {name: weights[name][:, :-1]})
