@@ -2,6 +2,7 @@
 
     python scripts/bench_fuse.py                 # all sizes, widths, precisions
     python scripts/bench_fuse.py --quick
+    python scripts/bench_fuse.py --backends      # torch, onnxruntime, OpenVINO, gff and pyramid instead
 
 The roofline is the network's operations over the rate of a large matrix multiplication in the same precision
 with the same threads. Times are medians of warm calls of `zoo.fuse`, both orders evaluated, with
@@ -18,12 +19,17 @@ import time
 from dataclasses import dataclass
 
 import click
+import cv2
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from zoo.backends.session import FASTEST, installed
+from zoo.evaluation.baselines import get
 from zoo.fusing.fusion import fuse
+from zoo.loading import load
 from zoo.networks import Config, Network
+from zoo.publishing.example import known_pair
 
 SIZES = {"520²": (520, 520), "260²": (260, 260), "130²": (130, 130), "12 MP": (3000, 4000)}
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -132,11 +138,43 @@ def _fuse_once(case: Case, shape: tuple[int, ...], dtype: str, queue: multiproce
     queue.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
 
 
+def backend_times(threads: int, side: int = 520, rounds: int = 15) -> dict[str, float]:
+    """Milliseconds of a fusion of the default network by each backend, and of two classic methods.
+
+    Medians of warm calls; methods take turns, so that what else the machine does slows all alike.
+    """
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)  # and so those of onnxruntime and OpenVINO
+    networks = {name: load("focus-set", device="cpu", backend=name) for name in FASTEST if installed(name)}
+    methods = {**networks, "gff": get("gff"), "pyramid": get("pyramid")}
+    frames = [cv2.resize(frame, (side, side)) for frame in known_pair().frames]
+    times: dict[str, list[float]] = {name: [] for name in methods}
+    for number in range(rounds + 2):
+        for name, method in methods.items():
+            started = time.perf_counter()
+            method.fuse(frames)
+            if number >= 2:
+                times[name].append(time.perf_counter() - started)
+    return {name: statistics.median(each) * 1e3 for name, each in times.items()}
+
+
+def print_backends() -> None:
+    """A table of `backend_times`, with one and two threads."""
+    columns = {threads: backend_times(threads) for threads in (1, 2)}
+    print("| 520², ms | 1 thread | 2 threads |\n|---|---|---|")
+    for name in columns[1]:
+        print(f"| {name} | {columns[1][name]:.1f} | {columns[2][name]:.1f} |")
+
+
 @click.command()
+@click.option("--backends", is_flag=True, help="Compare backends with the default network, and stop.")
 @click.option("--quick", is_flag=True, help="Only width 16 and small sizes, without memory.")
 @click.option("--memory/--no-memory", default=True, help="Also measure peak memory at 12 and 100 megapixels.")
-def main(quick: bool, memory: bool) -> None:
+def main(backends: bool, quick: bool, memory: bool) -> None:
     """Print the tables of docs/benchmarks.md on fusion."""
+    if backends:
+        print_backends()
+        return
     torch.backends.cudnn.allow_tf32 = False  # as for the matrix multiplication that they are compared with
     device = main_device()
     threads = torch.get_num_threads()

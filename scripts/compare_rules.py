@@ -27,19 +27,18 @@ from zoo.training.sources import SourceSpec, open_source
 
 SIDE = 224
 
-Weigh = Callable[[torch.Tensor], torch.Tensor]
+Scores = NDArray[np.float32]
+Weigh = Callable[[Scores], Scores]
 
 
-def hard(scores: torch.Tensor) -> torch.Tensor:
+def hard(scores: Scores) -> Scores:
     """All weight to the largest score."""
-    return torch.nn.functional.one_hot(scores.argmax(0), len(scores)).permute(2, 0, 1).float()
+    return np.stack([scores.argmax(0) == number for number in range(len(scores))]).astype(np.float32)
 
 
 def feather(sigma: float) -> Weigh:
     """The decision, blurred."""
-    return lambda scores: torch.from_numpy(
-        np.stack([cv2.GaussianBlur(each, None, sigma) for each in hard(scores).numpy()])
-    )
+    return lambda scores: np.stack([cv2.GaussianBlur(each, None, sigma) for each in hard(scores)])
 
 
 def blend(odds: float) -> Weigh:
@@ -89,8 +88,9 @@ def pictures(model: zoo.FusionModel, crop: Crop) -> dict[str, NDArray[np.float32
     """What each rule makes of a crop."""
     frames = np.stack(crop.frames).astype(np.float32)
     with torch.inference_mode():
-        scores = torch.cat(model.scores(torch.from_numpy(frames / 255).permute(0, 3, 1, 2).split(1)))[:, 0]
-    made = {name: (weigh(scores).numpy()[..., None] * frames).sum(0) for name, weigh in RULES.items()}
+        tensors = torch.from_numpy(frames / 255).permute(0, 3, 1, 2).split(1)
+        scores = torch.cat(model.scores(tensors))[:, 0].numpy()
+    made = {name: (weigh(scores)[..., None] * frames).sum(0) for name, weigh in RULES.items()}
     best = np.abs(frames - crop.gt).sum(3).argmin(0)
     return {**made, "best": np.take_along_axis(frames, best[None, ..., None], 0)[0]}
 

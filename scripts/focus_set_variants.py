@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from zoo.networks.focus_set import BLOCK, FocusSet, SetLevel, _Sets, stride
+from zoo.networks.focus_set import FocusSet, SetLevel, _Sets
 from zoo.networks.layers import convs, mirror
+from zoo.networks.shapes import BLOCK, set_stride
 from zoo.training.losses import DECISION, Decided, fused, l1
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Normalized(FocusSet):
     def encode(self, frame: Tensor) -> list[Tensor]:
         """See `FocusSet.encode`."""
         height, width = frame.shape[-2:]
-        side = stride(self.config)
+        side = set_stride(self.config)
         return super().encode(self.prepare(mirror(frame, 0, -height % side, 0, -width % side)))
 
 

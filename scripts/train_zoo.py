@@ -30,8 +30,9 @@ import numpy as np
 from mfsynth.errors import MfsynthError
 from mfsynth.locks import locked
 from mfsynth.storage import digest
+from zoo.store.files import FILES, WEIGHTS, copy_folder
 from zoo.store.find import find
-from zoo.store.folder import FILES, WEIGHTS, copy_folder, load_folder
+from zoo.store.folder import load_folder
 from zoo.store.registry import REGISTRY, SHIPPED, lookup
 
 if TYPE_CHECKING:

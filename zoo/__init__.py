@@ -14,8 +14,9 @@ from mfsynth.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from zoo.fusing.fusion import Fused, fuse
+    from zoo.loading import load
     from zoo.networks import Config
-    from zoo.pretrained import FusionModel, load
+    from zoo.pretrained import FusionModel
     from zoo.publishing.info import info
     from zoo.publishing.push import push
     from zoo.stacks.fuse import FusedStack, fuse_stack
@@ -36,7 +37,7 @@ _ROOMS = {
     "fuse": "zoo.fusing.fusion",
     "fuse_stack": "zoo.stacks.fuse",
     "info": "zoo.publishing.info",
-    "load": "zoo.pretrained",
+    "load": "zoo.loading",
     "names": "zoo.store.registry",
     "push": "zoo.publishing.push",
 }

@@ -6,7 +6,7 @@ import json
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import click
 
@@ -16,7 +16,12 @@ from zoo.fusing.fused import Burst, Rule
 from zoo.store.registry import BEST
 
 if TYPE_CHECKING:
+    import torch
+
     from zoo.alignment.canvas import Crop
+    from zoo.backends.session import Backend
+    from zoo.exporting.export import Precision
+    from zoo.exporting.written import Format
     from zoo.stacks.options import Exposure, Group
     from zoo.store.find import Origin
     from zoo.training.options import Kind, Render, Target
@@ -35,6 +40,16 @@ def need(extra: str, *packages: str) -> None:
     for package in packages:
         if find_spec(package) is None:
             raise MissingExtraError(package, extra)
+
+
+def dtype_of(precision: str) -> torch.dtype | None:
+    """The floating-point type of a precision; None for float32, which needs no torch."""
+    if precision == "fp32":
+        return None
+    need("fuse", "torch")
+    from zoo.pretrained import PRECISIONS
+
+    return PRECISIONS[precision]
 
 
 # --- fuse ---------------------------------------------------------------------------------------------
@@ -103,6 +118,8 @@ Examples:
     "[default: to fit 1 GB]",
 )
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps, or auto.")
+@click.option("--backend", type=click.Choice(["auto", "torch", "onnxruntime", "openvino"]), default="auto",
+              show_default=True, help="What computes: auto takes the fastest that is installed.")  # fmt: skip
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "bf16", "fp16"]),
@@ -137,6 +154,7 @@ def fuse(
     dry_run: bool,
     tile: int | None,
     device: str,
+    backend: Backend | Literal["auto"],
     precision: str,
     quality: int,
     linear: bool,
@@ -144,8 +162,8 @@ def fuse(
     as_json: bool,
 ) -> None:
     """Fuse pictures of one scene, focused at different distances, into one sharp picture."""
-    need("fuse", "torch", "safetensors", "PIL", "tifffile")
-    from zoo.pretrained import PRECISIONS, load
+    need("fuse", "safetensors", "PIL", "tifffile")
+    from zoo.loading import fastest, load
     from zoo.stacks.batches.batch import plan_batch
     from zoo.stacks.options import BatchOptions, Extras, FuseOptions
     from zoo.stacks.request import FuseRequest, fuse_as_asked
@@ -168,7 +186,9 @@ def fuse(
         console.show(found, always=True)
         console.fail(found.errors)
         return
-    network = load(model, device=device, dtype=PRECISIONS[precision])
+    if backend == "auto":
+        backend = fastest(device, precision)
+    network = load(model, device=device, dtype=dtype_of(precision), backend=backend)
     with console.share_bars() as progress:
         report = fuse_as_asked(
             network,
@@ -177,6 +197,7 @@ def fuse(
             say=console.say,
             progress=progress,
         )
+    console.say(f"computed by {backend}")
     console.show(report)
     console.fail(report.errors)
 
@@ -385,6 +406,40 @@ def pull(name: str, output: Path | None, revision: str | None, origin: Origin, a
     from zoo.store.find import pull_to
 
     Output(as_json=as_json).show(pull_to(name, output, revision=revision, origin=origin))
+
+
+@zoo.command(
+    epilog="""\b
+Examples:
+  mfsynth zoo export focus-set -o focus-set.onnx
+  mfsynth zoo export focus-set -o focus-set.xml --format openvino --precision fp16""",
+)
+@click.argument("name")
+@click.option("-o", "--output", type=FILE, required=True,
+              help="File to write: .onnx, or .xml for OpenVINO, with a .bin beside it.")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(["onnx", "openvino"]), default="onnx", show_default=True,
+              help="What the file is for.")  # fmt: skip
+@click.option("--precision", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True,
+              help="What weights are kept in; fp16 halves the file. Arithmetic is in fp32.")  # fmt: skip
+@REVISION
+@ORIGIN
+@json_option
+def export(
+    name: str,
+    output: Path,
+    form: Format,
+    precision: Precision,
+    revision: str | None,
+    origin: Origin,
+    as_json: bool,
+) -> None:
+    """Write a network as a file for onnxruntime or OpenVINO, and check that it decides as torch's does."""
+    need("fuse", "torch", "safetensors")
+    need(form, "onnx", "onnxruntime" if form == "onnx" else "openvino")
+    from zoo.exporting.export import export as write_exported
+
+    told = write_exported(name, output, form=form, precision=precision, revision=revision, origin=origin)
+    Output(as_json=as_json).show(told)
 
 
 @zoo.command()

@@ -45,6 +45,10 @@ class NotPublishedError(ZooError, LookupError):
     """A network in the registry is not on the Hub yet."""
 
 
+class ExportError(ZooError, RuntimeError):
+    """An exported network does not decide as the network does."""
+
+
 class FrameError(ZooError, ValueError):
     """Frames cannot be fused: too few, too small, of different kinds, or not finite."""
 

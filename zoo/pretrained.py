@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,28 +9,20 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 
 from mfsynth.errors import OptionsError
-from zoo.errors import ConfigError, DeviceError, FrameError, UnknownDeviceError
-from zoo.fusing.fusion import fuse
+from zoo.errors import ConfigError, DeviceError, UnknownDeviceError
 from zoo.networks import Network
-from zoo.pictures.read import read_picture
 from zoo.publishing.cards import model_card
 from zoo.publishing.push import push
-from zoo.stacks.fuse import fuse_stack
+from zoo.stacks.fuses import Fuses
 from zoo.store.find import find
 from zoo.store.folder import load_folder, save_folder
 from zoo.store.pull import pull
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    import os
 
-    import numpy as np
     from huggingface_hub import ModelCard
 
-    from zoo.fusing.fusion import Burst, Fused, Rule
-    from zoo.stacks.fuse import FusedStack
-    from zoo.stacks.given import Frames
-    from zoo.stacks.options import FuseOptions
-    from zoo.stacks.pace import Progress
     from zoo.store.find import Origin
 
 
@@ -39,55 +30,13 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 """The floating-point types that a network can compute in, by their names on the command line."""
 
 
-class FusionModel(Network, PyTorchModelHubMixin, library_name="mfsynth", tags=["multi-focus-image-fusion"]):
+class FusionModel(
+    Network, Fuses, PyTorchModelHubMixin, library_name="mfsynth", tags=["multi-focus-image-fusion"]
+):
     """A network with what users need: `fuse` for pictures, and the usual methods of models on the Hub.
 
     `zoo.load` returns one. Like every `zoo.networks.Network` it can be called with two batches of frames.
     """
-
-    def fuse(
-        self,
-        frames: Sequence[np.ndarray | str | os.PathLike[str]],
-        *,
-        rule: Rule | None = None,
-        burst: Burst = "joint",
-        symmetric: bool = True,
-        tile: int | None = None,
-    ) -> Fused:
-        """Fuse two or more pictures: arrays, or paths of picture files; see `zoo.fuse`.
-
-        This is the bare network, for frames that are aligned and equally exposed; `fuse_stack` does more.
-
-        Raises:
-            PictureError: If a file cannot be read.
-            FrameError: If the frames cannot be fused.
-            OptionsError: If an option is out of range.
-        """
-        if isinstance(frames, (str, os.PathLike)):
-            raise FrameError("a single path is not a stack", "give a list of two or more")
-        pictures = [
-            read_picture(Path(each)).pixels if isinstance(each, (str, os.PathLike)) else each
-            for each in frames
-        ]
-        return fuse(self, pictures, rule=rule, burst=burst, symmetric=symmetric, tile=tile)
-
-    def fuse_stack(
-        self,
-        frames: Frames,
-        options: FuseOptions | None = None,
-        *,
-        say: Callable[[str], None] = lambda _: None,
-        progress: Progress = lambda _stage, _done, _total: None,
-    ) -> FusedStack:
-        """Fuse a stack as people have them, as `mfsynth fuse` does; see `zoo.fuse_stack`.
-
-        Raises:
-            PictureError: If a file cannot be read.
-            FrameError: If the frames cannot be fused.
-            AlignmentError: If they could not be registered.
-            OptionsError: If the network cannot do what the options say.
-        """
-        return fuse_stack(self, frames, options, say=say, progress=progress)
 
     # --- what users of PyTorchModelHubMixin expect; the zoo itself writes and reads a network's folder
 

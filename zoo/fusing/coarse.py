@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from math import gcd
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
-import torch
-import torch.nn.functional as F  # noqa: N812 - its usual name
 
 from zoo.fusing.regular import ALONE, AREA, LIMIT, STRONG, changes, differing, evident, pyramid, spread
+from zoo.fusing.rules import halved, unhalved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from zoo.fusing.layer import View
     from zoo.fusing.regular import Map
@@ -60,36 +59,35 @@ class Coarse:
         scores = np.zeros((len(layers), -(-height // block), -(-width // block)), np.float16)
         return cls(np.zeros((height, width), np.float16), scores, block, [])
 
-    def add(self, window: Window, scores: Tensor) -> None:
+    def add(self, window: Window, scores: Map) -> None:
         """Keep what matters of a window's scores, n x h x w, -inf where a layer shows nothing."""
-        hidden = scores.isneginf()
-        shown = scores.masked_fill(hidden, -LIMIT)  # what spreads from there: the others are the ones to take
-        best, second = shown.topk(2, 0).values
+        hidden = scores == -np.inf
+        shown = np.where(hidden, np.float32(-LIMIT), scores)  # what spreads: the others are the ones to take
+        best, second = _best_two(shown)
         alone = hidden.sum(0) == len(scores) - 1
-        logits = torch.where(alone, ALONE + STRONG, best - second)  # a lone layer is evident
-        # halved by torch, a hundred times as fast as by numpy
-        self.logits[window] = logits.clamp(max=1000).half().cpu().numpy()
+        logits = np.where(alone, np.float32(ALONE + STRONG), best - second)  # a lone layer is evident
+        self.logits[window] = halved(np.minimum(logits, 1000))
         rows, columns = (slice(part.start // self.block, -(-part.stop // self.block)) for part in window)
-        self.scores[:, rows, columns] = self._means(shown.clamp(-LIMIT, LIMIT).cpu()).half().numpy()
+        self.scores[:, rows, columns] = [halved(self._means(each)) for each in shown.clip(-LIMIT, LIMIT)]
         self.windows.append(window)
 
     def doubtful(
         self, layers: Sequence[View], decision: NDArray[np.uint8]
-    ) -> Iterator[tuple[Window, NDArray[np.bool_], Tensor]]:
+    ) -> Iterator[tuple[Window, NDArray[np.bool_], Map]]:
         """Windows with pixels to decide by what is around: where they are, and scores, n x h x w."""
         doubt, sureness, evidence = self._evident(differing(layers), changes([decision]))
         if not doubt.any():
             return
         levels = pyramid(evidence)
         for each in self.scores:
-            each[...] = spread(each.astype(np.float32), levels)
+            each[...] = spread(unhalved(each), levels)
         for window in self.windows:
             if doubt[window].any():
-                scores = self._enlarged(window) * torch.from_numpy(sureness[window]).float()
+                scores = self._enlarged(window) * unhalved(sureness[window])
                 for score, layer in zip(scores, layers, strict=True):
                     mask = layer.mask(window)
                     if mask is not None:
-                        score[torch.from_numpy(~mask)] = -torch.inf
+                        score[~mask] = -np.inf
                 yield window, doubt[window], scores
 
     def _evident(
@@ -105,29 +103,45 @@ class Coarse:
         for top in range(0, height, STRIP):
             outer = slice(max(top - AREA, 0), top + STRIP + AREA)
             inner = slice(top - outer.start, top - outer.start + STRIP)
-            logits = torch.from_numpy(self.logits[outer]).float().numpy()
+            logits = unhalved(self.logits[outer])
             here, sure = (each[inner] for each in evident(logits, changing[outer], different[outer]))
             rows = slice(top, top + STRIP)
-            doubt[rows], sureness[rows] = here < DOUBT, torch.from_numpy(sure).half().numpy()
-            means = self._means(torch.from_numpy(np.ascontiguousarray(here))[None])[0].numpy()
+            doubt[rows], sureness[rows] = here < DOUBT, halved(sure)
+            means = self._means(here)
             evidence[top // self.block : top // self.block + len(means)] = means
         return doubt, sureness, evidence
 
-    def _means(self, values: Tensor) -> Tensor:
-        """Of blocks; those at the border may be smaller."""
-        return F.avg_pool2d(values[None], self.block, ceil_mode=True, count_include_pad=False)[0]
+    def _means(self, values: Map) -> Map:
+        """Of H x W values, those of blocks, which may be smaller at the border."""
+        height, width = values.shape
+        rows, columns = (-(-side // self.block) for side in (height, width))
+        below, beside = rows * self.block - height, columns * self.block - width
+        whole = cv2.copyMakeBorder(values, 0, below, 0, beside, cv2.BORDER_CONSTANT, value=0.0)
+        means = np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), np.float32)
+        means[-1] *= self.block / (self.block - below)
+        means[:, -1] *= self.block / (self.block - beside)
+        return means
 
-    def _enlarged(self, window: Window) -> Tensor:
+    def _enlarged(self, window: Window) -> Map:
         """What spread, at full resolution, interpolated as if of the whole."""
         sizes = self.scores.shape[1:]
         outer = [
             slice(max(part.start // self.block - 1, 0), min(-(-part.stop // self.block) + 1, size))
             for part, size in zip(window, sizes, strict=True)
         ]
-        part = torch.from_numpy(self.scores[(slice(None), *outer)].astype(np.float32))
-        large = F.interpolate(part[None], scale_factor=self.block, mode="bilinear", align_corners=False)[0]
         rows, columns = (
             slice(part.start - each.start * self.block, part.stop - each.start * self.block)
             for part, each in zip(window, outer, strict=True)
         )
-        return large[:, rows, columns]
+        height, width = (self.block * (each.stop - each.start) for each in outer)
+        parts = (unhalved(each) for each in self.scores[(slice(None), *outer)])
+        return np.stack([cv2.resize(each, (width, height))[rows, columns] for each in parts])
+
+
+def _best_two(scores: Map) -> tuple[Map, Map]:
+    """The largest and the second largest of n x h x w scores."""
+    best, second = np.maximum(scores[0], scores[1]), np.minimum(scores[0], scores[1])
+    for each in scores[2:]:
+        second = np.maximum(second, np.minimum(best, each))
+        best = np.maximum(best, each)
+    return best, second

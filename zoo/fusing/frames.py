@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.errors import FrameError
+from zoo.networks.shapes import MIN_SIDE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-MIN_SIDE = 16
-"""Shortest side of a frame, in pixels."""
 
 LARGEST = 255
 """The most frames: a decision has 8 bits."""

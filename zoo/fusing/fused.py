@@ -32,6 +32,10 @@ class NetworkConfig(Protocol):
         """`seg` (which frame is sharp) or `reg` (the picture itself)."""
 
     @property
+    def commutative(self) -> bool:
+        """Whether one pass gives the same for either order of two frames."""
+
+    @property
     def sets(self) -> bool:
         """Whether one pass scores any number of frames."""
 
@@ -49,11 +53,15 @@ class NetworkConfig(Protocol):
 
 
 class FusionNetwork(Protocol):
-    """A network that fusion can run: `zoo.networks.Network`, or anything that behaves like it."""
+    """A network that fusion can run: a `TorchNetwork`, or a `zoo.fusing.runner.Runner`."""
 
     @property
     def config(self) -> NetworkConfig:
         """Its properties."""
+
+
+class TorchNetwork(FusionNetwork, Protocol):
+    """A network of torch's tensors: `zoo.networks.Network`, or anything that behaves like it."""
 
     @property
     def device(self) -> torch.device:
@@ -66,8 +74,8 @@ class FusionNetwork(Protocol):
         """Both orders: swapping the frames negates a logit and leaves a picture, bit for bit."""
 
 
-class SetNetwork(FusionNetwork, Protocol):
-    """A network for sets of frames."""
+class TorchSetNetwork(TorchNetwork, Protocol):
+    """A network of torch's tensors for sets of frames."""
 
     def scores(self, frames: Iterable[Tensor], wanted: tuple[slice, slice], /) -> list[Tensor]:
         """One pass: frames of 1 x 3 x H x W in [0, 1] to their scores, each 1 x 1 x h x w.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo.fusing.frames import MIN_SIDE, WHITE, canonical_order, check_frames
+from zoo.fusing.frames import WHITE, canonical_order, check_frames
 from zoo.fusing.fused import (
     RULES,
     Burst,
@@ -25,9 +25,11 @@ from zoo.fusing.fused import (
 from zoo.fusing.fuser import Fuser, fuse_together
 from zoo.fusing.layer import plain
 from zoo.fusing.rules import rounded
+from zoo.fusing.runners import runner_of
 from zoo.fusing.scorer import Scorer
 from zoo.fusing.spool import spooled
 from zoo.fusing.tiles import tiles
+from zoo.networks.shapes import MIN_SIDE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +80,7 @@ def fuse(
     frames = check_frames(frames)
     rule = rule_of(model, rule)
     check_burst(burst)
-    fuser = Fuser(Scorer(model, symmetric, tile), rule, raw=True, limits=(0, 1))
+    fuser = Fuser(Scorer(runner_of(model), symmetric, tile), rule, raw=True, limits=(0, 1))
     dtype, white = frames[0].dtype, WHITE[frames[0].dtype]
     if len(frames) == 2:
         return fuser.joint([plain(frame, white) for frame in frames])

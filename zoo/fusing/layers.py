@@ -9,6 +9,7 @@ from zoo.fusing.frames import check_alike, check_count, check_pixels, kind
 from zoo.fusing.fused import check_burst, rule_of
 from zoo.fusing.fuser import Fuser, fuse_together
 from zoo.fusing.layer import Layer
+from zoo.fusing.runners import runner_of
 from zoo.fusing.scorer import Scorer
 from zoo.fusing.spool import MEMORY, spooled
 
@@ -65,7 +66,7 @@ def fuse_layers(
     """
     rule = rule_of(model, rule)
     check_burst(burst)
-    fuser = Fuser(Scorer(model, symmetric, tile, _summed(progress)), rule, raw)
+    fuser = Fuser(Scorer(runner_of(model), symmetric, tile, _summed(progress)), rule, raw)
     taken = _checked(layers)
     if burst == "joint":
         with spooled(taken, expected, sys.maxsize if isinstance(layers, (list, tuple)) else MEMORY) as held:

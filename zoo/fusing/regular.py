@@ -16,13 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import torch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from zoo.fusing.layer import View
     from zoo.fusing.tiles import Window
@@ -65,9 +63,7 @@ LIMIT = 4.0
 """The largest score that spreads, so that a very sure pixel counts no more than a sure one."""
 
 
-def regularized(
-    scored: Iterable[tuple[Window, Tensor]], layers: Sequence[View]
-) -> Iterator[tuple[Window, Tensor]]:
+def regularized(scored: Iterable[tuple[Window, Map]], layers: Sequence[View]) -> Iterator[tuple[Window, Map]]:
     """HF-Seg's scores, n x h x w for each window, with one frame over a wide area where nothing is sharp.
 
     Swapping layers swaps scores, bit for bit.
@@ -75,16 +71,16 @@ def regularized(
     windows, scores = _held(scored, layers)
     regularize(scores, differing(layers))
     for window in windows:
-        yield window, torch.from_numpy(scores[(slice(None), *window)])
+        yield window, scores[(slice(None), *window)]
 
 
 def _held(
-    scored: Iterable[tuple[Window, Tensor]], layers: Sequence[View]
+    scored: Iterable[tuple[Window, Map]], layers: Sequence[View]
 ) -> tuple[list[Window], NDArray[np.float32]]:
     windows, scores = [], np.empty((len(layers), *layers[0].shape[:2]), np.float32)
     for window, each in scored:
         windows.append(window)
-        scores[(slice(None), *window)] = each.cpu().numpy()
+        scores[(slice(None), *window)] = each
     return windows, scores
 
 

@@ -6,14 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import torch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from torch import Tensor
 
+    from zoo.fusing.runner import Map
+
+
+TINY = np.finfo(np.float32).tiny
+"""What divides where no layer shows anything, so that all weights stay 0."""
+
+LEAST_LOG = np.float32(-100)
+"""The logarithm of what counts as nothing."""
 
 ODDS = 0.1
 """The odds of a layer against the likeliest, up to which it has no part in a blend.
@@ -23,33 +29,44 @@ regions, larger ones lose at rims.
 """
 
 
-def softmax(scores: Tensor) -> Tensor:
+def softmax(scores: Map) -> Map:
     """Weights from n x h x w scores; 0 where no layer shows anything."""
-    return _shown(torch.softmax(scores, 0), scores)
+    best = scores.max(0)
+    odds = scores - np.where(best == -np.inf, 0, best)
+    # OpenCV's takes a quarter of the time of numpy's
+    weights: Map = np.stack([cv2.exp(np.maximum(each, LEAST_LOG)) for each in odds])
+    weights[scores == -np.inf] = 0
+    total: Map = np.maximum(weights.sum(0), TINY)
+    return weights / total
 
 
-def blended(weights: Tensor, odds: float = ODDS) -> Tensor:
+def blended(weights: Map, odds: float = ODDS) -> Map:
     """Weights, n x h x w, of only those layers whose odds against the likeliest are larger.
 
     So inside regions a pixel is exactly the likeliest layer's, and only where layers truly mix, as at the rim
     of a thing, it is a mean of them; nothing changes abruptly.
     """
-    least = torch.finfo(weights.dtype).tiny  # where no layer shows anything, all stay 0
-    part = (weights / weights.amax(0).clamp(min=least) - odds).clamp(min=0)
-    return part / part.sum(0).clamp(min=least)
+    part: Map = np.maximum(weights / np.maximum(weights.max(0), TINY) - np.float32(odds), 0)
+    total: Map = np.maximum(part.sum(0), TINY)
+    return part / total
 
 
-def nearness(scores: Tensor) -> Tensor:
-    """From two negated distances, 2 x h x w: the other's share of their sum, 1/2 where both are 0."""
-    total = scores.sum(0)
-    half = torch.full_like(total, 0.5)
-    shares = torch.stack([torch.where(total < 0, part / total, half) for part in (scores[1], scores[0])])
-    return _shown(shares, scores)
+def nearness(scores: Map) -> Map:
+    """From two negated distances, 2 x h x w: the other's share of their sum, 1/2 where both are 0.
+
+    A lone layer has all the weight, a hidden one none.
+    """
+    hidden = scores == -np.inf
+    lone = hidden.any(0)
+    known = np.where(lone, 0, scores)
+    total = known.sum(0)
+    shares = np.where(total < 0, known[::-1] / np.where(total < 0, total, 1), np.float32(0.5))
+    return np.where(lone, ~hidden, shares).astype(np.float32)
 
 
-def winner(scores: Tensor, frames: Sequence[np.ndarray]) -> NDArray[np.uint8]:
+def winner(scores: Map, frames: Sequence[np.ndarray]) -> NDArray[np.uint8]:
     """The frame with the largest score; of equals, the one with the larger RGB value there."""
-    best, *others = scores.numpy()
+    best, *others = scores
     decision, shared = np.zeros(best.shape, np.uint8), np.zeros(best.shape, bool)
     for number, score in enumerate(others, 1):  # argmax along so short an axis takes ten times as long
         wins = score > best
@@ -59,7 +76,7 @@ def winner(scores: Tensor, frames: Sequence[np.ndarray]) -> NDArray[np.uint8]:
         best = np.maximum(best, score)
     if shared.any():
         rows, columns = shared.nonzero()
-        tied = scores.numpy()[:, rows, columns] == best[rows, columns]
+        tied = scores[:, rows, columns] == best[rows, columns]
         pixels = np.stack([frame[rows, columns].reshape(len(rows), -1) for frame in frames])
         for channel in range(pixels.shape[2]):
             values = np.where(tied, pixels[..., channel].astype(np.float64), -np.inf)
@@ -69,11 +86,11 @@ def winner(scores: Tensor, frames: Sequence[np.ndarray]) -> NDArray[np.uint8]:
 
 
 def mixed(
-    weights: Tensor, frames: Sequence[np.ndarray], dtype: np.dtype[Any], limits: tuple[float, float] | None
+    weights: Map, frames: Sequence[np.ndarray], dtype: np.dtype[Any], limits: tuple[float, float] | None
 ) -> NDArray[Any]:
     """Eq. 2: the weighted mean of the frames, rounded to a dtype."""
     total: NDArray[np.float32] | None = None
-    for weight, frame in zip(weights.numpy(), frames, strict=True):
+    for weight, frame in zip(weights, frames, strict=True):
         # as many channels as the frame has: broadcasting along so short an axis is slow
         part = frame.astype(np.float32, copy=False) * (weight if frame.ndim == 2 else cv2.merge([weight] * 3))
         total = part if total is None else np.add(total, part, out=total)
@@ -100,7 +117,11 @@ def rounded(
     return np.asarray(cv2.add(values, 0.0, dtype=depth), dtype)  # type: ignore[call-overload]
 
 
-def _shown(weights: Tensor, scores: Tensor) -> Tensor:
-    """Weights where scores are infinite, too: a lone layer has all the weight, a hidden one none."""
-    hidden = scores == -torch.inf
-    return weights.nan_to_num(nan=1).masked_fill(hidden, 0) if hidden.any() else weights
+def halved(values: Map) -> NDArray[np.float16]:
+    """Values in float16, in a tenth of the time that numpy takes."""
+    return np.asarray(cv2.add(values, 0.0, dtype=cv2.CV_16F), np.float16)  # type: ignore[call-overload]
+
+
+def unhalved(values: NDArray[np.float16]) -> Map:
+    """Values in float32, in a seventh of the time that numpy takes."""
+    return np.asarray(cv2.add(values, 0.0, dtype=cv2.CV_32F), np.float32)  # type: ignore[call-overload]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from torch import nn
+if TYPE_CHECKING:
+    from torch import nn
 
 Task = Literal["seg", "reg"]
 Padding = Literal["same", "valid"]

@@ -18,18 +18,17 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from zoo.networks.layers import convs, halvings, hourglass_reach, mirror, pointwise, up_sample
+from zoo.networks.layers import convs, mirror, pointwise, up_sample
+from zoo.networks.shapes import BLOCK, set_stride
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from zoo.networks.architecture import Shape
 
     Window = tuple[slice, slice]
     """Rows and columns."""
 
-BLOCK = 2
-"""Side of the blocks whose pixels become channels."""
 MARGIN = 4
 """Pixels of each level that are kept around what is wanted.
 
@@ -143,7 +142,7 @@ class FocusSet(nn.Module):
     def encode(self, frame: Tensor) -> list[Tensor]:
         """Features of N x 3 x H x W frames at every level, finest first."""
         height, width = frame.shape[-2:]
-        side = stride(self.config)
+        side = set_stride(self.config)
         x = mirror(frame.to(self.head.weight.dtype), 0, -height % side, 0, -width % side)
         first, *others = cast("Sequence[nn.Conv2d]", self.down[0])
         # the convolution of `F.pixel_unshuffle(x, BLOCK)`, without that intermediate
@@ -209,29 +208,6 @@ class SetLevel(nn.Module):
         return F.relu_(self.even_conv(even).add_(self.cross(magnitude)))
 
 
-def stride(shape: Shape) -> int:
-    """Pixels by which a picture can be shifted without changing the scores otherwise."""
-    return BLOCK * halvings(shape)
-
-
-def reach(shape: Shape) -> int:
-    """How far a score depends on the input, in pixels."""
-    return BLOCK * hourglass_reach(shape.depth, 1, bilinear=True, top=1, bottom=1) + BLOCK - 1
-
-
-def allowed(_: Shape) -> Mapping[str, Sequence[object]]:
-    """The values that each field of the shape may have."""
-    return {
-        "task": ("seg",),
-        "width": range(1, 1025),
-        "depth": range(1, 7),
-        "out_channels": (1,),
-        "padding": ("same",),
-        "upsampling": ("bilinear",),
-        "residual": (False,),
-    }
-
-
 def _widths(shape: Shape) -> list[int]:
     """Channels of the encoder's levels."""
     growth = [*_GROWTH, *[_GROWTH[-1]] * shape.depth][: shape.depth + 1]
@@ -240,7 +216,7 @@ def _widths(shape: Shape) -> list[int]:
 
 def _region(shape: Shape, level: int, wanted: Window, size: tuple[int, int]) -> Window:
     """The rows and columns of a level that the scores of what is wanted depend on, without the encoder."""
-    side, scale = stride(shape), BLOCK << level
+    side, scale = set_stride(shape), BLOCK << level
     rows, columns = (
         slice(
             max(part.start // side * (side // scale) - MARGIN, 0),

@@ -8,9 +8,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from zoo.networks.architecture import Shape, Upsampling
+    from zoo.networks.architecture import Upsampling
 
 
 def mirror(x: Tensor, top: int, bottom: int, left: int, right: int) -> Tensor:
@@ -53,49 +51,6 @@ def up_sample(n_in: int, n_out: int, upsampling: Upsampling, bias: bool = True) 
         pointwise(n_in, n_out, bias),
         nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
     )
-
-
-def halvings(shape: Shape) -> int:
-    """The stride of a network that halves the resolution `depth` times, in pixels."""
-    return 1 << shape.depth
-
-
-def hourglass_values(shape: Shape) -> Mapping[str, Sequence[object]]:
-    """The values that each field of an hourglass's shape may have, its own first."""
-    return {
-        "task": ("seg", "reg"),
-        "width": range(1, 1025),
-        "depth": range(1, 9),
-        "out_channels": (3,) if shape.task == "reg" else (1,),
-        "padding": ("same",),
-        "upsampling": ("transposed", "bilinear"),
-        "residual": (False,),
-    }
-
-
-def hourglass_reach(depth: int, joins: int, bilinear: bool, top: int = 0, bottom: int = 0) -> int:
-    """The reach of an encoder and decoder, in pixels.
-
-    Follows the interval that one output pixel depends on back through the network, for each position that
-    the pixel can have within the stride.
-
-    Args:
-        depth: Number of times that the resolution is halved.
-        joins: Number of 3x3 convolutions at each level of the decoder.
-        bilinear: Whether the decoder interpolates, which adds a pixel at each level.
-        top: Number of 3x3 convolutions after the decoder.
-        bottom: Number of 3x3 convolutions at the lowest level, besides the encoder's.
-    """
-    reach = 0
-    for place in range(1 << depth):
-        low, high = place - top, place + top
-        for _ in range(depth):
-            low, high = (low - joins - bilinear) // 2, (high + joins + bilinear) // 2
-        low, high = low - 2 - bottom, high + 2 + bottom
-        for _ in range(depth):
-            low, high = 2 * low - 2, 2 * high + 3
-        reach = max(reach, place - low, high - place)
-    return reach
 
 
 def _extended(x: Tensor, side: int, before: int, after: int) -> Tensor:

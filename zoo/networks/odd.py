@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from zoo.networks.layers import convs, halvings, hourglass_reach, mirror, up_sample
+from zoo.networks.layers import convs, mirror, up_sample
+from zoo.networks.shapes import halvings
 
 if TYPE_CHECKING:
     from zoo.networks.architecture import Shape
@@ -84,11 +85,6 @@ class OddEven(nn.Module):
         if self.even is None or self.cross is None:
             return gated, even
         return gated, F.relu(self.even(even) + self.cross(odd.abs()))
-
-
-def reach(shape: Shape) -> int:
-    """How far an output value depends on the input, in pixels."""
-    return hourglass_reach(shape.depth, 1, shape.upsampling == "bilinear")
 
 
 def _odd_even(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

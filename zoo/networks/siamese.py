@@ -16,29 +16,10 @@ from typing import TYPE_CHECKING
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from zoo.networks.layers import hourglass_values
+from zoo.networks.shapes import BT601, CELLS, STRIDE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from zoo.networks.architecture import Shape
-
-PATCH = 16
-"""Side of a patch, in pixels."""
-STRIDE = 2
-"""Pixels from one patch to the next."""
-PAPER = """@article{liu2017cnn,
-  title   = {Multi-focus image fusion with a deep convolutional neural network},
-  author  = {Liu, Yu and Chen, Xun and Peng, Hu and Wang, Zengfu},
-  journal = {Information Fusion},
-  volume  = {36},
-  pages   = {191--207},
-  year    = {2017},
-}"""
-"""BibTeX of its paper."""
-
-_CELLS = PATCH // STRIDE
-_BT601 = (0.299, 0.587, 0.114)
 
 
 class Siamese(nn.Module):
@@ -60,7 +41,7 @@ class Siamese(nn.Module):
             nn.Conv2d(2 * width, 4 * width, 3, padding=1),
             nn.ReLU(inplace=True),
         )
-        self.head = nn.Conv2d(4 * width, 1, _CELLS, padding=_CELLS // 2, bias=False)
+        self.head = nn.Conv2d(4 * width, 1, CELLS, padding=CELLS // 2, bias=False)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """See `zoo.networks.Network.forward`.
@@ -93,19 +74,5 @@ class Siamese(nn.Module):
 
 def _gray(frame: Tensor) -> Tensor:
     """The luma of ITU-R BT.601, N x 1 x H x W."""
-    red, green, blue = _BT601
+    red, green, blue = BT601
     return red * frame[:, :1] + green * frame[:, 1:2] + blue * frame[:, 2:]
-
-
-def reach(_: Shape) -> int:
-    """How far an output depends on the input, in pixels, whatever the width.
-
-    A logit is interpolated between patches that reach 9 pixels; the convolution at half resolution adds 2,
-    the two at full resolution 1 each.
-    """
-    return 9 + 2 + 1 + 1
-
-
-def allowed(shape: Shape) -> Mapping[str, Sequence[object]]:
-    """The values that each field of the shape may have: the classic network only segments, at one depth."""
-    return {**hourglass_values(shape), "task": ("seg",), "depth": (1,), "upsampling": ("bilinear",)}

@@ -9,11 +9,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from zoo.networks.layers import convs, halvings, hourglass_reach, hourglass_values, mirror, up_sample
+from zoo.networks.layers import convs, mirror, up_sample
+from zoo.networks.shapes import halvings, valid_margins
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from zoo.networks.architecture import Shape
 
 
@@ -57,36 +56,6 @@ class UNet(nn.Module):
             x = up(x)
             x = join(torch.cat([_center(skips.pop(), x), x], 1))
         return self.head(x)[..., :height, :width]  # type: ignore[no-any-return]
-
-
-def reach(shape: Shape) -> int:
-    """How far an output value depends on the input, in pixels."""
-    return hourglass_reach(shape.depth, 2, shape.upsampling == "bilinear")
-
-
-def allowed(shape: Shape) -> Mapping[str, Sequence[object]]:
-    """The values that each field of the shape may have, its own first."""
-    return {
-        **hourglass_values(shape),
-        "out_channels": (3,) if shape.task == "reg" else (2, 1),
-        "padding": ("same", "valid"),
-        "residual": (False, True) if shape.task == "reg" else (False,),
-    }
-
-
-def valid_margins(length: int, depth: int) -> tuple[int, int]:
-    """Pixels to add before and after a length, so that unpadded convolutions return at least that length.
-
-    >>> valid_margins(388, 4)  # 572, as in the U-Net paper
-    (92, 92)
-    """
-    before, size = 2, length
-    for _ in range(depth):
-        size = -(-(size + 4) // 2)
-    size += 4
-    for _ in range(depth):
-        before, size = 2 * before + 4, 2 * size + 4
-    return before, size - before - length
 
 
 def _center(skip: Tensor, like: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from mfsynth.cards import template
 from mfsynth.console import about
 from zoo.metrics.measures import MEASURES, QUALITY, shown
 from zoo.publishing.record import code, plain, plain_in, read_training, trainings
-from zoo.store.folder import EVALUATION, TRAINING
+from zoo.store.files import EVALUATION, TRAINING
 from zoo.store.results import Results
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from zoo.errors import ZooError
 from zoo.fusing.fusion import fuse
 from zoo.metrics import psnr
 from zoo.store import registry
+from zoo.store.files import FILES
 from zoo.store.find import find
-from zoo.store.folder import FILES, load_folder
+from zoo.store.folder import load_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

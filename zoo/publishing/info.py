@@ -13,8 +13,8 @@ from zoo.metrics.measures import brief
 from zoo.networks import Config
 from zoo.publishing.cards import amount, measured
 from zoo.publishing.record import one_line, read_training, trainings
+from zoo.store.files import CONFIG, EVALUATION, TRAINING, WEIGHTS, config_in, read_file, shapes_in
 from zoo.store.find import find
-from zoo.store.folder import CONFIG, EVALUATION, TRAINING, WEIGHTS, config_in, read_file, shapes_in
 from zoo.store.results import Result, Results
 
 if TYPE_CHECKING:

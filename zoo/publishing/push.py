@@ -19,8 +19,9 @@ from zoo.errors import ZooError
 from zoo.networks import Config, Network
 from zoo.publishing.cards import model_card, training_of
 from zoo.publishing.example import check, fuse_example
+from zoo.store.files import EVALUATION, FILES, TRAINING
 from zoo.store.find import find
-from zoo.store.folder import EVALUATION, FILES, TRAINING, network_of, read_files, save_folder
+from zoo.store.folder import network_of, read_files, save_folder
 from zoo.store.registry import models
 
 if TYPE_CHECKING:

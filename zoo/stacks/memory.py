@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import cv2
-import torch
 
 from zoo.errors import FrameError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_ACCELERATOR = "OutOfMemoryError"  # torch's, which need not be there
 _TORCH = "DefaultCPUAllocator: "  # a plain RuntimeError, told by its text only
 
 
@@ -37,7 +37,7 @@ def enough_memory() -> Iterator[None]:
 
 def _lack(error: Exception) -> str | None:
     """What memory was lacking for; None for other errors."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+    if isinstance(error, MemoryError) or type(error).__name__ == _ACCELERATOR:
         return next(iter(str(error).splitlines()), "all of it is used")
     if isinstance(error, cv2.error):
         return str(error.err) if error.code == cv2.Error.StsNoMem else None

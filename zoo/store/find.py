@@ -12,7 +12,7 @@ from mfsynth.errors import HubLoginError, HubMissingError, HubNetworkError, Opti
 from mfsynth.locks import locked
 from mfsynth.storage import digest
 from zoo.errors import DamagedError, MissingFileError, NotPublishedError
-from zoo.store.folder import FILES, SCRATCH, copy_folder
+from zoo.store.files import FILES, SCRATCH, copy_folder
 from zoo.store.pull import pull
 from zoo.store.registry import RegisteredModel, lookup, models
 

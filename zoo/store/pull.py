@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mfsynth.hub import Repository, fetch
 from zoo.errors import MissingFileError
-from zoo.store.folder import FILES, WEIGHTS, only_pickles, pickles_among
+from zoo.store.files import FILES, WEIGHTS, only_pickles, pickles_among
 
 if TYPE_CHECKING:
     from pathlib import Path

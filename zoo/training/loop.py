@@ -21,7 +21,8 @@ from mfsynth.locks import locked
 from mfsynth.storage import write
 from zoo.errors import LoaderError, TrainingError
 from zoo.networks import Network
-from zoo.store.folder import EVALUATION, TRAINING, save_folder, set_weights, to_json, weights_of
+from zoo.store.files import EVALUATION, TRAINING, to_json
+from zoo.store.folder import save_folder, set_weights, weights_of
 from zoo.training import checkpoint as checkpoints
 from zoo.training.checkpoint import ORDER, Checkpoint, State
 from zoo.training.data import Batches, Loader

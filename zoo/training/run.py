@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mfsynth.console import count, duration
 from mfsynth.errors import OutputError
 from zoo.errors import TrainingError
-from zoo.store.folder import EVALUATION, TRAINING, WEIGHTS
+from zoo.store.files import EVALUATION, TRAINING, WEIGHTS
 from zoo.training import checkpoint as checkpoints
 from zoo.training.training_log import EVENTS, SAMPLES, STEPS
 

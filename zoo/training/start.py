@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from mfsynth import schema
 from mfsynth.storage import digest
 from zoo.errors import ConfigError
+from zoo.store.files import TRAINING, WEIGHTS
 from zoo.store.find import find
-from zoo.store.folder import TRAINING, WEIGHTS, load_folder, set_weights, weights_of
+from zoo.store.folder import load_folder, set_weights, weights_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from mfsynth import schema
 from zoo.errors import TrainingError
 from zoo.networks import Config, Network
-from zoo.store.folder import TRAINING, WEIGHTS, copy_folder, save_folder, set_weights, to_json
+from zoo.store.files import TRAINING, WEIGHTS, copy_folder, to_json
+from zoo.store.folder import save_folder, set_weights
 from zoo.training import checkpoint as checkpoints
 from zoo.training.options import TrainOptions
 from zoo.training.run import CHECKPOINTS

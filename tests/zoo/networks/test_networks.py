@@ -15,8 +15,8 @@ from zoo.errors import ConfigError, ZooError
 from zoo.networks import Config, Network
 from zoo.networks.architecture import Architecture
 from zoo.networks.layers import mirror
+from zoo.networks.shapes import valid_margins
 from zoo.networks.table import ARCHITECTURES
-from zoo.networks.unet import valid_margins
 from zoo.pretrained import FusionModel
 from zoo.training.presets import preset
 

@@ -20,8 +20,9 @@ from zoo.networks import Config, Network
 from zoo.publishing.cards import model_card
 from zoo.publishing.push import contents, push
 from zoo.store import find
+from zoo.store.files import FILES, WEIGHTS
 from zoo.store.find import pull_to
-from zoo.store.folder import FILES, WEIGHTS, load_folder, save_folder
+from zoo.store.folder import load_folder, save_folder
 from zoo.store.results import Result, results
 from zoo.training.presets import preset
 
@@ -192,7 +193,7 @@ def test_foreign_text_stays_text_in_a_card(folder):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-import zoo.store.folder as folder
+import zoo.store.files as files
 from zoo.store.find import pull_to
 
 calls, last = 0, int(sys.argv[2])
@@ -206,7 +207,7 @@ def dying(work):
         return work(*args)
     return call
 
-folder.write, Path.replace = dying(folder.write), dying(Path.replace)
+files.write, Path.replace = dying(files.write), dying(Path.replace)
 pull_to(sys.argv[3], Path(sys.argv[1]))
 """
 

@@ -36,7 +36,8 @@ from torch import Tensor
 
 from zoo.evaluation.baselines.pixels import Floats, Frame, guided, luma, mixed, picked, unit, white
 from zoo.fusing.fusion import Fused, canonical_order, check_frames, tiles
-from zoo.networks.siamese import PATCH, STRIDE, Siamese
+from zoo.networks.shapes import PATCH, STRIDE
+from zoo.networks.siamese import Siamese
 
 Numbers: TypeAlias = NDArray[np.uint8]
 

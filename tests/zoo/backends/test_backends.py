@@ -1,0 +1,116 @@
+"""Networks by other means than torch: the same pictures, and no torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import zoo
+from mfsynth.errors import OptionsError
+from zoo.errors import WeightsError
+from zoo.networks import Config
+from zoo.pretrained import FusionModel
+from zoo.stacks.options import FuseOptions
+
+pytest.importorskip("onnx")
+
+ENGINES = ["onnxruntime", "openvino"]
+KINDS = {
+    "set": Config(task="seg", architecture="focus-set", width=4, depth=2, upsampling="bilinear"),
+    "seg": Config(task="seg", width=4, depth=2),
+    "reg": Config(task="reg", width=4, depth=2, residual=True),
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def folder(request, tmp_path_factory):
+    torch.manual_seed(3)
+    path = tmp_path_factory.mktemp(request.param)
+    FusionModel(KINDS[request.param]).eval().save_pretrained(path)
+    return path
+
+
+def frames(count: int, shape=(45, 61, 3)) -> list[np.ndarray]:
+    """A texture, each frame with noise of its own."""
+    rng = np.random.default_rng(0)
+    texture = rng.integers(20, 236, shape)
+    return [(texture + rng.integers(-20, 20, shape)).astype(np.uint8) for _ in range(count)]
+
+
+def alike(one, other) -> None:
+    """Up to rounding: where scores nearly tie, few pixels may go to another frame."""
+    assert one.image.dtype == other.image.dtype
+    assert (np.abs(one.image.astype(int) - other.image) <= 1).mean() > 0.999
+    if one.decision is not None:
+        assert (one.decision == other.decision).mean() > 0.999
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engine_fuses_as_torch_does(folder, engine) -> None:
+    pytest.importorskip(engine)
+    model, other = zoo.load(folder, device="cpu"), zoo.load(folder, backend=engine)
+    for taken in (frames(2), frames(4), frames(3, (33, 40))):
+        alike(model.fuse(taken), other.fuse(taken))
+        alike(*(each.fuse(taken, burst="fold", symmetric=False) for each in (model, other)))
+    wide = frames(2, (40, 150, 3))
+    alike(model.fuse(wide, tile=64), other.fuse(wide, tile=64))
+    options = FuseOptions(
+        raw_decision=model.config.task == "seg"
+    )  # what spreads around is not near, where scores are noise
+    alike(*(each.fuse_stack(frames(3), options) for each in (model, other)))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_any_order_gives_the_same_picture_bit_for_bit(folder, engine) -> None:
+    pytest.importorskip(engine)
+    model = zoo.load(folder, backend=engine)
+    for count in (2, 3):
+        taken = frames(count)
+        np.testing.assert_array_equal(model.fuse(taken).image, model.fuse(taken[::-1]).image)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_torch_is_not_imported(folder, engine) -> None:
+    pytest.importorskip(engine)
+    code = (
+        "import sys; sys.modules['torch'] = None\n"  # importing it fails
+        "import numpy as np, zoo\n"
+        "model = zoo.load(sys.argv[1], backend=sys.argv[2])\n"
+        "frame = np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8)\n"
+        "frames = [frame, frame, frame]\n"
+        "print(model.fuse(frames).image.shape, model.fuse_stack(frames).image.shape)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder), engine], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "(40, 48, 3) (40, 48, 3)\n", done.stderr
+
+
+def test_the_command_takes_the_fastest_that_is_installed_and_says_which(folder, cli, tmp_path) -> None:
+    paths = [tmp_path / f"{number}.png" for number in range(2)]
+    for path, frame in zip(paths, frames(2), strict=True):
+        cv2.imwrite(str(path), frame)
+    done = cli("fuse", *paths, "-o", tmp_path / "out.png", "--model", folder, "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    found = [each for each in ("openvino", "onnxruntime", "torch") if find_spec(each)]
+    assert f"computed by {found[0]}" in done.stderr
+    done = cli("fuse", *paths, "-o", tmp_path / "out.png", "--model", folder, "--backend", "torch")
+    assert "computed by torch" in done.stderr
+
+
+def test_what_cannot_be_is_refused(folder, tmp_path) -> None:
+    with pytest.raises(OptionsError, match="backend is 'tensorflow'"):
+        zoo.load(folder, backend="tensorflow")
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(OptionsError, match="runs on the CPU"):
+        zoo.load(folder, backend="onnxruntime", device="cuda")
+    FusionModel(Config(task="seg", width=3, depth=1)).save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
+    with pytest.raises(WeightsError, match="do not fit"):
+        zoo.load(tmp_path, backend="onnxruntime")

@@ -1,0 +1,72 @@
+"""A network's graph, run by an engine, as fusion asks it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zoo.fusing.runner import Runner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from zoo.backends.session import Session
+    from zoo.fusing.runner import Map
+    from zoo.fusing.tiles import Window
+    from zoo.networks import Config
+
+
+class GraphRunner(Runner):
+    """Runs a network's graph.
+
+    Args:
+        config: The network's.
+        open_graph: Opens it, when it is first needed.
+        open_pair: Opens a graph of a network for sets that takes two frames only.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        open_graph: Callable[[], Session],
+        open_pair: Callable[[], Session] | None = None,
+    ) -> None:
+        self._config = config
+        self._open, self._open_pair = open_graph, open_pair or open_graph
+
+    @property
+    def config(self) -> Config:
+        """The network's."""
+        return self._config
+
+    @cached_property
+    def _any(self) -> Session:
+        return self._open()
+
+    @cached_property
+    def _pair(self) -> Session:
+        return self._open_pair()
+
+    def pair(self, a: Map, b: Map) -> Map:
+        """See `Runner`."""
+        if self._config.sets:
+            one, other = self.scores([a, b], (slice(None), slice(None)))
+            return (one - other)[None]
+        said: Map = self._any({"a": _planes([a]), "b": _planes([b])})[0]
+        return said
+
+    def scores(self, frames: Iterable[Map], wanted: Window) -> list[Map]:
+        """See `Runner`; all frames are seen at once."""
+        seen = _planes([*frames])
+        session = self._pair if len(seen) == 2 else self._any
+        return [each[wanted] for each in session({"frames": seen})]
+
+
+def _planes(frames: list[Map]) -> Map:
+    """N x 3 x H x W."""
+    planes = np.empty((len(frames), 3, *frames[0].shape[:2]), np.float32)
+    for plane, frame in zip(planes, frames, strict=True):
+        plane[:] = frame.transpose(2, 0, 1) if frame.ndim == 3 else frame
+    return planes

@@ -1,0 +1,1 @@
+"""Networks as ONNX graphs, made of a config and weights: torch is not needed."""
