@@ -187,7 +187,7 @@ def fuse(
         console.fail(found.errors)
         return
     if backend == "auto":
-        backend = fastest(device, precision)
+        backend = fastest(device, precision, len(frames))
     network = load(model, device=device, dtype=dtype_of(precision), backend=backend)
     with console.share_bars() as progress:
         report = fuse_as_asked(

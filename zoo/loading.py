@@ -108,17 +108,24 @@ def load(
     return load_graph(found.folder, found.hashes, backend)
 
 
-def fastest(device: str = "auto", precision: str = "fp32") -> Backend:
+FEW = 12
+"""The most frames for which other backends are faster: they see a tile's margins of all frames at once."""
+
+
+def fastest(device: str = "auto", precision: str = "fp32", frames: int = 2) -> Backend:
     """The fastest backend that is installed and can do this.
 
     Args:
         device: As for `load`; torch is taken for any but the CPU.
         precision: `fp32`, `bf16` or `fp16`; torch is taken for any but the first.
+        frames: How many; torch is taken for more than `FEW`, if it is installed.
 
     Raises:
         MissingExtraError: If none is.
     """
     if device not in ("auto", "cpu") or precision != "fp32" or (device == "auto" and _accelerated()):
+        return "torch"
+    if frames > FEW and installed("torch"):
         return "torch"
     for backend in FASTEST:
         if installed(backend):

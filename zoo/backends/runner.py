@@ -27,6 +27,8 @@ class GraphRunner(Runner):
         open_pair: Opens a graph of a network for sets that takes two frames only.
     """
 
+    all_at_once = True
+
     def __init__(
         self,
         config: Config,

@@ -22,7 +22,14 @@ HALF = np.float32(0.5)
 
 
 class Runner(ABC):
-    """A network that runs on arrays; frames are H x W x 3 (RGB) or H x W (gray), float32 in [0, 1]."""
+    """A network that runs on arrays; frames are H x W x 3 (RGB) or H x W (gray), float32 in [0, 1].
+
+    Attributes:
+        all_at_once: Whether a network for sets sees all frames of a tile together, margins and all. It then
+            needs smaller tiles for the same memory.
+    """
+
+    all_at_once = False
 
     @property
     @abstractmethod

@@ -75,7 +75,8 @@ class Scorer:
         """Tiles, and their shares of the picture."""
         height, width = layers[0].shape[:2]
         config = self.runner.config
-        side = tile_side(config, self.tile, height, width, len(layers))
+        with_margins = self.runner.all_at_once
+        side = tile_side(config, self.tile, height, width, len(layers), with_margins)
         for tile in tiles_for(config, height, width, side):
             rows, columns = tile.window
             yield tile, (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)

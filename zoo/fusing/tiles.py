@@ -76,7 +76,14 @@ def tiles_for(config: NetworkConfig, height: int, width: int, side: int) -> list
     return [_with_margins(window, _halo(config)) for window in tiles(height, width, side)]
 
 
-def tile_side(config: NetworkConfig, side: int | None, height: int, width: int, layers: int = 2) -> int:
+def tile_side(
+    config: NetworkConfig,
+    side: int | None,
+    height: int,
+    width: int,
+    layers: int = 2,
+    with_margins: bool = False,
+) -> int:
     """The side of the tiles: a multiple of the stride, so that every tile is halved at the same pixels.
 
     Args:
@@ -84,14 +91,15 @@ def tile_side(config: NetworkConfig, side: int | None, height: int, width: int, 
         side: In pixels; None takes the largest that need about 1 GB.
         height: Of the picture.
         width: Of the picture.
-        layers: How many a network for sets sees at once.
+        layers: How many a network for sets sees.
+        with_margins: Whether it keeps a tile's margins of all of them, too.
 
     Raises:
         OptionsError: If it is too small.
     """
     stride = config.stride
     if side is None:
-        whole, side = _largest(config, layers)
+        whole, side = _largest(config, layers, with_margins)
         if height * width <= whole:
             return -(-max(height, width) // stride) * stride
     check_side(config, side)
@@ -122,7 +130,7 @@ def _least(config: NetworkConfig) -> int:
     return max(_halo(config), config.stride)
 
 
-def _largest(config: NetworkConfig, layers: int) -> tuple[int, int]:
+def _largest(config: NetworkConfig, layers: int, with_margins: bool) -> tuple[int, int]:
     """The largest area of a picture that needs no tiles, and the side of those of a larger one."""
     margins = 2 * _halo(config)
     if not config.sets:
@@ -130,7 +138,8 @@ def _largest(config: NetworkConfig, layers: int) -> tuple[int, int]:
         return whole, max(isqrt(whole) - margins, _least(config))
     kept = int(_SET_VALUES / ((_KEPT * config.width + 1) * layers))
     seen = _ARRAY // max(config.width, 12)  # bytes of a pixel: its features at half resolution, or its colors
-    return min(seen, kept), max(min(isqrt(seen) - margins, isqrt(kept)), _least(config))
+    side = isqrt(kept) - (margins if with_margins else 0)
+    return min(seen, kept), max(min(isqrt(seen) - margins, side), _least(config))
 
 
 def _halo(config: NetworkConfig) -> int:

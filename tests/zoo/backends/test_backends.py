@@ -104,6 +104,14 @@ def test_the_command_takes_the_fastest_that_is_installed_and_says_which(folder, 
     assert "computed by torch" in done.stderr
 
 
+def test_torch_takes_many_frames_since_its_memory_does_not_grow_with_them(folder, cli, tmp_path) -> None:
+    paths = [tmp_path / f"{number:02}.png" for number in range(13)]
+    for path in paths:
+        cv2.imwrite(str(path), frames(1)[0])
+    done = cli("fuse", *paths, "-o", tmp_path / "out.png", "--model", folder, "--device", "cpu")
+    assert "computed by torch" in done.stderr, done.stderr
+
+
 def test_what_cannot_be_is_refused(folder, tmp_path) -> None:
     with pytest.raises(OptionsError, match="backend is 'tensorflow'"):
         zoo.load(folder, backend="tensorflow")
