@@ -145,11 +145,11 @@ def first_sample(plan: Plan, rates: Rates) -> float:
 def size_of(count: float) -> str:
     """Bytes with a prefix.
 
-    >>> size_of(1.2e12), size_of(176e3), size_of(12)
-    ('1.2 TB', '176 kB', '12 B')
+    >>> size_of(1.2e12), size_of(999.6e6), size_of(176e3), size_of(12)
+    ('1.2 TB', '1 GB', '176 kB', '12 B')
     """
     for power, name in ((15, "PB"), (12, "TB"), (9, "GB"), (6, "MB"), (3, "kB")):
-        if count >= 10**power:
+        if count >= 0.9995 * 10**power:  # 999.6 MB would become 1e+03 MB
             return f"{count / 10**power:,.3g} {name}"
     return f"{count:.3g} B"
 

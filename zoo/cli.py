@@ -363,7 +363,7 @@ def evaluate(
 
 @click.group()
 def zoo() -> None:
-    """List, fetch, check and publish networks."""
+    """List, fetch, export, check and publish networks."""
 
 
 REVISION = click.option("--revision", help="Branch, tag or commit on the Hub.")
@@ -388,7 +388,7 @@ def list_(pattern: str, as_json: bool) -> None:
 @json_option
 def info(name: str, revision: str | None, origin: Origin, as_json: bool) -> None:
     """Show what is known about a network: a short name, org/name on the Hub, or a folder."""
-    need("fuse", "torch", "safetensors", "jinja2")
+    need("fuse", "safetensors", "jinja2")
     from zoo.publishing.info import info as known_of
 
     Output(as_json=as_json).show(known_of(name, revision=revision, origin=origin))
@@ -402,7 +402,7 @@ def info(name: str, revision: str | None, origin: Origin, as_json: bool) -> None
 @json_option
 def pull(name: str, output: Path | None, revision: str | None, origin: Origin, as_json: bool) -> None:
     """Fetch a network's files, check their hashes, and say where they are."""
-    need("fuse", "torch", "safetensors", "jinja2")
+    need("fuse", "safetensors")
     from zoo.store.find import pull_to
 
     Output(as_json=as_json).show(pull_to(name, output, revision=revision, origin=origin))

@@ -101,7 +101,10 @@ def load(
 
         return load_for_torch(name, revision=revision, device=device, dtype=dtype, origin=origin)
     if device not in ("auto", "cpu") or dtype is not None:
-        raise OptionsError(f"{backend} runs on the CPU, in float32", "omit device and dtype, or use torch")
+        raise OptionsError(
+            f"{backend} runs on the CPU, in float32",
+            "omit device and dtype (--device, --precision), or use torch (--backend torch)",
+        )
     from zoo.backends.network import load_graph
 
     found = find(name, revision=revision, origin=origin)
@@ -113,7 +116,7 @@ FEW = 12
 
 
 def fastest(device: str = "auto", precision: str = "fp32", frames: int = 2) -> Backend:
-    """The fastest backend that is installed and can do this.
+    """The fastest backend that can do this, and is installed unless only torch can.
 
     Args:
         device: As for `load`; torch is taken for any but the CPU.
@@ -121,7 +124,7 @@ def fastest(device: str = "auto", precision: str = "fp32", frames: int = 2) -> B
         frames: How many; torch is taken for more than `FEW`, if it is installed.
 
     Raises:
-        MissingExtraError: If none is.
+        MissingExtraError: If none is installed.
     """
     if device not in ("auto", "cpu") or precision != "fp32" or (device == "auto" and _accelerated()):
         return "torch"

@@ -1,4 +1,4 @@
-"""`zoo.load`, and what it returns: a network that fuses pictures and is published on the Hub."""
+"""What `zoo.load` gives with torch: a network that fuses pictures and is published on the Hub."""
 
 from __future__ import annotations
 
@@ -101,23 +101,17 @@ def load(
     dtype: torch.dtype | None = None,
     origin: Origin = "auto",
 ) -> FusionModel:
-    """Load a network, in eval mode and channels last, which is faster. A short name needs no connection.
+    """`zoo.load` with torch: a network in eval mode and channels last, which is faster.
 
     Args:
-        name: A short name (`focus-set`; see `zoo.names`), a Hub repository (`org/name`, `org/name@revision`),
-            or a folder that `mfsynth train` made.
-        revision: Branch, tag or commit on the Hub; None means the commit in the registry, or `main`.
-        device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`: an accelerator if there is one.
-        dtype: The floating-point type that the network computes in; None means float32.
-        origin: Of a short name's files: `shipped` with the package, `hub`, or `auto`: shipped if they are
-            there and intact, otherwise from the Hub.
+        name: As for `zoo.load`.
+        revision: As for `zoo.load`.
+        device: As for `zoo.load`.
+        dtype: As for `zoo.load`.
+        origin: As for `zoo.load`.
 
     Raises:
-        UnknownModelError: If no network has this name.
-        NotPublishedError: If the network is not on the Hub yet.
-        MissingFileError, DamagedError, NewerConfigError: If a file is missing, damaged or too new.
-        HubError: As one of its subclasses: no connection, no permission, no such repository or revision.
-        DeviceError: If the device does not exist.
+        ZooError, HubError, OptionsError: As one of their subclasses, as for `zoo.load`.
     """
     if dtype is not None and not getattr(dtype, "is_floating_point", False):
         raise OptionsError(f"dtype is {dtype!r}", "it can be torch.float32, bfloat16 or float16")

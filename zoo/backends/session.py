@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
@@ -16,13 +17,19 @@ Engine = Literal["onnxruntime", "openvino"]
 Backend = Literal["torch", "onnxruntime", "openvino"]
 
 Session = Callable[["dict[str, NDArray[Any]]"], "NDArray[np.float32]"]
-"""A graph that runs: from its inputs, by name, to its output. It has as many threads as OpenCV."""
+"""A graph that runs: from its inputs, by name, to its output. It has as many threads as OpenCV.
 
-EXTRAS: dict[Engine, str] = {"onnxruntime": "onnx", "openvino": "openvino"}
+Several threads may call it. It raises a MemoryError when it gets no memory.
+"""
+
+EXTRAS: dict[Engine, str] = {"onnxruntime": "fuse-lite", "openvino": "openvino"}
 """The extra that installs each engine."""
 
 FASTEST: tuple[Backend, ...] = ("openvino", "onnxruntime", "torch")
 """Backends, the fastest on a CPU first; measured by scripts/bench_fuse.py."""
+
+_NO_MEMORY = "bad_alloc", "Failed to allocate memory"
+"""How onnxruntime says that it gets no memory."""
 
 
 def installed(backend: Backend) -> bool:
@@ -39,12 +46,22 @@ def opened(engine: Engine, graph: bytes) -> Session:
 
 def _by_onnxruntime(graph: bytes, threads: int) -> Session:
     import onnxruntime
+    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, RuntimeException
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised as well
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    return lambda given: np.asarray(session.run(None, given)[0], np.float32)
+
+    def run(given: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+        try:
+            return np.asarray(session.run(None, given)[0], np.float32)
+        except (Fail, RuntimeException) as error:
+            if not any(each in str(error) for each in _NO_MEMORY):
+                raise
+            raise MemoryError("onnxruntime gets no more") from error
+
+    return run
 
 
 def by_openvino(graph: bytes | str, threads: int) -> Session:
@@ -58,4 +75,10 @@ def by_openvino(graph: bytes | str, threads: int) -> Session:
         "PERFORMANCE_HINT": "LATENCY",
     }
     compiled = core.compile_model(core.read_model(graph), "CPU", settings)
-    return lambda given: np.array(compiled(given)[0], np.float32)
+    one_by_one = Lock()  # what it gives is overwritten by the next call
+
+    def run(given: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+        with one_by_one:
+            return np.array(compiled(given)[0], np.float32)
+
+    return run

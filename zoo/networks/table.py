@@ -1,4 +1,4 @@
-"""The table of architectures. A new one is a file next to this one and a row here.
+"""The table of architectures. A new one is a file next to this one, its shapes, its graph, and a row here.
 
 torch is imported only when a network is built.
 """

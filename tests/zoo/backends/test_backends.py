@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 
 import cv2
@@ -73,6 +74,46 @@ def test_any_order_gives_the_same_picture_bit_for_bit(folder, engine) -> None:
     for count in (2, 3):
         taken = frames(count)
         np.testing.assert_array_equal(model.fuse(taken).image, model.fuse(taken[::-1]).image)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_several_threads_may_fuse_at_once(folder, engine) -> None:
+    pytest.importorskip(engine)
+    model, stacks = zoo.load(folder, backend=engine), [frames(2, (side, side, 3)) for side in (60, 80, 100)]
+    expected = [model.fuse(taken).image for taken in stacks]
+    with ThreadPoolExecutor(3) as pool:
+        found = pool.map(lambda number: model.fuse(stacks[number % 3]).image, range(18))
+    for number, image in enumerate(found):
+        np.testing.assert_array_equal(image, expected[number % 3])
+
+
+NO_MEMORY = """
+import resource, sys
+import numpy as np
+from onnx import TensorProto, helper
+from zoo.backends.session import opened
+
+free = ["n", "n"]
+x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, free) for name in "xy")
+graph = helper.make_graph([helper.make_node("MatMul", ["x", "x"], ["y"])], "square", [x], [y])
+opset = helper.make_opsetid("", 23)
+model = helper.make_model(graph, ir_version=11, opset_imports=[opset])
+session = opened("onnxruntime", model.SerializeToString())
+large = np.ones((4000, 4000), np.float32)
+used = int(open("/proc/self/statm").read().split()[5]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_DATA, (used + (16 << 20),) * 2)
+try:
+    session({"x": large})
+except MemoryError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit memory so")
+def test_a_lack_of_memory_is_told_as_such() -> None:
+    pytest.importorskip("onnxruntime")
+    done = subprocess.run([sys.executable, "-c", NO_MEMORY], capture_output=True, text=True, check=False)
+    assert done.stdout == "onnxruntime gets no more\n", done.stderr
 
 
 @pytest.mark.parametrize("engine", ENGINES)
