@@ -109,11 +109,11 @@ def test_scratch_files_of_killed_processes_are_swept(folder: storage.Folder) -> 
 
 
 def test_jobs_that_share_a_folder_for_scratch_files_do_not_disturb_each_other() -> None:
-    """One sweeps, which removes the folder while it is empty, as often as it can; the other makes files."""
+    """One sweeps again and again, which removes the folder while it is empty; the other makes files."""
     folder, done = storage.folder_at("memory://box/set"), threading.Event()
 
     def sweep() -> None:
-        while not done.is_set():
+        while not done.wait(0.0005):  # without a pause, it may hold the other up for ever
             folder.sweep(["other-"])
 
     sweeping = threading.Thread(target=sweep)
