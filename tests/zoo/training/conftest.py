@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import signal
 import time
 from collections.abc import Callable
@@ -51,7 +50,7 @@ def command(data: SourceSpec, out: Path, *more: str, **settings: str) -> tuple[s
 
 def interrupted_at(step: int) -> Callable[[int, int, float], None]:
     """A progress that behaves like a Ctrl-C after a step."""
-    return lambda done, _total, _loss: os.kill(os.getpid(), signal.SIGINT) if done == step else None
+    return lambda done, _total, _loss: signal.raise_signal(signal.SIGINT) if done == step else None
 
 
 def digest(out: Path) -> str:
