@@ -320,8 +320,8 @@ def test_nothing_is_fused_for_a_client_that_has_gone(service: Service, large: li
 def test_a_stack_that_takes_too_long_is_ended_and_the_next_is_fused(
     tmp_path: Path, large: list[bytes]
 ) -> None:
-    with serving(tmp_path, fuse_seconds=4) as service:
-        assert "more than 4 seconds" in refusal(service.post(*large), 504)
+    with serving(tmp_path, fuse_seconds=1) as service:
+        assert "more than 1 seconds" in refusal(service.post(*large), 504)
         eventually(service.is_clean)
         assert "a GIF" in refusal(service.post(b"GIF89a"), 422)
 
