@@ -5,6 +5,7 @@ torch is imported only where it runs the network.
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal, get_args, overload
 
@@ -96,10 +97,11 @@ def load(
         raise OptionsError(f"backend is {backend!r}", f"it can be {', '.join(get_args(Backend))}")
     if not installed(backend):
         raise MissingExtraError(backend, "fuse" if backend == "torch" else EXTRAS[backend])
+    locate = partial(find, name, revision=revision, origin=origin)
     if backend == "torch":
-        from zoo.pretrained import load as load_for_torch
+        from zoo.pretrained import load_network
 
-        return load_for_torch(name, revision=revision, device=device, dtype=dtype, origin=origin)
+        return load_network(locate, device, dtype)
     if device not in ("auto", "cpu") or dtype is not None:
         raise OptionsError(
             f"{backend} runs on the CPU, in float32",
@@ -107,7 +109,7 @@ def load(
         )
     from zoo.backends.network import load_graph
 
-    found = find(name, revision=revision, origin=origin)
+    found = locate()
     return load_graph(found.folder, found.hashes, backend)
 
 

@@ -14,16 +14,15 @@ from zoo.networks import Network
 from zoo.publishing.cards import model_card
 from zoo.publishing.push import push
 from zoo.stacks.fuses import Fuses
-from zoo.store.find import find
 from zoo.store.folder import load_folder, save_folder
 from zoo.store.pull import pull
 
 if TYPE_CHECKING:
-    import os
+    from collections.abc import Callable
 
     from huggingface_hub import ModelCard
 
-    from zoo.store.find import Origin
+    from zoo.store.find import Found
 
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -93,30 +92,20 @@ class FusionModel(
         return model_card(self)
 
 
-def load(
-    name: str | os.PathLike[str],
-    *,
-    revision: str | None = None,
-    device: str = "auto",
-    dtype: torch.dtype | None = None,
-    origin: Origin = "auto",
-) -> FusionModel:
-    """`zoo.load` with torch: a network in eval mode and channels last, which is faster.
+def load_network(locate: Callable[[], Found], device: str, dtype: torch.dtype | None) -> FusionModel:
+    """A network for torch, in eval mode and channels last, which is faster.
 
     Args:
-        name: As for `zoo.load`.
-        revision: As for `zoo.load`.
+        locate: Finds it, or fetches it; called once it is known that the device exists.
         device: As for `zoo.load`.
         dtype: As for `zoo.load`.
-        origin: As for `zoo.load`.
 
     Raises:
         ZooError, HubError, OptionsError: As one of their subclasses, as for `zoo.load`.
     """
     if dtype is not None and not getattr(dtype, "is_floating_point", False):
         raise OptionsError(f"dtype is {dtype!r}", "it can be torch.float32, bfloat16 or float16")
-    place = find_device(device)
-    found = find(name, revision=revision, origin=origin)
+    place, found = find_device(device), locate()
     model = load_folder(found.folder, found.hashes, kind=FusionModel).to(place, dtype or torch.float32)
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 

@@ -284,7 +284,7 @@ def opened(kind: str, base: str, device: str) -> Fuser:
     """
     if kind == CLASSIC:
         return Fuser(base, (), baselines.get(base).fuse)
-    from zoo.pretrained import load
+    from zoo.loading import load
 
     model = load(base, device=device)
     return Fuser(base, RULES[model.config.task], model.fuse, model)

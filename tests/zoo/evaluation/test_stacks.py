@@ -26,9 +26,9 @@ from zoo.evaluation.scores import Row, Scores
 from zoo.evaluation.times import Time, conditions
 from zoo.evaluation.times import markdown_of as times_table
 from zoo.fusing.fusion import Fused
+from zoo.loading import load
 from zoo.metrics import psnr
 from zoo.metrics.measures import MEASURES, QUALITY, brief, shown
-from zoo.pretrained import load
 from zoo.stacks.fuse import fuse_stack
 
 OPTICS = {"frames": 4, "kernel": "disk", "radius": (2.0, 4.0), "light": "linear", "limit": 3, "shards": 1}

@@ -162,6 +162,6 @@ def _small(mask: NDArray[np.bool_], area: float) -> NDArray[np.bool_]:
 
 @cache
 def _network() -> Siamese:
-    from zoo.pretrained import load
+    from zoo.loading import load
 
     return cast("Siamese", load("cnn", device="cpu").body)
