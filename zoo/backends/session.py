@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +13,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from openvino import Core
 
 Engine = Literal["onnxruntime", "openvino"]
 Backend = Literal["torch", "onnxruntime", "openvino"]
@@ -64,11 +66,21 @@ def _by_onnxruntime(graph: bytes, threads: int) -> Session:
     return run
 
 
-def by_openvino(graph: bytes | str, threads: int) -> Session:
-    """The same for OpenVINO; a name is that of a file in its own format."""
+@cache
+def openvino_core() -> Core:
+    """OpenVINO, for as long as this process lives.
+
+    It gives the thread that opens it a stack for signals. If another thread lets go of it, that stack is gone
+    but still in use, and the next Ctrl-C ends the process with a segmentation fault (seen with 2026.4.1).
+    """
     import openvino
 
-    core = openvino.Core()
+    return openvino.Core()
+
+
+def by_openvino(graph: bytes | str, threads: int) -> Session:
+    """The same for OpenVINO; a name is that of a file in its own format."""
+    core = openvino_core()
     settings = {
         "INFERENCE_PRECISION_HINT": "f32",  # on some CPUs, it would compute in bfloat16
         "INFERENCE_NUM_THREADS": threads,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import cv2
 
-from zoo.backends.session import by_openvino, opened
+from zoo.backends.session import by_openvino, opened, openvino_core
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ def written(graph: ModelProto, form: Format, *, half: bool) -> dict[str, bytes]:
         return {".onnx": graph.SerializeToString()}
     import openvino
 
-    model = openvino.Core().read_model(graph.SerializeToString())
+    model = openvino_core().read_model(graph.SerializeToString())
     for each in graph.metadata_props:
         model.set_rt_info(each.value, ["mfsynth", each.key])
     with TemporaryDirectory() as folder:

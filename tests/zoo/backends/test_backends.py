@@ -116,6 +116,26 @@ def test_a_lack_of_memory_is_told_as_such() -> None:
     assert done.stdout == "onnxruntime gets no more\n", done.stderr
 
 
+LET_GO_ELSEWHERE = """
+import signal, sys, threading
+import numpy as np, zoo
+kept = [zoo.load(sys.argv[1], backend=sys.argv[2])]
+kept[0].fuse([np.zeros((16, 16), np.uint8)] * 2)
+thread = threading.Thread(target=kept.clear)
+thread.start(), thread.join()
+signal.signal(signal.SIGINT, lambda *_: print("still here"))
+signal.raise_signal(signal.SIGINT)
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_signal_is_harmless_after_another_thread_let_go_of_a_network(folder, engine) -> None:
+    pytest.importorskip(engine)
+    command = [sys.executable, "-c", LET_GO_ELSEWHERE, str(folder), engine]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "still here\n"), done.stderr
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_torch_is_not_imported(folder, engine) -> None:
     pytest.importorskip(engine)
