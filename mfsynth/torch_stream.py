@@ -229,9 +229,9 @@ def torch_stream(stream: Readable, batch: int | None, even: Even = "pad") -> Tor
     """Wrap a stream.
 
     Raises:
-        OptionsError: If the batch is not positive, or `even` is not known.
+        OptionsError: If the batch is not a positive whole number, or `even` is not known.
     """
-    if batch is not None and batch < 1:
+    if batch is not None and whole_number("batch", batch) < 1:
         raise OptionsError(f"batch is {batch}, it must be positive")
     if even not in ("pad", "drop", None):
         raise OptionsError(f"even is {even!r}, it must be 'pad', 'drop' or None")

@@ -208,6 +208,12 @@ def test_an_unknown_way_is_refused(small_recipes: Path) -> None:
         mfsynth.open(small_recipes).torch(even="keep")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("batch", [0, 2.5, "2"])
+def test_a_batch_that_is_no_number_of_samples_is_refused(small_recipes: Path, batch: Any) -> None:
+    with pytest.raises(OptionsError, match="batch is "):
+        mfsynth.open(small_recipes).torch(batch=batch)
+
+
 UNEVEN = """
 from mfsynth.errors import OptionsError
 (coco,) = more

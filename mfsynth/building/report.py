@@ -81,7 +81,7 @@ class BuildReport:
         elif self.merged:
             lines = [f"merged {what}; {self.seconds:.1f} s"]
         else:
-            speed = f", {self.samples / self.seconds:.0f} samples/s" if not self.kept else ""
+            speed = f", {_rate(self.samples / self.seconds)} samples/s" if not self.kept else ""
             kept = f"; {count(self.kept, 'shard')} kept from before" if self.kept else ""
             lines = [f"made {self._part}{what}; {self.seconds:.1f} s{speed}{kept}"]
         lines += loss_lines(self.left_out, self.skipped, self.examples)
@@ -96,6 +96,11 @@ class BuildReport:
     @property
     def _part(self) -> str:
         return "part {}:{}: ".format(*self.shard_range) if self.shard_range else ""
+
+
+def _rate(rate: float) -> str:
+    """Samples a second: 0 would be wrong for a slow build."""
+    return f"{rate:.0f}" if rate >= 1 else f"{rate:.1g}"
 
 
 def by_reason(planned: Mapping[str, Sequence[int]], found: Iterable[Exclusion]) -> dict[str, tuple[int, ...]]:

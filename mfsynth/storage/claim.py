@@ -91,8 +91,11 @@ def claim(objects: Objects, name: str, say: Callable[[str], None]) -> Claim | No
                 return None
             elif objects.read(name) == seen:  # else someone else was faster
                 objects.remove(name)
-    except BaseException:
+    except MfsynthError:  # the object store does not answer
         mine.unlock()
+        raise
+    except BaseException:  # such as a Ctrl-C, whose request may have made it
+        mine.release()
         raise
     mine.start()
     return mine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ from mfsynth.storage.sources import WRITABLE, unknown_scheme
 
 if TYPE_CHECKING:
     from mfsynth.storage.folder import Folder
+
+_LOST_SLASHES = re.compile(r"(s3|gs|az|hf|https?):/?(?=[^/])")
+"""How a URL begins that was typed wrongly, or was a `Path`, which turns `//` into `/`."""
 
 
 def expanded(location: str | os.PathLike[str]) -> Path | str:
@@ -30,10 +34,11 @@ def folder_at(location: str | os.PathLike[str], scratch: str = "") -> Folder:
         scratch: Name of the folder inside it in which a local one keeps its scratch files.
 
     Raises:
-        OutputError: If nothing can be written there.
+        OutputError: If nothing can be written there, or it is a URL that was spoiled.
     """
     path = local_path(location)
     if path is not None:
+        _check_no_url(path)
         return LocalFolder(path, scratch)
     if not _has_listings(location):
         raise OutputError(
@@ -45,7 +50,31 @@ def folder_at(location: str | os.PathLike[str], scratch: str = "") -> Folder:
             f"cannot write to {shown(location)}: nothing is known of {scheme}:// URLs",
             f"give a local folder, or the URL of an object store, which begins with {WRITABLE} or the like",
         )
+    _check_bucket(os.fspath(location))
     return Bucket(os.fspath(location).rstrip("/"))
+
+
+def _check_no_url(path: Path) -> None:
+    """Raise if a local path was meant as a URL: a folder of this machine would be written instead."""
+    if lost := _LOST_SLASHES.match(str(path)):
+        raise OutputError(
+            f"cannot write to {path}: it is neither a local folder nor a URL",
+            f"write a URL as a text that begins with {lost[1]}://",
+        )
+
+
+def _check_bucket(url: str) -> None:
+    """Raise unless a URL names a bucket, and shows all of its name: locks and reports go by what is shown."""
+    rest = url.partition("://")[2]
+    if not rest.partition("/")[0]:
+        raise OutputError(
+            f"cannot write to {shown(url)}: it names no bucket", "give a URL such as s3://bucket/set"
+        )
+    if "?" in rest or "#" in rest:
+        raise OutputError(
+            f"cannot write to {shown(url)}: there is a ? or # in the URL",
+            "choose a name without, and set keys as usual for the object store, in its own files or variables",
+        )
 
 
 def names_in(location: str | os.PathLike[str]) -> list[str]:

@@ -108,7 +108,7 @@ class RemotePath:
             except FileNotFoundError:
                 return ""
 
-        return _ask(self.url, look)
+        return _ask(self.url, look, PATIENCE.brief)  # a command's first request
 
 
 AnyPath = Path | RemotePath

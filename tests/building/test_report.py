@@ -9,6 +9,7 @@ import pytest
 from coco_folder import Picture, edit_annotations, save_annotations, write_coco
 from conftest import Cli
 
+from mfsynth.building.report import BuildReport
 from mfsynth.building.run import Run, build
 from mfsynth.errors import BuildError, SourceError
 from mfsynth.options import BuildOptions
@@ -114,3 +115,9 @@ def test_a_folder_of_other_pictures_is_refused_before_anything_is_made(tmp_path:
     with pytest.raises(SourceError, match=said):
         build(BuildOptions("s"), Run(tmp_path / "coco", tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(2.0, "8 samples/s"), (41.5, "0.4 samples/s")])
+def test_a_slow_build_makes_more_than_no_samples(seconds: float, told: str) -> None:
+    report = BuildReport(Path("out"), samples=16, shards=8, made=8, kept=0, bytes=1, seconds=seconds)
+    assert str(report).endswith(f"s, {told}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -282,6 +283,23 @@ def test_a_killed_build_goes_on_from_what_has_arrived(store: Store, tmp_path: Pa
     again = {request.path for request in store.proxy.log if request.puts(".tar")}
     assert len(again) == 8 - len(kept)
     assert store.tree() == tree(tmp_path / "local")
+
+
+def test_a_ctrl_c_cuts_a_request_off_and_leaves_nothing(store: Store, tmp_path: Path) -> None:
+    """The store answers too late, once the command has ended."""
+    process = start(many(tmp_path), store.url, store.env)
+
+    def interrupted(method: str, path: str) -> Any:
+        if "manifest.json" in path:
+            process.send_signal(signal.SIGINT)
+            time.sleep(2)
+        return ""
+
+    store.proxy.fault = interrupted
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "\nmfsynth: interrupted; run the same command again to continue\n"
+    assert store.names() == []
 
 
 @pytest.mark.slow

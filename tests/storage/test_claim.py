@@ -53,3 +53,23 @@ def test_a_live_claim_is_respected_where_creating_overwrites(
     second = claim(store, "lock", print)
     assert second is not None
     second.release()
+
+
+def test_a_claim_whose_making_is_interrupted_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next build on another machine would watch it for a minute and a half."""
+
+    class Interrupted(Careless):
+        def create(self, name: str, data: bytes) -> bool:
+            super().create(name, data)
+            raise KeyboardInterrupt
+
+    from_elsewhere(monkeypatch, tmp_path)
+    store = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        claim(store, "lock", print)
+    assert not store.objects
+    held = claim(Careless(), "lock", print)  # and so is the lock file
+    assert held is not None
+    held.release()

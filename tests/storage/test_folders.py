@@ -134,6 +134,29 @@ def test_a_place_that_cannot_be_written_is_refused(location: str) -> None:
     assert storage.names_in(location) == []
 
 
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        (Path("s3://box/set"), "cannot write to s3:/box/set: it is neither .* begins with s3://"),
+        ("gs:box/set", "cannot write to gs:box/set: it is neither .* begins with gs://"),
+        ("s3://", "cannot write to s3://: it names no bucket"),
+        ("s3:///set", "cannot write to s3:///set: it names no bucket"),
+        ("s3://box/set?versionId=SECRET", r"cannot write to s3://box/set: there is a \? or #"),
+        ("s3://box/set#1", r"cannot write to s3://box/set: there is a \? or #"),
+    ],
+)
+def test_a_spoiled_url_is_refused(location: str | Path, told: str) -> None:
+    with pytest.raises(OutputError, match=told) as caught:
+        storage.folder_at(location)
+    assert "SECRET" not in str(caught.value)
+
+
+def test_a_folder_with_a_colon_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    storage.folder_at("runs:1").prepare()
+    assert Path("runs:1").is_dir()
+
+
 def test_an_unknown_scheme_is_refused_at_once_and_told_which_there_are(
     cli: Cli, small_coco: Path, tmp_path: Path
 ) -> None:

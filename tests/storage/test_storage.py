@@ -4,6 +4,7 @@ import http.server
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 import mfsynth
 from mfsynth import storage
-from mfsynth.errors import OutputError, ShardError
+from mfsynth.errors import DownloadError, OutputError, ShardError
 from tests.coco.http_server import Served, Server, serving
 
 QUICK = storage.Patience(tries=3, pause=0.001, longest=0.01, timeout=5)
@@ -272,6 +273,21 @@ def test_other_file_systems_are_asked_again_too() -> None:
     with storage.open_file("shaky://box/a", QUICK) as file, pytest.raises(ShardError, match="no"):
         file.read()
     assert len(Shaky.faults) == 1
+
+
+def test_a_place_that_does_not_answer_is_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a folder is there is a command's first question: the address may be wrong."""
+    fsspec.register_implementation("shaky", Shaky, clobber=True)
+    system, pauses = fsspec.filesystem("shaky"), list[float]()
+
+    def away(_path: str) -> None:
+        raise ConnectionRefusedError("refused")
+
+    monkeypatch.setattr(system, "info", away)
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    with pytest.raises(DownloadError, match=r"refused \(3 tries in a row\)"):
+        storage.RemotePath("shaky://box/coco").is_dir()
+    assert sum(pauses) < 5
 
 
 # --- what is too large, or no file --------------------------------------------------------------------
