@@ -73,7 +73,7 @@ def _check_bucket(url: str) -> None:
     if "?" in rest or "#" in rest:
         raise OutputError(
             f"cannot write to {shown(url)}: there is a ? or # in the URL",
-            "choose a name without, and set keys as usual for the object store, in its own files or variables",
+            "choose a name without; keys are set as usual for the object store, in its files or variables",
         )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import hashlib
-from contextlib import contextmanager
+import sys
+from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +36,7 @@ _HOPELESS = frozenset(
 """Errors of botocore, which need not be installed, that another try does not change."""
 WRITABLE = "s3://, gs://, az://"
 """How URLs of common object stores begin; with its package installed, any that fsspec knows will do."""
+_END_SECONDS = 2.0
 _EXTRAS = {"aiohttp": "http", "s3fs": "s3"}
 """Packages that open URLs, and the extras that install them."""
 
@@ -207,3 +211,20 @@ def passing(location: str) -> Iterator[None]:
 
 def _changed(location: str) -> ShardError:
     return ShardError(f"{shown(location)} changed while it was read", "read it again from the start")
+
+
+@atexit.register
+def _end_requests() -> None:
+    """End what nobody waits for any more, as after Ctrl-C; Python would print what it was as it exits."""
+    loop = getattr(sys.modules.get("fsspec.asyn"), "loop", [None])[0]
+    if loop is None or not loop.is_running():
+        return
+
+    async def end() -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    with suppress(TimeoutError):
+        asyncio.run_coroutine_threadsafe(end(), loop).result(_END_SECONDS)

@@ -3,6 +3,8 @@ from __future__ import annotations
 import http.server
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -288,6 +290,24 @@ def test_a_place_that_does_not_answer_is_given_up_soon(monkeypatch: pytest.Monke
     with pytest.raises(DownloadError, match=r"refused \(3 tries in a row\)"):
         storage.RemotePath("shaky://box/coco").is_dir()
     assert sum(pauses) < 5
+
+
+def test_no_request_outlives_the_command() -> None:
+    """One that a Ctrl-C cut off would be reported by Python, between the lines of the error."""
+    code = """
+import asyncio, atexit, fsspec.asyn, time
+
+loop = fsspec.asyn.get_loop()
+atexit.register(lambda: print(len(asyncio.all_tasks(loop)), "left"))
+import mfsynth.storage.sources
+
+asyncio.run_coroutine_threadsafe(asyncio.sleep(60), loop)
+time.sleep(0.2)
+print(len(asyncio.all_tasks(loop)), "running")
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == ["1 running", "0 left"]
+    assert run.stderr == ""
 
 
 # --- what is too large, or no file --------------------------------------------------------------------
