@@ -26,8 +26,11 @@ LISTED = 1000
 """Objects in a page of a listing, of S3 and Google Cloud Storage alike."""
 SIDE_FILE = 400
 """Bytes of a shard's side file and of its entry in the manifest, about."""
-PUTS = 3
-"""Requests that store a shard: its bytes, a look at what arrived, and its side file."""
+PUTS = 4
+"""Requests, one after the other, that store a shard: its bytes and a look at what arrived; its side file and
+a look at that."""
+IN_PARTS = 100 << 20, 2
+"""From how many bytes on s3fs sends a file in parts, at once, and how many requests start and end that."""
 SHARDS_MB = (30, 100, 300, 1000, 3000, 10_000)
 """Sizes of shards that are compared, in MB."""
 BILLION = 1_000_000, 1000
@@ -99,7 +102,8 @@ class Plan:
         """Seconds that a core takes for one shard: making it, and storing it and its side file."""
         made = self.work(rates) / self.shards(rates)
         size = self.samples * rates.size / self.shards(rates)
-        return made + size * self.cores / (self.bucket * 1e9) + PUTS * self.latency
+        requests = PUTS + (IN_PARTS[1] if size >= IN_PARTS[0] else 0)
+        return made + size * self.cores / (self.bucket * 1e9) + requests * self.latency
 
 
 # --- arithmetic
