@@ -163,8 +163,8 @@ def _build_whole(work: _Work, like: Manifest | None) -> BuildReport:
         sealed = finished(out, work.begun, overwrite=run.overwrite)
         if sealed is None:
             with _claimed(work, EVERY_SHARD) as claim:
-                there = begin(out, claim.there, work.begun, overwrite=run.overwrite)
                 try:
+                    there = begin(out, claim.there, work.begun, overwrite=run.overwrite)
                     results = _run(work, ShardRange(0, len(work.plan.shards)), there)
                 finally:
                     sweep(run, out)

@@ -187,7 +187,13 @@ def upload(store: Store, coco: Path) -> str:
     return store.url
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    "layout",
+    [
+        each if each in ("extracted", "nested, deflated") else pytest.param(each, marks=pytest.mark.slow)
+        for each in LAYOUTS
+    ],
+)
 def test_coco_is_read_where_it_is(cli: Cli, store: Store, tmp_path: Path, layout: str) -> None:
     write_coco(tmp_path / "coco", "s", [Picture(id=id) for id in (7, 12, 30)])
     (tmp_path / "coco" / "s" / f"{12:012}.jpg").rename(tmp_path / "coco" / "s" / f"{12:012}.JPG")

@@ -29,6 +29,9 @@ KINDS = {
 }
 
 
+ONE_KIND = pytest.mark.parametrize("folder", ["set"], indirect=True)
+
+
 @pytest.fixture(scope="module", params=KINDS)
 def folder(request, tmp_path_factory):
     torch.manual_seed(3)
@@ -128,6 +131,7 @@ signal.raise_signal(signal.SIGINT)
 """
 
 
+@ONE_KIND
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_signal_is_harmless_after_another_thread_let_go_of_a_network(folder, engine) -> None:
     pytest.importorskip(engine)
@@ -153,6 +157,7 @@ def test_torch_is_not_imported(folder, engine) -> None:
     assert done.stdout == "(40, 48, 3) (40, 48, 3)\n", done.stderr
 
 
+@ONE_KIND
 def test_the_command_takes_the_fastest_that_is_installed_and_says_which(folder, cli, tmp_path) -> None:
     paths = [tmp_path / f"{number}.png" for number in range(2)]
     for path, frame in zip(paths, frames(2), strict=True):
@@ -165,6 +170,7 @@ def test_the_command_takes_the_fastest_that_is_installed_and_says_which(folder, 
     assert "computed by torch" in done.stderr
 
 
+@ONE_KIND
 def test_torch_takes_many_frames_since_its_memory_does_not_grow_with_them(folder, cli, tmp_path) -> None:
     paths = [tmp_path / f"{number:02}.png" for number in range(13)]
     for path in paths:
