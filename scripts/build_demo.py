@@ -36,6 +36,7 @@ from zoo.store.find import find
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "demo"
 PARTS = ROOT / "scripts" / "demo"
+NPM = ROOT / "out" / "npm"
 SERVICE_WORKER = "service-worker.js"
 NETWORKS = {"focus-set-small": "focus-set-small: faster", "focus-set": "focus-set: twice as wide"}
 """What visitors can choose from, the default first, with what the page says of each."""
@@ -90,7 +91,7 @@ def main(out: Path, space: bool, optional: bool) -> None:
 def build(out: Path) -> None:
     """Write the page and all it needs into a folder."""
     shutil.copytree(PAGE, out, dirs_exist_ok=True)
-    modules = install(ROOT / "out" / "npm")
+    modules = install(NPM)
     write_engine(modules / "onnxruntime-web", out / "engine")
     networks = [write_network(name, title, out) for name, title in NETWORKS.items()]
     built: dict[str, Any] = {
@@ -103,13 +104,12 @@ def build(out: Path) -> None:
     write_service_worker(out)
 
 
-def install(folder: Path, dev: bool = False) -> Path:
+def install(folder: Path) -> Path:
     """Install what package-lock.json pins; returns the folder with the packages."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json"):
         shutil.copy(PARTS / name, folder)
-    quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    command = ["npm", "ci", *quiet, *([] if dev else ["--omit=dev"])]
+    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     if subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=False).returncode:
         sys.exit("npm could not install what scripts/demo/package-lock.json pins: see above")
     return folder / "node_modules"

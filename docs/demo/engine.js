@@ -36,7 +36,7 @@ const loaded = new Map();
  * @returns {Promise<Session>}
  */
 export async function open(model, wanted, say) {
-  if (wanted === "wasm" || !(await hasGpu())) {
+  if (wanted === "wasm" || !(await hasGpu(wanted === "webgpu"))) {
     if (wanted === "webgpu") say("This browser gives no access to a graphics processor (WebGPU), so the CPU computes.");
     return openOn("wasm", model);
   }
@@ -100,7 +100,13 @@ async function unpacked(path) {
   return new Response(response.body.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
 }
 
-async function hasGpu() {
-  const { gpu } = /** @type {{ gpu?: { requestAdapter(): Promise<object | null> } }} */ (navigator);
-  return Boolean(await gpu?.requestAdapter().catch(() => null));
+/**
+ * Whether there is a graphics processor, or at least something that computes as one, more slowly than the CPU.
+ * @param {boolean} orFallback
+ */
+async function hasGpu(orFallback) {
+  /** @typedef {{ info: { isFallbackAdapter?: boolean } }} Adapter */
+  const { gpu } = /** @type {{ gpu?: { requestAdapter(): Promise<Adapter | null> } }} */ (navigator);
+  const adapter = await gpu?.requestAdapter().catch(() => null);
+  return Boolean(adapter) && (orFallback || !adapter?.info.isFallbackAdapter);
 }

@@ -179,6 +179,7 @@ async function clear() {
 }
 
 function forget() {
+  by("looked").textContent = "";
   result?.fused.close();
   result?.map.close();
   result = undefined;
@@ -236,10 +237,11 @@ function summary({ width, height, seconds, by: computer }) {
   return `${frames.length} pictures of ${width} × ${height}, fused in ${time} s by the ${computer}.`;
 }
 
-async function save() {
+/** Save the fused picture or the map as PNG, in full resolution. @param {"fused" | "map"} layer */
+async function save(layer) {
   try {
-    const { blob } = await helper().ask("png");
-    const link = make("a", { href: URL.createObjectURL(blob), download: `${frames[0].name.replace(/\.[^.]*$/, "")}-fused.png` });
+    const { blob } = await helper().ask("png", { layer, colors: built.colors });
+    const link = make("a", { href: URL.createObjectURL(blob), download: `${frames[0].name.replace(/\.[^.]*$/, "")}-${layer}.png` });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
     announce(`${link.download} was saved`);
@@ -282,8 +284,9 @@ async function showFrame({ key, file }) {
 
 /** @param {number} x @param {number} y */
 function lookedAt(x, y) {
-  const inside = result && x >= 0 && y >= 0 && x < result.width && y < result.height;
-  by("looked").textContent = inside ? `${x}, ${y}: frame ${result.decision[y * result.width + x] + 1}` : "";
+  if (!result) return;
+  const { width, height, decision } = result, isInside = x >= 0 && y >= 0 && x < width && y < height;
+  by("looked").textContent = isInside ? `${x}, ${y}: frame ${decision[y * width + x] + 1}` : "";
 }
 
 /** Show the page as things are. */
@@ -298,7 +301,7 @@ function refresh() {
     : fusing || reading ? ""
     : frames.length < 2 ? "Add at least one more picture of the same scene."
     : cancelled ? "Nothing is fused." : "";
-  by("save").hidden = !result;
+  by("save").hidden = by("save-map").hidden = !result;
   by("fuse").hidden = Boolean(result) || fusing || reading > 0 || frames.length < 2;
   by("shares").hidden = !result;
   if (result) by("shares").querySelector("tbody")?.replaceChildren(...result.shares.map(row));
@@ -371,21 +374,22 @@ function listen() {
   by("clear").addEventListener("click", clear);
   by("cancel").addEventListener("click", () => helper().cancel());
   by("fuse").addEventListener("click", fuse);
-  by("save").addEventListener("click", save);
+  by("save").addEventListener("click", () => save("fused"));
+  by("save-map").addEventListener("click", () => save("map"));
   for (const select of [network, processor]) select.addEventListener("change", changed);
   by("smaller").addEventListener("click", () => viewer.smaller());
   by("larger").addEventListener("click", () => viewer.larger());
   by("whole").addEventListener("click", () => viewer.fit());
   by("actual").addEventListener("click", () => viewer.at(1));
   by("viewer").addEventListener("keydown", pressed);
-  addEventListener("dragover", (event) => {
+  document.addEventListener("dragover", (event) => {
     event.preventDefault();
     document.body.classList.add("dropping");
   });
-  addEventListener("dragleave", (event) => {
+  document.addEventListener("dragleave", (event) => {
     if (!event.relatedTarget) document.body.classList.remove("dropping");
   });
-  addEventListener("drop", async (event) => {
+  document.addEventListener("drop", async (event) => {
     event.preventDefault();
     document.body.classList.remove("dropping");
     await add(event.dataTransfer?.files ?? []);
@@ -419,7 +423,7 @@ if (built) {
   listen();
   const kept = await keep(() => !frames.length && !reading);
   await helper().ask("prepare", choice()).then(() => {
-    if (kept) by("offline").textContent = ", also without a network";
+    by("offline").hidden = !kept;
     document.documentElement.dataset.ready = "";
   }, (error) => complain(`The network could not be loaded: ${reasonOf(error)}`));
 } else {

@@ -1,6 +1,4 @@
 // @ts-check
-/// <reference no-default-lib="true" />
-/// <reference lib="webworker" />
 /**
  * Keeps the page for use without a network, and answers with the headers that give it threads (isolation from
  * other origins) and let it talk to its own server only. The build puts BUILT in front of this file.

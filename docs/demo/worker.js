@@ -20,8 +20,8 @@ const frames = new Map();
 /** @type {{ key: string, session: import("./engine.js").Session } | undefined} */
 let opened;
 
-/** @type {{ pixels: Uint8ClampedArray<ArrayBuffer>, width: number, height: number } | undefined} */
-let picture;
+/** @type {{ fused: ImageData, decision: Uint8Array } | undefined} */
+let last;
 
 let cancelled = false;
 
@@ -138,7 +138,7 @@ async function fuse({ keys, odds, colors, ...choice }) {
     await new Promise((heard) => setTimeout(heard)); // a cancel is heard here
     if (cancelled) return null;
   }
-  picture = { pixels: fused.pixels, width, height };
+  last = { fused: new ImageData(fused.pixels, width, height), decision: fused.decision };
   return {
     seconds: (performance.now() - begun) / 1000,
     by: session.by,
@@ -146,7 +146,7 @@ async function fuse({ keys, odds, colors, ...choice }) {
     height,
     shares: sharesOf(fused.decision, held.length),
     decision: fused.decision,
-    fused: await createImageBitmap(new ImageData(fused.pixels, width, height)),
+    fused: await createImageBitmap(last.fused),
     map: await createImageBitmap(mapOf(fused.decision, width, height, colors)),
   };
 }
@@ -166,14 +166,14 @@ function mapOf(decision, width, height, colors) {
 }
 
 /**
- * The fused picture as a PNG file.
+ * What was fused last, or its map, as a PNG file.
+ * @param {{ layer: "fused" | "map", colors: [number, number, number][] }} given
  * @returns {Promise<{ blob: Blob }>}
  */
-async function png() {
-  if (!picture) throw new Error("nothing is fused yet");
-  const { pixels, width, height } = picture, canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext("2d");
+async function png({ layer, colors }) {
+  if (!last) throw new Error("nothing is fused yet");
+  const { width, height } = last.fused, canvas = new OffscreenCanvas(width, height), context = canvas.getContext("2d");
   if (!context) throw new Error(`this browser cannot save a picture of ${width} × ${height} pixels`);
-  context.putImageData(new ImageData(pixels, width, height), 0, 0);
+  context.putImageData(layer === "map" ? mapOf(last.decision, width, height, colors) : last.fused, 0, 0);
   return { blob: await canvas.convertToBlob({ type: "image/png" }) };
 }

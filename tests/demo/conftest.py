@@ -1,0 +1,71 @@
+"""The page in docs/demo, built and opened."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+ROOT = Path(__file__).parents[2]
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright, which drives browsers, is not installed")
+
+from demo.browser import Tool, opened, served  # noqa: E402 - without playwright there is none
+
+
+@pytest.fixture(scope="session")
+def npm() -> None:
+    """Node and npm, which the page is built with."""
+    for name in ("node", "npm"):
+        if shutil.which(name) is None:
+            pytest.skip(f"{name}, which builds the page, is not installed")
+
+
+@pytest.fixture(scope="session")
+def folder(npm: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page, built once for all processes of the run. Not to be written to."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    out = base / "demo-page"
+    with FileLock(base / "demo-page.lock"):
+        if not (out / "service-worker.js").is_file():
+            script = ROOT / "scripts" / "build_demo.py"
+            env = {**os.environ, "PYTHONPATH": str(ROOT)}
+            subprocess.run([sys.executable, script, out, "--space"], check=True, timeout=300, env=env)
+    return out
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[playwright.Browser]:
+    """Chromium, without a window."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
+    # root has no sandbox; without a graphics processor, one is computed
+    flags = ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=found, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def url(folder: Path) -> Iterator[str]:
+    """Where the page is."""
+    with served(folder) as (address, _):
+        yield address
+
+
+@pytest.fixture
+def page(browser: playwright.Browser, url: str) -> Callable[..., AbstractContextManager[Tool]]:
+    """Opens the page; `page(has_touch=True)` as a browser with such a context."""
+    return partial(opened, browser, url)
