@@ -62,6 +62,7 @@ docs: site examples
 
 site: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	$(BIN)/python scripts/build_demo.py out/site/demo --optional
 
 examples: setup
 	$(BIN)/python scripts/check_docs.py

@@ -105,8 +105,8 @@ async function unpacked(path) {
  * @param {boolean} orFallback
  */
 async function hasGpu(orFallback) {
-  /** @typedef {{ info: { isFallbackAdapter?: boolean } }} Adapter */
+  /** @typedef {{ info?: { isFallbackAdapter?: boolean } }} Adapter */
   const { gpu } = /** @type {{ gpu?: { requestAdapter(): Promise<Adapter | null> } }} */ (navigator);
   const adapter = await gpu?.requestAdapter().catch(() => null);
-  return Boolean(adapter) && (orFallback || !adapter?.info.isFallbackAdapter);
+  return Boolean(adapter) && (orFallback || !adapter?.info?.isFallbackAdapter);
 }

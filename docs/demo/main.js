@@ -98,8 +98,7 @@ async function add(given) {
   const sorted = [...given].sort((one, other) => natural.compare(one.name, other.name));
   if (!sorted.length) return;
   forgive();
-  if (fusing) helper().cancel();
-  const first = !frames.length;
+  const held = frames;
   for (const [place, file] of sorted.entries()) {
     reading = sorted.length - place;
     by("doing").textContent = `Reading ${file.name}`;
@@ -107,8 +106,9 @@ async function add(given) {
     await read(file);
   }
   reading = 0;
-  if (first && frames.length) by("viewer").focus({ preventScroll: true });
   refresh();
+  if (frames === held) return;
+  if (!held.length) by("viewer").focus({ preventScroll: true });
   await changed();
 }
 
@@ -125,7 +125,8 @@ async function read(file) {
       await helper().ask("drop", { keys: [key] });
       throw error;
     }
-    frames.push(frame);
+    frames = [...frames, frame];
+    by("work").style.setProperty("--ratio", `${width / height}`);
     shown ??= key;
     await show(shown);
   } catch (error) {
@@ -212,9 +213,9 @@ async function fuse() {
   by("notes").textContent = "";
   refresh();
   try {
-    const keys = frames.map(({ key }) => key);
+    const asked = frames, keys = asked.map(({ key }) => key);
     const answer = await helper().ask("fuse", { keys, odds: built.odds, colors: built.colors, ...choice() });
-    if (answer && !again) {
+    if (answer && frames === asked && !again) {
       result = /** @type {Result} */ (answer);
       await show("fused");
       announce(`Done: ${summary(result)}`);

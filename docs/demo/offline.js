@@ -1,6 +1,9 @@
 // @ts-check
 /** The service worker: the page without a network, and threads on any server. */
 
+/** The longest that the page waits for it, in milliseconds, before it works without. */
+const PATIENCE = 10_000;
+
 const TRIED = "mfsynth-demo-reloaded";
 
 /**
@@ -12,12 +15,14 @@ export async function keep(isIdle) {
   if (!navigator.serviceWorker) return false;
   try {
     await navigator.serviceWorker.register("service-worker.js", { updateViaCache: "none" });
-    await navigator.serviceWorker.ready;
   } catch {
     return false; // the page is only not kept: it works all the same
   }
+  const waited = new Promise((resolve) => setTimeout(resolve, PATIENCE));
+  if (!(await Promise.race([navigator.serviceWorker.ready, waited]))) return false;
+  if (self !== top) return true; // a frame gets threads only where the page around it is isolated, too
   if (crossOriginIsolated) sessionStorage.removeItem(TRIED);
-  else if (self === top && isIdle() && !sessionStorage.getItem(TRIED)) {
+  else if (isIdle() && !sessionStorage.getItem(TRIED)) {
     sessionStorage.setItem(TRIED, "1");
     location.reload();
     await new Promise(() => {});

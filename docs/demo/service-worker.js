@@ -48,7 +48,7 @@ function guarded(response) {
   headers.set("Content-Security-Policy", built.policy);
   headers.set("Cross-Origin-Opener-Policy", "same-origin");
   headers.set("Cross-Origin-Embedder-Policy", "require-corp");
-  headers.set("Cross-Origin-Resource-Policy", "same-origin");
+  headers.set("Cross-Origin-Resource-Policy", "cross-origin");
   const { status, statusText } = response;
   return new Response(response.body, { status, statusText, headers });
 }
