@@ -4,7 +4,7 @@ networks, and an example.
     python scripts/build_demo.py out/site/demo    # `make site` does this, after mkdocs
     python scripts/build_demo.py out/space --space    # to be uploaded as a Hugging Face Space
 
-Needs node and npm, which fetch what package-lock.json in scripts/demo pins. Prints the megabytes that a visitor loads.
+Needs node and npm, which fetch what package-lock.json in scripts/demo pins. Prints how much a visitor loads.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sys
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import cv2
@@ -32,6 +32,9 @@ from zoo.fusing.frames import LARGEST
 from zoo.fusing.rules import ODDS
 from zoo.store.files import CONFIG, config_in
 from zoo.store.find import find
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "demo"
@@ -47,6 +50,9 @@ MOST = 3_000_000
 CORE = "ort-wasm-simd-threaded"
 BUILDS = {"ort.wasm": CORE, "ort.jspi": f"{CORE}.jspi", "ort.webgpu": f"{CORE}.asyncify"}
 """Of onnxruntime-web: the libraries, and the WebAssembly that each loads. A visitor needs one of them."""
+
+USED = {"ort.wasm": "the CPU", "ort.jspi": "WebGPU", "ort.webgpu": "WebGPU, in browsers without JSPI"}
+"""When each library is used."""
 
 SPACE = """---
 title: Focus fusion
@@ -116,7 +122,7 @@ def install(folder: Path) -> Path:
 
 
 def write_engine(package: Path, out: Path) -> None:
-    """Write the builds of onnxruntime-web: scripts by names that every server knows, WebAssembly compressed."""
+    """Write onnxruntime-web's builds: scripts by names that every server knows, WebAssembly compressed."""
     out.mkdir(parents=True, exist_ok=True)
     for library, core in BUILDS.items():
         shutil.copy(package / "dist" / f"{library}.min.mjs", out / f"{library}.min.js")
@@ -151,28 +157,31 @@ def write_example(out: Path) -> list[str]:
 
 
 def write_service_worker(out: Path) -> None:
-    """Tell the service worker which files to keep, and the page's policy; a change of any makes a new version."""
+    """Tell the service worker what to keep, and the page's policy; a change of any file is a new version."""
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', (out / "index.html").read_text("utf-8"))
     assert policy is not None
     files = sorted(path for path in out.rglob("*") if path.is_file() and path.name != "README.md")
     version = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
-    kept = [path.name for path in files if path.parent == out and path.name not in (SERVICE_WORKER, "index.html")]
-    example = [f"example/{path.name}" for path in files if path.parent.name == "example"]
-    told = {"version": version, "files": ["./", *kept, *example], "policy": policy[1]}
+    names = [path.relative_to(out) for path in files if path.name not in (SERVICE_WORKER, "index.html")]
+    kept = ["./", *(str(name) for name in names if name.parts[0] != "engine")]
+    told = {"version": version, "files": kept, "policy": policy[1]}
     script = (PAGE / SERVICE_WORKER).read_text("utf-8")
     (out / SERVICE_WORKER).write_text(f"self.BUILT = {json.dumps(told)};\n{script}", "utf-8")
 
 
 def sizes(out: Path) -> list[str]:
     """What a visitor loads, by what computes."""
-    sizes = {str(path.relative_to(out)): path.stat().st_size for path in out.rglob("*") if path.is_file()}
-    page = sum(size for name, size in sizes.items() if not name.startswith("engine/") and name != "README.md")
-    engines = {
-        library: sum(sizes[f"engine/{name}"] for name in (f"{library}.min.js", f"{core}.js", f"{core}.wasm.gzip"))
-        for library, core in BUILDS.items()
-    }
-    told = {"ort.wasm": "the CPU", "ort.jspi": "WebGPU", "ort.webgpu": "WebGPU, in browsers without JSPI"}
-    return [f"{told[each]}: {(page + size) / 1e6:.1f} MB, page {page / 1e6:.1f}" for each, size in engines.items()]
+
+    def total(paths: Iterable[Path]) -> float:
+        return sum(path.stat().st_size for path in paths if path.is_file()) / 1e6
+
+    engine = out / "engine"
+    page = total(path for path in out.rglob("*") if path.parent != engine and path.name != "README.md")
+    lines = []
+    for library, core in BUILDS.items():
+        parts = total(engine / name for name in (f"{library}.min.js", f"{core}.js", f"{core}.wasm.gzip"))
+        lines.append(f"{USED[library]}: {page + parts:.1f} MB, page {page:.1f}")
+    return lines
 
 
 if __name__ == "__main__":

@@ -196,8 +196,8 @@ async function changed() {
   forget();
   cancelled = false;
   if (frames.length) shown ??= frames[0].key;
-  if (shown !== undefined) await show(shown);
   refresh();
+  if (shown !== undefined) await show(shown);
   if (fusing) {
     again = true;
     helper().cancel();
@@ -258,12 +258,12 @@ async function show(layer) {
   if (layer !== shown) before = shown;
   shown = layer;
   const frame = frames.find(({ key }) => key === layer);
-  if (frame) await showFrame(frame);
-  else if (result) viewer.show(layer === "map" ? result.map : result.fused);
   by("viewer").classList.toggle("picking", layer === "map");
   by("canvas").ariaLabel = frame ? `Frame ${frames.indexOf(frame) + 1}, ${frame.name}` : layer === "map" ? "Decision map" : "Fused picture";
   const radio = by("strip").querySelector(`input[value="${layer}"]`);
   if (radio instanceof HTMLInputElement) radio.checked = true;
+  if (frame) await showFrame(frame);
+  else if (result) viewer.show(layer === "map" ? result.map : result.fused);
 }
 
 /** @param {Frame} frame */

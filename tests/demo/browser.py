@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,9 +15,10 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from mfsynth.preview.colors import color
+from zoo.publishing.example import known_pair
 
 PATIENCE = 120_000  # milliseconds
 
@@ -65,9 +67,14 @@ class Tool:
         return self.page.inner_text("#said")
 
     def set(self, label: str, value: str) -> None:
-        """Choose a setting."""
-        self.page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+        """Choose a setting; there must be pictures."""
+        self.page.get_by_text("Settings").click()
         self.page.get_by_label(label).select_option(value)
+        self.page.get_by_text("Settings").click()
+
+    def show(self, layer: str) -> None:
+        """Choose what is shown, by its name."""
+        self.page.locator("#strip label", has_text=layer).click()
 
     def problems(self) -> str:
         """What is complained about."""
@@ -116,3 +123,27 @@ def files(folder: Path, frames: Sequence[NDArray[np.uint8]]) -> list[Path]:
     for path, frame in zip(paths, frames, strict=True):
         cv2.imwrite(str(path), frame[..., ::-1])
     return paths
+
+
+def large_pair(folder: Path) -> list[Path]:
+    """The known pair, enlarged to 12 megapixels, with noise, as PNG files."""
+    frames: list[NDArray[np.uint8]] = []
+    for frame in known_pair().frames:
+        large = cv2.resize(frame, (4000, 3000), interpolation=cv2.INTER_CUBIC)
+        noise = np.random.default_rng(len(frames)).normal(0, 2, large.shape)
+        frames.append(np.clip(np.rint(large + noise), 0, 255).astype(np.uint8))
+    return files(folder, frames)
+
+
+@contextmanager
+def chromium(path: str, *flags: str) -> Iterator[Browser]:
+    """Chromium without a window; root has no sandbox."""
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", *flags])
+        yield browser
+        browser.close()
+
+
+def installed() -> str | None:
+    """Where Chromium is."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -16,9 +16,10 @@ from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright, which drives browsers, is not installed")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-from demo.browser import Tool, opened, served  # noqa: E402 - without playwright there is none
+from demo.browser import Tool, chromium, installed, opened, served  # noqa: E402 - without playwright there is none
+from playwright.sync_api import Browser  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -45,17 +46,14 @@ def folder(npm: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[playwright.Browser]:
+def browser() -> Iterator[Browser]:
     """Chromium, without a window."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
+    path = installed()
+    if path is None:
         pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
-    # root has no sandbox; without a graphics processor, one is computed
-    flags = ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=found, args=flags)
+    # without a graphics processor, one is simulated
+    with chromium(path, "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader") as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +64,6 @@ def url(folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(browser: playwright.Browser, url: str) -> Callable[..., AbstractContextManager[Tool]]:
+def page(browser: Browser, url: str) -> Callable[..., AbstractContextManager[Tool]]:
     """Opens the page; `page(has_touch=True)` as a browser with such a context."""
     return partial(opened, browser, url)

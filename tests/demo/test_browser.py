@@ -10,10 +10,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
-from demo.browser import PATIENCE, Tool, files, opened, rgb, served
+from demo.browser import PATIENCE, Tool, files, large_pair, opened, rgb, served
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser
@@ -54,10 +53,10 @@ def test_a_pair_becomes_what_python_makes_of_it_and_only_the_server_is_asked(
         tool.give(*pair)
         assert "2 pictures of 200 × 160, fused in" in tool.wait()
         agree(tool, network, pair)
+        assert all(each.startswith((url, f"blob:{url}")) for each in tool.requests)
         ask = f"fetch('{elsewhere}frame-1.png').then(() => 'answered', () => 'refused')"
         assert tool.page.evaluate(ask) == "refused"
-        assert [worker.evaluate(ask) for worker in tool.page.workers if "worker.js" in worker.url] == ["refused"]
-        assert all(each.startswith((url, f"blob:{url}")) for each in tool.requests if each != f"{elsewhere}frame-1.png")
+        assert {worker.evaluate(ask) for worker in tool.page.workers} == {"refused"}
         assert not tool.errors
 
 
@@ -91,12 +90,15 @@ def test_without_a_service_worker_it_computes_in_one_thread_and_is_still_kept_fr
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["focus-set-small", "focus-set"])
-def test_stacks_become_what_python_makes_of_them(page: Opens, name: str, tmp_path: Path, demo_coco: Path) -> None:
+def test_stacks_become_what_python_makes_of_them(
+    page: Opens, name: str, tmp_path: Path, demo_coco: Path
+) -> None:
     sample = next(iter(mfsynth.synthesize(demo_coco, "demo", preset="realistic", frames=5)))
     paths = files(tmp_path, sample.frames)
     with page() as tool:
-        tool.set("Network", name)
         tool.give(*paths)
+        tool.wait()
+        tool.set("Network", name)
         tool.wait()
         agree(tool, zoo.load(name), paths)
 
@@ -104,8 +106,9 @@ def test_stacks_become_what_python_makes_of_them(page: Opens, name: str, tmp_pat
 @pytest.mark.slow
 def test_webgpu_decides_alike(page: Opens, network: zoo.FusionModel, pair: list[Path]) -> None:
     with page() as tool:
-        tool.set("Computed by", "webgpu")
         tool.give(*pair)
+        assert "CPU" in tool.wait()  # which is faster than a simulated graphics processor
+        tool.set("Computed by", "webgpu")
         assert "graphics processor (WebGPU)" in tool.wait()
         agree(tool, network, pair)
 
@@ -117,36 +120,22 @@ def test_lytro_01_is_fused_as_by_python(page: Opens, network: zoo.FusionModel, t
     paths = [LYTRO / f"lytro-01-{letter}.jpg" for letter in "AB"]
     with page() as tool:
         tool.give(*paths)
-        print(tool.wait())
+        tool.wait()
         agree(tool, network, paths)
 
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """A pair of 12 megapixels, 4000 x 3000."""
-    frames = [cv2.resize(frame, (4000, 3000), interpolation=cv2.INTER_CUBIC) for frame in known_pair().frames]
-    noise = np.random.default_rng(1).normal(0, 2, frames[0].shape).astype(np.float32)
-    noisy = [np.clip(np.rint(frame + noise), 0, 255).astype(np.uint8) for frame in frames]
-    return files(tmp_path_factory.mktemp("large"), noisy)
+    return large_pair(tmp_path_factory.mktemp("large"))
 
 
 @pytest.mark.slow
-def test_12_megapixels_are_fused_as_by_python_and_the_page_stays_responsive(
+def test_12_megapixels_are_fused_as_by_python(
     page: Opens, network: zoo.FusionModel, large: list[Path]
 ) -> None:
     with page() as tool:
         tool.give(*large)
-        tool.page.evaluate("""() => {
-            let last = performance.now();
-            window.longest = 0;
-            const tick = () => {
-                window.longest = Math.max(window.longest, performance.now() - last);
-                last = performance.now();
-                setTimeout(tick);
-            };
-            tick();
-        }""")
-        print(tool.wait(), f"longest pause {tool.page.evaluate('window.longest'):.0f} ms")
+        assert "4000 × 3000" in tool.wait()
         agree(tool, network, large)
 
 
@@ -155,7 +144,6 @@ def test_a_cancel_is_heard_soon_and_fusing_can_be_begun_again(page: Opens, large
     with page() as tool:
         tool.give(*large)
         tool.page.wait_for_selector("#cancel:visible", timeout=PATIENCE)
-        tool.page.wait_for_function("document.getElementById('progress').value > 0", timeout=PATIENCE)
         begun = time.monotonic()
         tool.page.get_by_role("button", name="Cancel").click()
         tool.page.wait_for_selector("#fuse:visible", timeout=PATIENCE)
@@ -173,14 +161,17 @@ def test_what_cannot_be_used_is_named_with_the_reason(page: Opens, pair: list[Pa
     Image.new("RGBA", (200, 160), (1, 2, 3, 100)).save(see_through)
     Image.new("RGB", (200, 12)).save(tiny)
     cases: list[tuple[Path | dict[str, Any], str]] = [
-        ({"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no picture"}, "notes.txt is left out: this browser cannot read it"),
+        (
+            {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no picture"},
+            "notes.txt is left out: this browser cannot read it",
+        ),
         (small, "small.png is left out: it is 200 × 150 pixels, and frame-1.png is 200 × 160."),
         (see_through, "see-through.png is left out: it is transparent in places."),
         (tiny, "tiny.png is left out: it is 200 × 12 pixels. Each side needs at least 16."),
     ]
     with page() as tool:
         tool.give(pair[0])
-        tool.page.wait_for_function("document.getElementById('said').textContent.startsWith('Add at least one more')")
+        tool.page.get_by_text("Add at least one more picture").wait_for()
         for given, text in cases:
             tool.give(given)
             assert text in tool.problems()
@@ -192,7 +183,9 @@ def test_what_cannot_be_used_is_named_with_the_reason(page: Opens, pair: list[Pa
 
 
 @pytest.mark.slow
-def test_pictures_are_turned_as_their_exif_says(page: Opens, network: zoo.FusionModel, tmp_path: Path) -> None:
+def test_pictures_are_turned_as_their_exif_says(
+    page: Opens, network: zoo.FusionModel, tmp_path: Path
+) -> None:
     upright, turned = [], []
     for number, frame in enumerate(known_pair().frames):
         image, exif = Image.fromarray(frame[100:260, 200:400]), Image.Exif()
@@ -216,10 +209,12 @@ def rgb_without_exif(path: Path) -> NDArray[np.uint8]:
 @pytest.mark.slow
 def test_all_can_be_done_with_keys_only(page: Opens) -> None:
     def focused(tool: Tool) -> str:
-        return str(tool.page.evaluate("""() => {
+        return str(
+            tool.page.evaluate("""() => {
             const { activeElement: it } = document;
             return it.ariaLabel ?? it.labels?.[0]?.textContent ?? it.textContent.trim();
-        }"""))
+        }""")
+        )
 
     def tab_to(tool: Tool, name: str) -> None:
         for _ in range(30):
@@ -237,7 +232,8 @@ def test_all_can_be_done_with_keys_only(page: Opens) -> None:
         live = tool.page.locator("#live")
         assert live.inner_text().startswith("Done: 3 pictures of 640 × 480")
         canvas = tool.page.locator("#canvas")
-        for key, shown in (("m", "Decision map"), ("2", "Frame 2, table-2.jpg"), (" ", "Decision map"), ("f", "Fused picture")):
+        layers = {"m": "Decision map", "2": "Frame 2, table-2.jpg", " ": "Decision map", "f": "Fused picture"}
+        for key, shown in layers.items():
             keys.press(key)
             assert canvas.get_attribute("aria-label") == shown
         before = tool.page.inner_text("#zoomed")
@@ -258,8 +254,8 @@ def test_all_can_be_done_with_keys_only(page: Opens) -> None:
 
 @pytest.fixture(params=["light", "dark"])
 def phone(request: pytest.FixtureRequest, page: Opens) -> Iterator[Tool]:
-    size = {"width": 390, "height": 844}
-    with page(viewport=size, has_touch=True, is_mobile=True, device_scale_factor=2, color_scheme=request.param) as tool:
+    size, scheme = {"width": 390, "height": 844}, request.param
+    with page(viewport=size, has_touch=True, is_mobile=True, color_scheme=scheme) as tool:
         yield tool
 
 
@@ -273,7 +269,7 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(phone: Tool) -> None
         box = button.bounding_box()
         assert box is not None
         assert min(box["width"], box["height"]) >= 24, button.inner_text()  # WCAG 2.2, target size
-    phone.page.get_by_text("Decision map").tap()
+    phone.show("Decision map")
     assert phone.page.locator("#canvas").get_attribute("aria-label") == "Decision map"
 
 

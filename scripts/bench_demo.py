@@ -1,0 +1,78 @@
+"""Fuse pictures in the page of docs/demo, in Chromium without a window: time, the page's longest pause, how many
+pixels are decided as by Python, and screenshots.
+
+    python scripts/build_demo.py out/demo
+    python scripts/bench_demo.py out/demo -o out/shots [a.jpg b.jpg]
+
+Without pictures, it takes a pair of 12 megapixels that it draws. The time is what the page says: from decoded
+frames to the fused picture, after the network was loaded.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from demo.browser import Tool, chromium, installed, large_pair, opened, rgb, served  # noqa: E402
+
+import zoo  # noqa: E402
+
+RUNS = 3
+PAUSES = """() => {
+    let last = performance.now();
+    window.longest = 0;
+    const tick = () => {
+        window.longest = Math.max(window.longest, performance.now() - last);
+        last = performance.now();
+        setTimeout(tick);
+    };
+    tick();
+}"""
+"""Notes how long the page did nothing else."""
+
+
+@click.command(help=__doc__)
+@click.argument("folder", type=click.Path(exists=True, path_type=Path))
+@click.argument("pictures", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder for screenshots.")
+@click.option("--network", default="focus-set-small", show_default=True)
+def main(folder: Path, pictures: tuple[Path, ...], out: Path, network: str) -> None:
+    """Measure."""
+    out.mkdir(parents=True, exist_ok=True)
+    path = installed()
+    if path is None:
+        sys.exit("no Chromium is installed (Debian: apt-get install chromium)")
+    with TemporaryDirectory() as drawn, served(folder) as (url, _), chromium(path) as browser:
+        paths = list(pictures) or large_pair(Path(drawn))
+        for _ in range(RUNS):
+            with opened(browser, url, color_scheme="light") as tool:
+                measure(tool, paths, network, out)
+
+
+def measure(tool: Tool, paths: list[Path], network: str, out: Path) -> None:
+    """Fuse, look, compare."""
+    tool.page.evaluate(PAUSES)
+    tool.give(*paths)
+    said = tool.wait()
+    if network != "focus-set-small":
+        tool.set("Network", network)
+        said = tool.wait()
+    pause = tool.page.evaluate("window.longest")
+    tool.page.wait_for_timeout(500)
+    tool.page.screenshot(path=out / "fused.png")
+    tool.show("Decision map")
+    tool.page.wait_for_timeout(500)
+    tool.page.screenshot(path=out / "map.png")
+    decision = zoo.load(network).fuse([rgb(path) for path in paths]).decision
+    print(f"{said} Longest pause {pause:.0f} ms; {np.mean(tool.decision() == decision):.4%} as by Python")
+
+
+if __name__ == "__main__":
+    main()
