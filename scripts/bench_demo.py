@@ -1,5 +1,6 @@
-"""Fuse pictures in the page of docs/demo, in Chromium without a window: time, the page's longest pause, how many
-pixels are decided as by Python, and screenshots.
+"""Fuse pictures in the page of docs/demo, in Chromium without a window.
+
+Prints the time, the page's longest pause, the share of pixels decided as by Python; saves screenshots.
 
     python scripts/build_demo.py out/demo
     python scripts/bench_demo.py out/demo -o out/shots [a.jpg b.jpg]

@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from mfsynth.preview.colors import color
 from zoo.publishing.example import known_pair
 
-PATIENCE = 120_000  # milliseconds
+PATIENCE = 300_000  # milliseconds
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -12,14 +12,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from demo.browser import Tool, chromium, installed, opened, served
 from filelock import FileLock
+from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parents[2]
-
-pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-from demo.browser import Tool, chromium, installed, opened, served  # noqa: E402 - without playwright there is none
-from playwright.sync_api import Browser  # noqa: E402
 
 
 @pytest.fixture(scope="session")
