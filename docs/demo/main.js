@@ -290,8 +290,9 @@ function lookedAt(x, y) {
   by("looked").textContent = isInside ? `${x}, ${y}: frame ${decision[y * width + x] + 1}` : "";
 }
 
-/** Show the page as things are. */
+/** Show the page as things are; a button that is hidden gives the focus to the one in its place. */
 function refresh() {
+  const actions = ["save", "fuse", "cancel"].map((id) => by(id)), active = document.activeElement;
   const begun = frames.length > 0 || reading > 0;
   by("start").hidden = begun;
   by("work").hidden = !begun;
@@ -313,6 +314,7 @@ function refresh() {
   );
   const radio = focused && by("strip").querySelector(`input[value="${focused}"]`);
   if (radio instanceof HTMLElement) radio.focus();
+  if (actions.some((each) => each === active && !each.checkVisibility())) actions.find((each) => each.checkVisibility())?.focus();
 }
 
 /** A layer to choose. @param {Layer} layer @param {ImageBitmap} bitmap @param {string} name @param {number} [place] Of a frame. */
@@ -428,5 +430,6 @@ if (built) {
     document.documentElement.dataset.ready = "";
   }, (error) => complain(`The network could not be loaded: ${reasonOf(error)}`));
 } else {
+  by("start").hidden = true;
   complain("This copy of the page was built without what computes. Build it with scripts/build_demo.py, which needs node and npm.");
 }
