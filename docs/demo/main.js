@@ -235,7 +235,7 @@ async function fuse() {
 /** @param {Result} result */
 function summary({ width, height, seconds, by: computer }) {
   const time = seconds < 10 ? seconds.toFixed(1) : Math.round(seconds);
-  return `${frames.length} pictures of ${width} × ${height}, fused in ${time} s by the ${computer}.`;
+  return `${frames.length} pictures of ${width}\u00a0×\u00a0${height}, fused in ${time}\u00a0s by the ${computer}.`;
 }
 
 /** Save the fused picture or the map as PNG, in full resolution. @param {"fused" | "map"} layer */
