@@ -1,6 +1,7 @@
 // @ts-check
 /** The page: what is given, what is shown, what is said. */
 
+import { by, chip, make, thumbnail } from "./elements.js";
 import { Helper } from "./helper.js";
 import { keep } from "./offline.js";
 import { Viewer } from "./viewer.js";
@@ -15,26 +16,6 @@ const MOST = 30, MOST_PIXELS = 4e8;
 
 /** Pixels of whole frames that are kept for viewing; others are decoded when they are looked at. */
 const KEPT_PIXELS = 6e7;
-
-/**
- * @template {keyof HTMLElementTagNameMap} [Tag="div"]
- * @param {string} id
- * @param {Tag} [_tag] Of the element, for its type.
- * @returns {HTMLElementTagNameMap[Tag]}
- */
-const by = (id, _tag) => /** @type {any} */ (document.getElementById(id));
-
-/**
- * @template {keyof HTMLElementTagNameMap} Tag
- * @param {Tag} tag
- * @param {object} properties
- * @param {...(Node | string)} children
- */
-function make(tag, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}
 
 /** @type {Frame[]} */
 let frames = [];
@@ -322,7 +303,7 @@ function item(layer, bitmap, name, place) {
   const input = make("input", { type: "radio", name: "layer", value: layer, checked: layer === shown });
   input.addEventListener("change", () => show(layer));
   const words = make("span", { textContent: name, title: name });
-  const caption = make("span", { className: "name" }, ...(place === undefined ? [] : [chip(place)]), words);
+  const caption = make("span", { className: "name" }, ...(place === undefined ? [] : [chip(place, built.colors[place])]), words);
   const element = make("li", {}, make("label", {}, input, thumbnail(bitmap), caption));
   if (place !== undefined) {
     const button = make("button", { type: "button", className: "remove", ariaLabel: `Remove ${name}`, title: `Remove ${name}`, textContent: "×" });
@@ -332,28 +313,10 @@ function item(layer, bitmap, name, place) {
   return element;
 }
 
-/** @param {ImageBitmap} bitmap */
-function thumbnail(bitmap) {
-  const [width, height] = [232, 152], canvas = make("canvas", { width, height, ariaHidden: "true" });
-  const scale = Math.max(width / bitmap.width, height / bitmap.height), context = canvas.getContext("2d");
-  const w = bitmap.width * scale, h = bitmap.height * scale;
-  if (context) context.imageSmoothingQuality = "high";
-  context?.drawImage(bitmap, (width - w) / 2, (height - h) / 2, w, h);
-  return canvas;
-}
-
-/** A frame's number in its color on the map. @param {number} place */
-function chip(place) {
-  const [red, green, blue] = built.colors[place], isLight = 0.299 * red + 0.587 * green + 0.114 * blue > 115;
-  const element = make("span", { className: isLight ? "chip light" : "chip", textContent: `${place + 1}` });
-  element.style.background = `rgb(${red} ${green} ${blue})`;
-  return element;
-}
-
 /** @param {number} share @param {number} place */
 function row(share, place) {
   const { name } = frames[place];
-  return make("tr", {}, make("th", { scope: "row" }, chip(place)), make("td", { textContent: name, title: name }),
+  return make("tr", {}, make("th", { scope: "row" }, chip(place, built.colors[place])), make("td", { textContent: name, title: name }),
     make("td", { textContent: share > 0 && share < 0.005 ? "< 1%" : `${Math.round(share * 100)}%` }));
 }
 
