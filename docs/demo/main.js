@@ -393,6 +393,6 @@ if (built) {
     document.documentElement.dataset.ready = "";
   }, (error) => complain(`The network could not be loaded: ${reasonOf(error)}`));
 } else {
-  by("start").hidden = true;
+  by("start").hidden = by("dismiss").hidden = true;
   complain("This copy of the page was built without what computes. Build it with scripts/build_demo.py, which needs node and npm.");
 }
