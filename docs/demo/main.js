@@ -136,11 +136,11 @@ async function remove(frame) {
   forget();
   if (shown === frame.key) shown = undefined;
   if (!frames.length) viewer.clear();
-  await helper().ask("drop", { keys: [frame.key] });
   announce(`${frame.name} was removed`);
   refresh();
   if (frames.length) by("strip").querySelectorAll("input")[Math.min(place, frames.length - 1)]?.focus();
-  else by("example", "button").focus();
+  else by("example").focus();
+  await helper().ask("drop", { keys: [frame.key] });
   await changed();
 }
 
@@ -155,9 +155,9 @@ async function clear() {
   viewer.clear();
   forgive();
   refresh();
-  await helper().ask("drop", { keys });
+  by("example").focus();
   announce("All pictures were removed");
-  by("example", "button").focus();
+  await helper().ask("drop", { keys });
 }
 
 function forget() {
