@@ -26,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from zoo.backends.session import FASTEST, installed
 from zoo.evaluation.baselines import get
-from zoo.fusing.fusion import fuse
+from zoo.fusing.fuse_frames import fuse
 from zoo.loading import load
 from zoo.networks import Config, Network
 from zoo.publishing.example import known_pair

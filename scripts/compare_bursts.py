@@ -21,7 +21,7 @@ import mfsynth
 import zoo
 from mfsynth.options import Preset
 from mfsynth.sample import Sample, Window
-from zoo.fusing.fused import Burst, Rule
+from zoo.fusing.interface import Burst, Rule
 from zoo.metrics import psnr
 
 SIDE = 224

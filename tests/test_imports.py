@@ -137,7 +137,7 @@ def test_arrows_are_read_from_the_code() -> None:
     assert "mfsynth.shards.manifest" in GRAPH["mfsynth.publish.card"]  # for types only
     assert "zoo.cli" in GRAPH["mfsynth.cli"]  # by name
     upwards = {
-        "zoo.networks.unet": {"zoo.fusing.fusion", "zoo.networks.layers"},
+        "zoo.networks.unet": {"zoo.fusing.fuse_frames", "zoo.networks.layers"},
         "zoo.cli": {"zoo.store.find"},
     }
-    assert arrows_up(upwards, "zoo", ZOO) == ["zoo.networks.unet imports zoo.fusing.fusion"]
+    assert arrows_up(upwards, "zoo", ZOO) == ["zoo.networks.unet imports zoo.fusing.fuse_frames"]

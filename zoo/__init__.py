@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mfsynth.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from zoo.fusing.fusion import Fused, fuse
+    from zoo.fusing.fuse_frames import Fused, fuse
     from zoo.loading import load
     from zoo.networks import Config
     from zoo.pretrained import FusionModel
@@ -31,10 +31,10 @@ __all__ = [
 _ROOMS = {
     "Config": "zoo.networks",
     "FuseOptions": "zoo.stacks.options",
-    "Fused": "zoo.fusing.fusion",
+    "Fused": "zoo.fusing.fuse_frames",
     "FusedStack": "zoo.stacks.fuse",
     "FusionModel": "zoo.pretrained",
-    "fuse": "zoo.fusing.fusion",
+    "fuse": "zoo.fusing.fuse_frames",
     "fuse_stack": "zoo.stacks.fuse",
     "info": "zoo.publishing.info",
     "load": "zoo.loading",

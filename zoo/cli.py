@@ -12,7 +12,7 @@ import click
 
 from mfsynth.console import FILE, FOLDER, LocalPath, Output, json_option, output_options, workers_option
 from mfsynth.errors import MissingExtraError
-from zoo.fusing.fused import Burst, Rule
+from zoo.fusing.interface import Burst, Rule
 from zoo.store.registry import BEST
 
 if TYPE_CHECKING:

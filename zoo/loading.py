@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal, get_args, overload
 
 from mfsynth.errors import MissingExtraError, OptionsError
-from zoo.backends.session import EXTRAS, FASTEST, Backend, Engine, installed
+from zoo.backends.session import EXTRAS, FASTEST, Backend, Runtime, installed
 from zoo.store.find import find
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from zoo.backends.network import GraphModel
+    from zoo.backends.graph_model import GraphModel
     from zoo.pretrained import FusionModel
     from zoo.store.find import Origin
 
@@ -43,7 +43,7 @@ def load(
     device: str = ...,
     dtype: None = ...,
     origin: Origin = ...,
-    backend: Engine,
+    backend: Runtime,
 ) -> GraphModel: ...
 
 
@@ -107,7 +107,7 @@ def load(
             f"{backend} runs on the CPU, in float32",
             "omit device and dtype (--device, --precision), or use torch (--backend torch)",
         )
-    from zoo.backends.network import load_graph
+    from zoo.backends.graph_model import load_graph
 
     found = locate()
     return load_graph(found.folder, found.hashes, backend)

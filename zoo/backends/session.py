@@ -1,4 +1,4 @@
-"""Graphs, opened by an engine."""
+"""Graphs, opened by a runtime."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from openvino import Core
 
-Engine = Literal["onnxruntime", "openvino"]
+Runtime = Literal["onnxruntime", "openvino"]
 Backend = Literal["torch", "onnxruntime", "openvino"]
 
 Session = Callable[["dict[str, NDArray[Any]]"], "NDArray[np.float32]"]
@@ -24,8 +24,8 @@ Session = Callable[["dict[str, NDArray[Any]]"], "NDArray[np.float32]"]
 Several threads may call it. It raises a MemoryError when it gets no memory.
 """
 
-EXTRAS: dict[Engine, str] = {"onnxruntime": "fuse-lite", "openvino": "openvino"}
-"""The extra that installs each engine."""
+EXTRAS: dict[Runtime, str] = {"onnxruntime": "fuse-lite", "openvino": "openvino"}
+"""The extra that installs each runtime."""
 
 FASTEST: tuple[Backend, ...] = ("openvino", "onnxruntime", "torch")
 """Backends, the fastest on a CPU first; measured by scripts/bench_fuse.py."""
@@ -40,10 +40,10 @@ def installed(backend: Backend) -> bool:
     return all(find_spec(each) is not None for each in packages)
 
 
-def opened(engine: Engine, graph: bytes) -> Session:
-    """A graph in ONNX's format, opened by an engine, on the CPU and in float32."""
+def opened(runtime: Runtime, graph: bytes) -> Session:
+    """A graph in ONNX's format, opened by a runtime, on the CPU and in float32."""
     threads = max(cv2.getNumThreads(), 1)
-    return _by_onnxruntime(graph, threads) if engine == "onnxruntime" else by_openvino(graph, threads)
+    return _by_onnxruntime(graph, threads) if runtime == "onnxruntime" else by_openvino(graph, threads)
 
 
 def _by_onnxruntime(graph: bytes, threads: int) -> Session:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from mfsynth.sample import Picture
     from zoo.evaluation.methods import Method
-    from zoo.fusing.fusion import Fused
+    from zoo.fusing.fuse_frames import Fused
 
 FUSED = "fused"
 _SUFFIXES = (".png", ".decision.png", ".json")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.evaluation.data import Stack
-from zoo.fusing.fusion import Fused
+from zoo.fusing.fuse_frames import Fused
 from zoo.metrics import FramePair, gray, psnr, ssim_map
 from zoo.metrics.measures import CERTAIN, RIM
 

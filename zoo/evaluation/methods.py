@@ -35,7 +35,7 @@ from zoo.errors import PictureError
 from zoo.evaluation import baselines, references
 from zoo.evaluation.data import Stack, read_rgb
 from zoo.evaluation.prepared import Prepared
-from zoo.fusing.fusion import RULES, Fused, FusionNetwork
+from zoo.fusing.fuse_frames import RULES, Fused, FusionNetwork
 from zoo.stacks.options import FuseOptions
 from zoo.store import registry
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.fusing.layers import fuse_layers
+from zoo.fusing.fuse_layers import fuse_layers
 from zoo.stacks.bursts import burst_of
 from zoo.stacks.options import FuseOptions
 from zoo.stacks.planning.plan import plan
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo.alignment.canvas import Canvas
-    from zoo.fusing.fusion import Fused, FusionNetwork
-    from zoo.fusing.layers import Layer
+    from zoo.fusing.fuse_frames import Fused, FusionNetwork
+    from zoo.fusing.fuse_layers import Layer
 
 
 @dataclass(frozen=True, slots=True, eq=False)

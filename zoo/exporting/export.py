@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import mfsynth
 from mfsynth.errors import OptionsError
 from mfsynth.storage import digest, write
-from zoo.backends.network import contents
-from zoo.backends.runner import GraphRunner
+from zoo.backends.graph_model import contents
+from zoo.backends.graph_runner import GraphRunner
 from zoo.exporting.parity import Parity, check, parity
 from zoo.exporting.written import SUFFIXES, session, written
 from zoo.graphs.graph import graph_of

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.errors import ExportError
-from zoo.fusing.fusion import fuse
+from zoo.fusing.fuse_frames import fuse
 from zoo.publishing.example import known_pair
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mfsynth.sample import Picture
-    from zoo.fusing.fused import FusionNetwork, Rule
+    from zoo.fusing.interface import FusionNetwork, Rule
 
 EQUAL = 0.9999
 """The least share of pixels that go to the same frame."""

@@ -38,7 +38,7 @@ def written(graph: ModelProto, form: Format, *, half: bool) -> dict[str, bytes]:
 
 
 def session(files: Mapping[str, bytes], form: Format) -> Session:
-    """What the files say, run by the engine that reads them."""
+    """What the files say, run by the runtime that reads them."""
     if form == "onnx":
         return opened("onnxruntime", files[".onnx"])
     with TemporaryDirectory() as folder:

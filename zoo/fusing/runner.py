@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo.fusing.fused import NetworkConfig
+    from zoo.fusing.interface import NetworkConfig
     from zoo.fusing.tiles import Window
 
     Map = NDArray[np.float32]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from zoo.errors import ZooError
-from zoo.fusing.runner import HALF
+from zoo.fusing.runner import HALF, Runner
 from zoo.fusing.tiles import strips, tile_side, tiles_for
 
 if TYPE_CHECKING:
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zoo.fusing.interface import FusionNetwork, TorchNetwork
     from zoo.fusing.layer import View
-    from zoo.fusing.runner import Map, Runner
+    from zoo.fusing.runner import Map
     from zoo.fusing.tiles import Tile, Window
 
     Mask = NDArray[np.bool_]
@@ -28,6 +29,15 @@ MIDDLE = HALF
 
 SEEING = 0.5
 """Of the time of a network for sets, about what it takes to see the layers; their scores come after that."""
+
+
+def runner_of(model: FusionNetwork) -> Runner:
+    """A network as one that runs on arrays; torch is imported for its own networks only."""
+    if isinstance(model, Runner):
+        return model
+    from zoo.fusing.torch_runner import TorchRunner
+
+    return TorchRunner(cast("TorchNetwork", model))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from mfsynth.errors import OptionsError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zoo.fusing.fused import NetworkConfig
+    from zoo.fusing.interface import NetworkConfig
 
     Window = tuple[slice, slice]
     """Rows and columns."""

@@ -22,6 +22,16 @@ HOURGLASS_PAPER = r"""@article{guerrero2019hourglass,
 }"""
 """BibTeX of the paper that this package follows."""
 
+CNN_PAPER = """@article{liu2017cnn,
+  title   = {Multi-focus image fusion with a deep convolutional neural network},
+  author  = {Liu, Yu and Chen, Xun and Peng, Hu and Wang, Zengfu},
+  journal = {Information Fusion},
+  volume  = {36},
+  pages   = {191--207},
+  year    = {2017},
+}"""
+"""BibTeX of the paper of `siamese`."""
+
 
 class Shape(Protocol):
     """What an architecture is built from; `zoo.networks.Config` says what each value means."""

@@ -24,16 +24,6 @@ PATCH = 16
 STRIDE = 2
 """Pixels from one patch to the next."""
 
-CNN_PAPER = """@article{liu2017cnn,
-  title   = {Multi-focus image fusion with a deep convolutional neural network},
-  author  = {Liu, Yu and Chen, Xun and Peng, Hu and Wang, Zengfu},
-  journal = {Information Fusion},
-  volume  = {36},
-  pages   = {191--207},
-  year    = {2017},
-}"""
-"""BibTeX of its paper."""
-
 CELLS = PATCH // STRIDE
 """Patches that cover a pixel, along each side."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo.networks import shapes
-from zoo.networks.architecture import Architecture
+from zoo.networks.architecture import CNN_PAPER, Architecture
 
 if TYPE_CHECKING:
     from torch import nn
@@ -77,7 +77,7 @@ ARCHITECTURES = {
         description="Liu's network on patches (Information Fusion 36, 2017), antisymmetrized (`siamese`), "
         "without normalization layers",
         title="CNN",
-        citation=shapes.CNN_PAPER,
+        citation=CNN_PAPER,
     ),
 }
 """Every architecture that a config may name."""

@@ -16,7 +16,7 @@ from mfsynth.coco.demo import draw_demo
 from mfsynth.console import count
 from mfsynth.errors import MfsynthError
 from zoo.errors import ZooError
-from zoo.fusing.fusion import fuse
+from zoo.fusing.fuse_frames import fuse
 from zoo.metrics import psnr
 from zoo.store import registry
 from zoo.store.files import FILES
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mfsynth.sample import Picture, Sample
-    from zoo.fusing.fusion import Fused, FusionNetwork
+    from zoo.fusing.fuse_frames import Fused, FusionNetwork
     from zoo.store.find import Origin
 
 SIGMA = 4.0

@@ -9,7 +9,7 @@ from zoo.store.registry import BEST
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zoo.fusing.fused import Burst, FusionNetwork
+    from zoo.fusing.interface import Burst, FusionNetwork
 
 JOINT = 8
 """The most frames that are compared each with each by default; more take part in a tournament."""

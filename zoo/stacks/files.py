@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from zoo.errors import PictureError
 from zoo.fusing.frames import check_count
-from zoo.fusing.fused import rule_of
+from zoo.fusing.interface import rule_of
 from zoo.pictures.frames import frames_of, read_frame
 from zoo.pictures.raw import development_of
 from zoo.pictures.write import check_output, write_picture
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from zoo.fusing.fusion import FusionNetwork
+    from zoo.fusing.fuse_frames import FusionNetwork
     from zoo.stacks.options import FuseOptions
     from zoo.stacks.pace import Progress
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.fusing.frames import check_count
-from zoo.fusing.layers import fuse_layers
+from zoo.fusing.fuse_layers import fuse_layers
 from zoo.stacks.bursts import burst_of, comparisons, cost_lines, fewer
 from zoo.stacks.given import stack_of
 from zoo.stacks.memory import enough_memory
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo.fusing.fused import Burst, FusionNetwork
-    from zoo.fusing.layers import Layer
+    from zoo.fusing.fuse_layers import Layer
+    from zoo.fusing.interface import Burst, FusionNetwork
     from zoo.stacks.given import Frames
     from zoo.stacks.pace import Progress
 

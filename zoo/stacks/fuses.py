@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import FrameError
-from zoo.fusing.fusion import fuse
+from zoo.fusing.fuse_frames import fuse
 from zoo.pictures.read import read_picture
 from zoo.stacks.fuse import fuse_stack
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from zoo.fusing.fused import Burst, Fused, FusionNetwork, Rule
+    from zoo.fusing.interface import Burst, Fused, FusionNetwork, Rule
     from zoo.stacks.fuse import FusedStack
     from zoo.stacks.given import Frames
     from zoo.stacks.options import FuseOptions

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from mfsynth.errors import OptionsError
 from zoo.alignment.canvas import Crop
-from zoo.fusing.fused import Burst, Rule, rule_of
+from zoo.fusing.interface import Burst, Rule, rule_of
 from zoo.fusing.tiles import check_side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from zoo.fusing.fused import FusionNetwork
+    from zoo.fusing.interface import FusionNetwork
 
 Exposure = Literal["first", "median", "keep"]
 """The exposure of the result: the first frame's, the median of all frames', or each pixel its own frame's."""
@@ -26,7 +26,7 @@ Group = Literal["name", "auto"]
 
 @dataclass(frozen=True, slots=True)
 class FuseOptions:
-    """How a stack is fused; see `zoo.fusing.fusion.fuse`.
+    """How a stack is fused; see `zoo.fusing.fuse_frames.fuse`.
 
     Args:
         rule: None takes the network's default.

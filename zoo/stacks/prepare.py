@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from zoo.alignment.canvas import onto
-from zoo.fusing.layers import Layer
+from zoo.fusing.fuse_layers import Layer
 from zoo.stacks.planning.hot import repaired
 
 if TYPE_CHECKING:

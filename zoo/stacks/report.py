@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo.alignment.similarity import Similarity
-    from zoo.fusing.fusion import Rule
+    from zoo.fusing.fuse_frames import Rule
     from zoo.stacks.fuse import FusedStack
     from zoo.stacks.options import FuseOptions
     from zoo.stacks.planning.plan import FramePlan

@@ -24,7 +24,7 @@ from zoo.stacks.outputs import check_apart, check_distinct
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zoo.fusing.fusion import FusionNetwork
+    from zoo.fusing.fuse_frames import FusionNetwork
     from zoo.stacks.pace import Progress
     from zoo.stacks.report import FusedFile
 

@@ -21,7 +21,7 @@ from zoo.stacks.options import FuseOptions
 
 pytest.importorskip("onnx")
 
-ENGINES = ["onnxruntime", "openvino"]
+RUNTIMES = ["onnxruntime", "openvino"]
 KINDS = {
     "set": Config(task="seg", architecture="focus-set", width=4, depth=2, upsampling="bilinear"),
     "seg": Config(task="seg", width=4, depth=2),
@@ -55,10 +55,10 @@ def alike(one, other) -> None:
         assert (one.decision == other.decision).mean() > 0.999
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_an_engine_fuses_as_torch_does(folder, engine) -> None:
-    pytest.importorskip(engine)
-    model, other = zoo.load(folder, device="cpu"), zoo.load(folder, backend=engine)
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_runtime_fuses_as_torch_does(folder, runtime) -> None:
+    pytest.importorskip(runtime)
+    model, other = zoo.load(folder, device="cpu"), zoo.load(folder, backend=runtime)
     for taken in (frames(2), frames(4), frames(3, (33, 40))):
         alike(model.fuse(taken), other.fuse(taken))
         alike(*(each.fuse(taken, burst="fold", symmetric=False) for each in (model, other)))
@@ -70,19 +70,19 @@ def test_an_engine_fuses_as_torch_does(folder, engine) -> None:
     alike(*(each.fuse_stack(frames(3), options) for each in (model, other)))
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_any_order_gives_the_same_picture_bit_for_bit(folder, engine) -> None:
-    pytest.importorskip(engine)
-    model = zoo.load(folder, backend=engine)
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_any_order_gives_the_same_picture_bit_for_bit(folder, runtime) -> None:
+    pytest.importorskip(runtime)
+    model = zoo.load(folder, backend=runtime)
     for count in (2, 3):
         taken = frames(count)
         np.testing.assert_array_equal(model.fuse(taken).image, model.fuse(taken[::-1]).image)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_several_threads_may_fuse_at_once(folder, engine) -> None:
-    pytest.importorskip(engine)
-    model, stacks = zoo.load(folder, backend=engine), [frames(2, (side, side, 3)) for side in (60, 80, 100)]
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_several_threads_may_fuse_at_once(folder, runtime) -> None:
+    pytest.importorskip(runtime)
+    model, stacks = zoo.load(folder, backend=runtime), [frames(2, (side, side, 3)) for side in (60, 80, 100)]
     expected = [model.fuse(taken).image for taken in stacks]
     with ThreadPoolExecutor(3) as pool:
         found = pool.map(lambda number: model.fuse(stacks[number % 3]).image, range(18))
@@ -132,17 +132,17 @@ signal.raise_signal(signal.SIGINT)
 
 
 @ONE_KIND
-@pytest.mark.parametrize("engine", ENGINES)
-def test_a_signal_is_harmless_after_another_thread_let_go_of_a_network(folder, engine) -> None:
-    pytest.importorskip(engine)
-    command = [sys.executable, "-c", LET_GO_ELSEWHERE, str(folder), engine]
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_signal_is_harmless_after_another_thread_let_go_of_a_network(folder, runtime) -> None:
+    pytest.importorskip(runtime)
+    command = [sys.executable, "-c", LET_GO_ELSEWHERE, str(folder), runtime]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "still here\n"), done.stderr
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_torch_is_not_imported(folder, engine) -> None:
-    pytest.importorskip(engine)
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_torch_is_not_imported(folder, runtime) -> None:
+    pytest.importorskip(runtime)
     code = (
         "import sys; sys.modules['torch'] = None\n"  # importing it fails
         "import numpy as np, zoo\n"
@@ -152,7 +152,7 @@ def test_torch_is_not_imported(folder, engine) -> None:
         "print(model.fuse(frames).image.shape, model.fuse_stack(frames).image.shape)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(folder), engine], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, str(folder), runtime], capture_output=True, text=True, check=False
     )
     assert done.stdout == "(40, 48, 3) (40, 48, 3)\n", done.stderr
 

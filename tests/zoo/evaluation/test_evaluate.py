@@ -18,7 +18,7 @@ from zoo.evaluation import baselines
 from zoo.evaluation.kept import Place, keep, unusable_names
 from zoo.evaluation.methods import Method
 from zoo.evaluation.times import square, time_methods
-from zoo.fusing.fusion import Fused
+from zoo.fusing.fuse_frames import Fused
 from zoo.metrics import psnr, score
 from zoo.store.results import Results
 

@@ -9,7 +9,7 @@ from scipy.ndimage import distance_transform_edt
 
 from zoo.evaluation.data import Stack
 from zoo.evaluation.measure import EQUAL, Measured, edge_band
-from zoo.fusing.fusion import Fused
+from zoo.fusing.fuse_frames import Fused
 from zoo.metrics import gray, score
 
 

@@ -25,7 +25,7 @@ from zoo.evaluation.run import run
 from zoo.evaluation.scores import Row, Scores
 from zoo.evaluation.times import Time, conditions
 from zoo.evaluation.times import markdown_of as times_table
-from zoo.fusing.fusion import Fused
+from zoo.fusing.fuse_frames import Fused
 from zoo.loading import load
 from zoo.metrics import psnr
 from zoo.metrics.measures import MEASURES, QUALITY, brief, shown

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import torch
 
-from zoo.fusing.layers import Layer
+from zoo.fusing.fuse_layers import Layer
 
 GRAY = torch.tensor([0.299, 0.587, 0.114]).reshape(1, 3, 1, 1)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.zoo.fusing.fakes import Sharpest, halves, layer
-from zoo.fusing.layers import fuse_layers
+from zoo.fusing.fuse_layers import fuse_layers
 from zoo.fusing.regular import regularize
 
 DIFFERENT = np.ones((120, 160), np.float32)

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 import zoo
 from tests.zoo.fusing.fakes import layer
 from zoo.errors import FrameError
-from zoo.fusing import layers as fusing_layers
-from zoo.fusing.fusion import RULES
-from zoo.fusing.layers import Layer, fuse_layers
+from zoo.fusing import fuse_layers as module
+from zoo.fusing.fuse_frames import RULES
+from zoo.fusing.fuse_layers import Layer, fuse_layers
 from zoo.fusing.spool import spooled
 from zoo.networks import Config, Network
 
@@ -165,7 +165,7 @@ def test_layers_in_a_file_are_ordered_as_in_memory_without_reading_them(small_me
 @pytest.fixture
 def small_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Layers go to a file in this folder."""
-    monkeypatch.setattr(fusing_layers, "MEMORY", 10_000)
+    monkeypatch.setattr(module, "MEMORY", 10_000)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
 
@@ -183,7 +183,7 @@ import numpy as np
 import torch
 import zoo
 from zoo.fusing.layer import plain
-from zoo.fusing.layers import fuse_layers
+from zoo.fusing.fuse_layers import fuse_layers
 
 torch.set_num_threads(1)
 model = zoo.load("focus-set-small", device="cpu").to(memory_format=torch.channels_last)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import zoo
-from zoo.fusing.layers import Layer, fuse_layers
+from zoo.fusing.fuse_layers import Layer, fuse_layers
 from zoo.networks import Config, Network
 
 

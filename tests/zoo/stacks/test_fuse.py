@@ -222,7 +222,7 @@ def test_a_disk_without_room_for_the_frames_is_told_before_the_file_is_begun(
     set_model: FusionModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared: list[float] = []
-    monkeypatch.setattr("zoo.fusing.layers.MEMORY", 0)
+    monkeypatch.setattr("zoo.fusing.fuse_layers.MEMORY", 0)
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(FrameError, match=r"0\.0 GB free.* set TMPDIR to a folder with more"):
         set_model.fuse_stack(

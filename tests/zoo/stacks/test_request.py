@@ -153,7 +153,7 @@ def test_an_interrupt_leaves_what_was_there(
     (work / "fused.png").write_bytes(b"of an earlier run")
     code = f"""
 import contextlib, os, signal
-import zoo.fusing.layers
+import zoo.fusing.fuse_layers
 from mfsynth.cli import main
 from mfsynth.console import Output
 
@@ -164,7 +164,7 @@ def progress(stage, done, total):
     if stage == {stage!r} and done >= {STAGES.get(stage)}:
         interrupt()
 
-zoo.fusing.layers.MEMORY = 0  # so that prepared frames go to a file
+zoo.fusing.fuse_layers.MEMORY = 0  # so that prepared frames go to a file
 if {stage!r} == "half a file":
     os.fsync = interrupt
 Output.share_bars = lambda self: contextlib.nullcontext(progress)

@@ -23,7 +23,7 @@ from zoo.evaluation.baselines.matting import Matting
 from zoo.evaluation.baselines.pixels import Frame
 from zoo.evaluation.baselines.pyramid import Pyramid
 from zoo.evaluation.baselines.simple import Average, Dummy
-from zoo.fusing.fusion import Fused
+from zoo.fusing.fuse_frames import Fused
 
 __all__ = ["Average", "Baseline", "Cnn", "Dct", "Dummy", "Gff", "Matting", "Pyramid", "get", "names"]
 
@@ -32,7 +32,7 @@ class Baseline(Protocol):
     """A method of fusion."""
 
     def fuse(self, frames: Sequence[Frame]) -> Fused:
-        """Fuse two or more frames, as `zoo.fusing.fusion.check_frames` takes them.
+        """Fuse two or more frames, as `zoo.fusing.fuse_frames.check_frames` takes them.
 
         Raises:
             FrameError: If the frames cannot be fused.

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zoo.evaluation.baselines.pixels import Floats, Frame, guided, luma, mixed, picked, unit, white
-from zoo.fusing.fusion import Fused, canonical_order, check_frames, tiles
+from zoo.fusing.fuse_frames import Fused, canonical_order, check_frames, tiles
 from zoo.networks.shapes import PATCH, STRIDE
 from zoo.networks.siamese import Siamese
 
@@ -61,7 +61,7 @@ class Cnn:
     epsilon: float = 0.1
 
     def fuse(self, frames: Sequence[Frame]) -> Fused:
-        """Fuse two or more frames, as `zoo.fusing.fusion.check_frames` takes them.
+        """Fuse two or more frames, as `zoo.fusing.fuse_frames.check_frames` takes them.
 
         The decision is the frame with the largest weight, the confidence is this weight.
 

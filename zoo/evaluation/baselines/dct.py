@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.evaluation.baselines.pixels import Floats, Frame, luma, picked
-from zoo.fusing.fusion import Fused, check_frames
+from zoo.fusing.fuse_frames import Fused, check_frames
 
 _Value = TypeVar("_Value", bound=np.generic)
 
@@ -46,7 +46,7 @@ class Dct:
     verify: bool = False
 
     def fuse(self, frames: Sequence[Frame]) -> Fused:
-        """Fuse two or more frames, as `zoo.fusing.fusion.check_frames` takes them.
+        """Fuse two or more frames, as `zoo.fusing.fuse_frames.check_frames` takes them.
 
         The confidence is the chosen frame's share of the variances of a block, or with CV of the votes.
 

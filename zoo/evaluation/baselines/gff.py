@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from zoo.evaluation.baselines.pixels import Floats, Frame, guided, like, luma, over, unit, white
-from zoo.fusing.fusion import Fused, check_frames
+from zoo.fusing.fuse_frames import Fused, check_frames
 
 _LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float64)
 _GAUSSIAN = cv2.getGaussianKernel(11, 5)
@@ -42,7 +42,7 @@ class Gff:
     detail: tuple[int, float] = (7, 1e-6)
 
     def fuse(self, frames: Sequence[Frame]) -> Fused:
-        """Fuse two or more frames, as `zoo.fusing.fusion.check_frames` takes them.
+        """Fuse two or more frames, as `zoo.fusing.fuse_frames.check_frames` takes them.
 
         Raises:
             FrameError: If the frames cannot be fused.

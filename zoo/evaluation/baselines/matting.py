@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from mfsynth.errors import MissingExtraError
 from zoo.evaluation.baselines.pixels import Floats, Frame, luma, mixed, unit, white
-from zoo.fusing.fusion import Fused, check_frames
+from zoo.fusing.fuse_frames import Fused, check_frames
 
 Mask: TypeAlias = NDArray[np.bool_]
 
@@ -57,7 +57,7 @@ class Matting:
         self._solve = _solver()
 
     def fuse(self, frames: Sequence[Frame]) -> Fused:
-        """Fuse two or more frames, as `zoo.fusing.fusion.check_frames` takes them.
+        """Fuse two or more frames, as `zoo.fusing.fuse_frames.check_frames` takes them.
 
         The decision is the frame with the largest weight, the confidence is this weight.
 

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from zoo.evaluation.baselines.pixels import Floats, Frame, like, unit
-from zoo.fusing.fusion import Fused, check_frames
+from zoo.fusing.fuse_frames import Fused, check_frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Pyramid:
     levels: int = 4
 
     def fuse(self, frames: Sequence[Frame]) -> Fused:
-        """Fuse two or more frames, as `zoo.fusing.fusion.check_frames` takes them.
+        """Fuse two or more frames, as `zoo.fusing.fuse_frames.check_frames` takes them.
 
         Raises:
             FrameError: If the frames cannot be fused.

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from zoo.evaluation.baselines.pixels import Frame, rounded
-from zoo.fusing.fusion import Fused, check_frames
+from zoo.fusing.fuse_frames import Fused, check_frames
 
 
 class Average:
     """The mean of all frames, rounded once; halves go up."""
 
     def fuse(self, frames: Sequence[Frame]) -> Fused:
-        """Fuse two or more frames, as `zoo.fusing.fusion.check_frames` takes them.
+        """Fuse two or more frames, as `zoo.fusing.fuse_frames.check_frames` takes them.
 
         Raises:
             FrameError: If the frames cannot be fused.
@@ -39,7 +39,7 @@ class Dummy:
     number: int
 
     def fuse(self, frames: Sequence[Frame]) -> Fused:
-        """Fuse two or more frames, as `zoo.fusing.fusion.check_frames` takes them.
+        """Fuse two or more frames, as `zoo.fusing.fuse_frames.check_frames` takes them.
 
         Raises:
             FrameError: If the frames cannot be fused.

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mfsynth.sample import Picture
-    from zoo.fusing.layers import Layer
+    from zoo.fusing.fuse_layers import Layer
     from zoo.stacks.fuse import FusedStack
     from zoo.stacks.options import FuseOptions
     from zoo.stacks.planning.plan import FramePlan

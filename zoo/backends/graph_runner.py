@@ -1,4 +1,4 @@
-"""A network's graph, run by an engine, as fusion asks it."""
+"""A network's graph, run by a runtime, as fusion asks it."""
 
 from __future__ import annotations
 

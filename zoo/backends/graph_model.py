@@ -1,4 +1,4 @@
-"""A network's folder, opened by an engine."""
+"""A network's folder, opened by a runtime."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 
-from zoo.backends.runner import GraphRunner
+from zoo.backends.graph_runner import GraphRunner
 from zoo.backends.session import opened
 from zoo.stacks.fuses import Fuses
 from zoo.store.files import CONFIG, TRAINING, WEIGHTS, config_in, damaged, read_file
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo.backends.session import Engine
+    from zoo.backends.session import Runtime
     from zoo.networks import Config
 
 
 class GraphModel(GraphRunner, Fuses):
-    """A network that an engine runs; it fuses as `zoo.FusionModel` does, without torch."""
+    """A network that a runtime runs; it fuses as `zoo.FusionModel` does, without torch."""
 
 
-def load_graph(folder: Path, hashes: Mapping[str, str], engine: Engine) -> GraphModel:
-    """The network in a folder; the engine and onnx must be installed.
+def load_graph(folder: Path, hashes: Mapping[str, str], runtime: Runtime) -> GraphModel:
+    """The network in a folder; the runtime and onnx must be installed.
 
     Raises:
         MissingFileError, DamagedError, ConfigError, WeightsError: As for `zoo.store.folder.load_folder`.
@@ -38,9 +38,9 @@ def load_graph(folder: Path, hashes: Mapping[str, str], engine: Engine) -> Graph
     config, weights = contents(folder, hashes)
     graph = graph_of(config, weights).SerializeToString()  # now, so that weights that do not fit are told
     if not config.sets:
-        return GraphModel(config, lambda: opened(engine, graph))
+        return GraphModel(config, lambda: opened(runtime, graph))
     pair = pair_graph_of(config, weights).SerializeToString()
-    return GraphModel(config, lambda: opened(engine, graph), lambda: opened(engine, pair))
+    return GraphModel(config, lambda: opened(runtime, graph), lambda: opened(runtime, pair))
 
 
 def contents(folder: Path, hashes: Mapping[str, str]) -> tuple[Config, dict[str, NDArray[Any]]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.fusing.frames import WHITE, canonical_order, check_frames
-from zoo.fusing.fused import (
+from zoo.fusing.interface import (
     RULES,
     Burst,
     Fused,
@@ -22,11 +22,10 @@ from zoo.fusing.fused import (
     check_burst,
     rule_of,
 )  # fmt: skip
-from zoo.fusing.fuser import Fuser, fuse_together
+from zoo.fusing.joining import Fuser, fuse_together
 from zoo.fusing.layer import plain
 from zoo.fusing.rules import rounded
-from zoo.fusing.runners import runner_of
-from zoo.fusing.scorer import Scorer
+from zoo.fusing.scorer import Scorer, runner_of
 from zoo.fusing.spool import spooled
 from zoo.fusing.tiles import tiles
 from zoo.networks.shapes import MIN_SIDE

@@ -6,17 +6,16 @@ import sys
 from typing import TYPE_CHECKING
 
 from zoo.fusing.frames import check_alike, check_count, check_pixels, kind
-from zoo.fusing.fused import check_burst, rule_of
-from zoo.fusing.fuser import Fuser, fuse_together
+from zoo.fusing.interface import check_burst, rule_of
+from zoo.fusing.joining import Fuser, fuse_together
 from zoo.fusing.layer import Layer
-from zoo.fusing.runners import runner_of
-from zoo.fusing.scorer import Scorer
+from zoo.fusing.scorer import Scorer, runner_of
 from zoo.fusing.spool import MEMORY, spooled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from zoo.fusing.fused import Burst, Fused, FusionNetwork, Rule
+    from zoo.fusing.interface import Burst, Fused, FusionNetwork, Rule
 
 __all__ = ["Layer", "fuse_layers"]
 

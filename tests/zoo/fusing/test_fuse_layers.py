@@ -6,8 +6,8 @@ import pytest
 
 from tests.zoo.fusing.fakes import Mean, Sharpest, halves, layer
 from zoo.errors import FrameError
-from zoo.fusing.fusion import fuse
-from zoo.fusing.layers import fuse_layers
+from zoo.fusing.fuse_frames import fuse
+from zoo.fusing.fuse_layers import fuse_layers
 
 
 def to_range(picture, low, high, dtype=np.float32):

@@ -8,7 +8,7 @@ import torch
 from mfsynth.errors import OptionsError
 from tests.zoo.fusing.fakes import Sharpest
 from zoo.errors import FrameError, ZooError
-from zoo.fusing.fusion import RULES, canonical_order, fuse
+from zoo.fusing.fuse_frames import RULES, canonical_order, fuse
 from zoo.networks import Config, Network
 
 CONFIGS = {

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from zoo.fusing.fused import NetworkConfig, TorchNetwork, TorchSetNetwork
+    from zoo.fusing.interface import NetworkConfig, TorchNetwork, TorchSetNetwork
     from zoo.fusing.runner import Map
     from zoo.fusing.tiles import Window
 

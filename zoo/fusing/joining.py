@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.fusing.coarse import Coarse
-from zoo.fusing.fused import RULES, Fused
+from zoo.fusing.interface import RULES, Fused
 from zoo.fusing.layer import Layer, plain
 from zoo.fusing.regular import regularized
 from zoo.fusing.rules import blended, halved, mixed, nearness, rounded, selected, softmax, winner
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo.fusing.fused import Rule
+    from zoo.fusing.interface import Rule
     from zoo.fusing.layer import View
     from zoo.fusing.runner import Map
     from zoo.fusing.scorer import Scorer
