@@ -20,9 +20,9 @@ MFSYNTH = (
 """mfsynth's rooms, from the top; the rooms of a line do not import each other."""
 
 ZOO = (
-    ("__init__",), ("cli",), ("evaluation",), ("exporting",), ("loading",), ("pretrained",), ("training",),
-    ("publishing",), ("backends",), ("stacks",), ("fusing", "alignment", "pictures"), ("store",), ("graphs",),
-    ("networks",), ("metrics",), ("errors",),
+    ("__init__",), ("cli",), ("evaluation",), ("exporting", "benching"), ("loading",), ("pretrained",),
+    ("training",), ("publishing",), ("backends",), ("stacks",), ("fusing", "alignment", "pictures"),
+    ("store",), ("graphs",), ("networks",), ("metrics",), ("errors",),
 )  # fmt: skip
 
 SHARED_GROUND = {

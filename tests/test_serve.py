@@ -25,7 +25,6 @@ import httpx2
 import numpy as np
 import pytest
 import tifffile
-import torch
 from focus_stacks import stripes
 from PIL import Image
 from processes import children
@@ -79,7 +78,7 @@ class Service:
 def serving(folder: Path, **limits: int) -> Iterator[Service]:
     """A service with limits; nothing that it says to clients or writes to its log may be a traceback."""
     given = {f"SERVE_{name.upper()}": str(value) for name, value in (LIMITS | limits).items()}
-    own = {"SERVE_MODEL": MODEL, "SERVE_PORT": "0", "OMP_NUM_THREADS": "1", "TMPDIR": str(folder)}
+    own = {"SERVE_MODEL": MODEL, "SERVE_PORT": "0", "OPENCV_FOR_THREADS_NUM": "1", "TMPDIR": str(folder)}
     path = os.pathsep.join([str(FOLDER.parents[1]), os.environ.get("PYTHONPATH", "")])
     process = subprocess.Popen(
         [sys.executable, "serve.py"],
@@ -152,8 +151,7 @@ def eventually(true: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def test_it_gives_the_picture_that_fuse_stack_gives(service: Service) -> None:
-    torch.set_num_threads(1)
-    expected = zoo.load(MODEL).fuse_stack(stripes(3, 48, 64)).image
+    expected = zoo.load(MODEL, backend="onnxruntime").fuse_stack(stripes(3, 48, 64)).image
     response = service.post(*stack())
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "image/png"

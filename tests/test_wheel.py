@@ -62,3 +62,26 @@ def test_zoo_install_loads_its_shipped_networks(installed, tmp_path):
     words = ["--repo", "a/b", "--license", "apache-2.0", "--dry-run"]
     told = run(programs / "mfsynth", "zoo", "push", "hf-seg", *words, folder=tmp_path)
     assert "# HF-Seg" in told
+
+
+@pytest.mark.parametrize(
+    ("extras", "backend"), [("[fuse-lite]", "onnxruntime"), ("[openvino,formats]", "openvino")]
+)
+def test_pictures_are_fused_without_torch(installed, tmp_path, extras, backend):
+    programs = installed(extras)
+    code = (
+        "import cv2, mfsynth\n"
+        "for name, frame in zip('ab', mfsynth.open('demo')[0].frames):\n"
+        "    cv2.imwrite(f'{name}.png', frame)"
+    )
+    run(programs / "mfsynth", "build", "--split", "demo", "--limit", "1", "--out", "demo", folder=tmp_path)
+    run(programs / "python", "-c", code, folder=tmp_path)
+    told = run(programs / "mfsynth", "fuse", "a.png", "b.png", "-o", "c.png", folder=tmp_path)
+    assert f"computed by {backend}" in told
+    assert (tmp_path / "c.png").exists()
+    told = run(programs / "mfsynth", "fuse", "a.png", "b.png", "-o", "d.png", "--precision", "bf16",
+               folder=tmp_path, code=1)  # fmt: skip
+    assert "mfsynth[fuse]" in told
+    told = run(programs / "mfsynth", "zoo", "export", "focus-set", "-o", "n.onnx", folder=tmp_path, code=1)
+    assert "mfsynth[fuse]" in told
+    assert "torch" not in run(programs / "pip", "list", folder=tmp_path)

@@ -6,18 +6,17 @@ import json
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
 from mfsynth.console import FILE, FOLDER, LocalPath, Output, json_option, output_options, workers_option
 from mfsynth.errors import MissingExtraError
 from zoo.fusing.interface import Burst, Rule
+from zoo.networks.shapes import MIN_SIDE
 from zoo.store.registry import BEST
 
 if TYPE_CHECKING:
-    import torch
-
     from zoo.alignment.canvas import Crop
     from zoo.backends.session import Backend
     from zoo.exporting.export import Precision
@@ -26,6 +25,23 @@ if TYPE_CHECKING:
     from zoo.store.find import Origin
     from zoo.training.options import Kind, Render, Target
     from zoo.training.presets import Preset
+
+
+class Size(click.ParamType[tuple[int, int]]):
+    """Width and height in pixels, 16 or more each: 4000x3000, or 520 for a square."""
+
+    name = "WIDTHxHEIGHT"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Width and height."""
+        width, _, height = str(value).partition("x")
+        sides = (width, height or width)
+        if not all(each.isascii() and each.isdigit() and int(each) >= MIN_SIDE for each in sides):
+            self.fail(f"{value!r} is not such as 520 or 4000x3000; each side needs {MIN_SIDE} pixels or more")
+        return int(sides[0]), int(sides[1])
+
 
 PRESENT_FOLDER = LocalPath(exists=True, file_okay=False, path_type=Path)
 PRESENT_FILE = LocalPath(exists=True, dir_okay=False, path_type=Path)
@@ -40,16 +56,6 @@ def need(extra: str, *packages: str) -> None:
     for package in packages:
         if find_spec(package) is None:
             raise MissingExtraError(package, extra)
-
-
-def dtype_of(precision: str) -> torch.dtype | None:
-    """The floating-point type of a precision; None for float32, which needs no torch."""
-    if precision == "fp32":
-        return None
-    need("fuse", "torch")
-    from zoo.pretrained import PRECISIONS
-
-    return PRECISIONS[precision]
 
 
 # --- fuse ---------------------------------------------------------------------------------------------
@@ -119,7 +125,8 @@ Examples:
 )
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps, or auto.")
 @click.option("--backend", type=click.Choice(["auto", "torch", "onnxruntime", "openvino"]), default="auto",
-              show_default=True, help="What computes: auto takes the fastest that is installed.")  # fmt: skip
+              show_default=True,
+              help="What computes: auto takes, for each stack, the fastest that is installed.")  # fmt: skip
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "bf16", "fp16"]),
@@ -163,7 +170,7 @@ def fuse(
 ) -> None:
     """Fuse pictures of one scene, focused at different distances, into one sharp picture."""
     need("fuse", "safetensors", "PIL", "tifffile")
-    from zoo.loading import fastest, load
+    from zoo.loading import BackendChoice
     from zoo.stacks.batches.batch import plan_batch
     from zoo.stacks.options import BatchOptions, Extras, FuseOptions
     from zoo.stacks.request import FuseRequest, fuse_as_asked
@@ -186,9 +193,7 @@ def fuse(
         console.show(found, always=True)
         console.fail(found.errors)
         return
-    if backend == "auto":
-        backend = fastest(device, precision, len(frames))
-    network = load(model, device=device, dtype=dtype_of(precision), backend=backend)
+    network = BackendChoice(model, backend, device=device, precision=precision, say=console.say)
     with console.share_bars() as progress:
         report = fuse_as_asked(
             network,
@@ -197,7 +202,6 @@ def fuse(
             say=console.say,
             progress=progress,
         )
-    console.say(f"computed by {backend}")
     console.show(report)
     console.fail(report.errors)
 
@@ -363,7 +367,7 @@ def evaluate(
 
 @click.group()
 def zoo() -> None:
-    """List, fetch, export, check and publish networks."""
+    """List, fetch, measure, export, check and publish networks."""
 
 
 REVISION = click.option("--revision", help="Branch, tag or commit on the Hub.")
@@ -440,6 +444,52 @@ def export(
 
     told = write_exported(name, output, form=form, precision=precision, revision=revision, origin=origin)
     Output(as_json=as_json).show(told)
+
+
+@zoo.command(
+    epilog="""\b
+Examples:
+  mfsynth zoo bench focus-set
+  mfsynth zoo bench focus-set hf-seg --size 4000x3000 --threads 8
+  mfsynth zoo bench --json > costs.json""",
+)
+@click.argument("names", nargs=-1)
+@click.option("--size", type=Size(), default="520x520", show_default=True, metavar="WIDTHxHEIGHT",
+              help="Of the frames, in pixels.")  # fmt: skip
+@click.option("--frames", type=click.IntRange(2, 255), default=2, show_default=True, help="How many.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads.  [default: one per core]")
+@click.option("--repeats", type=click.IntRange(min=1),
+              help="Calls that count.  [default: 3 to 50, within three seconds]")  # fmt: skip
+@click.option("--backend", "backends", type=click.Choice(["torch", "onnxruntime", "openvino"]),
+              multiple=True, help="Only this one; repeatable.")  # fmt: skip
+@click.option("--device", default="cpu", show_default=True, help="Of torch: cpu, cuda, mps, or auto.")
+@output_options
+def bench(
+    names: tuple[str, ...],
+    size: tuple[int, int],
+    frames: int,
+    threads: int | None,
+    repeats: int | None,
+    backends: tuple[Backend, ...],
+    device: str,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Measure what networks cost on this machine, by each backend and precision.  [default: all short names]
+
+    Times are medians of warm calls; memory is the most that a process had which does nothing else.
+    """
+    need("fuse", "safetensors", "PIL", "tifffile")
+    from mfsynth.engine import usable_cores
+    from zoo.benching.bench import Setup
+    from zoo.benching.bench import bench as measure
+
+    output = Output(quiet, as_json)
+    width, height = size
+    setup = Setup(height, width, frames, threads or usable_cores(), device, repeats)
+    with output.bar("measuring", "case") as progress:
+        report = measure(names, setup, backends, say=output.say, progress=progress)
+    output.show(report)
 
 
 @zoo.command()

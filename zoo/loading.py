@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Literal, get_args, overload
 
 from mfsynth.errors import MissingExtraError, OptionsError
 from zoo.backends.session import EXTRAS, FASTEST, Backend, Runtime, installed
+from zoo.stacks.choice import NetworkChoice
 from zoo.store.find import find
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     import torch
 
     from zoo.backends.graph_model import GraphModel
+    from zoo.networks import Config
     from zoo.pretrained import FusionModel
     from zoo.store.find import Origin
 
@@ -123,7 +126,7 @@ def fastest(device: str = "auto", precision: str = "fp32", frames: int = 2) -> B
     Args:
         device: As for `load`; torch is taken for any but the CPU.
         precision: `fp32`, `bf16` or `fp16`; torch is taken for any but the first.
-        frames: How many; torch is taken for more than `FEW`, if it is installed.
+        frames: How many are seen in one pass; torch is taken for more than `FEW`, if it is installed.
 
     Raises:
         MissingExtraError: If none is installed.
@@ -136,6 +139,76 @@ def fastest(device: str = "auto", precision: str = "fp32", frames: int = 2) -> B
         if installed(backend):
             return backend
     raise MissingExtraError("torch", "fuse")
+
+
+class BackendChoice(NetworkChoice):
+    """A network, computed by what the user asks for, or for each stack by the fastest backend.
+
+    Args:
+        name: As for `load`.
+        backend: As for `load`; `auto` is `fastest`, which depends on the number of frames.
+        device: As for `load`.
+        precision: `fp32`, `bf16` or `fp16`.
+        say: Called with a line when a backend is taken for the first time.
+
+    Raises:
+        OptionsError, MissingExtraError, ZooError, HubError: As for `load`.
+    """
+
+    def __init__(
+        self,
+        name: str | os.PathLike[str],
+        backend: Backend | Literal["auto"] = "auto",
+        *,
+        device: str = "auto",
+        precision: str = "fp32",
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._name, self._asked, self._device, self._precision = name, backend, device, precision
+        self._say = say
+        self._loaded: dict[Backend, FusionModel | GraphModel] = {}
+        self._told: set[Backend] = set()
+        self._config = self._by(self._backend(2)).config
+
+    @property
+    def config(self) -> Config:
+        """The network's."""
+        return self._config
+
+    def suited(self, frames: int) -> FusionModel | GraphModel:
+        """See `NetworkChoice`."""
+        backend = self._backend(frames if self._config.sets else 2)  # only such a network sees all at once
+        model = self._by(backend)
+        if backend not in self._told:
+            self._told.add(backend)
+            many = self._asked == "auto" and self._told != {backend}
+            self._say(f"computed by {backend}{f', as it has {frames} frames' if many else ''}")
+        return model
+
+    def _backend(self, frames: int) -> Backend:
+        return fastest(self._device, self._precision, frames) if self._asked == "auto" else self._asked
+
+    def _by(self, backend: Backend) -> FusionModel | GraphModel:
+        """The network by a backend; each is loaded once."""
+        if backend not in self._loaded:
+            dtype = dtype_of(self._precision)
+            self._loaded[backend] = load(self._name, device=self._device, dtype=dtype, backend=backend)
+        return self._loaded[backend]
+
+
+def dtype_of(precision: str) -> torch.dtype | None:
+    """The floating-point type of a precision; None for float32, which needs no torch.
+
+    Raises:
+        MissingExtraError: If it needs torch, which is not installed.
+    """
+    if precision == "fp32":
+        return None
+    if not installed("torch"):
+        raise MissingExtraError("torch", "fuse")
+    from zoo.networks.network import PRECISIONS
+
+    return PRECISIONS[precision]
 
 
 def _accelerated() -> bool:

@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from zoo.store.find import Found
 
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""The floating-point types that a network can compute in, by their names on the command line."""
-
-
 class FusionModel(
     Network, Fuses, PyTorchModelHubMixin, library_name="mfsynth", tags=["multi-focus-image-fusion"]
 ):

@@ -17,12 +17,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import torch
+import cv2
 
 import zoo
 from mfsynth.codecs import kind_of, picture_size, remedy
 from mfsynth.codecs.kinds import PICTURES
 from mfsynth.errors import MfsynthError
+from zoo.backends.graph_model import GraphModel
 from zoo.errors import PictureError
 from zoo.pictures.frames import frames_of
 from zoo.pictures.read import reading
@@ -37,15 +38,15 @@ def main() -> None:
     answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is not an answer
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     settings = json.loads(sys.stdin.readline())
-    settings["threads"] = max(1, torch.get_num_threads() // settings["workers"])
-    torch.set_num_threads(1)  # threads that loading starts would be missing after a fork
-    model = zoo.load(settings["model"])
+    settings["threads"] = max(1, cv2.getNumThreads() // settings["workers"])
+    cv2.setNumThreads(1)  # threads that loading starts would be missing after a fork
+    model = zoo.load(settings["model"], backend="onnxruntime")
     print(json.dumps({"ready": True}), file=answers, flush=True)
     for line in sys.stdin:
         print(json.dumps(answer(model, json.loads(line), settings)), file=answers, flush=True)
 
 
-def answer(model: zoo.FusionModel, job: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+def answer(model: GraphModel, job: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """What a process of its own answers to a job, or what to say of one that takes too long or dies."""
     reader, writer = FORK.Pipe(duplex=False)
     process = FORK.Process(target=work, args=(model, job, settings, writer))
@@ -65,12 +66,12 @@ def answer(model: zoo.FusionModel, job: dict[str, Any], settings: dict[str, Any]
 
 
 def work(
-    model: zoo.FusionModel, job: dict[str, Any], settings: dict[str, Any], writer: Connection[Any, Any]
+    model: GraphModel, job: dict[str, Any], settings: dict[str, Any], writer: Connection[Any, Any]
 ) -> None:
     """Fuse a job's pictures into its output, and send notes about them, or the reason and the remedy."""
     signal.alarm(settings["fuse_seconds"] + 1)  # ends it even if the worker has died
     resource.setrlimit(resource.RLIMIT_DATA, (settings["memory_bytes"],) * 2)
-    torch.set_num_threads(settings["threads"])
+    cv2.setNumThreads(settings["threads"])  # and onnxruntime's
     os.chdir(job["folder"])  # so that errors name pictures, not folders
     paths, notes = [Path(name) for name in job["pictures"]], list[str]()
     options = zoo.FuseOptions(align=job["align"], strict=True)  # nobody would notice that a frame is left out

@@ -38,9 +38,9 @@ def load_graph(folder: Path, hashes: Mapping[str, str], runtime: Runtime) -> Gra
     config, weights = contents(folder, hashes)
     graph = graph_of(config, weights).SerializeToString()  # now, so that weights that do not fit are told
     if not config.sets:
-        return GraphModel(config, lambda: opened(runtime, graph))
+        return GraphModel(config, runtime, lambda: opened(runtime, graph))
     pair = pair_graph_of(config, weights).SerializeToString()
-    return GraphModel(config, lambda: opened(runtime, graph), lambda: opened(runtime, pair))
+    return GraphModel(config, runtime, lambda: opened(runtime, graph), lambda: opened(runtime, pair))
 
 
 def contents(folder: Path, hashes: Mapping[str, str]) -> tuple[Config, dict[str, NDArray[Any]]]:

@@ -12,7 +12,7 @@ from zoo.fusing.runner import Runner
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from zoo.backends.session import Session
+    from zoo.backends.session import Runtime, Session
     from zoo.fusing.runner import Map
     from zoo.fusing.tiles import Window
     from zoo.networks import Config
@@ -23,20 +23,24 @@ class GraphRunner(Runner):
 
     Args:
         config: The network's.
+        backend: What runs the graph.
         open_graph: Opens it, when it is first needed.
-        open_pair: Opens a graph of a network for sets that takes two frames only.
+        open_pair: Of a network for sets, opens a graph that takes two frames only, `a` and `b`, and gives the
+            score of `a`, of which that of `b` is the negative; None if there is none.
     """
 
     all_at_once = True
+    precision = "fp32"
 
     def __init__(
         self,
         config: Config,
+        backend: Runtime,
         open_graph: Callable[[], Session],
         open_pair: Callable[[], Session] | None = None,
     ) -> None:
-        self._config = config
-        self._open, self._open_pair = open_graph, open_pair or open_graph
+        self._config, self.backend = config, backend
+        self._open, self._open_pair = open_graph, open_pair
 
     @property
     def config(self) -> Config:
@@ -48,8 +52,8 @@ class GraphRunner(Runner):
         return self._open()
 
     @cached_property
-    def _pair(self) -> Session:
-        return self._open_pair()
+    def _pair(self) -> Session | None:
+        return self._open_pair and self._open_pair()
 
     def pair(self, a: Map, b: Map) -> Map:
         """See `Runner`."""
@@ -61,9 +65,12 @@ class GraphRunner(Runner):
 
     def scores(self, frames: Iterable[Map], wanted: Window) -> list[Map]:
         """See `Runner`; all frames are seen at once."""
-        seen = _planes([*frames])
-        session = self._pair if len(seen) == 2 else self._any
-        return [each[wanted] for each in session({"frames": seen})]
+        taken = [*frames]
+        if len(taken) == 2 and self._pair:
+            given = {name: _planes([frame]) for name, frame in zip("ab", taken, strict=True)}
+            score = self._pair(given)[0][wanted]
+            return [score, -score]
+        return [each[wanted] for each in self._any({"frames": _planes(taken)})]
 
 
 def _planes(frames: list[Map]) -> Map:

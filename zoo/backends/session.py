@@ -30,6 +30,13 @@ EXTRAS: dict[Runtime, str] = {"onnxruntime": "fuse-lite", "openvino": "openvino"
 FASTEST: tuple[Backend, ...] = ("openvino", "onnxruntime", "torch")
 """Backends, the fastest on a CPU first; measured by scripts/bench_fuse.py."""
 
+PRECISIONS: dict[Backend, tuple[str, ...]] = {
+    "torch": ("fp32", "bf16", "fp16"),
+    "onnxruntime": ("fp32",),
+    "openvino": ("fp32",),
+}
+"""What each backend can compute in."""
+
 _NO_MEMORY = "bad_alloc", "Failed to allocate memory"
 """How onnxruntime says that it gets no memory."""
 

@@ -12,7 +12,7 @@ from mfsynth.storage import digest, write
 from zoo.backends.graph_model import contents
 from zoo.backends.graph_runner import GraphRunner
 from zoo.exporting.parity import Parity, check, parity
-from zoo.exporting.written import SUFFIXES, session, written
+from zoo.exporting.written import READERS, SUFFIXES, session, written
 from zoo.graphs.graph import graph_of
 from zoo.publishing.info import LICENSE
 from zoo.store.files import CONFIG, WEIGHTS, to_json
@@ -93,7 +93,8 @@ def export(
     told = _description(name, found, config, precision)
     graph = graph_of(config, weights, half=precision == "fp16", metadata=_as_texts(told))
     files = written(graph, form, half=precision == "fp16")
-    exported = GraphRunner(config, lambda: session(files, form))
+    runtime = READERS[form][0]
+    exported = GraphRunner(config, runtime, lambda: session(files, form, runtime))
     same = parity(load_folder(found.folder, found.hashes), exported)
     check(same, f"{name} as {form} in {precision}")
     told |= {

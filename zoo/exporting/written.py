@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
     from onnx import ModelProto
 
-    from zoo.backends.session import Session
+    from zoo.backends.session import Runtime, Session
 
 Format = Literal["onnx", "openvino"]
 
 SUFFIXES: dict[Format, tuple[str, ...]] = {"onnx": (".onnx",), "openvino": (".xml", ".bin")}
 """How the names of a format's files end; the first is the one that is named."""
+
+READERS: dict[Format, tuple[Runtime, ...]] = {"onnx": ("onnxruntime", "openvino"), "openvino": ("openvino",)}
+"""What reads each format; first what it is for."""
 
 
 def written(graph: ModelProto, form: Format, *, half: bool) -> dict[str, bytes]:
@@ -37,10 +40,10 @@ def written(graph: ModelProto, form: Format, *, half: bool) -> dict[str, bytes]:
         return {suffix: Path(folder, f"model{suffix}").read_bytes() for suffix in SUFFIXES[form]}
 
 
-def session(files: Mapping[str, bytes], form: Format) -> Session:
-    """What the files say, run by the runtime that reads them."""
+def session(files: Mapping[str, bytes], form: Format, runtime: Runtime) -> Session:
+    """What the files say, run by a runtime that reads them."""
     if form == "onnx":
-        return opened("onnxruntime", files[".onnx"])
+        return opened(runtime, files[".onnx"])
     with TemporaryDirectory() as folder:
         for suffix, data in files.items():
             Path(folder, f"model{suffix}").write_bytes(data)

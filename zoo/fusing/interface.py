@@ -67,6 +67,10 @@ class TorchNetwork(FusionNetwork, Protocol):
     def device(self) -> torch.device:
         """Where its weights are."""
 
+    @property
+    def precision(self) -> str:
+        """What it computes in: `fp32`, `bf16` or `fp16`."""
+
     def __call__(self, a: Tensor, b: Tensor, /) -> Tensor:
         """One pass: frames of N x 3 x H x W in [0, 1] to N x 1 x H x W logits or N x 3 x H x W pictures."""
 

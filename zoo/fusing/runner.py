@@ -25,11 +25,18 @@ class Runner(ABC):
     """A network that runs on arrays; frames are H x W x 3 (RGB) or H x W (gray), float32 in [0, 1].
 
     Attributes:
+        backend: What computes it: `torch`, `onnxruntime` or `openvino`.
         all_at_once: Whether a network for sets sees all frames of a tile together, margins and all. It then
             needs smaller tiles for the same memory.
     """
 
+    backend: str
     all_at_once = False
+
+    @property
+    @abstractmethod
+    def precision(self) -> str:
+        """What it computes in: `fp32`, `bf16` or `fp16`."""
 
     @property
     @abstractmethod

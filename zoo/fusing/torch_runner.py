@@ -21,8 +21,15 @@ if TYPE_CHECKING:
 class TorchRunner(Runner):
     """Runs a network where its weights are, in their dtype."""
 
+    backend = "torch"
+
     def __init__(self, model: TorchNetwork) -> None:
         self.model = model
+
+    @property
+    def precision(self) -> str:
+        """That of the weights."""
+        return self.model.precision
 
     @property
     def config(self) -> NetworkConfig:

@@ -112,10 +112,14 @@ class Graph:
         stride: int = 1,
         bias: bool = True,
         kernel: NDArray[Any] | None = None,
+        part: str = "",
     ) -> str:
-        """A convolution with the weights of the layer with a name, or with a kernel made of them."""
+        """A convolution with the weights of the layer with a name, or with a kernel made of them.
+
+        Several kernels that are made of one have names for their parts.
+        """
         kernel = self.weight(f"{name}.weight") if kernel is None else kernel
-        values = [self.tensor(f"{name}.weight", kernel)]
+        values = [self.tensor(f"{name}.weight{part and f'.{part}'}", kernel)]
         if bias:
             values.append(self.tensor(f"{name}.bias", self.weight(f"{name}.bias")))
         return self.op(

@@ -2,44 +2,58 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import numpy as np
 
 from zoo.networks.shapes import BLOCK, set_stride
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from zoo.graphs.builder import Graph
     from zoo.networks import Config
 
+Seen = TypeVar("Seen", contravariant=True)
+"""Features of all frames at a level."""
 
-def focus_set(graph: Graph, config: Config, *, pair: bool = False) -> None:
+
+def focus_set(graph: Graph, config: Config) -> None:
     """From `frames`, N x 3 x H x W, to `scores`, N x H x W.
 
     Of a pair, only one frame's odd stream is made: the other's is its negative, bit for bit. So swapping the
     frames of a pair swaps their scores; more frames are to come in an order that depends only on them.
-
-    Args:
-        graph: What is written to.
-        config: The network's.
-        pair: Take two frames only, which is faster.
     """
     g = graph
-    count = 2 if pair else "frames"
-    frames = g.input("frames", [count, 3, "height", "width"])
-    sides = g.sides(frames)
-    features = _encoded(g, config, frames)
-    over: _Any | _Pair = _Pair(g) if pair else _Any(g, frames)
+    frames = g.input("frames", ["frames", 3, "height", "width"])
+    over = _Any(g, frames)
+    scores = _scored(g, config, _encoded(g, config, frames), over, g.sides(frames))
+    g.output(over.each(scores), "scores", ["frames", "height", "width"])
+
+
+def focus_pair(graph: Graph, config: Config) -> None:
+    """The same for a pair only, in less time: from `a` and `b`, 1 x 3 x H x W, to `score`, 1 x H x W, of a.
+
+    That of b is its negative. The frames are encoded one by one, since runtimes copy what is cut out of a
+    batch, and halves are in the kernels, where they cost nothing.
+    """
+    g = graph
+    a, b = (g.input(name, [1, 3, "height", "width"]) for name in "ab")
+    features = [*zip(_encoded(g, config, a), _encoded(g, config, b), strict=True)]
+    g.output(_scored(g, config, features, _Pair(g), g.sides(a)), "score", [1, "height", "width"])
+
+
+def _scored(g: Graph, config: Config, features: list[Seen], over: _Over[Seen], sides: str) -> str:
+    """Scores of the frames that have an odd stream, from the features at every level, finest first."""
     odd, even = "", ""
     for level in reversed(range(config.depth + 1)):
         name = f"body.up.{level}"
         seen = features.pop()
-        mean, odd_seen = over.mean(seen), over.apart(seen)
-        spread = over.magnitude(odd_seen)
-        even = _even(g, name, mean, spread, even)
+        apart = over.apart(seen)
+        even = _even(g, name, over.common(seen), over.magnitude(apart), even, over.times)
         gate = g.op("Sigmoid", g.conv(even, f"{name}.gate_conv", padding=1))
-        stream = g.conv(odd_seen, f"{name}.odd_skip", bias=False)
+        kernel = g.weight(f"{name}.odd_skip.weight") / over.times
+        stream = g.conv(apart, f"{name}.odd_skip", bias=False, kernel=kernel)
         if odd:
             stream = g.op("Add", stream, g.upward(odd, f"{name}.odd_up", bilinear=True, bias=False))
         kernel = 2 * g.weight(f"{name}.odd_conv.weight")
@@ -47,15 +61,13 @@ def focus_set(graph: Graph, config: Config, *, pair: bool = False) -> None:
         if level:
             across = g.conv(over.magnitude(odd), f"{name}.cross", bias=False)
             even = g.op("Relu", g.op("Add", g.conv(even, f"{name}.even_conv", padding=1), across))
-    scores = g.op(
-        "DepthToSpace", g.conv(odd, "body.head", padding=1, bias=False), blocksize=BLOCK, mode="CRD"
-    )
-    scores = g.op("Squeeze", over.each(g.top_left(scores, sides)), g.integers(1))
-    g.output(scores, "scores", [count, "height", "width"])
+    head = g.conv(odd, "body.head", padding=1, bias=False)
+    scores = g.op("DepthToSpace", head, blocksize=BLOCK, mode="CRD")
+    return g.op("Squeeze", g.top_left(scores, sides), g.integers(1))
 
 
 def _encoded(g: Graph, config: Config, frames: str) -> list[str]:
-    """Features of all frames at every level, finest first."""
+    """Features of frames at every level, finest first."""
     x = g.whole(frames, set_stride(config))
     kernel = _of_pixels(g.weight("body.down.0.0.weight", channels=3 * BLOCK**2))
     x = g.op("Relu", g.conv(x, "body.down.0.0", padding=BLOCK, stride=BLOCK, kernel=kernel))
@@ -66,10 +78,35 @@ def _encoded(g: Graph, config: Config, frames: str) -> list[str]:
     return features
 
 
-def _even(g: Graph, name: str, mean: str, spread: str, below: str) -> str:
+def _even(g: Graph, name: str, common: str, spread: str, below: str, times: int) -> str:
     """The even stream; see `zoo.networks.focus_set.SetLevel.even`."""
-    stream = g.conv(g.op("Concat", mean, spread, axis=1), f"{name}.even_skip")
+    kernel = g.weight(f"{name}.even_skip.weight") / times
+    own, others = np.split(kernel, 2, axis=1)  # two convolutions, so that nothing is concatenated
+    stream = g.op(
+        "Add",
+        g.conv(common, f"{name}.even_skip", kernel=own),
+        g.conv(spread, f"{name}.even_skip", bias=False, kernel=others, part="spread"),
+    )
     return g.op("Add", stream, g.upward(below, f"{name}.even_up", bilinear=True)) if below else stream
+
+
+class _Over(Protocol[Seen]):
+    """Arithmetic over frames, on their features.
+
+    Attributes:
+        times: How many times larger `common` and `apart` are than the mean and the deviations from it.
+    """
+
+    times: int
+
+    def common(self, seen: Seen, /) -> str:
+        """What the frames have in common: their mean."""
+
+    def apart(self, seen: Seen, /) -> str:
+        """Deviations from the mean, of each frame that has an odd stream."""
+
+    def magnitude(self, odd: str, /) -> str:
+        """The mean magnitude of the odd streams."""
 
 
 def _of_pixels(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -82,6 +119,8 @@ def _of_pixels(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
 class _Any:
     """Arithmetic over any number of frames; of a pair, only one frame has an odd stream."""
 
+    times = 1
+
     def __init__(self, graph: Graph, frames: str) -> None:
         g = self.graph = graph
         self.count = g.op("Shape", frames, start=0, end=1)
@@ -90,20 +129,17 @@ class _Any:
         self.first_other = g.op("Where", is_pair, g.integers(1), g.integers(0))
         self.factor = g.op("Where", is_pair, g.number(0.5), g.number(1.0))
 
-    def mean(self, values: str) -> str:
-        """Over the frames."""
-        return self.graph.op("ReduceMean", values, self.graph.integers(0), keepdims=1)
+    def common(self, seen: str) -> str:
+        return self.graph.op("ReduceMean", seen, self.graph.integers(0), keepdims=1)
 
-    def apart(self, features: str) -> str:
-        """Deviations from the mean; of a pair, half the difference."""
+    def apart(self, seen: str) -> str:
         g = self.graph
-        ours = g.part(features, g.integers(0), self.streams, 0)
-        others = g.part(features, self.first_other, self.count, 0)
-        return g.op("Mul", g.op("Sub", ours, self.mean(others)), self.factor)
+        ours = g.part(seen, g.integers(0), self.streams, 0)
+        others = g.part(seen, self.first_other, self.count, 0)
+        return g.op("Mul", g.op("Sub", ours, self.common(others)), self.factor)
 
     def magnitude(self, odd: str) -> str:
-        """The mean magnitude of the odd streams."""
-        return self.mean(self.graph.op("Abs", odd))
+        return self.common(self.graph.op("Abs", odd))
 
     def each(self, scores: str) -> str:
         """Scores of all frames."""
@@ -112,26 +148,18 @@ class _Any:
 
 
 class _Pair:
-    """The same for two frames, in four fifths of the time."""
+    """The same for two frames that are encoded one by one."""
+
+    times = 2
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
 
-    def mean(self, values: str) -> str:
-        g = self.graph
-        return g.op("Mul", g.op("Add", *self._frames(values)), g.number(0.5))
+    def common(self, seen: tuple[str, str]) -> str:
+        return self.graph.op("Add", *seen)
 
-    def apart(self, features: str) -> str:
-        g = self.graph
-        return g.op("Mul", g.op("Sub", *self._frames(features)), g.number(0.5))
+    def apart(self, seen: tuple[str, str]) -> str:
+        return self.graph.op("Sub", *seen)
 
     def magnitude(self, odd: str) -> str:
         return self.graph.op("Abs", odd)
-
-    def each(self, scores: str) -> str:
-        g = self.graph
-        return g.op("Concat", scores, g.op("Neg", scores), axis=0)
-
-    def _frames(self, values: str) -> list[str]:
-        g = self.graph
-        return [g.part(values, g.integers(place), g.integers(place + 1), 0) for place in (0, 1)]

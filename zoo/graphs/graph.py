@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo.graphs.builder import Graph
-from zoo.graphs.focus_set import focus_set
+from zoo.graphs.focus_set import focus_pair, focus_set
 from zoo.graphs.odd import odd
 from zoo.graphs.siamese import siamese
 from zoo.graphs.unet import unet
@@ -42,11 +42,11 @@ def graph_of(
 
 
 def pair_graph_of(config: Config, weights: Weights) -> ModelProto:
-    """A network for sets as an ONNX model that takes two frames only, which is faster.
+    """A network for sets as an ONNX model that takes two frames only; see `zoo.graphs.focus_set.focus_pair`.
 
     Raises:
         WeightsError: If a tensor is missing.
     """
     graph = Graph(weights)
-    focus_set(graph, config, pair=True)
+    focus_pair(graph, config)
     return graph.model({})

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+import torch
 from torch import Tensor, nn
 
 from zoo.errors import ZooError
@@ -20,10 +21,11 @@ from zoo.networks.table import ARCHITECTURES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import torch
-
     from zoo.networks.config import Config
     from zoo.networks.focus_set import FocusSet
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""The floating-point types that a network can compute in, by their names on the command line."""
 
 
 class Network(nn.Module):
@@ -105,6 +107,12 @@ class Network(nn.Module):
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.parameters()).device
+
+    @property
+    def precision(self) -> str:
+        """The name of the weights' dtype, in which it computes."""
+        dtype = next(self.parameters()).dtype
+        return next((name for name, each in PRECISIONS.items() if each == dtype), str(dtype))
 
     @property
     def parameters_count(self) -> int:

@@ -12,6 +12,7 @@ from zoo.fusing.interface import rule_of
 from zoo.pictures.frames import frames_of, read_frame
 from zoo.pictures.raw import development_of
 from zoo.pictures.write import check_output, write_picture
+from zoo.stacks.choice import suited
 from zoo.stacks.fuse import fuse_stack
 from zoo.stacks.options import Extras
 from zoo.stacks.outputs import check_apart, check_distinct, check_writable
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from zoo.fusing.fuse_frames import FusionNetwork
+    from zoo.fusing.interface import FusionNetwork
+    from zoo.stacks.choice import NetworkChoice
     from zoo.stacks.options import FuseOptions
     from zoo.stacks.pace import Progress
 
 
 def fuse_files(
-    model: FusionNetwork,
+    model: FusionNetwork | NetworkChoice,
     paths: Sequence[Path],
     output: Path,
     options: FuseOptions,
@@ -44,7 +46,7 @@ def fuse_files(
     IPTC.
 
     Args:
-        model: A network: for sets of frames, or for two.
+        model: A network: for sets of frames, or for two; or a choice of what computes it.
         paths: The frames' files; a TIFF of several pages gives a frame for each.
         output: The picture to write.
         options: How to fuse.
@@ -63,6 +65,7 @@ def fuse_files(
     _check_before(paths, outputs)
     frames = frames_of(paths)
     check_count(len(frames))
+    network = suited(model, len(frames))
     development = development_of(paths[0], linear=options.linear)
     first = read_frame(frames[0], development)
     check_output(output, first.pixels.dtype)
@@ -70,14 +73,14 @@ def fuse_files(
     files = FileStack(frames, first.icc, development, say)
     stack = RememberedStack(files, first.pixels)
     first = replace(first, pixels=first.pixels[:0].copy())  # its pixels would stay in memory to the end
-    fused = fuse_stack(model, stack, options, say=say, progress=progress)
+    fused = fuse_stack(network, stack, options, say=say, progress=progress)
     progress("writing", 0, 1)
     watch = Stopwatch()
     write_picture(output, replace(first, pixels=fused.image), options.quality)
     watch.lap("writing")
     progress("writing", 1, 1)
     fused = replace(fused, seconds={**fused.seconds, **watch.seconds})
-    report = report_of(output, fused, stack.names, options, rule_of(model, options.rule))
+    report = report_of(output, fused, stack.names, options, rule_of(network, options.rule))
     report = replace(report, warnings=(*files.notes, *report.warnings))
     write_extras(extras, fused, stack, options, report, partial(progress, "preview"))
     return report

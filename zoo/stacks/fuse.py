@@ -10,6 +10,7 @@ import numpy as np
 
 from zoo.fusing.frames import check_count
 from zoo.fusing.fuse_layers import fuse_layers
+from zoo.fusing.scorer import runner_of
 from zoo.stacks.bursts import burst_of, comparisons, cost_lines, fewer
 from zoo.stacks.given import stack_of
 from zoo.stacks.memory import enough_memory
@@ -43,6 +44,8 @@ class FusedStack:
         plan: What was done with each frame.
         burst: How more than two frames were fused. None: all in one pass, by a network for sets.
         seconds: How long each stage took.
+        backend: What computed the network: `torch`, `onnxruntime` or `openvino`.
+        precision: What it computed in: `fp32`, `bf16` or `fp16`.
     """
 
     image: NDArray[Any]
@@ -51,6 +54,8 @@ class FusedStack:
     plan: StackPlan
     burst: Burst | None = "joint"
     seconds: Mapping[str, float] = field(default_factory=dict)
+    backend: str = "torch"
+    precision: str = "fp32"
 
 
 @enough_memory()
@@ -120,7 +125,10 @@ def fuse_stack(
     places = np.array([each.place for each in how.frames], np.uint8)
     decision = None if fused.decision is None else places[fused.decision]
     met = None if model.config.sets else burst
-    return FusedStack(fused.image, decision, fused.confidence, how, met, watch.seconds)
+    by = runner_of(model)
+    return FusedStack(
+        fused.image, decision, fused.confidence, how, met, watch.seconds, by.backend, by.precision
+    )
 
 
 def _all_first(layers: Iterable[Layer], number: int, progress: Progress, watch: Stopwatch) -> Iterator[Layer]:

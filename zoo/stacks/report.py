@@ -71,8 +71,8 @@ class FusedFile:
         output: The picture that was written.
         frames: What became of each, in the stack's order.
         size: Height and width, in pixels.
-        how: How it was fused, as JSON's own types: rule, burst (None is one pass for all frames), exposure,
-            levels, crop, canvas, drift.
+        how: How it was fused, as JSON's own types: rule, burst (None is one pass for all frames), backend,
+            precision, exposure, levels, crop, canvas, drift.
         warnings: Lines about what is odd.
         seconds: How long each stage took.
     """
@@ -154,6 +154,8 @@ def report_of(
     how = {
         "rule": rule,
         "burst": fused.burst,
+        "backend": fused.backend,
+        "precision": fused.precision,
         "exposure": options.exposure,
         "levels": [plan.levels.black, plan.levels.white],
         "crop": options.crop,

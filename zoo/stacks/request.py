@@ -24,7 +24,8 @@ from zoo.stacks.outputs import check_apart, check_distinct
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zoo.fusing.fuse_frames import FusionNetwork
+    from zoo.fusing.interface import FusionNetwork
+    from zoo.stacks.choice import NetworkChoice
     from zoo.stacks.pace import Progress
     from zoo.stacks.report import FusedFile
 
@@ -101,7 +102,7 @@ class FuseRequest:
             except PictureError as error:
                 raise OptionsError(error.message, error.hint) from error
 
-    def check_network(self, network: FusionNetwork) -> None:
+    def check_network(self, network: FusionNetwork | NetworkChoice) -> None:
         """Check that the network can do this, and chooses frames if a map is requested.
 
         Raises:
@@ -140,7 +141,7 @@ class FuseReport:
 
 
 def fuse_as_asked(
-    network: FusionNetwork,
+    network: FusionNetwork | NetworkChoice,
     request: FuseRequest,
     *,
     done: Callable[[FusedFile], None] = lambda _: None,
@@ -150,7 +151,7 @@ def fuse_as_asked(
     """Fuse what a request names. In a batch, a stack that fails does not stop the others.
 
     Args:
-        network: For sets of frames, or for two.
+        network: For sets of frames, or for two; or a choice of what computes it for each stack.
         request: What to fuse, and where to.
         done: Called with what was fused, one stack after the other.
         say: Called with a line about frames that look unaligned, and about how frames were moved.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,11 +11,13 @@ from importlib.util import find_spec
 import cv2
 import numpy as np
 import pytest
+import tifffile
 import torch
 
 import zoo
 from mfsynth.errors import OptionsError
 from zoo.errors import WeightsError
+from zoo.loading import BackendChoice
 from zoo.networks import Config
 from zoo.pretrained import FusionModel
 from zoo.stacks.options import FuseOptions
@@ -170,13 +173,27 @@ def test_the_command_takes_the_fastest_that_is_installed_and_says_which(folder, 
     assert "computed by torch" in done.stderr
 
 
-@ONE_KIND
-def test_torch_takes_many_frames_since_its_memory_does_not_grow_with_them(folder, cli, tmp_path) -> None:
-    paths = [tmp_path / f"{number:02}.png" for number in range(13)]
-    for path in paths:
-        cv2.imwrite(str(path), frames(1)[0])
-    done = cli("fuse", *paths, "-o", tmp_path / "out.png", "--model", folder, "--device", "cpu")
-    assert "computed by torch" in done.stderr, done.stderr
+def test_each_stack_gets_its_backend_by_the_frames_that_its_files_hold(folder, cli, tmp_path) -> None:
+    """torch takes long stacks of a network for sets: its memory does not grow with them."""
+    (tmp_path / "stacks").mkdir()
+    texture = frames(1, (40, 40, 3))[0]
+    for name, pages in (("a", 3), ("b", 13), ("c", 13)):
+        tifffile.imwrite(tmp_path / "stacks" / f"{name}.tif", np.stack([texture] * pages), photometric="rgb")
+    words = ["--batch", tmp_path / "stacks", "-o", tmp_path / "out", "--model", folder, "--device", "cpu"]
+    done = cli("fuse", *words, "--json")
+    assert done.returncode == 0, done.stderr
+    few = next(each for each in ("openvino", "onnxruntime", "torch") if find_spec(each))
+    many = "torch" if zoo.load(folder, device="cpu").config.sets else few
+    told = json.loads(done.stdout)["fused"]
+    assert [(each["backend"], each["precision"]) for each in told] == [
+        (few, "fp32"), (many, "fp32"), (many, "fp32"),
+    ]  # fmt: skip
+    said: list[str] = []
+    choice = BackendChoice(folder, device="cpu", say=said.append)
+    for count in (3, 13, 14, 2):
+        choice.suited(count)
+    backends = dict.fromkeys((few, many))
+    assert [line.split(",")[0] for line in said] == [f"computed by {each}" for each in backends]
 
 
 def test_what_cannot_be_is_refused(folder, tmp_path) -> None:

@@ -16,6 +16,7 @@ class Sharpest:
 
     config = SimpleNamespace(task="seg", sets=False, width=16, stride=1, reach=2)
     device = torch.device("cpu")
+    precision = "fp32"
 
     def symmetric(self, a, b):
         one, other = (torch.conv2d((x * GRAY).sum(1, keepdim=True), LAPLACE, padding=1).abs() for x in (a, b))

@@ -24,7 +24,8 @@ from zoo.stacks.outputs import check_apart, check_distinct, check_writable, same
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from zoo.fusing.fuse_frames import FusionNetwork
+    from zoo.fusing.interface import FusionNetwork
+    from zoo.stacks.choice import NetworkChoice
     from zoo.stacks.options import FuseOptions
     from zoo.stacks.pace import Progress
     from zoo.stacks.report import FusedFile
@@ -120,7 +121,7 @@ def plan_batch(folder: Path, out: Path, options: BatchOptions | None = None) -> 
 
 
 def fuse_batch(
-    model: FusionNetwork,
+    model: FusionNetwork | NetworkChoice,
     batch: Batch,
     options: FuseOptions,
     *,
@@ -134,7 +135,7 @@ def fuse_batch(
     stack.
 
     Args:
-        model: A network: for sets of frames, or for two.
+        model: A network: for sets of frames, or for two; or a choice of what computes it for each stack.
         batch: What to fuse.
         options: How to fuse.
         done: Called with what was fused, one stack after the other.

@@ -1,0 +1,100 @@
+"""`mfsynth zoo bench`: what networks cost, each backend and precision in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from zoo.benching.bench import Setup, bench
+from zoo.benching.timing import drawn, peak_memory, timed
+from zoo.networks import Config
+from zoo.pretrained import FusionModel
+
+pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    torch.manual_seed(3)
+    path = tmp_path_factory.mktemp("net")
+    config = Config(task="seg", architecture="focus-set", width=2, depth=1, upsampling="bilinear")
+    FusionModel(config).eval().save_pretrained(path)
+    return path
+
+
+def test_the_report_says_what_was_measured_and_how_fast_and_large_it_is(folder, cli) -> None:
+    words = ["--size", "48x32", "--frames", 3, "--threads", 1, "--repeats", 2, "--backend", "onnxruntime"]
+    done = cli("zoo", "bench", folder, *words, "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    setup = {name: told[name] for name in ("height", "width", "frames", "threads", "repeats")}
+    assert setup == {"height": 32, "width": 48, "frames": 3, "threads": 1, "repeats": 2}
+    (row,) = told["rows"]
+    which = {"network": str(folder), "backend": "onnxruntime", "precision": "fp32", "calls": 2}
+    assert row.items() >= which.items()
+    pixels = row["milliseconds"] / 1e3 * row["megapixels_per_second"] * 1e6
+    assert pixels == pytest.approx(32 * 48)
+    assert 20 < row["peak_megabytes"] < 2000
+    assert told["missing"] == {}
+
+
+@pytest.mark.slow
+def test_torch_has_every_precision_and_its_memory_weighs_on_no_other_backend(folder) -> None:
+    report = bench([str(folder)], Setup(32, 32, repeats=1))
+    costs = {(row.backend, row.precision): row.cost for row in report.rows}
+    assert costs.keys() >= {("torch", "fp32"), ("torch", "bf16"), ("torch", "fp16"), ("onnxruntime", "fp32")}
+    peaks = {key: cost.peak_megabytes for key, cost in costs.items() if cost}
+    assert peaks["onnxruntime", "fp32"] < peaks["torch", "fp32"] - 50  # torch takes more than that
+
+
+def test_a_backend_that_is_missing_gets_a_line_that_says_what_brings_it(folder, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)  # as if it were not installed
+    report = bench([str(folder)], Setup(16, 16, repeats=1), ("openvino",))
+    assert report.rows == ()
+    (line,) = [line for line in report.lines() if "openvino" in line]
+    assert line.startswith("openvino is not installed: ")
+    assert "[openvino]" in line
+
+
+def test_what_cannot_be_measured_is_refused_before_anything_is(cli) -> None:
+    done = cli("zoo", "bench", "focus-set", "focus-sett")
+    assert done.returncode == 1
+    assert "did you mean focus-set" in done.stderr
+    done = cli("zoo", "bench", "focus-set", "--size", "8x8")
+    assert done.returncode == 2
+    assert "16 pixels or more" in done.stderr
+
+
+def test_a_network_that_does_not_work_gets_a_row_that_says_why(folder, tmp_path) -> None:
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    (tmp_path / "model.safetensors").write_bytes(b"nothing")
+    report = bench([str(tmp_path)], Setup(16, 16, repeats=1), ("onnxruntime",))
+    (row,) = report.rows
+    assert row.cost is None
+    assert "model.safetensors" in row.reason
+    assert any(row.reason in line for line in report.lines())
+
+
+def test_calls_take_turns_and_the_first_ones_do_not_count() -> None:
+    order: list[str] = []
+    seconds = timed({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, repeats=3)
+    assert order == ["a", "b"] * 5
+    assert [len(each) for each in seconds.values()] == [3, 3]
+
+
+def test_each_drawn_frame_is_sharp_where_the_others_are_not() -> None:
+    frames = drawn(3, 40, 60)
+    spread = [[np.std(stripe.astype(float)) for stripe in np.split(each, 3, axis=1)] for each in frames]
+    assert np.argmax(spread, axis=0).tolist() == [0, 1, 2]
+
+
+def test_memory_that_was_given_back_counts() -> None:
+    before = peak_memory()
+    np.ones(64 << 20, np.uint8)
+    assert peak_memory() >= max(before, 64 << 20)

@@ -1,0 +1,1 @@
+"""What fusing costs on this machine, by network, backend and precision."""
