@@ -3,6 +3,8 @@
     python scripts/bench_fuse.py                 # all sizes, widths, precisions
     python scripts/bench_fuse.py --quick
     python scripts/bench_fuse.py --backends      # torch, onnxruntime, OpenVINO, gff and pyramid instead
+    python scripts/bench_fuse.py --backends --docs   # and docs/results/backend-times.csv, docs/benchmarks.md
+    python scripts/bench_fuse.py --render        # that table, from the CSV
 
 The roofline is the network's operations over the rate of a large matrix multiplication in the same precision
 with the same threads. Times are medians of warm calls of `zoo.fuse`, both orders evaluated, with
@@ -11,27 +13,39 @@ conversions; on a GPU each call ends synchronized, since its result is an array.
 
 from __future__ import annotations
 
+import csv
+import io
 import multiprocessing
 import platform
 import resource
 import statistics
 import time
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import click
 import cv2
 import numpy as np
 import torch
+from reproduce_tables import fill
 from torch.utils.flop_counter import FlopCounterMode
 
-from zoo.backends.session import FASTEST, installed
+from mfsynth.storage import write
+from zoo.backends.session import FASTEST, PRECISIONS, installed
+from zoo.benching.bench import processor
+from zoo.benching.timing import drawn, timed
 from zoo.evaluation.baselines import get
 from zoo.fusing.fuse_frames import fuse
 from zoo.loading import load
 from zoo.networks import Config, Network
-from zoo.publishing.example import known_pair
 
 SIZES = {"520²": (520, 520), "260²": (260, 260), "130²": (130, 130), "12 MP": (3000, 4000)}
+SIDE = 520
+"""Of the pictures on which backends are compared."""
+DOCS = Path(__file__).parents[1] / "docs"
+CSV, PAGE = DOCS / "results" / "backend-times.csv", DOCS / "benchmarks.md"
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -138,42 +152,69 @@ def _fuse_once(case: Case, shape: tuple[int, ...], dtype: str, queue: multiproce
     queue.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
 
 
-def backend_times(threads: int, side: int = 520, rounds: int = 15) -> dict[str, float]:
+def backend_times(threads: int, repeats: int) -> dict[str, float]:
     """Milliseconds of a fusion of the default network by each backend, and of two classic methods.
 
     Medians of warm calls; methods take turns, so that what else the machine does slows all alike.
     """
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)  # and so those of onnxruntime and OpenVINO
-    networks = {name: load("focus-set", device="cpu", backend=name) for name in FASTEST if installed(name)}
-    methods = {**networks, "gff": get("gff"), "pyramid": get("pyramid")}
-    frames = [cv2.resize(frame, (side, side)) for frame in known_pair().frames]
-    times: dict[str, list[float]] = {name: [] for name in methods}
-    for number in range(rounds + 2):
-        for name, method in methods.items():
-            started = time.perf_counter()
-            method.fuse(frames)
-            if number >= 2:
-                times[name].append(time.perf_counter() - started)
-    return {name: statistics.median(each) * 1e3 for name, each in times.items()}
+    cases = [(name, each) for name in FASTEST if installed(name) for each in PRECISIONS[name]]
+    methods: dict[str, Any] = {
+        f"{name}, {each}": load("focus-set", device="cpu", dtype=each, backend=name)
+        for name, each in cases
+        if each != "fp16"  # CPUs do not compute in it
+    }
+    methods |= {"gff": get("gff"), "pyramid": get("pyramid")}
+    frames = drawn(2, SIDE, SIDE)
+    calls = {name: partial(method.fuse, frames) for name, method in methods.items()}
+    return {name: statistics.median(each) * 1e3 for name, each in timed(calls, repeats).items()}
 
 
-def print_backends() -> None:
-    """A table of `backend_times`, with one and two threads."""
-    columns = {threads: backend_times(threads) for threads in (1, 2)}
-    print("| 520², ms | 1 thread | 2 threads |\n|---|---|---|")
-    for name in columns[1]:
-        print(f"| {name} | {columns[1][name]:.1f} | {columns[2][name]:.1f} |")
+def measure_backends(repeats: int) -> str:
+    """`backend_times` with one and two threads, as a CSV."""
+    machine = f"{processor()}, torch {torch.__version__}"
+    lines = ["method,threads,milliseconds,machine"]
+    for threads in (1, 2):
+        for name, needed in backend_times(threads, repeats).items():
+            lines.append(f'"{name}",{threads},{needed:.1f},"{machine}"')
+            click.echo(lines[-1])
+    return "\n".join(lines) + "\n"
+
+
+def backends_table(text: str) -> str:
+    """A CSV of `measure_backends` as a table, with what each takes of torch's time in fp32."""
+    rows = list(csv.DictReader(io.StringIO(text)))
+    found = {(row["method"], row["threads"]): float(row["milliseconds"]) for row in rows}
+    counts = list(dict.fromkeys(row["threads"] for row in rows))
+    heads = "| | 1 thread, ms | of torch's | 2 threads, ms | of torch's |"
+    lines = [f"{rows[0]['machine']}.", "", heads, "|---" * 5 + "|"]
+    for name in dict.fromkeys(row["method"] for row in rows):
+        cells = [
+            f"{found[name, each]:.1f} | {found[name, each] / found['torch, fp32', each]:.2f}"
+            for each in counts
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 @click.command()
 @click.option("--backends", is_flag=True, help="Compare backends with the default network, and stop.")
+@click.option("--repeats", default=15, show_default=True, help="With --backends: calls of each that count.")
+@click.option("--docs", is_flag=True, help="With --backends: also write the CSV and the table in the docs.")
+@click.option("--render", is_flag=True, help="Measure nothing: only render the table of backends.")
 @click.option("--quick", is_flag=True, help="Only width 16 and small sizes, without memory.")
 @click.option("--memory/--no-memory", default=True, help="Also measure peak memory at 12 and 100 megapixels.")
-def main(backends: bool, quick: bool, memory: bool) -> None:
+def main(backends: bool, repeats: int, docs: bool, render: bool, quick: bool, memory: bool) -> None:
     """Print the tables of docs/benchmarks.md on fusion."""
     if backends:
-        print_backends()
+        text = measure_backends(repeats)
+        click.echo(f"\n{backends_table(text)}")
+        if docs:
+            write(CSV, text.encode())
+    if render or (backends and docs):
+        fill({"backends/times.md": backends_table(CSV.read_text("utf-8"))}, PAGE)
+    if backends or render:
         return
     torch.backends.cudnn.allow_tf32 = False  # as for the matrix multiplication that they are compared with
     device = main_device()

@@ -49,7 +49,7 @@ def compare(name: str) -> Iterator[Row]:
             files = written(graph_of(config, weights, half=half), form, half=half)
             for runtime in runtimes:
                 opened = session(files, form, runtime)
-                exported = answers(GraphRunner(config, runtime, lambda opened=opened: opened))  # type: ignore[misc]
+                exported = answers(GraphRunner(config, runtime, "fp32", lambda opened=opened: opened))  # type: ignore[misc]
                 for each in compared(expected, exported):
                     values = (each.picture, f"{each.share:.6f}", f"{each.difference:.3g}")
                     yield dict(zip(COLUMNS, (name, form, precision, runtime, *values), strict=True))

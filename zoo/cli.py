@@ -132,7 +132,7 @@ Examples:
     type=click.Choice(["fp32", "bf16", "fp16"]),
     default="fp32",
     show_default=True,
-    help="Arithmetic of the network.",
+    help="Arithmetic of the network; with onnxruntime fp32 only, with OpenVINO fp32 or bf16.",
 )
 @click.option(
     "--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Quality of JPEG output."

@@ -32,7 +32,7 @@ def load(
     *,
     revision: str | None = ...,
     device: str = ...,
-    dtype: torch.dtype | None = ...,
+    dtype: torch.dtype | str | None = ...,
     origin: Origin = ...,
     backend: Literal["torch"] = ...,
 ) -> FusionModel: ...
@@ -44,7 +44,7 @@ def load(
     *,
     revision: str | None = ...,
     device: str = ...,
-    dtype: None = ...,
+    dtype: str | None = ...,
     origin: Origin = ...,
     backend: Runtime,
 ) -> GraphModel: ...
@@ -56,7 +56,7 @@ def load(
     *,
     revision: str | None = ...,
     device: str = ...,
-    dtype: torch.dtype | None = ...,
+    dtype: torch.dtype | str | None = ...,
     origin: Origin = ...,
     backend: Backend,
 ) -> FusionModel | GraphModel: ...
@@ -67,7 +67,7 @@ def load(
     *,
     revision: str | None = None,
     device: str = "auto",
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype | str | None = None,
     origin: Origin = "auto",
     backend: Backend = "torch",
 ) -> FusionModel | GraphModel:
@@ -79,8 +79,8 @@ def load(
         revision: Branch, tag or commit on the Hub; None means the commit in the registry, or `main`.
         device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`: an accelerator if there is one. Other backends than
             torch run on the CPU.
-        dtype: The floating-point type that the network computes in; None means float32. Only torch has
-            others.
+        dtype: What the network computes in: a floating-point type of torch, or `fp32`, `bf16` or `fp16`.
+            None means float32. onnxruntime has no other; OpenVINO has `bf16`, where the CPU does.
         origin: Of a short name's files: `shipped` with the package, `hub`, or `auto`: shipped if they are
             there and intact, otherwise from the Hub.
         backend: What computes. `torch` gives a `zoo.FusionModel`, in eval mode and channels last.
@@ -104,16 +104,17 @@ def load(
     if backend == "torch":
         from zoo.pretrained import load_network
 
-        return load_network(locate, device, dtype)
-    if device not in ("auto", "cpu") or dtype is not None:
+        return load_network(locate, device, dtype_of(dtype) if isinstance(dtype, str) else dtype)
+    if device not in ("auto", "cpu"):
         raise OptionsError(
-            f"{backend} runs on the CPU, in float32",
-            "omit device and dtype (--device, --precision), or use torch (--backend torch)",
+            f"{backend} runs on the CPU", "omit device (--device), or use torch (--backend torch)"
         )
+    if not isinstance(dtype, str | None):
+        raise OptionsError(f"{backend} has no {dtype}", "give a name, such as bf16")
     from zoo.backends.graph_model import load_graph
 
     found = locate()
-    return load_graph(found.folder, found.hashes, backend)
+    return load_graph(found.folder, found.hashes, backend, dtype or "fp32")
 
 
 FEW = 12
@@ -191,23 +192,22 @@ class BackendChoice(NetworkChoice):
     def _by(self, backend: Backend) -> FusionModel | GraphModel:
         """The network by a backend; each is loaded once."""
         if backend not in self._loaded:
-            dtype = dtype_of(self._precision)
-            self._loaded[backend] = load(self._name, device=self._device, dtype=dtype, backend=backend)
+            self._loaded[backend] = load(
+                self._name, device=self._device, dtype=self._precision, backend=backend
+            )
         return self._loaded[backend]
 
 
-def dtype_of(precision: str) -> torch.dtype | None:
-    """The floating-point type of a precision; None for float32, which needs no torch.
+def dtype_of(precision: str) -> torch.dtype:
+    """torch's floating-point type of a precision.
 
     Raises:
-        MissingExtraError: If it needs torch, which is not installed.
+        OptionsError: If there is no such precision.
     """
-    if precision == "fp32":
-        return None
-    if not installed("torch"):
-        raise MissingExtraError("torch", "fuse")
     from zoo.networks.network import PRECISIONS
 
+    if precision not in PRECISIONS:
+        raise OptionsError(f"dtype is {precision!r}", f"it can be {', '.join(PRECISIONS)}")
     return PRECISIONS[precision]
 
 

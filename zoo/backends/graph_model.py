@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 
 from zoo.backends.graph_runner import GraphRunner
-from zoo.backends.session import opened
+from zoo.backends.session import check_precision, opened
 from zoo.stacks.fuses import Fuses
 from zoo.store.files import CONFIG, TRAINING, WEIGHTS, config_in, damaged, read_file
 
@@ -27,20 +27,30 @@ class GraphModel(GraphRunner, Fuses):
     """A network that a runtime runs; it fuses as `zoo.FusionModel` does, without torch."""
 
 
-def load_graph(folder: Path, hashes: Mapping[str, str], runtime: Runtime) -> GraphModel:
+def load_graph(
+    folder: Path, hashes: Mapping[str, str], runtime: Runtime, precision: str = "fp32"
+) -> GraphModel:
     """The network in a folder; the runtime and onnx must be installed.
 
     Raises:
+        OptionsError: If the runtime does not compute in the precision.
         MissingFileError, DamagedError, ConfigError, WeightsError: As for `zoo.store.folder.load_folder`.
     """
     from zoo.graphs.graph import graph_of, pair_graph_of
 
+    check_precision(runtime, precision)
     config, weights = contents(folder, hashes)
     graph = graph_of(config, weights).SerializeToString()  # now, so that weights that do not fit are told
     if not config.sets:
-        return GraphModel(config, runtime, lambda: opened(runtime, graph))
+        return GraphModel(config, runtime, precision, lambda: opened(runtime, graph, precision))
     pair = pair_graph_of(config, weights).SerializeToString()
-    return GraphModel(config, runtime, lambda: opened(runtime, graph), lambda: opened(runtime, pair))
+    return GraphModel(
+        config,
+        runtime,
+        precision,
+        lambda: opened(runtime, graph, precision),
+        lambda: opened(runtime, pair, precision),
+    )
 
 
 def contents(folder: Path, hashes: Mapping[str, str]) -> tuple[Config, dict[str, NDArray[Any]]]:

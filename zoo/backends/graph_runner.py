@@ -24,28 +24,34 @@ class GraphRunner(Runner):
     Args:
         config: The network's.
         backend: What runs the graph.
+        precision: What it computes in.
         open_graph: Opens it, when it is first needed.
         open_pair: Of a network for sets, opens a graph that takes two frames only, `a` and `b`, and gives the
             score of `a`, of which that of `b` is the negative; None if there is none.
     """
 
     all_at_once = True
-    precision = "fp32"
 
     def __init__(
         self,
         config: Config,
         backend: Runtime,
+        precision: str,
         open_graph: Callable[[], Session],
         open_pair: Callable[[], Session] | None = None,
     ) -> None:
-        self._config, self.backend = config, backend
+        self._config, self.backend, self._precision = config, backend, precision
         self._open, self._open_pair = open_graph, open_pair
 
     @property
     def config(self) -> Config:
         """The network's."""
         return self._config
+
+    @property
+    def precision(self) -> str:
+        """What it computes in."""
+        return self._precision
 
     @cached_property
     def _any(self) -> Session:

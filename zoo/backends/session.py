@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import cv2
 import numpy as np
 
+from mfsynth.errors import OptionsError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from openvino import Core
@@ -33,9 +35,12 @@ FASTEST: tuple[Backend, ...] = ("openvino", "onnxruntime", "torch")
 PRECISIONS: dict[Backend, tuple[str, ...]] = {
     "torch": ("fp32", "bf16", "fp16"),
     "onnxruntime": ("fp32",),
-    "openvino": ("fp32",),
+    "openvino": ("fp32", "bf16"),
 }
 """What each backend can compute in."""
+
+_HINTS = {"fp32": "f32", "bf16": "bf16"}
+"""OpenVINO's names of precisions."""
 
 _NO_MEMORY = "bad_alloc", "Failed to allocate memory"
 """How onnxruntime says that it gets no memory."""
@@ -47,10 +52,28 @@ def installed(backend: Backend) -> bool:
     return all(find_spec(each) is not None for each in packages)
 
 
-def opened(runtime: Runtime, graph: bytes) -> Session:
-    """A graph in ONNX's format, opened by a runtime, on the CPU and in float32."""
+def check_precision(runtime: Runtime, precision: str) -> None:
+    """Check that a runtime, which is installed, computes in a precision on this machine.
+
+    Raises:
+        OptionsError: If not.
+    """
+    if precision not in PRECISIONS[runtime]:
+        raise OptionsError(
+            f"{runtime} does not compute in {precision}",
+            f"it computes in {' or '.join(PRECISIONS[runtime])}; torch has others (--backend torch)",
+        )
+    if precision == "bf16":  # otherwise, OpenVINO would compute in float32 and not say so
+        if "BF16" not in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise OptionsError("this CPU has no arithmetic in bf16", "compute in fp32")
+
+
+def opened(runtime: Runtime, graph: bytes, precision: str = "fp32") -> Session:
+    """A graph in ONNX's format, opened by a runtime, on the CPU."""
     threads = max(cv2.getNumThreads(), 1)
-    return _by_onnxruntime(graph, threads) if runtime == "onnxruntime" else by_openvino(graph, threads)
+    if runtime == "onnxruntime":
+        return _by_onnxruntime(graph, threads)
+    return by_openvino(graph, threads, precision)
 
 
 def _by_onnxruntime(graph: bytes, threads: int) -> Session:
@@ -85,11 +108,11 @@ def openvino_core() -> Core:
     return openvino.Core()
 
 
-def by_openvino(graph: bytes | str, threads: int) -> Session:
+def by_openvino(graph: bytes | str, threads: int, precision: str = "fp32") -> Session:
     """The same for OpenVINO; a name is that of a file in its own format."""
     core = openvino_core()
     settings = {
-        "INFERENCE_PRECISION_HINT": "f32",  # on some CPUs, it would compute in bfloat16
+        "INFERENCE_PRECISION_HINT": _HINTS[precision],  # without it, some CPUs would compute in bfloat16
         "INFERENCE_NUM_THREADS": threads,
         "PERFORMANCE_HINT": "LATENCY",
     }

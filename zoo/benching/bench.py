@@ -16,7 +16,7 @@ from mfsynth.engine import run_jobs
 from mfsynth.errors import MfsynthError, install_command
 from zoo.backends.session import EXTRAS, FASTEST, PRECISIONS, installed
 from zoo.benching.timing import drawn, peak_memory, timed
-from zoo.loading import dtype_of, load
+from zoo.loading import load
 from zoo.store.find import find
 from zoo.store.registry import names as short_names
 
@@ -201,8 +201,7 @@ def measure(case: Case, _: Advance) -> Cost:
 
         torch.set_num_threads(setup.threads)
         device = setup.device
-    dtype = dtype_of(case.precision) if case.backend == "torch" else None
-    model = load(case.network, device=device, dtype=dtype, backend=case.backend)
+    model = load(case.network, device=device, dtype=case.precision, backend=case.backend)
     frames = drawn(setup.frames, setup.height, setup.width)
     seconds = timed({case.name: lambda: model.fuse(frames)}, setup.repeats)[case.name]
     median = statistics.median(seconds)

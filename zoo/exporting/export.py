@@ -94,7 +94,7 @@ def export(
     graph = graph_of(config, weights, half=precision == "fp16", metadata=_as_texts(told))
     files = written(graph, form, half=precision == "fp16")
     runtime = READERS[form][0]
-    exported = GraphRunner(config, runtime, lambda: session(files, form, runtime))
+    exported = GraphRunner(config, runtime, "fp32", lambda: session(files, form, runtime))
     same = parity(load_folder(found.folder, found.hashes), exported)
     check(same, f"{name} as {form} in {precision}")
     told |= {

@@ -82,6 +82,21 @@ def test_any_order_gives_the_same_picture_bit_for_bit(folder, runtime) -> None:
         np.testing.assert_array_equal(model.fuse(taken).image, model.fuse(taken[::-1]).image)
 
 
+def test_openvino_computes_in_bfloat16_where_the_cpu_does_and_only_if_asked(folder) -> None:
+    openvino = pytest.importorskip("openvino")
+    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        with pytest.raises(OptionsError, match="no arithmetic in bf16"):
+            zoo.load(folder, backend="openvino", dtype="bf16")
+        return
+    exact, half = (zoo.load(folder, backend="openvino", dtype=each) for each in (None, "bf16"))
+    assert (exact.precision, half.precision) == ("fp32", "bf16")
+    taken = frames(2)
+    one, other = (each.fuse(taken, rule=None).image.astype(int) for each in (exact, half))
+    assert 0 < np.abs(one - other).mean() < 3
+    np.testing.assert_array_equal(other, half.fuse(taken[::-1]).image)
+    assert half.fuse_stack(taken).precision == "bf16"
+
+
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_several_threads_may_fuse_at_once(folder, runtime) -> None:
     pytest.importorskip(runtime)
@@ -202,6 +217,10 @@ def test_what_cannot_be_is_refused(folder, tmp_path) -> None:
     pytest.importorskip("onnxruntime")
     with pytest.raises(OptionsError, match="runs on the CPU"):
         zoo.load(folder, backend="onnxruntime", device="cuda")
+    with pytest.raises(OptionsError, match="onnxruntime does not compute in bf16"):
+        zoo.load(folder, backend="onnxruntime", dtype="bf16")
+    with pytest.raises(OptionsError, match="dtype is 'fp12'"):
+        zoo.load(folder, backend="torch", dtype="fp12")
     FusionModel(Config(task="seg", width=3, depth=1)).save_pretrained(tmp_path)
     (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
     with pytest.raises(WeightsError, match="do not fit"):
