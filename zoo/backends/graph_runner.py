@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from zoo.fusing.runner import Runner
@@ -26,8 +27,8 @@ class GraphRunner(Runner):
         backend: What runs the graph.
         precision: What it computes in.
         open_graph: Opens it, when it is first needed.
-        open_pair: Of a network for sets, opens a graph that takes two frames only, `a` and `b`, and gives the
-            score of `a`, of which that of `b` is the negative; None if there is none.
+        open_pair: Of a network for sets, opens a graph that takes two frames only; see
+            `zoo.graphs.focus_set.focus_pair`. None if there is none.
     """
 
     all_at_once = True
@@ -73,10 +74,16 @@ class GraphRunner(Runner):
         """See `Runner`; all frames are seen at once."""
         taken = [*frames]
         if len(taken) == 2 and self._pair:
-            given = {name: _planes([frame]) for name, frame in zip("ab", taken, strict=True)}
-            score = self._pair(given)[0][wanted]
+            whole = [_whole(frame, self._config.stride) for frame in taken]
+            score = self._pair({"a": _planes(whole[:1]), "b": _planes(whole[1:])})[0, 0][wanted]
             return [score, -score]
         return [each[wanted] for each in self._any({"frames": _planes(taken)})]
+
+
+def _whole(frame: Map, side: int) -> Map:
+    """Extended below and on the right to multiples of a side, by mirroring at the border pixels."""
+    below, beside = (-size % side for size in frame.shape[:2])
+    return np.asarray(cv2.copyMakeBorder(frame, 0, below, 0, beside, cv2.BORDER_REFLECT_101), np.float32)
 
 
 def _planes(frames: list[Map]) -> Map:

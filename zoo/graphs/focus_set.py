@@ -26,25 +26,32 @@ def focus_set(graph: Graph, config: Config) -> None:
     """
     g = graph
     frames = g.input("frames", ["frames", 3, "height", "width"])
-    over = _Any(g, frames)
-    scores = _scored(g, config, _encoded(g, config, frames), over, g.sides(frames))
-    g.output(over.each(scores), "scores", ["frames", "height", "width"])
+    sides, over = g.sides(frames), _Any(g, frames)
+    features = _encoded(g, config, g.whole(frames, set_stride(config)))
+    scores = g.top_left(_scored(g, config, features, over), sides)
+    scores = g.op("Squeeze", over.each(scores), g.integers(1))
+    g.output(scores, "scores", ["frames", "height", "width"])
 
 
 def focus_pair(graph: Graph, config: Config) -> None:
-    """The same for a pair only, in less time: from `a` and `b`, 1 x 3 x H x W, to `score`, 1 x H x W, of a.
+    """The same for a pair only, in less time: from `a` and `b`, 1 x 3 x H x W, to `score`, 1 x 1 x H x W.
 
-    That of b is its negative. The frames are encoded one by one, since runtimes copy what is cut out of a
-    batch, and halves are in the kernels, where they cost nothing.
+    It is that of a; that of b is its negative. Sides must be multiples of the stride: runtimes then know
+    which values inside have the same size, and add them without bringing them into another layout. The frames
+    are encoded one by one, since runtimes copy what is cut out of a batch; halves are in the kernels, where
+    they cost nothing.
     """
     g = graph
     a, b = (g.input(name, [1, 3, "height", "width"]) for name in "ab")
     features = [*zip(_encoded(g, config, a), _encoded(g, config, b), strict=True)]
-    g.output(_scored(g, config, features, _Pair(g), g.sides(a)), "score", [1, "height", "width"])
+    g.output(_scored(g, config, features, _Pair(g)), "score", [1, 1, "height", "width"])
 
 
-def _scored(g: Graph, config: Config, features: list[Seen], over: _Over[Seen], sides: str) -> str:
-    """Scores of the frames that have an odd stream, from the features at every level, finest first."""
+def _scored(g: Graph, config: Config, features: list[Seen], over: _Over[Seen]) -> str:
+    """Scores of the frames that have an odd stream, from the features at every level, finest first.
+
+    N x 1 x H x W, at the size of whole strides.
+    """
     odd, even = "", ""
     for level in reversed(range(config.depth + 1)):
         name = f"body.up.{level}"
@@ -62,15 +69,13 @@ def _scored(g: Graph, config: Config, features: list[Seen], over: _Over[Seen], s
             across = g.conv(over.magnitude(odd), f"{name}.cross", bias=False)
             even = g.op("Relu", g.op("Add", g.conv(even, f"{name}.even_conv", padding=1), across))
     head = g.conv(odd, "body.head", padding=1, bias=False)
-    scores = g.op("DepthToSpace", head, blocksize=BLOCK, mode="CRD")
-    return g.op("Squeeze", g.top_left(scores, sides), g.integers(1))
+    return g.op("DepthToSpace", head, blocksize=BLOCK, mode="CRD")
 
 
 def _encoded(g: Graph, config: Config, frames: str) -> list[str]:
     """Features of frames at every level, finest first."""
-    x = g.whole(frames, set_stride(config))
     kernel = _of_pixels(g.weight("body.down.0.0.weight", channels=3 * BLOCK**2))
-    x = g.op("Relu", g.conv(x, "body.down.0.0", padding=BLOCK, stride=BLOCK, kernel=kernel))
+    x = g.op("Relu", g.conv(frames, "body.down.0.0", padding=BLOCK, stride=BLOCK, kernel=kernel))
     x = g.op("Relu", g.conv(x, "body.down.0.2", padding=1))
     features = [x]
     for level in range(1, config.depth + 1):
