@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
@@ -42,6 +43,9 @@ PRECISIONS: dict[Backend, tuple[str, ...]] = {
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 """OpenVINO's names of precisions."""
 
+_TELEMETRY = "ORT_DISABLE_TELEMETRY"
+"""Unless this is set when onnxruntime is imported, it reports to its maker, and leaves a file in TMPDIR."""
+
 _NO_MEMORY = "bad_alloc", "Failed to allocate memory"
 """How onnxruntime says that it gets no memory."""
 
@@ -77,6 +81,7 @@ def opened(runtime: Runtime, graph: bytes, precision: str = "fp32") -> Session:
 
 
 def _by_onnxruntime(graph: bytes, threads: int) -> Session:
+    os.environ.setdefault(_TELEMETRY, "1")
     import onnxruntime
     from onnxruntime.capi.onnxruntime_pybind11_state import Fail, RuntimeException
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -159,7 +160,7 @@ def test_a_signal_is_harmless_after_another_thread_let_go_of_a_network(folder, r
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_torch_is_not_imported(folder, runtime) -> None:
+def test_torch_is_not_imported_and_nothing_is_left(folder, runtime, tmp_path) -> None:
     pytest.importorskip(runtime)
     code = (
         "import sys; sys.modules['torch'] = None\n"  # importing it fails
@@ -169,10 +170,10 @@ def test_torch_is_not_imported(folder, runtime) -> None:
         "frames = [frame, frame, frame]\n"
         "print(model.fuse(frames).image.shape, model.fuse_stack(frames).image.shape)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(folder), runtime], capture_output=True, text=True, check=False
-    )
+    words, env = [sys.executable, "-c", code, str(folder), runtime], os.environ | {"TMPDIR": str(tmp_path)}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=env)
     assert done.stdout == "(40, 48, 3) (40, 48, 3)\n", done.stderr
+    assert not any(tmp_path.iterdir())
 
 
 @ONE_KIND
