@@ -40,6 +40,7 @@ PRECISIONS: dict[Backend, tuple[str, ...]] = {
 }
 """What each backend can compute in."""
 
+_CAPABILITIES = "OPTIMIZATION_CAPABILITIES"
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 """OpenVINO's names of precisions."""
 
@@ -67,9 +68,10 @@ def check_precision(runtime: Runtime, precision: str) -> None:
             f"{runtime} does not compute in {precision}",
             f"it computes in {' or '.join(PRECISIONS[runtime])}; torch has others (--backend torch)",
         )
-    if precision == "bf16":  # otherwise, OpenVINO would compute in float32 and not say so
-        if "BF16" not in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            raise OptionsError("this CPU has no arithmetic in bf16", "compute in fp32")
+    if precision == "bf16" and "BF16" not in openvino_core().get_property("CPU", _CAPABILITIES):
+        raise OptionsError(
+            "this CPU has no arithmetic in bf16", "compute in fp32"
+        )  # OpenVINO would be silent
 
 
 def opened(runtime: Runtime, graph: bytes, precision: str = "fp32") -> Session:

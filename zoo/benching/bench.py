@@ -166,7 +166,7 @@ def bench(
     for name in names:
         find(name)
     asked = backends or FASTEST
-    missing = {each: install_command(_extra(each)) for each in asked if not installed(each)}
+    missing: dict[str, str] = {each: install_command(_extra(each)) for each in asked if not installed(each)}
     cases = [
         Case(name, backend, precision, setup)
         for name in names or short_names()

@@ -27,7 +27,7 @@ ENOUGH = 3.0
 def drawn(frames: int, height: int, width: int) -> list[Picture]:
     """Frames of a texture, H x W x 3, uint8; each is sharp in a stripe of its own, and soft elsewhere."""
     noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    sharp, soft = (np.asarray(cv2.GaussianBlur(noise, None, sigma), np.uint8) for sigma in (1, 4))
+    sharp, soft = (np.asarray(cv2.GaussianBlur(noise, (0, 0), sigma), np.uint8) for sigma in (1, 4))
     stacked = []
     for number in range(frames):
         frame, stripe = soft.copy(), slice(number * width // frames, (number + 1) * width // frames)
