@@ -33,8 +33,8 @@ def environment(folder: Path, extra: str) -> Path:
     place = folder / extra
     if not place.exists():
         subprocess.run([sys.executable, "-m", "venv", place], check=True)
-        words = ["install", "--quiet", "-c", ROOT / "constraints.txt", f"{ROOT}[{extra}]"]
-        subprocess.run([place / "bin" / "pip", *words], check=True)
+        words = ["install", "--quiet", "-c", str(ROOT / "constraints.txt"), f"{ROOT}[{extra}]"]
+        subprocess.run([str(place / "bin" / "pip"), *words], check=True)
     return place
 
 
@@ -54,7 +54,7 @@ def seconds(place: Path, repeats: int) -> float:
         taken = []
         for _ in range(repeats + 1):
             started = time.perf_counter()
-            command = [place / "bin" / "mfsynth", "fuse", "a.jpg", "b.jpg", "-o", "c.png", "--quiet"]
+            command = [str(place / "bin" / "mfsynth"), "fuse", "a.jpg", "b.jpg", "-o", "c.png", "--quiet"]
             subprocess.run(command, cwd=folder, check=True)
             taken.append(time.perf_counter() - started)
     return statistics.median(taken[1:])

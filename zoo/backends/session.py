@@ -69,9 +69,8 @@ def check_precision(runtime: Runtime, precision: str) -> None:
             f"it computes in {' or '.join(PRECISIONS[runtime])}; torch has others (--backend torch)",
         )
     if precision == "bf16" and "BF16" not in openvino_core().get_property("CPU", _CAPABILITIES):
-        raise OptionsError(
-            "this CPU has no arithmetic in bf16", "compute in fp32"
-        )  # OpenVINO would be silent
+        # OpenVINO itself would compute in float32, and not say so
+        raise OptionsError("this CPU has no arithmetic in bf16", "compute in fp32")
 
 
 def opened(runtime: Runtime, graph: bytes, precision: str = "fp32") -> Session:
