@@ -75,8 +75,9 @@ class GraphRunner(Runner):
         taken = [*frames]
         if len(taken) == 2 and self._pair:
             whole = [_whole(frame, self._config.stride) for frame in taken]
-            score = self._pair({"a": _planes(whole[:1]), "b": _planes(whole[1:])})[0, 0][wanted]
-            return [score, -score]
+            height, width = taken[0].shape[:2]
+            score = self._pair({"a": _planes(whole[:1]), "b": _planes(whole[1:])})[0, 0, :height, :width]
+            return [score[wanted], -score[wanted]]
         return [each[wanted] for each in self._any({"frames": _planes(taken)})]
 
 
