@@ -79,7 +79,7 @@ def markdown_of(rows: list[Row]) -> str:
 
 def _percent(share: float) -> str:
     """A share in percent; what `mfsynth zoo export` refuses is bold."""
-    text = f"{share * 100:.3f}%"
+    text = "100%" if share == 1 else f"{share * 100:.4f}%"
     return text if share >= EQUAL else f"**{text}**"
 
 
