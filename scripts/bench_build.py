@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import platform
 import random
 import shutil
@@ -19,7 +20,10 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import astuple, dataclass, replace
+from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 
 import click
@@ -37,6 +41,7 @@ from mfsynth.building.run import Run, build, packages
 from mfsynth.building.work import Job, make_shard
 from mfsynth.coco.official.resolve import coco_folder
 from mfsynth.coco.split import Split, read_split
+from mfsynth.engine import LOCAL, Engine, open_engine
 from mfsynth.options import BuildOptions, preset_options
 from mfsynth.shards.checked import wrong_bytes
 from mfsynth.shards.layout import PARTS
@@ -115,24 +120,93 @@ def naive(items: list[Item]) -> float:
     return (time.perf_counter() - started) / len(items) * 1e3
 
 
-def workers(options: BuildOptions, coco: Path, scratch: Path) -> tuple[float, float, float]:
-    """Seconds of start-up, and of the build with one and with two workers without start-up."""
+@dataclass(frozen=True, slots=True)
+class Builds:
+    """Builds of the same data set with one and two workers: seconds of each, the least of all rounds.
 
-    def run(count: int, limit: int, name: str) -> float:
-        small = BuildOptions(
-            options.split,
-            variants=options.variants if not limit else 1,
-            limit=limit,
-            shards=min(16, limit or 16),
-        )
+    Attributes:
+        start: Until a build with one worker begins with its first sample, and after its last.
+        one, two: With one and two workers of this machine, without that.
+        ray: Of Ray; None where it is not installed.
+    """
+
+    start: float
+    one: float
+    two: float
+    ray: Cluster | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Seconds that Ray takes on this machine, with two CPUs.
+
+    Attributes:
+        start: Starting the cluster.
+        connection: Connecting to it.
+        first: The first build of two samples, for which Ray starts its workers.
+        two: The whole build with two workers, without what a build of two samples takes then.
+    """
+
+    start: float
+    connection: float
+    first: float
+    two: float
+
+
+def builds(options: BuildOptions, coco: Path, scratch: Path) -> Builds:
+    """Builds with one worker, two, and two on Ray, in turn; other work on the machine only adds time."""
+    whole, folders = replace(options, shards=16), count()
+
+    def run(workers: int, limit: int = 0, engine: Engine = LOCAL) -> float:
+        made = replace(whole, variants=1, limit=limit, shards=limit) if limit else whole
         started = time.perf_counter()
-        build(small, Run(coco, scratch / name, workers=count))
+        build(made, Run(coco, scratch / f"build{next(folders)}", workers=workers, engine=engine))
         return time.perf_counter() - started
 
-    start_1, start_2 = run(1, 1, "start1"), run(2, 2, "start2")
-    rounds = [(run(1, 0, f"one{k}"), run(2, 0, f"two{k}")) for k in range(2)]
-    one, two = map(min, zip(*rounds, strict=True))  # other work on the machine only adds time
-    return start_1, one - start_1, two - start_2
+    installed = find_spec("ray") is not None
+    local, clusters = [], []
+    for _ in range(2):
+        local.append((run(1, 1), run(2, 2), run(1), run(2)))
+        clusters += [astuple(on_ray(run))] if installed else []
+    start_1, start_2, one, two = map(min, zip(*local, strict=True))
+    ray = Cluster(*map(min, zip(*clusters, strict=True))) if clusters else None
+    return Builds(start_1, one - start_1, two - start_2, ray)
+
+
+def on_ray(run: Callable[[int, int, Engine], float]) -> Cluster:
+    """Start a cluster of one node, build there, and end it; `run` times a build of that many images."""
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}  # as our own workers run
+    from ray.cluster_utils import Cluster as Nodes
+
+    began = time.perf_counter()
+    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    try:
+        started = time.perf_counter()
+        with open_engine("ray", nodes.address) as engine:
+            connected = time.perf_counter()
+            first, small, whole = (run(2, limit, engine) for limit in (2, 2, 0))
+    finally:
+        nodes.shutdown()  # type: ignore[no-untyped-call]
+    return Cluster(started - began, connected - started, first, whole - small)
+
+
+def build_rows(made: Builds) -> list[tuple[str, str]]:
+    """Rows about start-up, and about two workers."""
+    rows = [
+        ("start-up of a build, s", f"{made.start:.2f}"),
+        ("speed of two workers against one", f"{made.one / made.two:.2f}"),
+    ]
+    if made.ray:
+        rows += [
+            (
+                "speed of two workers on Ray against two without, once they run",
+                f"{made.two / made.ray.two:.2f}",
+            ),
+            ("start-up of a Ray cluster of one node, s", f"{made.ray.start:.2f}"),
+            ("connection to it, s", f"{made.ray.connection:.2f}"),
+            ("first build of two samples on it, s", f"{made.ray.first:.2f}"),
+        ]
+    return rows
 
 
 # --- memory -------------------------------------------------------------------------------------------
@@ -311,8 +385,7 @@ def report(pairs: Plan, recipes: Plan, coco: Path, scratch: Path, quick: bool) -
         ("the same, ms per sample of recipes", f"{hash_ms:.2f}"),
     ]
     if not quick:
-        start, one, two = workers(pairs.options, coco, scratch)
-        rows += [("start-up of a build, s", f"{start:.2f}"), ("two workers against one", f"{one / two:.2f}")]
+        rows += build_rows(builds(pairs.options, coco, scratch))
         rows += memory(coco, split, scratch)
     table(("", ""), rows)
 
