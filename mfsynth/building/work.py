@@ -24,7 +24,7 @@ from mfsynth.sample import Scene
 from mfsynth.shards.layout import CERTAIN, FOCUS, NEAREST, RECIPE, SEGMENTS, shard_name
 from mfsynth.shards.manifest import Shard
 from mfsynth.shards.writer import ShardWriter
-from mfsynth.synthesis.draw import draw
+from mfsynth.synthesis.draw import Draws
 from mfsynth.synthesis.render import render
 from mfsynth.synthesis.traits import traits_of
 
@@ -141,11 +141,10 @@ def encode_image(
     _check_side(image, layout)
     gt = gt_member(image, layout.gt)
     segments = codecs.encode_png(image.segments)
-    traits = traits_of(image.picture, image.segments, image.infos, entry.stuff, options.draw)
-    recipes = [
-        draw(entry.image, image.infos, options.draw, variant, traits) for variant in range(options.variants)
-    ]
-    for recipe in recipes:
+    drawing = options.draw
+    traits = traits_of(image.picture, image.segments, image.infos, entry.stuff, drawing)
+    draws = Draws(entry.image, image.infos, drawing, traits)
+    for recipe in [draws.recipe(variant) for variant in range(options.variants)]:
         scene = Scene(image.picture, image.segments, recipe)
         yield recipe.key, encode_scene(scene, gt, segments, layout)
 

@@ -146,65 +146,104 @@ def draw(
         UnusableImage: If the segments cannot be shared out so that enough is in focus, or frames of
             that size would not be read again.
     """
-    if options.frames * image.width * image.height > limits.STACK_PIXELS:
-        raise UnusableImage("too-large", f"{options.frames} frames of {image.width} x {image.height} pixels")
-    seeded = (options.seed, image.id, variant)
-    planes, tries = _planes(image, segments, options, variant, traits)
-    sigma, radius = _blur(options, stream("blur", *seeded))
-    if options.optical and too_thin(image, sigma):
-        raise UnusableImage(
-            "too-large", f"{image.width} x {image.height} pixels, a blur of sigma {sigma:.1f}"
+    return Draws(image, segments, options, traits).recipe(variant)
+
+
+class Draws:
+    """What is drawn for the samples of one image. What they share is worked out once.
+
+    Args:
+        image, segments, options, traits: As for `draw`.
+
+    Raises:
+        UnusableImage: As `draw`.
+    """
+
+    def __init__(
+        self,
+        image: ImageInfo,
+        segments: Sequence[SegmentInfo],
+        options: DrawOptions,
+        traits: Sequence[Traits] = (),
+    ) -> None:
+        if options.frames * image.width * image.height > limits.STACK_PIXELS:
+            raise UnusableImage(
+                "too-large", f"{options.frames} frames of {image.width} x {image.height} pixels"
+            )
+        self._image, self._segments, self._options, self._traits = image, segments, options, traits
+        self._optical, self._focused = options.optical, options.focused
+        self._placed: dict[tuple[int, int], Segment] = {}
+        self._groups = [each.group for each in traits] or [segment.index for segment in segments]
+        self._areas = dict.fromkeys(sorted(self._groups), 0)
+        for group, segment in zip(self._groups, segments, strict=True):
+            self._areas[group] += segment.area
+        if options.depth == "none":
+            shared = tuple(self._areas.values())
+            _check_groups(shared, [segment.area for segment in segments], options.min_area)
+
+    def recipe(self, variant: int) -> Recipe:
+        """The recipe of one sample.
+
+        Raises:
+            UnusableImage: As `draw`.
+        """
+        image, options = self._image, self._options
+        seeded = (options.seed, image.id, variant)
+        planes, tries = self._planes(variant)
+        sigma, radius = _blur(options, stream("blur", *seeded))
+        if self._optical and too_thin(image, sigma):
+            raise UnusableImage(
+                "too-large", f"{image.width} x {image.height} pixels, a blur of sigma {sigma:.1f}"
+            )
+        noise = stream("noise", *seeded)
+        noise_sigma = uniform_between(noise, options.noise)
+        if options.capture == "camera" and options.noise == (0.0, 0.0):
+            noise_sigma = draw_capture(stream("capture", *seeded)).sigma
+        optics = None
+        if self._optical:
+            optics = _optics(image, options, variant, self._traits, radius, noise_sigma)
+        return Recipe(
+            format=2 if self._optical else 1,
+            key=sample_key(image.id, variant),
+            seed=options.seed,
+            variant=variant,
+            image=image,
+            segments=tuple(map(self._segment, range(len(planes)), planes)),
+            frames=tuple(FrameRecipe(plane, noise_sigma, noise_key(noise)) for plane in self._focused),
+            blur=Blur(options.kernel, sigma),
+            tries=tries,
+            optics=optics,
         )
-    noise = stream("noise", *seeded)
-    noise_sigma = uniform_between(noise, options.noise)
-    if options.capture == "camera" and options.noise == (0.0, 0.0):
-        noise_sigma = draw_capture(stream("capture", *seeded)).sigma
-    return Recipe(
-        format=2 if options.optical else 1,
-        key=sample_key(image.id, variant),
-        seed=options.seed,
-        variant=variant,
-        image=image,
-        segments=tuple(
-            Segment(s.index, s.id, s.category_id, s.iscrowd, s.area, plane)
-            for s, plane in zip(segments, planes, strict=True)
-        ),
-        frames=tuple(FrameRecipe(plane, noise_sigma, noise_key(noise)) for plane in options.focused),
-        blur=Blur(options.kernel, sigma),
-        tries=tries,
-        optics=_optics(image, options, variant, traits, radius, noise_sigma) if options.optical else None,
-    )
 
+    def _segment(self, index: int, plane: int) -> Segment:
+        """A segment in its plane, the same object in all samples."""
+        if (index, plane) not in self._placed:
+            s = self._segments[index]
+            self._placed[index, plane] = Segment(s.index, s.id, s.category_id, s.iscrowd, s.area, plane)
+        return self._placed[index, plane]
 
-def _planes(
-    image: ImageInfo,
-    segments: Sequence[SegmentInfo],
-    options: DrawOptions,
-    variant: int,
-    traits: Sequence[Traits],
-) -> tuple[list[int], int]:
-    """The plane of each segment, and the tries: its depth map's, or groups of segments are shared out."""
-    if options.depth != "none":
-        return planes_by_depth(segments, options.depths, options.focused, options.min_area), 1
-    seeded = (options.seed, image.id, variant)
-    groups = [each.group for each in traits] or [segment.index for segment in segments]
-    areas = dict.fromkeys(sorted(groups), 0)
-    for group, segment in zip(groups, segments, strict=True):
-        areas[group] += segment.area
-    shared, focused, tries = tuple(areas.values()), options.focused, 1
-    _check_groups(shared, [segment.area for segment in segments], options.min_area)
-    if options.order == "layout":
-        seen = _largest(groups, segments)
-        places = [Place(bool(traits[seen[k]].stuff), traits[seen[k]].bottom / image.height) for k in areas]
-        words = stream("layout", *seeded)
-        planes, tries = lay_out_planes(shared, places, options.depths, focused, options.min_area, words)
-    elif options.depths == 2:
-        planes, tries = draw_planes(shared, options.min_area, stream("segments", *seeded))
-    else:
-        words = stream("planes", *seeded)
-        planes = deal_planes(shared, options.depths, focused, options.min_area, words)
-    of_group = dict(zip(areas, planes, strict=True))
-    return [of_group[group] for group in groups], tries
+    def _planes(self, variant: int) -> tuple[list[int], int]:
+        """The plane of each segment, and the tries: its depth map's, or groups of segments are shared out."""
+        image, segments, options = self._image, self._segments, self._options
+        depths, focused, least = options.depths, self._focused, options.min_area
+        if options.depth != "none":
+            return planes_by_depth(segments, depths, focused, least), 1
+        seeded, shared, tries = (options.seed, image.id, variant), tuple(self._areas.values()), 1
+        if options.order == "layout":
+            words = stream("layout", *seeded)
+            planes, tries = lay_out_planes(shared, self._places(), depths, focused, least, words)
+        elif depths == 2:
+            planes, tries = draw_planes(shared, least, stream("segments", *seeded))
+        else:
+            planes = deal_planes(shared, depths, focused, least, stream("planes", *seeded))
+        of_group = dict(zip(self._areas, planes, strict=True))
+        return [of_group[group] for group in self._groups], tries
+
+    def _places(self) -> list[Place]:
+        """Where each group is in the picture, by its largest segment."""
+        largest = _largest(self._groups, self._segments)
+        found = (self._traits[largest[group]] for group in self._areas)
+        return [Place(bool(each.stuff), each.bottom / self._image.height) for each in found]
 
 
 def _largest(groups: Sequence[int], segments: Sequence[SegmentInfo]) -> dict[int, int]:

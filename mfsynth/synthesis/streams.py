@@ -18,6 +18,8 @@ _BLOCK = 4
 """Words of a Philox counter."""
 _AHEAD = 8
 """Blocks that are drawn at once: most streams need no more."""
+_NOTHING = np.empty(0, np.uint64)
+_CLEAR = np.zeros(_BLOCK, np.uint64)
 
 
 class Stream:
@@ -35,7 +37,7 @@ class Stream:
     def __init__(self, key: bytes) -> None:
         self._key = np.frombuffer(key, "<u8").astype(np.uint64, copy=False)
         self._blocks = self._next = 0
-        self._words = np.empty(0, np.uint64)
+        self._words = _NOTHING
 
     @overload
     def random_raw(self) -> int: ...
@@ -53,7 +55,8 @@ class Stream:
         """Draw at least that many more words than are left."""
         left = self._words[self._next :]
         blocks = max(_AHEAD, -(-(count - len(left)) // _BLOCK))
-        self._words = np.concatenate([left, _drawn(self._key, self._blocks, blocks)])
+        drawn = _drawn(self._key, self._blocks, blocks)
+        self._words = np.concatenate([left, drawn]) if len(left) else drawn
         self._next, self._blocks = 0, self._blocks + blocks
 
 
@@ -73,7 +76,7 @@ def _drawn(key: Words, first: int, blocks: int) -> Words:
     philox.state = {
         "bit_generator": "Philox",
         "state": {"counter": np.array([first, 0, 0, 0], np.uint64), "key": key},
-        "buffer": np.zeros(_BLOCK, np.uint64),
+        "buffer": _CLEAR,
         "buffer_pos": _BLOCK,
         "has_uint32": 0,
         "uinteger": 0,
