@@ -20,6 +20,7 @@ _TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{20,}")
 """An access token of the Hugging Face Hub."""
 _SHORTEST = 4
 """Characters of a secret that is looked for in texts: shorter ones occur by chance."""
+_LOST_SLASHES = re.compile(r"(s3|gs|az|hf|https?):/?(?=[^/])")
 _PUNCTUATION = ".,:;!?)]}"
 
 
@@ -46,6 +47,18 @@ def local_path(location: str | os.PathLike[str]) -> Path | None:
     if scheme.lower() not in _LOCAL:
         return None
     return Path(unquote(rest.removeprefix("localhost")))
+
+
+def meant_url(path: str | os.PathLike[str]) -> str:
+    """How a URL begins that a local path was meant to be; empty for any other path.
+
+    It was typed wrongly, or was a `Path`, which turns `//` into `/`.
+
+    >>> meant_url(Path("s3://box/set")), meant_url("sets/val2017")
+    ('s3://', '')
+    """
+    lost = _LOST_SLASHES.match(os.fspath(path))
+    return f"{lost[1]}://" if lost else ""
 
 
 def shown(location: str | os.PathLike[str]) -> str:

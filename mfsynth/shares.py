@@ -116,8 +116,13 @@ class State:
         """The state that `schema.to_json` made these values of.
 
         Raises:
-            OptionsError: If they are something else.
+            OptionsError: If they are something else, or of a newer format.
         """
+        newest = values.get("mfsynth") if hasattr(values, "get") else None
+        if isinstance(newest, int) and newest > FORMAT:
+            raise OptionsError(
+                f"the state has format {newest}, this release reads {FORMAT}", "update mfsynth"
+            )
         try:
             state = schema.from_json(values, State, "the values of the state", error=OptionsError)
         except OptionsError as error:

@@ -218,6 +218,11 @@ STATE = State(
 )
 
 
+def test_a_state_of_a_newer_format_says_so() -> None:
+    with pytest.raises(OptionsError, match="the state has format 2, this release reads 1; update mfsynth"):
+        State.of({"mfsynth": 2, "data": "d", "more": 1})
+
+
 def test_a_state_is_small_and_survives_json() -> None:
     values = schema.to_json(STATE)
     assert State.of(json.loads(json.dumps(values))) == STATE
@@ -227,7 +232,7 @@ def test_a_state_is_small_and_survives_json() -> None:
 @pytest.mark.parametrize(
     "values",
     [
-        {}, None, 7, {"epoch": 1}, {"mfsynth": 2}, {"epoch": "1"}, {"epoch": -1}, {"even": "keep"},
+        {}, None, 7, {"epoch": 1}, {"mfsynth": 0}, {"epoch": "1"}, {"epoch": -1}, {"even": "keep"},
         {"more": 1}, {"parts": [{"ranks": 1}]}, {"parts": [schema.to_json(Part(0, 1, 1, 1, 1))]},
         {"parts": [schema.to_json(Part(1, 1, 1, 1, -1))]}, {"reader": 3},
     ],

@@ -100,8 +100,8 @@ def output_at(location: str | os.PathLike[str]) -> Folder:
     return storage.folder_at(location, PARTS)
 
 
-def finished(out: Folder, begun: BuildFile, *, overwrite: bool) -> Manifest | None:
-    """The manifest if there is nothing left to do for this build; nothing is written.
+def finished(out: Folder, begun: BuildFile, *, overwrite: bool, part: bool = False) -> Manifest | None:
+    """The manifest if there is nothing left to do for this build, or `part` of one; nothing is written.
 
     Raises:
         OutputError: If the folder holds something else and the build may not overwrite it.
@@ -111,7 +111,7 @@ def finished(out: Folder, begun: BuildFile, *, overwrite: bool) -> Manifest | No
     check_parts(out)
     if overwrite:
         return None
-    sealed = _compare(out, begun)
+    sealed = _compare(out, begun, part=part)
     return sealed if sealed is not None and has_every_shard(out, sealed) else None
 
 
@@ -155,7 +155,7 @@ def begin_part(
     sealed = finished_part(out, begun)
     if sealed is None:
         remove_scratch(out, shards)
-        _put_build_file(out, there, begun)
+        _put_build_file(out, there, begun, part=True)
         _put_once(out, there, PLAN, planned)
     return sealed
 
@@ -166,7 +166,7 @@ def finished_part(out: Folder, begun: BuildFile) -> Manifest | None:
     Raises:
         OutputError: If the folder holds something else, or is sealed without all of its shards.
     """
-    sealed = finished(out, begun, overwrite=False)
+    sealed = finished(out, begun, overwrite=False, part=True)
     if sealed is None and out.has(MANIFEST):
         raise OutputError(f"{out} is sealed, but shards are missing or of another size", INCOMPLETE)
     return sealed
@@ -177,9 +177,9 @@ def _put_once(out: Folder, there: Container[str], name: str, content: object) ->
     return in_parts(name) in there or out.create(in_parts(name), schema.encode(content))
 
 
-def _put_build_file(out: Folder, there: Container[str], begun: BuildFile) -> None:
+def _put_build_file(out: Folder, there: Container[str], begun: BuildFile, *, part: bool = False) -> None:
     if not _put_once(out, there, BUILD, begun):  # a job on another machine began at the same moment
-        _compare(out, begun)
+        _compare(out, begun, part=part)
 
 
 def _is_unfinished(out: Folder, begun: BuildFile) -> bool:
@@ -196,7 +196,7 @@ def _is_unfinished(out: Folder, begun: BuildFile) -> bool:
         return False
 
 
-def _compare(out: Folder, begun: BuildFile) -> Manifest | None:
+def _compare(out: Folder, begun: BuildFile, *, part: bool = False) -> Manifest | None:
     """The manifest if the data set to make is already finished; None if it is unfinished or not started."""
     sealed = read_manifest(out)
     there = read_build_file(out)
@@ -206,22 +206,29 @@ def _compare(out: Folder, begun: BuildFile) -> Manifest | None:
         _check_empty(out)
         return None
     if list(_differences(there, begun)):
-        raise _other_data_set(out, there, begun)
+        raise _other_data_set(out, there, begun, part=part)
     changes = version_changes(there.packages, begun.packages)
     if changes:
         stage, remedy = ("made", "use it as it is") if sealed else ("started", "finish it with those")
         raise OutputError(
             f"{out} holds this data set, {stage} with other versions, whose bytes may differ: "
             + ", ".join(changes),
-            f"{remedy}, choose another --out, or build it again with --overwrite",
+            f"{remedy}, {_replacing(out, 'build it again', part=part)}",
         )
     return sealed
 
 
-def _other_data_set(out: Folder, there: BuildFile, begun: BuildFile) -> OutputError:
+def _replacing(out: Folder, again: str, *, part: bool) -> str:
+    """What to do about what is there; parts refuse --overwrite, which would remove what others made."""
+    if part:
+        return f"choose another --out, or remove {out} before the first part starts"
+    return f"choose another --out, or {again} with --overwrite"
+
+
+def _other_data_set(out: Folder, there: BuildFile, begun: BuildFile, *, part: bool) -> OutputError:
     return OutputError(
         f"{out} holds another data set; it differs in\n  " + "\n  ".join(_differences(there, begun)),
-        "choose another --out, or replace it with --overwrite",
+        _replacing(out, "replace it", part=part),
     )
 
 

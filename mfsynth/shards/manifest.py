@@ -156,6 +156,11 @@ class Manifest:
         folder, where = data_set_at(location)
         if storage.is_file(folder):
             raise ShardError(f"{folder} is a file", "give a data set's folder, or its manifest")
+        if (meant := storage.meant_url(folder)) and not storage.is_there(where):
+            raise ShardError(
+                f"{folder} is neither a local folder nor a URL",
+                f"write a URL as a text that begins with {meant}",
+            )
         try:
             text = storage.read(where)
         except ShardError as error:

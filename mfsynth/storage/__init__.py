@@ -6,6 +6,7 @@ The only room that uses fsspec, and that reads from the web.
 from mfsynth.locations import is_url as is_url
 from mfsynth.locations import join as join
 from mfsynth.locations import local_path as local_path
+from mfsynth.locations import meant_url as meant_url
 from mfsynth.locations import parent as parent
 from mfsynth.locations import scrubbed as scrubbed
 from mfsynth.locations import shown as shown

@@ -18,7 +18,7 @@ from mfsynth.storage.disk import scratch_in, sweep
 from mfsynth.storage.local import digest
 from mfsynth.storage.patience import PATIENCE, Patience, Setback, patiently
 from mfsynth.storage.reading import open_file
-from mfsynth.storage.sources import file_system, passing
+from mfsynth.storage.sources import access_hint, file_system, passing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -139,7 +139,15 @@ class Bucket:
                 system.pipe_file(path, data, mode="create")
             system.invalidate_cache()
 
-        self._do(put, "write", name)
+        try:
+            self._do(put, "write", name)
+        except OutputError as error:
+            cause = error.__cause__
+            if not isinstance(cause, FileNotFoundError):
+                raise
+            text = scrubbed(" ".join(str(cause).split()), self.url)  # of the first file of a build
+            hint = "create the bucket, or correct the URL"
+            raise OutputError(f"cannot write to {self}: {text}", hint) from cause
         return self.read(name) == data
 
     def replace(self, name: str, data: bytes) -> None:
@@ -245,4 +253,6 @@ class Bucket:
             ) from setback
         except Exception as error:
             text = " ".join(str(error).split()) or type(error).__name__
-            raise OutputError(f"{what}: {scrubbed(text, self.url)}", _AGAIN) from error
+            hint = access_hint(error)
+            again = f"{hint}; {_AGAIN}" if hint else _AGAIN
+            raise OutputError(f"{what}: {scrubbed(text, self.url)}", again) from error

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfsynth.errors import OutputError
-from mfsynth.locations import is_web, local_path, shown
+from mfsynth.locations import is_web, local_path, meant_url, shown
 from mfsynth.storage.bucket import Bucket
 from mfsynth.storage.disk import LocalFolder
 from mfsynth.storage.sources import WRITABLE, unknown_scheme
 
 if TYPE_CHECKING:
     from mfsynth.storage.folder import Folder
-
-_LOST_SLASHES = re.compile(r"(s3|gs|az|hf|https?):/?(?=[^/])")
-"""How a URL begins that was typed wrongly, or was a `Path`, which turns `//` into `/`."""
 
 
 def expanded(location: str | os.PathLike[str]) -> Path | str:
@@ -56,10 +52,10 @@ def folder_at(location: str | os.PathLike[str], scratch: str = "") -> Folder:
 
 def _check_no_url(path: Path) -> None:
     """Raise if a local path was meant as a URL: a folder of this machine would be written instead."""
-    if lost := _LOST_SLASHES.match(str(path)):
+    if meant := meant_url(path):
         raise OutputError(
             f"cannot write to {path}: it is neither a local folder nor a URL",
-            f"write a URL as a text that begins with {lost[1]}://",
+            f"write a URL as a text that begins with {meant}",
         )
 
 

@@ -14,7 +14,7 @@ from mfsynth.errors import DownloadError, MfsynthError, SourceError
 from mfsynth.locations import is_web, join, local_path, parent, scrubbed, shown
 from mfsynth.storage.local import open_regular
 from mfsynth.storage.patience import PATIENCE, Patience, Setback, patiently
-from mfsynth.storage.sources import file_system, passing
+from mfsynth.storage.sources import access_hint, file_system, passing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -233,4 +233,5 @@ def _ask(url: str, call: Callable[[Any, str], Answer], patience: Patience = PATI
         ) from setback
     except Exception as error:
         text = " ".join(str(error).split()) or type(error).__name__
-        raise DownloadError(f"cannot read {shown(url)}: {scrubbed(text, url)}") from error
+        told = f"cannot read {shown(url)}: {scrubbed(text, url)}"
+        raise DownloadError(told, access_hint(error)) from error

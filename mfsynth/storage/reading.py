@@ -11,11 +11,11 @@ from typing import IO, TYPE_CHECKING, Any
 
 from mfsynth import limits
 from mfsynth.errors import MfsynthError, NotThereError, ShardError
-from mfsynth.locations import is_web, local_path, scrubbed, shown
+from mfsynth.locations import is_url, is_web, local_path, scrubbed, shown
 from mfsynth.storage.local import open_regular
 from mfsynth.storage.patience import PATIENCE, Patience, Setback, patiently
 from mfsynth.storage.remote import RemoteFile
-from mfsynth.storage.sources import SystemSource, WebSource
+from mfsynth.storage.sources import SystemSource, WebSource, access_hint
 from mfsynth.storage.web import Refused
 
 if TYPE_CHECKING:
@@ -188,7 +188,8 @@ def _unreadable(location: str, error: BaseException) -> ShardError:
     if isinstance(error, OSError) and error.filename is not None:
         text = error.strerror or text
     kind = "" if isinstance(error, OSError) and text else f"{type(error).__name__}: "
-    return ShardError(f"cannot read {where}: {kind}{scrubbed(text, location)}".removesuffix(": "))
+    hint = access_hint(error) if is_url(location) else ""
+    return ShardError(f"cannot read {where}: {kind}{scrubbed(text, location)}".removesuffix(": "), hint)
 
 
 def _is_404(error: BaseException) -> bool:

@@ -34,6 +34,7 @@ _HOPELESS = frozenset(
     {"NoCredentialsError", "PartialCredentialsError", "ParamValidationError", "ProfileNotFound"}
 )
 """Errors of botocore, which need not be installed, that another try does not change."""
+_NO_KEYS = frozenset({"NoCredentialsError", "PartialCredentialsError"})
 WRITABLE = "s3://, gs://, az://"
 """How URLs of common object stores begin; with its package installed, any that fsspec knows will do."""
 _END_SECONDS = 2.0
@@ -207,6 +208,13 @@ def passing(location: str) -> Iterator[None]:
         if refused or isinstance(error, (MfsynthError, Setback)) or type(error).__name__ in _HOPELESS:
             raise
         raise Setback(scrubbed(" ".join(str(error).split()), location) or type(error).__name__) from error
+
+
+def access_hint(error: BaseException) -> str:
+    """What to do about an object store that wants keys, or others; empty for any other error."""
+    if type(error).__name__ in _NO_KEYS:
+        return "set the keys as usual for the object store, as in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    return "check the keys, and what they allow" if isinstance(error, PermissionError) else ""
 
 
 def _changed(location: str) -> ShardError:

@@ -276,6 +276,18 @@ def test_ranges_that_make_no_sense(
     assert not (tmp_path / "o").exists()
 
 
+def test_a_part_with_other_options_is_not_told_to_overwrite(
+    cli: Cli, small_coco: Path, tmp_path: Path
+) -> None:
+    words = ("build", "--split", "small", "--coco", small_coco, "--shards", 8, "--out", tmp_path / "o")
+    assert cli(*words, "--shard-range", "0:1", "--workers", 1).returncode == 0
+    run = cli(*words, "--shard-range", "1:2", "--seed", 1)
+    assert run.returncode == 1
+    assert "seed: 0 there, 1 requested" in run.stderr
+    assert f"choose another --out, or remove {tmp_path / 'o'} before the first part starts" in run.stderr
+    assert "--overwrite" not in run.stderr
+
+
 def test_python_makes_and_merges_parts(small_coco: Path, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     for part in ((0, 3), (3, 8)):

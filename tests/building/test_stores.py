@@ -433,7 +433,10 @@ def test_a_store_that_cannot_be_written_is_named_without_secrets(
 ) -> None:
     words = ("build", *LIKE_SMALL, "--coco", small_coco, "--workers", 1, "--out")
     for url, told in (
-        ("s3://no-such-box/set", "cannot write .* in s3://no-such-box/set: .*bucket does not exist"),
+        (
+            "s3://no-such-box/set",
+            "cannot write to s3://no-such-box/set: .*bucket does not exist; create the bucket",
+        ),
         (f"s3://{KEY}:{SECRET}@no-such-box/set?X-Amz-Signature={SECRET}", "cannot .* s3://no-such-box/set"),
     ):
         run = cli(*words, url, env=store.env)
@@ -442,6 +445,14 @@ def test_a_store_that_cannot_be_written_is_named_without_secrets(
         assert "Traceback" not in run.stderr
         for secret in (KEY, SECRET):
             assert secret not in run.stdout + run.stderr
+
+
+def test_reading_without_keys_says_what_to_set(cli: Cli, store: Store, tmp_path: Path) -> None:
+    env = {name: value for name, value in store.env.items() if not name.startswith("AWS_")}
+    env |= {"AWS_ENDPOINT_URL": store.proxy.url, "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path)}
+    run = cli("info", store.url, env=env)
+    assert run.returncode == 1
+    assert "set the keys as usual for the object store, as in AWS_ACCESS_KEY_ID" in run.stderr
 
 
 def test_no_secret_is_left_anywhere(build: Any, cli: Cli, store: Store) -> None:

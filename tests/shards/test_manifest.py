@@ -24,6 +24,11 @@ def test_a_manifest_goes_to_json_and_back(text: bytes) -> None:
     assert Manifest.from_json(text).to_json() == text
 
 
+def test_a_url_that_a_path_has_spoiled_is_explained() -> None:
+    with pytest.raises(ShardError, match=r"^s3:/box/set is neither .* as a text that begins with s3://$"):
+        Manifest.read(Path("s3://box/set"))
+
+
 @pytest.mark.parametrize(
     "name",
     [
