@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _REPORT_SECONDS = 1.0
 _TICK_SECONDS = 0.5
 _PROBE_SECONDS = 10.0
+_GREETING_SECONDS = 30.0
 _END_SECONDS = 20.0
 _DIED = (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError)
 """What Ray says of a task whose worker process died; it may have been the job's fault."""
@@ -177,20 +178,33 @@ def _changed(module: Any, name: str, value: object) -> Iterator[None]:
 
 
 def _probe(address: str) -> None:
-    """Check that something listens at an address; Ray itself would try for minutes.
+    """Check that a cluster may be at an address; Ray itself would try for minutes, with lines of its own.
 
     Raises:
         OptionsError: If it is not HOST:PORT.
-        BuildError: If nothing answers.
+        BuildError: If nothing answers, or something else than Ray.
     """
     host, _, port = address.rpartition(":")
     if "://" in address or not host or not port.isdecimal():
         raise OptionsError(f"{address} is not the HOST:PORT of a Ray cluster", _NEEDED)
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _PROBE_SECONDS).close()
+        with socket.create_connection((host.strip("[]"), int(port)), _PROBE_SECONDS) as connection:
+            known = os.environ.get("RAY_USE_TLS", "0") != "0" or _speaks_grpc(connection)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise BuildError(f"no Ray cluster answers at {address}: {reason}", _NEEDED) from error
+    if not known:
+        raise BuildError(f"what listens at {address} is not a Ray cluster", _NEEDED)
+
+
+def _speaks_grpc(connection: socket.socket) -> bool:
+    """Whether the other side greets as HTTP/2 does, which Ray speaks: by a frame with its settings."""
+    connection.settimeout(_GREETING_SECONDS)
+    try:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+        return connection.recv(4, socket.MSG_WAITALL)[3:] == b"\x04"
+    except OSError:  # it hangs up, or says nothing
+        return False
 
 
 def _here() -> str:

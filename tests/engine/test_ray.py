@@ -8,8 +8,10 @@ import re
 import shutil
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -202,6 +204,21 @@ def test_an_address_at_which_nobody_answers_is_one_line(cli: Cli, small_pairs: P
     assert run.stderr.startswith(f"mfsynth: no Ray cluster answers at {address}: Connection refused; run ")
     assert run.stderr.count("\n") == 1
     assert time.monotonic() - started < 60
+
+
+def test_what_listens_and_is_not_ray_is_one_line(cli: Cli, small_pairs: Path) -> None:
+    class Web(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Web) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,)).start()
+        address = f"127.0.0.1:{server.server_address[1]}"
+        run = cli("verify", small_pairs, "--engine", "ray", "--ray-address", address)
+        server.shutdown()
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"mfsynth: what listens at {address} is not a Ray cluster; run ")
+    assert run.stderr.count("\n") == 1
 
 
 def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
