@@ -8,7 +8,7 @@
 The training data is train2017, extra and bsds; val2017 and real pairs are not used. Shards of focus stacks
 are built from it first, into the folder `data` beside the networks' folders.
 
-All but focus-set and cnn go on from the weights that the package ships when their training begins, so what
+All but cnn go on from the weights that the package ships when their training begins, so what
 comes of it depends on the release. training.json and the card keep the SHA-256 of those weights: the release
 that has it in zoo/store/registry.toml gives the same again.
 """
@@ -78,7 +78,7 @@ class Plan:
 
 
 PLANS = {
-    "focus-set": Plan("focus-set", 14_000, stacks=True),
+    "focus-set": Plan("focus-set", 28_500, (*AGAIN, "lr=3e-3"), stacks=True),
     "focus-set-small": Plan("focus-set", 28_500, (*AGAIN, "lr=3e-3"), preset="small", stacks=True),
     "hf-seg": Plan("hf-seg", 6500, (*AGAIN, *NEAR_EDGES, "lr=1.5e-3", "loss=cross-entropy-by-stakes")),
     "hf-reg": Plan("hf-reg", 17_000, (*AGAIN, *NEAR_EDGES, "lr=1.5e-3")),
@@ -97,7 +97,7 @@ PLANS = {
         ),
     ),
 }
-"""More than half an hour each, on one core; focus-set takes three hours."""
+"""More than half an hour each, on one core; networks for sets take one and a half to three hours."""
 
 COCO = click.option("--coco", type=click.Path(exists=True, path_type=Path), required=True)
 FOLDER = click.Path(file_okay=False, path_type=Path)
