@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Worker, sync_playwright
 
 from mfsynth.preview.colors import color
 from zoo.publishing.example import known_pair
@@ -65,6 +65,10 @@ class Tool:
         """Until all is fused; returns what is said then."""
         self.page.wait_for_selector("#save:visible", timeout=PATIENCE)
         return self.page.inner_text("#said").replace("\xa0", " ")
+
+    def workers(self) -> list[Worker]:
+        """The page's own; the engine's threads, which sleep until there is work, would never answer."""
+        return [worker for worker in self.page.workers if "/engine/" not in worker.url]
 
     def set(self, label: str, value: str) -> None:
         """Choose a setting; there must be pictures."""

@@ -42,7 +42,7 @@ def folder(npm: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # closed before other tests run: it lives in an event loop of this thread
 def browser() -> Iterator[Browser]:
     """Chromium, without a window."""
     path = installed()

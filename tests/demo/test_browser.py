@@ -56,7 +56,7 @@ def test_a_pair_becomes_what_python_makes_of_it_and_only_the_server_is_asked(
         assert all(each.startswith((url, f"blob:{url}")) for each in tool.requests)
         ask = f"fetch('{elsewhere}frame-1.png').then(() => 'answered', () => 'refused')"
         assert tool.page.evaluate(ask) == "refused"
-        assert {worker.evaluate(ask) for worker in tool.page.workers} == {"refused"}
+        assert {worker.evaluate(ask) for worker in tool.workers()} == {"refused"}
         assert not tool.errors
 
 
@@ -85,7 +85,7 @@ def test_without_a_service_worker_it_computes_in_one_thread_and_is_still_kept_fr
         assert "1 thread)" in tool.wait()
         agree(tool, network, pair)
         ask = f"fetch('{elsewhere}frame-1.png').then(() => 'answered', () => 'refused')"
-        assert {worker.evaluate(ask) for worker in tool.page.workers} == {"refused"}
+        assert {worker.evaluate(ask) for worker in tool.workers()} == {"refused"}
 
 
 @pytest.mark.slow
