@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal, get_args, overload
 
 from mfsynth.errors import MissingExtraError, OptionsError
-from zoo.backends.session import EXTRAS, FASTEST, Backend, Runtime, installed
+from zoo.backends.session import EXTRAS, FASTEST, Backend, Runtime, check_installed, installed
 from zoo.stacks.choice import NetworkChoice
 from zoo.store.find import find
 
@@ -98,8 +98,7 @@ def load(
     """
     if backend not in get_args(Backend):
         raise OptionsError(f"backend is {backend!r}", f"it can be {', '.join(get_args(Backend))}")
-    if not installed(backend):
-        raise MissingExtraError(backend, "fuse" if backend == "torch" else EXTRAS[backend])
+    check_installed(backend)
     locate = partial(find, name, revision=revision, origin=origin)
     if backend == "torch":
         from zoo.pretrained import load_network
@@ -110,7 +109,7 @@ def load(
             f"{backend} runs on the CPU", "omit device (--device), or use torch (--backend torch)"
         )
     if not isinstance(dtype, str | None):
-        raise OptionsError(f"{backend} has no {dtype}", "give a name, such as bf16")
+        raise OptionsError(f"{backend} has no {dtype}", "give a name, such as fp32")
     from zoo.backends.graph_model import load_graph
 
     found = locate()
@@ -139,7 +138,7 @@ def fastest(device: str = "auto", precision: str = "fp32", frames: int = 2) -> B
     for backend in FASTEST:
         if installed(backend):
             return backend
-    raise MissingExtraError("torch", "fuse")
+    raise MissingExtraError("torch", EXTRAS["torch"])
 
 
 class BackendChoice(NetworkChoice):

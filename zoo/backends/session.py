@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from threading import Lock
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import cv2
 import numpy as np
 
-from mfsynth.errors import OptionsError
+from mfsynth.errors import MissingExtraError, OptionsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
     from openvino import Core
 
@@ -27,8 +30,8 @@ Session = Callable[["dict[str, NDArray[Any]]"], "NDArray[np.float32]"]
 Several threads may call it. It raises a MemoryError when it gets no memory.
 """
 
-EXTRAS: dict[Runtime, str] = {"onnxruntime": "fuse-lite", "openvino": "openvino"}
-"""The extra that installs each runtime."""
+EXTRAS: dict[Backend, str] = {"torch": "fuse", "onnxruntime": "fuse-lite", "openvino": "openvino"}
+"""The extra that installs each backend."""
 
 FASTEST: tuple[Backend, ...] = ("openvino", "onnxruntime", "torch")
 """Backends, the fastest on a CPU first; measured by scripts/bench_fuse.py."""
@@ -47,14 +50,24 @@ _HINTS = {"fp32": "f32", "bf16": "bf16"}
 _TELEMETRY = "ORT_DISABLE_TELEMETRY"
 """Unless this is set when onnxruntime is imported, it reports to its maker, and leaves a file in TMPDIR."""
 
-_NO_MEMORY = "bad_alloc", "Failed to allocate memory"
-"""How onnxruntime says that it gets no memory."""
+_NO_MEMORY = "bad_alloc", "Failed to allocate"
+"""How runtimes say that they get no memory."""
 
 
 def installed(backend: Backend) -> bool:
     """Whether a backend can be used here."""
     packages = ["torch"] if backend == "torch" else ["onnx", backend]
     return all(find_spec(each) is not None for each in packages)
+
+
+def check_installed(backend: Backend) -> None:
+    """Check that a backend can be used here.
+
+    Raises:
+        MissingExtraError: If it is not installed.
+    """
+    if not installed(backend):
+        raise MissingExtraError(backend, EXTRAS[backend])
 
 
 def check_precision(runtime: Runtime, precision: str) -> None:
@@ -92,14 +105,21 @@ def _by_onnxruntime(graph: bytes, threads: int) -> Session:
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
     def run(given: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-        try:
+        with _memory_of("onnxruntime", Fail, RuntimeException):
             return np.asarray(session.run(None, given)[0], np.float32)
-        except (Fail, RuntimeException) as error:
-            if not any(each in str(error) for each in _NO_MEMORY):
-                raise
-            raise MemoryError("onnxruntime gets no more") from error
 
     return run
+
+
+@contextmanager
+def _memory_of(runtime: Runtime, *errors: type[Exception]) -> Iterator[None]:
+    """Where a runtime says only in words that it gets no memory, raise a MemoryError."""
+    try:
+        yield
+    except errors as error:
+        if not any(each in str(error) for each in _NO_MEMORY):
+            raise
+        raise MemoryError(f"{runtime} gets no more") from error
 
 
 @cache
@@ -122,11 +142,15 @@ def by_openvino(graph: bytes | str, threads: int, precision: str = "fp32") -> Se
         "INFERENCE_NUM_THREADS": threads,
         "PERFORMANCE_HINT": "LATENCY",
     }
-    compiled = core.compile_model(core.read_model(graph), "CPU", settings)
+    request = core.compile_model(core.read_model(graph), "CPU", settings).create_infer_request()
     one_by_one = Lock()  # what it gives is overwritten by the next call
 
     def run(given: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-        with one_by_one:
-            return np.array(compiled(given)[0], np.float32)
+        # `infer` would raise nothing when it gets no memory, and give what the last call gave (seen with
+        # 2026.4.1)
+        with one_by_one, _memory_of("openvino", RuntimeError):
+            request.start_async(given, share_inputs=True)
+            request.wait()
+            return np.array(request.get_output_tensor(0).data, np.float32)
 
     return run

@@ -120,7 +120,7 @@ x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, free) for name in
 graph = helper.make_graph([helper.make_node("MatMul", ["x", "x"], ["y"])], "square", [x], [y])
 opset = helper.make_opsetid("", 23)
 model = helper.make_model(graph, ir_version=11, opset_imports=[opset])
-session = opened("onnxruntime", model.SerializeToString())
+session = opened(sys.argv[1], model.SerializeToString())
 large = np.ones((4000, 4000), np.float32)
 used = int(open("/proc/self/statm").read().split()[5]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_DATA, (used + (16 << 20),) * 2)
@@ -132,10 +132,12 @@ except MemoryError as error:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit memory so")
-def test_a_lack_of_memory_is_told_as_such() -> None:
-    pytest.importorskip("onnxruntime")
-    done = subprocess.run([sys.executable, "-c", NO_MEMORY], capture_output=True, text=True, check=False)
-    assert done.stdout == "onnxruntime gets no more\n", done.stderr
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_lack_of_memory_is_told_as_such(runtime) -> None:
+    pytest.importorskip(runtime)
+    words = [sys.executable, "-c", NO_MEMORY, runtime]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.stdout == f"{runtime} gets no more\n", done.stderr
 
 
 LET_GO_ELSEWHERE = """
