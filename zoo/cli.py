@@ -490,6 +490,7 @@ def bench(
     with output.bar("measuring", "case") as progress:
         report = measure(names, setup, backends, say=output.say, progress=progress)
     output.show(report)
+    output.fail(report.errors)
 
 
 @zoo.command()

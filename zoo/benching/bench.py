@@ -14,9 +14,10 @@ import mfsynth
 from mfsynth.console import count
 from mfsynth.engine import run_jobs
 from mfsynth.errors import MfsynthError, install_command
-from zoo.backends.session import EXTRAS, FASTEST, PRECISIONS, installed
+from zoo.backends.session import EXTRAS, FASTEST, PRECISIONS, check_installed, installed
 from zoo.benching.timing import drawn, peak_memory, timed
 from zoo.loading import load
+from zoo.stacks.memory import enough_memory
 from zoo.store.find import find
 from zoo.store.registry import names as short_names
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 HEADS = ("network", "backend", "precision", "ms", "MP/s", "peak MB")
 _NUMBERS = 3
 """The first column that is aligned on the right."""
+
+_SMALLER = "measure smaller frames (--size), or fewer (--frames)"
+"""What needs less memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +130,37 @@ class BenchReport:
             "version": mfsynth.__version__,
         }
 
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Why something was not measured: for each network, backend and reason, the precisions together."""
+        found: dict[tuple[str, str, str], list[str]] = {}
+        for row in self.rows:
+            if row.cost is None:
+                found.setdefault((row.network, row.backend, row.reason), []).append(row.precision)
+        return {
+            f"{network} by {backend} in {', '.join(precisions)}": reason
+            for (network, backend, reason), precisions in found.items()
+        }
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """The reasons, if nothing at all was measured."""
+        return {} if any(row.cost for row in self.rows) else self.reasons
+
     def lines(self) -> list[str]:
-        """As lines for people."""
-        what, calls = self.setup, [each.cost.calls for each in self.rows if each.cost]
-        least, most = (min(calls), max(calls)) if calls else (0, 0)
-        times = f"medians of {least if least == most else f'{least} to {most}'} warm calls"
-        told = [
+        """As lines for people; none if nothing was measured."""
+        calls = [row.cost.calls for row in self.rows if row.cost]
+        if not calls:
+            return []
+        what, least, most = self.setup, min(calls), max(calls)
+        return [
             f"{processor()}: {count(what.frames, 'frame')} of {what.width} x {what.height}, "
-            f"{count(what.threads, 'thread')}, {times}",
-            *(_aligned([HEADS, *(each.cells() for each in self.rows)]) if self.rows else []),
+            f"{count(what.threads, 'thread')}, "
+            f"medians of {least if least == most else f'{least} to {most}'} warm calls",
+            *_aligned([HEADS, *(row.cells() for row in self.rows)]),
+            *(f"{which}: {reason}" for which, reason in self.reasons.items()),
+            *(f"{backend} is not installed: {how}" for backend, how in self.missing.items()),
         ]
-        told += [f"{each.network} by {each.backend}: {each.reason}" for each in self.rows if each.reason]
-        return told + [f"{backend} is not installed: {how}" for backend, how in self.missing.items()]
 
 
 def bench(
@@ -155,23 +178,24 @@ def bench(
     Args:
         names: Of networks, as for `zoo.load`; all that have a short name if there are none.
         setup: What is fused.
-        backends: Only these; all if there are none.
+        backends: Only these, which must be installed; all that are installed if there are none.
         say: Called with a line when a process dies, or reports nothing for a minute.
         progress: Called with the number of cases that are measured, and of all.
 
     Raises:
         ZooError, HubError: As one of their subclasses: if there is no such network, before any is measured.
+        MissingExtraError: If one of `backends` is not installed, or no backend at all.
     """
     setup = setup or Setup()
     for name in names:
         find(name)
-    asked = backends or FASTEST
-    missing: dict[str, str] = {each: install_command(_extra(each)) for each in asked if not installed(each)}
+    found = [each for each in FASTEST if installed(each)]
+    for backend in backends or found or FASTEST:
+        check_installed(backend)
     cases = [
         Case(name, backend, precision, setup)
         for name in names or short_names()
-        for backend in asked
-        if backend not in missing
+        for backend in backends or found
         for precision in PRECISIONS[backend]
     ]
     rows = []
@@ -179,7 +203,8 @@ def bench(
         progress(number, len(cases))
         rows.append(_row(case, say))
     progress(len(cases), len(cases))
-    return BenchReport(setup, tuple(rows), missing)
+    others = [] if backends else [each for each in FASTEST if each not in found]
+    return BenchReport(setup, tuple(rows), {each: install_command(EXTRAS[each]) for each in others})
 
 
 def _row(case: Case, say: Callable[[str], None]) -> Row:
@@ -191,8 +216,14 @@ def _row(case: Case, say: Callable[[str], None]) -> Row:
     return Row(*which, cost)
 
 
+@enough_memory(_SMALLER)
 def measure(case: Case, _: Advance) -> Cost:
-    """Load a network and fuse, again and again; nothing but the backend is imported."""
+    """Load a network and fuse, again and again; nothing but the backend is imported.
+
+    Raises:
+        FrameError: If there is not enough memory.
+        ZooError, HubError, OptionsError: As for `zoo.load`.
+    """
     setup = case.setup
     cv2.setNumThreads(setup.threads)  # and so those of onnxruntime and OpenVINO
     device = "cpu"
@@ -215,10 +246,6 @@ def processor() -> str:
     lines = path.read_text().splitlines() if path.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else platform.processor() or platform.machine()
-
-
-def _extra(backend: Backend) -> str:
-    return "fuse" if backend == "torch" else EXTRAS[backend]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:

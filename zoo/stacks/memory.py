@@ -12,13 +12,19 @@ from zoo.errors import FrameError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SMALLER = "fuse smaller tiles (--tile 256), fewer frames, or on another device (--device cpu)"
+"""What needs less memory."""
+
 _ACCELERATOR = "OutOfMemoryError"  # torch's, which need not be there
 _TORCH = "DefaultCPUAllocator: "  # a plain RuntimeError, told by its text only
 
 
 @contextmanager
-def enough_memory() -> Iterator[None]:
+def enough_memory(remedy: str = SMALLER) -> Iterator[None]:
     """Say what to do when the memory of the machine or of its accelerator runs out.
+
+    Args:
+        remedy: What to do.
 
     Raises:
         FrameError: In its place.
@@ -29,10 +35,7 @@ def enough_memory() -> Iterator[None]:
         reason = _lack(error)
         if reason is None:
             raise
-        raise FrameError(
-            f"there is not enough memory: {reason}",
-            "fuse smaller tiles (--tile 256), fewer frames, or on another device (--device cpu)",
-        ) from error
+        raise FrameError(f"there is not enough memory: {reason}", remedy) from error
 
 
 def _lack(error: Exception) -> str | None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from zoo.benching.bench import Setup, bench
+from mfsynth.errors import MissingExtraError
+from zoo.benching.bench import BenchReport, Cost, Row, Setup, bench
 from zoo.benching.timing import drawn, peak_memory, timed
 from zoo.networks import Config
 from zoo.pretrained import FusionModel
@@ -53,12 +54,16 @@ def test_torch_has_every_precision_and_its_memory_weighs_on_no_other_backend(fol
 
 
 def test_a_backend_that_is_missing_gets_a_line_that_says_what_brings_it(folder, monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "openvino", None)  # as if it were not installed
-    report = bench([str(folder)], Setup(16, 16, repeats=1), ("openvino",))
-    assert report.rows == ()
-    (line,) = [line for line in report.lines() if "openvino" in line]
-    assert line.startswith("openvino is not installed: ")
-    assert "[openvino]" in line
+    for name in ("openvino", "torch"):
+        monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
+    report = bench([str(folder)], Setup(16, 16, repeats=1))
+    assert [row.backend for row in report.rows] == ["onnxruntime"]
+    for name, extra in (("openvino", "[openvino]"), ("torch", "[fuse]")):
+        (line,) = [line for line in report.lines() if line.startswith(name)]
+        assert line.startswith(f"{name} is not installed: ")
+        assert extra in line
+    with pytest.raises(MissingExtraError, match=r"openvino is not installed; .*\[openvino\]"):
+        bench([str(folder)], Setup(16, 16, repeats=1), ("openvino",))
 
 
 def test_what_cannot_be_measured_is_refused_before_anything_is(cli) -> None:
@@ -78,7 +83,25 @@ def test_a_network_that_does_not_work_gets_a_row_that_says_why(folder, tmp_path)
     (row,) = report.rows
     assert row.cost is None
     assert "model.safetensors" in row.reason
-    assert any(row.reason in line for line in report.lines())
+    assert report.errors == {f"{tmp_path} by onnxruntime in fp32": row.reason}
+
+
+def test_a_command_that_measures_nothing_fails_and_says_why(folder, cli) -> None:
+    vast = ["--size", 10_000_000, "--backend", "onnxruntime"]
+    done = cli("zoo", "bench", folder, *vast)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = [line for line in done.stderr.splitlines() if "onnxruntime" in line]
+    assert "there is not enough memory" in line
+    assert "--size" in line
+    assert "Traceback" not in done.stderr
+
+
+def test_what_is_not_measured_is_told_once_for_all_precisions() -> None:
+    cost, reason = Cost(10.0, 0.1, 200.0, 3), "there is no device"
+    rows = [Row("net", "torch", each, None, reason) for each in ("fp32", "bf16")]
+    report = BenchReport(Setup(), (Row("net", "openvino", "fp32", cost), *rows), {})
+    assert report.lines()[-1] == "net by torch in fp32, bf16: there is no device"
+    assert report.errors == {}
 
 
 def test_calls_take_turns_and_the_first_ones_do_not_count() -> None:
