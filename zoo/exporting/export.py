@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 Precision = Literal["fp32", "fp16"]
 
+REMEDIES: dict[Precision, str] = {
+    "fp16": "export it as fp32",
+    "fp32": "run it by torch, and report this with the network's files",
+}
+"""What to do if an exported network decides otherwise than torch."""
+
 
 @dataclass(frozen=True, slots=True)
 class Exported:
@@ -96,7 +102,7 @@ def export(
     runtime = READERS[form][0]
     exported = GraphRunner(config, runtime, "fp32", lambda: session(files, form, runtime))
     same = parity(load_folder(found.folder, found.hashes), exported)
-    check(same, f"{name} as {form} in {precision}")
+    check(same, f"{name} as {form} in {precision}", REMEDIES[precision])
     told |= {
         "files": {path.with_suffix(suffix).name: digest(data) for suffix, data in files.items()},
         "parity": {each.picture: each.share for each in same},

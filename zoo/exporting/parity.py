@@ -88,17 +88,20 @@ def compared(ours: Sequence[Answer], theirs: Sequence[Answer]) -> tuple[Parity, 
     )
 
 
-def check(found: Sequence[Parity], what: str) -> None:
+def check(found: Sequence[Parity], what: str, remedy: str) -> None:
     """Check that an exported network decides as torch's does.
+
+    Args:
+        found: How alike it decides.
+        what: What is compared, for people.
+        remedy: What to do if it does not.
 
     Raises:
         ExportError: If not; it says by how much.
     """
     if worse := [each for each in found if not each.share >= EQUAL]:
         least = "; ".join(each.line() for each in worse)
-        raise ExportError(
-            f"{what} decides otherwise than torch: {least}; {EQUAL:.2%} are needed", "export it as fp32"
-        )
+        raise ExportError(f"{what} decides otherwise than torch: {least}; {EQUAL:.2%} are needed", remedy)
 
 
 def _decision(model: FusionNetwork, frames: Sequence[Picture]) -> NDArray[np.uint8]:

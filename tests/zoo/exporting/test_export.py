@@ -75,6 +75,14 @@ def test_other_decisions_are_found_and_said(folder, tmp_path) -> None:
     save_file(weights, tmp_path / "model.safetensors")
     found = parity(model, FusionModel.from_pretrained(tmp_path))
     assert max(each.share for each in found) < 0.99
-    with pytest.raises(ExportError, match=r"known pair: .* of the pixels as by torch"):
-        check(found, "net as onnx in fp32")
-    check([Parity("known pair", 0.99995, 0.001)], "net as onnx in fp32")
+    with pytest.raises(ExportError, match=r"known pair: .* of the pixels as by torch.*; give up"):
+        check(found, "net as onnx in fp16", "give up")
+    check([Parity("known pair", 0.99995, 0.001)], "net as onnx in fp16", "give up")
+
+
+def test_what_decides_otherwise_is_not_written_and_the_remedy_fits(folder, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("zoo.exporting.parity.EQUAL", 1.1)  # no network is that alike
+    for precision, remedy in (("fp16", "export it as fp32"), ("fp32", "run it by torch")):
+        with pytest.raises(ExportError, match=remedy):
+            export(str(folder), tmp_path / "net.onnx", precision=precision)
+    assert not any(tmp_path.iterdir())
