@@ -6,6 +6,8 @@ export class Helper {
   /** @type {Map<number, { resolve: (answer: any) => void, reject: (error: Error) => void }>} */
   #asked = new Map();
   #worker = start();
+  /** @type {Error | undefined} */
+  #failure;
 
   /**
    * @param {(done: number) => void} onProgress Told the fraction that is fused.
@@ -20,8 +22,9 @@ export class Helper {
       if (data.error !== undefined) asked?.reject(new Error(data.error));
       else asked?.resolve(data.answer);
     });
-    this.#worker.addEventListener("error", (event) => {
-      const error = new Error(event.message || "the part of this page that computes could not be loaded. Load the page again.");
+    this.#worker.addEventListener("error", ({ message }) => {
+      const error = new Error(message || "the part of this page that computes could not be loaded. Load the page again.");
+      if (!message) this.#failure = error; // there is no worker, and it will never answer
       for (const { reject } of this.#asked.values()) reject(error);
       this.#asked.clear();
     });
@@ -33,6 +36,7 @@ export class Helper {
    * @returns {Promise<any>}
    */
   ask(task, given) {
+    if (this.#failure) return Promise.reject(this.#failure);
     const id = ++this.#last;
     return new Promise((resolve, reject) => {
       this.#asked.set(id, { resolve, reject });

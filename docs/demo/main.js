@@ -28,6 +28,10 @@ let before;
 /** @type {Helper | undefined} */
 let started;
 let nextKey = 0, reading = 0, fusing = false, cancelled = false, again = false;
+
+/** Aborted by a click on "Start over". */
+let course = new AbortController();
+
 /** @type {Map<number, ImageBitmap>} */
 const whole = new Map();
 
@@ -79,12 +83,13 @@ async function add(given) {
   const sorted = [...given].sort((one, other) => natural.compare(one.name, other.name));
   if (!sorted.length) return;
   forgive();
-  const held = frames;
+  const held = frames, { signal } = course;
   for (const [place, file] of sorted.entries()) {
     reading = sorted.length - place;
     by("doing").textContent = `Reading ${file.name}`;
     refresh();
-    await read(file);
+    await read(file, signal);
+    if (signal.aborted) return;
   }
   reading = 0;
   refresh();
@@ -93,14 +98,18 @@ async function add(given) {
   await changed();
 }
 
-/** @param {File} file */
-async function read(file) {
+/**
+ * @param {File} file
+ * @param {AbortSignal} signal
+ */
+async function read(file, signal) {
   const key = nextKey++;
   try {
     if (frames.length >= MOST) throw new Error(`there are ${MOST} pictures already. Fuse fewer at once.`);
     const { width, height, thumbnail } = await helper().ask("read", { key, file });
     const frame = { key, file, name: file.name, width, height, thumbnail };
     try {
+      signal.throwIfAborted();
       checkFits(frame);
     } catch (error) {
       await helper().ask("drop", { keys: [key] });
@@ -111,7 +120,7 @@ async function read(file) {
     shown ??= key;
     await show(shown);
   } catch (error) {
-    complain(`${file.name} is left out: ${reasonOf(error)}`);
+    if (!signal.aborted) complain(`${file.name} is left out: ${reasonOf(error)}`);
   }
 }
 
@@ -145,6 +154,9 @@ async function remove(frame) {
 }
 
 async function clear() {
+  course.abort();
+  course = new AbortController();
+  reading = 0;
   if (fusing) helper().cancel();
   const keys = frames.map(({ key }) => key);
   frames = [];

@@ -5,6 +5,7 @@ import { open } from "./engine.js";
 import { SHORTEST, blend, planesOf, sharesOf, tilesOf } from "./fusing.js";
 
 /** @typedef {import("./fusing.js").Network} Network */
+/** @typedef {import("./engine.js").Session} Session */
 /** @typedef {{ rgb: Uint8Array, width: number, height: number }} Frame */
 /** @typedef {{ network: Network, processor: import("./engine.js").Processor | "auto" }} Choice */
 
@@ -17,8 +18,11 @@ const THUMBNAIL = 256;
 /** @type {Map<number, Frame>} */
 const frames = new Map();
 
-/** @type {{ key: string, session: import("./engine.js").Session } | undefined} */
+/** @type {{ key: string, session: Session } | undefined} */
 let opened;
+
+/** @type {Promise<unknown>} */
+let opening = Promise.resolve();
 
 /** @type {{ fused: ImageData, decision: Uint8Array } | undefined} */
 let last;
@@ -103,8 +107,19 @@ async function prepare(choice) {
   return { by: (await sessionFor(choice)).by };
 }
 
+/**
+ * A network, opened once: pictures may come while `prepare` still loads it.
+ * @param {Choice} choice
+ * @returns {Promise<Session>}
+ */
+function sessionFor(choice) {
+  const session = opening.catch(() => {}).then(() => openedFor(choice));
+  opening = session;
+  return session;
+}
+
 /** @param {Choice} choice */
-async function sessionFor({ network, processor }) {
+async function openedFor({ network, processor }) {
   const key = `${network.name} ${processor}`;
   if (opened?.key !== key) {
     await opened?.session.close();

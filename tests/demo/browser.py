@@ -102,14 +102,14 @@ class Tool:
 
 
 @contextmanager
-def opened(browser: Browser, url: str, **context: Any) -> Iterator[Tool]:
+def opened(browser: Browser, url: str, until: str = "html[data-ready]", **context: Any) -> Iterator[Tool]:
     """The page, ready, in a profile of its own."""
     profile = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context})
     tool = Tool(profile.new_page())
     profile.on("request", lambda request: tool.requests.append(request.url))
     tool.page.on("pageerror", lambda error: tool.errors.append(str(error)))
     tool.page.goto(url)
-    tool.page.wait_for_selector("html[data-ready]", timeout=PATIENCE)
+    tool.page.wait_for_selector(until, timeout=PATIENCE)
     try:
         yield tool
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -152,6 +153,54 @@ def test_a_cancel_is_heard_soon_and_fusing_can_be_begun_again(page: Opens, large
         assert not tool.page.is_visible("#save")
         tool.page.keyboard.press("Enter")  # the button to fuse has the focus that the other had
         tool.wait()
+
+
+CLEAR_WHEN_ONE_IS_READ = """() => new MutationObserver((_, observer) => {
+    if (!document.querySelector("#strip li")) return;
+    observer.disconnect();
+    document.getElementById("clear").click();
+}).observe(document.getElementById("strip"), { childList: true })"""
+
+
+@pytest.mark.slow
+def test_to_start_over_ends_the_reading_of_pictures_too(
+    page: Opens, pair: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "others").mkdir()
+    others = files(tmp_path / "others", [frame[:240, :320] for frame in known_pair().frames * 3])
+    with page() as tool:
+        tool.page.evaluate(CLEAR_WHEN_ONE_IS_READ)
+        tool.give(*others)
+        tool.page.wait_for_function("document.getElementById('live').textContent.includes('removed')")
+        tool.give(*pair)
+        assert "2 pictures of 200 × 160, fused in" in tool.wait()
+        assert not tool.page.is_visible("#problems")
+        assert not tool.errors
+
+
+@pytest.mark.slow
+def test_pictures_that_come_while_the_network_is_loaded_do_not_load_it_again(
+    page: Opens, network: zoo.FusionModel, pair: list[Path]
+) -> None:
+    with page(until="[data-most]:not(:empty)", service_workers="block") as tool:
+        tool.give(*pair)
+        tool.wait()
+        agree(tool, network, pair)
+        assert sum(each.endswith(".onnx") for each in tool.requests) == 1
+
+
+@pytest.mark.slow
+def test_without_what_computes_every_picture_is_refused_at_once(
+    browser: Browser, folder: Path, pair: list[Path], tmp_path: Path
+) -> None:
+    broken = shutil.copytree(folder, tmp_path / "page", ignore=shutil.ignore_patterns("worker.js", "engine"))
+    with (
+        served(broken) as (url, _),
+        opened(browser, url, until="#problems:not([hidden])", service_workers="block") as tool,
+    ):
+        assert "The network could not be loaded: the part of this page that computes" in tool.problems()
+        tool.give(*pair)
+        assert "frame-1.png is left out: the part of this page that computes" in tool.problems()
 
 
 @pytest.mark.slow
