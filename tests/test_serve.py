@@ -239,7 +239,7 @@ def test_too_much_is_refused(service: Service) -> None:
     assert "too many bytes" in refusal(service.post(bytes(4_000_000), bytes(4_000_000)), 413)
     pages = io.BytesIO()
     tifffile.imwrite(pages, np.stack(stripes(9)), photometric="rgb")
-    assert "9 frames" in refusal(service.post(pages.getvalue()), 422)
+    assert "from 2 to 8 frames here, not 9" in refusal(service.post(pages.getvalue()), 422)
 
 
 def test_odd_requests_are_refused(service: Service) -> None:
@@ -343,14 +343,30 @@ def test_a_stack_that_needs_too_much_memory_is_refused(tmp_path: Path, large: li
 # --- Around it --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "value"), [("SERVE_WORKERS", "0"), ("SERVE_PIXELS", "many")])
-def test_a_limit_that_makes_no_sense_is_named(name: str, value: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "value", "numbers"),
+    [
+        ("SERVE_WORKERS", "0", "of 1 or more"),
+        ("SERVE_PIXELS", "many", "of 1 or more"),
+        ("SERVE_WAITING", "-1", "of 0 or more"),
+        ("SERVE_PORT", "http", "from 0 to 65535"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_named(name: str, value: str, numbers: str) -> None:
     command = [sys.executable, FOLDER / "serve.py"]
     done = subprocess.run(
         command, env={**os.environ, name: value}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert done.stderr == f"{name} is {value!r}; give a whole number above zero\n"
+    assert done.stderr == f"{name} is {value!r}; give a whole number {numbers}\n"
+
+
+def test_a_network_that_there_is_not_is_named() -> None:
+    env = {**os.environ, "SERVE_MODEL": "focus-sett", "SERVE_PORT": "0", "PYTHONPATH": str(FOLDER.parents[1])}
+    command = [sys.executable, FOLDER / "serve.py"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode != 0
+    assert "SERVE_MODEL: there is no network 'focus-sett'" in done.stderr
 
 
 def test_the_readme_tells_every_limit(service: Service) -> None:

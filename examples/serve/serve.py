@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import shutil
 import sys
@@ -53,12 +54,18 @@ class Limits:
     @classmethod
     def from_environment(cls) -> Limits:
         """The limits that are set, and defaults for the others."""
-        names = {f"SERVE_{each.name.upper()}": each.name for each in fields(cls)}
-        given = {name: os.environ[name] for name in names if name in os.environ}
-        for name, value in given.items():
-            if not (value.isascii() and value.isdigit() and (int(value) or name == "SERVE_WAITING")):
-                sys.exit(f"{name} is {value!r}; give a whole number above zero")
-        return cls(**{names[name]: int(value) for name, value in given.items()})
+        least = {each.name: 0 if each.name == "waiting" else 1 for each in fields(cls)}
+        return cls(**{each.name: _number(each.name, each.default, least[each.name]) for each in fields(cls)})
+
+
+def _number(name: str, default: int, least: int, most: float = math.inf) -> int:
+    """What the environment sets, or a default; ends the process if it makes no sense."""
+    name = f"SERVE_{name.upper()}"
+    value = os.environ.get(name, f"{default}")
+    if value.isascii() and value.isdigit() and least <= int(value) <= most:
+        return int(value)
+    bounds = f"from {least} to {most}" if most < math.inf else f"of {least} or more"
+    sys.exit(f"{name} is {value!r}; give a whole number {bounds}")
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault
@@ -289,7 +296,7 @@ if __name__ == "__main__":
     uvicorn.run(
         application(limits, os.environ.get("SERVE_MODEL", "focus-set")),
         host=os.environ.get("SERVE_HOST", "127.0.0.1"),
-        port=int(os.environ.get("SERVE_PORT", "8000")),
+        port=_number("port", 8000, 0, 65_535),
         limit_concurrency=16 * limits.requests,  # connections, whatever they do; then uvicorn itself says 503
         timeout_graceful_shutdown=limits.fuse_seconds,
         server_header=False,

@@ -40,7 +40,10 @@ def main() -> None:
     settings = json.loads(sys.stdin.readline())
     settings["threads"] = max(1, cv2.getNumThreads() // settings["workers"])
     cv2.setNumThreads(1)  # threads that loading starts would be missing after a fork
-    model = zoo.load(settings["model"], backend="onnxruntime")
+    try:
+        model = zoo.load(settings["model"], backend="onnxruntime")
+    except MfsynthError as error:
+        sys.exit(f"SERVE_MODEL: {error}")
     print(json.dumps({"ready": True}), file=answers, flush=True)
     for line in sys.stdin:
         print(json.dumps(answer(model, json.loads(line), settings)), file=answers, flush=True)
@@ -78,8 +81,10 @@ def work(
     try:
         for path in paths:
             check(path, settings["picture_bytes"], settings["pixels"])
-        if (count := len(frames_of(paths))) > settings["frames"]:
-            raise PictureError(f"these are {count} frames", f"send at most {settings['frames']}")
+        if not 2 <= (count := len(frames_of(paths))) <= (most := settings["frames"]):
+            raise PictureError(
+                f"a stack has from 2 to {most} frames here, not {count}", "send more or fewer pictures"
+            )
         fuse_files(model, paths, Path(job["output"]), options, say=notes.append)
         more = [f"{len(notes) - 10} more"] if len(notes) > 10 else []  # proxies refuse long headers
         writer.send({"notes": notes[:10] + more})
