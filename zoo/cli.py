@@ -19,8 +19,8 @@ from zoo.store.registry import BEST
 if TYPE_CHECKING:
     from zoo.alignment.canvas import Crop
     from zoo.backends.session import Backend
-    from zoo.exporting.export import Precision
     from zoo.exporting.written import Format
+    from zoo.graphs.builder import Precision
     from zoo.stacks.options import Exposure, Group
     from zoo.store.find import Origin
     from zoo.training.options import Kind, Render, Target
@@ -423,8 +423,9 @@ Examples:
               help="File to write: .onnx, or .xml for OpenVINO, with a .bin beside it.")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(["onnx", "openvino"]), default="onnx", show_default=True,
               help="What the file is for.")  # fmt: skip
-@click.option("--precision", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True,
-              help="What weights are kept in; fp16 halves the file. Arithmetic is in fp32.")  # fmt: skip
+@click.option("--precision", type=click.Choice(["fp32", "fp16", "int8"]), default="fp32", show_default=True,
+              help="What weights are kept in; fp16 halves the file, int8 quarters it. Arithmetic is in "
+              "fp32.")  # fmt: skip
 @REVISION
 @ORIGIN
 @json_option

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import mfsynth
 from mfsynth.errors import OptionsError
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo.exporting.written import Format
+    from zoo.graphs.builder import Precision
     from zoo.networks import Config
     from zoo.store.find import Found, Origin
 
-Precision = Literal["fp32", "fp16"]
-
 REMEDIES: dict[Precision, str] = {
+    "int8": "export it as fp16 or fp32",
     "fp16": "export it as fp32",
     "fp32": "run it by torch, and report this with the network's files",
 }
@@ -82,7 +82,8 @@ def export(
         name: As for `zoo.load`.
         path: The file; it ends in .onnx, or .xml for OpenVINO, which puts a .bin beside it.
         form: `onnx` or `openvino`.
-        precision: `fp16` keeps weights in half the size; arithmetic stays in float32.
+        precision: What weights are kept in: `fp16` takes half the size, `int8` a quarter; arithmetic stays in
+            float32.
         revision: As for `zoo.load`.
         origin: As for `zoo.load`.
 
@@ -97,8 +98,8 @@ def export(
     found = find(name, revision=revision, origin=origin)
     config, weights = contents(found.folder, found.hashes)
     told = _description(name, found, config, precision)
-    graph = graph_of(config, weights, half=precision == "fp16", metadata=_as_texts(told))
-    files = written(graph, form, half=precision == "fp16")
+    graph = graph_of(config, weights, precision=precision, metadata=_as_texts(told))
+    files = written(graph, form, precision)
     runtime = READERS[form][0]
     exported = GraphRunner(config, runtime, "fp32", lambda: session(files, form, runtime))
     same = parity(load_folder(found.folder, found.hashes), exported)

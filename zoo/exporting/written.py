@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from zoo.backends.session import Runtime, Session
+    from zoo.graphs.builder import Precision
 
 Format = Literal["onnx", "openvino"]
 
@@ -26,8 +27,8 @@ READERS: dict[Format, tuple[Runtime, ...]] = {"onnx": ("onnxruntime", "openvino"
 """What reads each format; first what it is for."""
 
 
-def written(graph: ModelProto, form: Format, *, half: bool) -> dict[str, bytes]:
-    """The files of a graph, by their suffixes."""
+def written(graph: ModelProto, form: Format, precision: Precision) -> dict[str, bytes]:
+    """The files of a graph that keeps its weights in a precision, by their suffixes."""
     if form == "onnx":
         return {".onnx": graph.SerializeToString()}
     import openvino
@@ -36,7 +37,7 @@ def written(graph: ModelProto, form: Format, *, half: bool) -> dict[str, bytes]:
     for each in graph.metadata_props:
         model.set_rt_info(each.value, ["mfsynth", each.key])
     with TemporaryDirectory() as folder:
-        openvino.save_model(model, Path(folder, "model.xml"), compress_to_fp16=half)
+        openvino.save_model(model, Path(folder, "model.xml"), compress_to_fp16=precision == "fp16")
         return {suffix: Path(folder, f"model{suffix}").read_bytes() for suffix in SUFFIXES[form]}
 
 

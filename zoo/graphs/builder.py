@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper, shape_inference
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     Weights = Mapping[str, NDArray[Any]]
     """A network's tensors, by the names that model.safetensors has for them."""
 
+Precision = Literal["fp32", "fp16", "int8"]
+"""What weights are kept in; arithmetic is in float32 all the same."""
+
 OPSET = 23
 """Version of the operations: the newest that onnxruntime and OpenVINO both read."""
 
@@ -33,11 +36,12 @@ class Graph:
 
     Args:
         weights: What `conv` and `upward` find their weights in.
-        half: Keep weights in float16, at half the size; arithmetic is in float32 all the same.
+        precision: What weights are kept in. `int8` is 255 steps for each first channel of a kernel; biases
+            stay in float32.
     """
 
     weights: Weights
-    half: bool = False
+    precision: Precision = "fp32"
     nodes: list[NodeProto] = field(default_factory=list)
     constants: dict[str, TensorProto] = field(default_factory=dict)
     inputs: list[ValueInfoProto] = field(default_factory=list)
@@ -72,11 +76,20 @@ class Graph:
         return self.constant(f"number_{value}", np.array(value, np.float32))
 
     def tensor(self, name: str, values: NDArray[Any]) -> str:
-        """Weights under a name."""
-        if not self.half:
-            return self.constant(name, values.astype(np.float32))
-        kept = self.constant(name, values.astype(np.float16))
-        return self.op("Cast", kept, to=TensorProto.FLOAT)
+        """Weights under a name, float32 wherever they are used."""
+        if self.precision == "fp16":
+            kept = self.constant(name, values.astype(np.float16))
+            return self.op("Cast", kept, to=TensorProto.FLOAT)
+        if self.precision == "int8" and values.ndim == 4:
+            return self._in_steps(name, values)
+        return self.constant(name, values.astype(np.float32))
+
+    def _in_steps(self, name: str, kernel: NDArray[Any]) -> str:
+        """A kernel in int8, and in float32 how large a step is in each of its first channels."""
+        largest = np.abs(kernel).max(axis=(1, 2, 3))
+        steps = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+        kept = self.constant(name, np.round(kernel / steps[:, None, None, None]).astype(np.int8))
+        return self.op("DequantizeLinear", kept, self.constant(f"{name}.steps", steps), axis=0)
 
     def weight(self, name: str, channels: int | None = None) -> NDArray[Any]:
         """The network's tensor with a name.

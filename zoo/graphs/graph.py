@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from onnx import ModelProto
 
-    from zoo.graphs.builder import Weights
+    from zoo.graphs.builder import Precision, Weights
     from zoo.networks import Config
 
 WRITERS = {"unet": unet, "odd": odd, "focus-set": focus_set, "siamese": siamese}
@@ -23,20 +23,24 @@ WRITERS = {"unet": unet, "odd": odd, "focus-set": focus_set, "siamese": siamese}
 
 
 def graph_of(
-    config: Config, weights: Weights, *, half: bool = False, metadata: Mapping[str, str] | None = None
+    config: Config,
+    weights: Weights,
+    *,
+    precision: Precision = "fp32",
+    metadata: Mapping[str, str] | None = None,
 ) -> ModelProto:
     """A network as an ONNX model; height, width, and the number of frames or pairs are free.
 
     Args:
         config: The network's.
         weights: Its tensors, by the names in model.safetensors.
-        half: Keep weights in float16.
+        precision: What weights are kept in.
         metadata: Texts that are kept in the model.
 
     Raises:
         WeightsError: If a tensor is missing.
     """
-    graph = Graph(weights, half)
+    graph = Graph(weights, precision)
     WRITERS[config.architecture](graph, config)
     return graph.model(metadata or {})
 

@@ -11,7 +11,7 @@ from zoo.networks import Config, Network
 from zoo.networks.table import ARCHITECTURES
 
 onnxruntime = pytest.importorskip("onnxruntime")
-pytest.importorskip("onnx")
+onnx = pytest.importorskip("onnx")
 
 from zoo.graphs.graph import WRITERS, graph_of, pair_graph_of  # noqa: E402 - needs onnx
 
@@ -40,8 +40,8 @@ def weights_of(made: Network) -> dict[str, np.ndarray]:
     return {name: value.numpy() for name, value in made.state_dict().items()}
 
 
-def session(made: Network, **options):
-    return opened(graph_of(made.config, weights_of(made), **options))
+def session(made: Network):
+    return opened(graph_of(made.config, weights_of(made)))
 
 
 def opened(graph):
@@ -102,16 +102,30 @@ def test_the_graph_for_pairs_says_the_same() -> None:
     np.testing.assert_allclose(one, said(made, seen)[:1], atol=2e-5 * np.abs(one).max())
 
 
-def test_weights_of_half_the_size_say_nearly_the_same() -> None:
-    made = network(CONFIGS["focus-set"])
-    whole, half = (graph_of(made.config, weights_of(made), half=each) for each in (False, True))
-    kept = [sum(len(each.raw_data) for each in graph.graph.initializer) for graph in (whole, half)]
-    assert kept[1] < 0.6 * kept[0]
-    seen = frames(3, 37, 61)
+@pytest.mark.parametrize(("precision", "size", "error"), [("fp16", 0.6, 5e-3), ("int8", 0.4, 5e-2)])
+@pytest.mark.parametrize("name", ["focus-set", "unet"])
+def test_smaller_weights_say_nearly_the_same(name, precision, size, error) -> None:
+    made = network(CONFIGS[name])
+    whole, small = (graph_of(made.config, weights_of(made), precision=each) for each in ("fp32", precision))
+    kept = [sum(len(each.raw_data) for each in graph.graph.initializer) for graph in (whole, small)]
+    assert kept[1] < size * kept[0]
+    seen = frames(3 if made.config.sets else 2, 37, 61)
     expected = said(made, seen)
     np.testing.assert_allclose(
-        by_graph(made, session(made, half=True), seen), expected, atol=5e-3 * np.abs(expected).max()
+        by_graph(made, opened(small), seen), expected, atol=error * np.abs(expected).max()
     )
+
+
+def test_kernels_in_int8_are_at_most_half_a_step_from_what_they_were() -> None:
+    made = network(CONFIGS["unet"])
+    graph = graph_of(made.config, weights_of(made), precision="int8")
+    kept = {each.name: onnx.numpy_helper.to_array(each) for each in graph.graph.initializer}
+    kernels = {name: value for name, value in weights_of(made).items() if value.ndim == 4}
+    assert kernels
+    for name, kernel in kernels.items():
+        steps = kept[f"{name}.steps"].reshape(-1, 1, 1, 1)
+        assert kept[name].dtype == np.int8
+        assert (np.abs(kept[name] * steps - kernel) <= 0.501 * steps).all()
 
 
 def test_weights_that_do_not_fit_are_refused() -> None:
