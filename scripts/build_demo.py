@@ -30,6 +30,7 @@ from mfsynth.preview.colors import color
 from zoo.exporting.export import export
 from zoo.fusing.frames import LARGEST
 from zoo.fusing.rules import ODDS
+from zoo.fusing.tiles import halo
 from zoo.store.files import CONFIG, config_in
 from zoo.store.find import find
 
@@ -141,8 +142,7 @@ def write_network(name: str, title: str, out: Path) -> dict[str, Any]:
         shutil.copy(path, out)
     found = find(name)
     config = config_in(found.folder, {CONFIG: (found.folder / CONFIG).read_bytes()})
-    halo = -(-config.reach // config.stride) * config.stride
-    return {"name": name, "title": title, "file": path.name, "halo": halo, "stride": config.stride}
+    return {"name": name, "title": title, "file": path.name, "halo": halo(config), "stride": config.stride}
 
 
 def write_example(out: Path) -> list[str]:

@@ -73,7 +73,7 @@ def strips(height: int, width: int, multiple: int = 1) -> Iterator[slice]:
 
 def tiles_for(config: NetworkConfig, height: int, width: int, side: int) -> list[Tile]:
     """Tiles with margins, so that what a network gives inside is what it gives for the whole picture."""
-    return [_with_margins(window, _halo(config)) for window in tiles(height, width, side)]
+    return [_with_margins(window, halo(config)) for window in tiles(height, width, side)]
 
 
 def tile_side(
@@ -127,12 +127,12 @@ def check_side(config: NetworkConfig, side: int, name: str = "tile") -> None:
 
 def _least(config: NetworkConfig) -> int:
     """The smallest side of tiles: that of their margins."""
-    return max(_halo(config), config.stride)
+    return max(halo(config), config.stride)
 
 
 def _largest(config: NetworkConfig, layers: int, with_margins: bool) -> tuple[int, int]:
     """The largest area of a picture that needs no tiles, and the side of those of a larger one."""
-    margins = 2 * _halo(config)
+    margins = 2 * halo(config)
     if not config.sets:
         whole = _TILE_VALUES // config.width
         return whole, max(isqrt(whole) - margins, _least(config))
@@ -142,13 +142,13 @@ def _largest(config: NetworkConfig, layers: int, with_margins: bool) -> tuple[in
     return min(seen, kept), max(min(isqrt(seen) - margins, side), _least(config))
 
 
-def _halo(config: NetworkConfig) -> int:
-    """Width of a tile's margin."""
+def halo(config: NetworkConfig) -> int:
+    """Width of a tile's margin, in pixels: the network's reach, in whole strides."""
     return -(-config.reach // config.stride) * config.stride
 
 
-def _with_margins(window: Window, halo: int) -> Tile:
-    rows, columns = (slice(max(0, part.start - halo), part.stop + halo) for part in window)
+def _with_margins(window: Window, margin: int) -> Tile:
+    rows, columns = (slice(max(0, part.start - margin), part.stop + margin) for part in window)
     top, left = (
         slice(part.start - outer.start, part.stop - outer.start)
         for part, outer in zip(window, (rows, columns), strict=True)
