@@ -13,19 +13,24 @@ const TRIED = "mfsynth-demo-reloaded";
  */
 export async function keep(isIdle) {
   if (!navigator.serviceWorker) return false;
+  const claimed = new Promise((resolve) => navigator.serviceWorker.addEventListener("controllerchange", resolve, { once: true }));
+  const waited = new Promise((resolve) => setTimeout(resolve, PATIENCE));
+  let isNew;
   try {
-    await navigator.serviceWorker.register("service-worker.js", { updateViaCache: "none" });
+    const registration = await navigator.serviceWorker.register("service-worker.js", { updateViaCache: "none" });
+    isNew = !registration.active;
   } catch {
     return false; // the page is only not kept: it works all the same
   }
-  const waited = new Promise((resolve) => setTimeout(resolve, PATIENCE));
   if (!(await Promise.race([navigator.serviceWorker.ready, waited]))) return false;
-  if (self !== top) return true; // a frame gets threads only where the page around it is isolated, too
+  if (isNew) await Promise.race([claimed, waited]); // it keeps only what is loaded from then on
+  const kept = Boolean(navigator.serviceWorker.controller);
+  if (self !== top) return kept; // a frame gets threads only where the page around it is isolated, too
   if (crossOriginIsolated) sessionStorage.removeItem(TRIED);
   else if (isIdle() && !sessionStorage.getItem(TRIED)) {
     sessionStorage.setItem(TRIED, "1");
     location.reload();
     await new Promise(() => {});
   }
-  return true;
+  return kept;
 }

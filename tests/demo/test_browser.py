@@ -77,6 +77,25 @@ def test_it_works_without_a_network_once_loaded_with_threads(
         agree(tool, network, pair)
 
 
+ENGINES_KEPT = """async () => {
+    const opened = await Promise.all((await caches.keys()).map((name) => caches.open(name)));
+    const kept = await Promise.all(opened.map((cache) => cache.keys()));
+    return kept.flat().filter(({ url }) => url.includes("/engine/")).length;
+}"""
+
+
+@pytest.mark.slow
+def test_in_a_frame_too_what_computes_is_kept_before_the_page_says_so(
+    browser: Browser, url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "index.html").write_text(f'<iframe src="{url}"></iframe>', "utf-8")
+    with served(tmp_path) as (around, _), opened(browser, around, until="iframe") as tool:
+        _, frame = tool.page.frames
+        frame.wait_for_selector("html[data-ready]", timeout=PATIENCE)
+        assert frame.is_visible("#offline")
+        assert frame.evaluate(ENGINES_KEPT) == 3  # the library, its script, its WebAssembly
+
+
 @pytest.mark.slow
 def test_without_a_service_worker_it_computes_in_one_thread_and_is_still_kept_from_other_servers(
     page: Opens, network: zoo.FusionModel, pair: list[Path], tmp_path: Path
