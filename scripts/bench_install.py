@@ -31,7 +31,7 @@ NOT_OURS = ("pip", "setuptools", "distutils")
 def environment(folder: Path, extra: str) -> Path:
     """A virtual environment with an extra of this checkout; one that is there already is taken."""
     place = folder / extra
-    if not place.exists():
+    if not (place / "bin" / "mfsynth").exists():  # else it was installed to the end
         subprocess.run([sys.executable, "-m", "venv", place], check=True)
         words = ["install", "--quiet", "-c", str(ROOT / "constraints.txt"), f"{ROOT}[{extra}]"]
         subprocess.run([str(place / "bin" / "pip"), *words], check=True)

@@ -86,3 +86,11 @@ def test_what_decides_otherwise_is_not_written_and_the_remedy_fits(folder, tmp_p
         with pytest.raises(ExportError, match=remedy):
             export(str(folder), tmp_path / "net.onnx", precision=precision)
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_int8_is_refused_where_the_decision_does_not_hold(tmp_path) -> None:
+    told = r"focus-set-small as onnx in int8 decides otherwise than torch: .*; export it as fp16 or fp32"
+    with pytest.raises(ExportError, match=told):
+        export("focus-set-small", tmp_path / "net.onnx", precision="int8")
+    assert not any(tmp_path.iterdir())
