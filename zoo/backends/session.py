@@ -102,10 +102,12 @@ def _by_onnxruntime(graph: bytes, threads: int) -> Session:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4  # errors are raised as well
-    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    errors = Fail, RuntimeException
+    with _memory_of("onnxruntime", *errors):
+        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
     def run(given: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-        with _memory_of("onnxruntime", Fail, RuntimeException):
+        with _memory_of("onnxruntime", *errors):
             return np.asarray(session.run(None, given)[0], np.float32)
 
     return run
@@ -142,7 +144,8 @@ def by_openvino(graph: bytes | str, threads: int, precision: str = "fp32") -> Se
         "INFERENCE_NUM_THREADS": threads,
         "PERFORMANCE_HINT": "LATENCY",
     }
-    request = core.compile_model(core.read_model(graph), "CPU", settings).create_infer_request()
+    with _memory_of("openvino", RuntimeError):
+        request = core.compile_model(core.read_model(graph), "CPU", settings).create_infer_request()
     one_by_one = Lock()  # what it gives is overwritten by the next call
 
     def run(given: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
