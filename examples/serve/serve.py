@@ -11,7 +11,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -54,8 +54,8 @@ class Limits:
     @classmethod
     def from_environment(cls) -> Limits:
         """The limits that are set, and defaults for the others."""
-        least = {each.name: 0 if each.name == "waiting" else 1 for each in fields(cls)}
-        return cls(**{each.name: _number(each.name, each.default, least[each.name]) for each in fields(cls)})
+        defaults = asdict(cls()).items()
+        return cls(**{name: _number(name, each, 0 if name == "waiting" else 1) for name, each in defaults})
 
 
 def _number(name: str, default: int, least: int, most: float = math.inf) -> int:

@@ -81,7 +81,8 @@ def work(
     try:
         for path in paths:
             check(path, settings["picture_bytes"], settings["pixels"])
-        if not 2 <= (count := len(frames_of(paths))) <= (most := settings["frames"]):
+        count, most = len(frames_of(paths)), settings["frames"]
+        if not 2 <= count <= most:
             raise PictureError(
                 f"a stack has from 2 to {most} frames here, not {count}", "send more or fewer pictures"
             )

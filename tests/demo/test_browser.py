@@ -190,7 +190,7 @@ def test_to_start_over_ends_the_reading_of_pictures_too(
     with page() as tool:
         tool.page.evaluate(CLEAR_WHEN_ONE_IS_READ)
         tool.give(*others)
-        tool.page.wait_for_function("document.getElementById('live').textContent.includes('removed')")
+        tool.page.locator("#live", has_text="were removed").wait_for(state="attached")
         tool.give(*pair)
         assert "2 pictures of 200 × 160, fused in" in tool.wait()
         assert not tool.page.is_visible("#problems")
