@@ -12,6 +12,9 @@ import pytest
 import torch
 from warm_python import Started, WarmPython
 
+from zoo.networks import Config
+from zoo.pretrained import FusionModel
+
 Start = Callable[..., AbstractContextManager[Started]]
 
 torch.set_num_threads(1)
@@ -28,6 +31,16 @@ def cli(warm: WarmPython) -> Callable[..., subprocess.CompletedProcess[str]]:
         return warm.run(module="mfsynth.cli", args=words, env=env or dict(os.environ), cwd=cwd or Path.cwd())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def tiny_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny, untrained network for sets. Not to be written to."""
+    torch.manual_seed(3)
+    path = tmp_path_factory.mktemp("tiny-set")
+    config = Config(task="seg", architecture="focus-set", width=2, depth=1, upsampling="bilinear")
+    FusionModel(config).eval().save_pretrained(path)
+    return path
 
 
 @pytest.fixture(scope="session")

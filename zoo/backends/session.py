@@ -34,7 +34,7 @@ EXTRAS: dict[Backend, str] = {"torch": "fuse", "onnxruntime": "fuse-lite", "open
 """The extra that installs each backend."""
 
 FASTEST: tuple[Backend, ...] = ("openvino", "onnxruntime", "torch")
-"""Backends, the fastest on a CPU first; measured by scripts/bench_fuse.py."""
+"""The order in which backends are taken on a CPU; `scripts/bench_fuse.py --backends` measures them."""
 
 PRECISIONS: dict[Backend, tuple[str, ...]] = {
     "torch": ("fp32", "bf16", "fp16"),

@@ -4,39 +4,26 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from mfsynth.errors import MissingExtraError
 from zoo.benching.bench import BenchReport, Cost, Row, Setup, bench
 from zoo.benching.timing import drawn, peak_memory, timed
-from zoo.networks import Config
-from zoo.pretrained import FusionModel
 
 pytest.importorskip("onnxruntime")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    torch.manual_seed(3)
-    path = tmp_path_factory.mktemp("net")
-    config = Config(task="seg", architecture="focus-set", width=2, depth=1, upsampling="bilinear")
-    FusionModel(config).eval().save_pretrained(path)
-    return path
-
-
-def test_the_report_says_what_was_measured_and_how_fast_and_large_it_is(folder, cli) -> None:
+def test_the_report_says_what_was_measured_and_how_fast_and_large_it_is(tiny_set, cli) -> None:
     words = ["--size", "48x32", "--frames", 3, "--threads", 1, "--repeats", 2, "--backend", "onnxruntime"]
-    done = cli("zoo", "bench", folder, *words, "--json")
+    done = cli("zoo", "bench", tiny_set, *words, "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     setup = {name: told[name] for name in ("height", "width", "frames", "threads", "repeats")}
     assert setup == {"height": 32, "width": 48, "frames": 3, "threads": 1, "repeats": 2}
     (row,) = told["rows"]
-    which = {"network": str(folder), "backend": "onnxruntime", "precision": "fp32", "calls": 2}
+    which = {"network": str(tiny_set), "backend": "onnxruntime", "precision": "fp32", "calls": 2}
     assert row.items() >= which.items()
     pixels = row["milliseconds"] / 1e3 * row["megapixels_per_second"] * 1e6
     assert pixels == pytest.approx(32 * 48)
@@ -45,25 +32,25 @@ def test_the_report_says_what_was_measured_and_how_fast_and_large_it_is(folder, 
 
 
 @pytest.mark.slow
-def test_torch_has_every_precision_and_its_memory_weighs_on_no_other_backend(folder) -> None:
-    report = bench([str(folder)], Setup(32, 32, repeats=1))
+def test_torch_has_every_precision_and_its_memory_weighs_on_no_other_backend(tiny_set) -> None:
+    report = bench([str(tiny_set)], Setup(32, 32, repeats=1))
     costs = {(row.backend, row.precision): row.cost for row in report.rows}
     assert costs.keys() >= {("torch", "fp32"), ("torch", "bf16"), ("torch", "fp16"), ("onnxruntime", "fp32")}
     peaks = {key: cost.peak_megabytes for key, cost in costs.items() if cost}
     assert peaks["onnxruntime", "fp32"] < peaks["torch", "fp32"] - 50  # torch takes more than that
 
 
-def test_a_backend_that_is_missing_gets_a_line_that_says_what_brings_it(folder, monkeypatch) -> None:
+def test_a_backend_that_is_missing_gets_a_line_that_says_what_brings_it(tiny_set, monkeypatch) -> None:
     for name in ("openvino", "torch"):
         monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
-    report = bench([str(folder)], Setup(16, 16, repeats=1))
+    report = bench([str(tiny_set)], Setup(16, 16, repeats=1))
     assert [row.backend for row in report.rows] == ["onnxruntime"]
     for name, extra in (("openvino", "[openvino]"), ("torch", "[fuse]")):
         (line,) = [line for line in report.lines() if line.startswith(name)]
         assert line.startswith(f"{name} is not installed: ")
         assert extra in line
     with pytest.raises(MissingExtraError, match=r"openvino is not installed; .*\[openvino\]"):
-        bench([str(folder)], Setup(16, 16, repeats=1), ("openvino",))
+        bench([str(tiny_set)], Setup(16, 16, repeats=1), ("openvino",))
 
 
 def test_what_cannot_be_measured_is_refused_before_anything_is(cli) -> None:
@@ -75,9 +62,9 @@ def test_what_cannot_be_measured_is_refused_before_anything_is(cli) -> None:
     assert "16 pixels or more" in done.stderr
 
 
-def test_a_network_that_does_not_work_gets_a_row_that_says_why(folder, tmp_path) -> None:
+def test_a_network_that_does_not_work_gets_a_row_that_says_why(tiny_set, tmp_path) -> None:
     for name in ("config.json", "model.safetensors"):
-        (tmp_path / name).write_bytes((folder / name).read_bytes())
+        (tmp_path / name).write_bytes((tiny_set / name).read_bytes())
     (tmp_path / "model.safetensors").write_bytes(b"nothing")
     report = bench([str(tmp_path)], Setup(16, 16, repeats=1), ("onnxruntime",))
     (row,) = report.rows
@@ -86,9 +73,9 @@ def test_a_network_that_does_not_work_gets_a_row_that_says_why(folder, tmp_path)
     assert report.errors == {f"{tmp_path} by onnxruntime in fp32": row.reason}
 
 
-def test_a_command_that_measures_nothing_fails_and_says_why(folder, cli) -> None:
+def test_a_command_that_measures_nothing_fails_and_says_why(tiny_set, cli) -> None:
     vast = ["--size", 10_000_000, "--backend", "onnxruntime"]
-    done = cli("zoo", "bench", folder, *vast)
+    done = cli("zoo", "bench", tiny_set, *vast)
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = [line for line in done.stderr.splitlines() if "onnxruntime" in line]
     assert "there is not enough memory" in line
