@@ -2,9 +2,10 @@
 
     python scripts/bench_build.py --coco ../shared/coco --split val2017
 
-Everything is measured in one run on the same pictures, so that ratios hold on shared, noisy machines. The
-floor is the sum of the unavoidable steps, each done by the fastest exact method known, on prepared data: no
-Python between the steps, no objects, no checks. The result is printed as Markdown.
+Everything is measured in one run on the same pictures, ours and the floor in turn, shard by shard, so that
+ratios hold on shared, noisy machines. The floor is the sum of the unavoidable steps, each done by the fastest
+exact method known, on prepared data: no Python between the steps, no objects, no checks. The result is
+printed as Markdown.
 """
 
 from __future__ import annotations
@@ -20,16 +21,18 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
+from functools import partial
 from importlib.util import find_spec
-from itertools import count
+from itertools import chain, count, islice, repeat
 from pathlib import Path
+from statistics import median
 
 import click
 import cv2
 import numpy as np
-from bench_floor import PASSES, Item, Step, floor_of, measure, prepare, steps
+from bench_floor import Item, Rate, Step, prepare, steps
 from bench_optics import optical_steps
 
 import mfsynth
@@ -46,7 +49,10 @@ from mfsynth.options import BuildOptions, preset_options
 from mfsynth.shards.checked import wrong_bytes
 from mfsynth.shards.layout import PARTS
 
+ROUNDS, SHARDS = 3, 10
 TRAIN_IMAGES = 118_287
+STEP_HEAD = "step", "per", "floor, ms", "ours on its own, ms"
+RATE_HEAD = "", "floor, ms per sample", "ours", "samples/s/core", "MB/s", "floor / ours"
 OPTICS = {"realistic pairs": 2, "realistic stacks of 6": 6}
 """Number of frames of what is built with `--preset realistic`."""
 
@@ -54,47 +60,47 @@ OPTICS = {"realistic pairs": 2, "realistic stacks of 6": 6}
 # --- ours, and the naive script -----------------------------------------------------------------------
 
 
-def pipeline(plan: Plan, folder: Path) -> tuple[float, int]:
-    """Our build in one process: milliseconds per sample, the median of a few passes; bytes per sample."""
-    entries = tuple(entry for shard in plan.shards for entry in shard)
-    seconds = []
-    for _ in range(PASSES):
-        (folder / PARTS).mkdir(parents=True)
-        started = time.perf_counter()
-        origin = Origin(plan.options.to_json(), plan.inputs, packages(plan.options))
-        job = Job(plan.options, plan.layout, 0, entries, origin, output_at(folder))
-        part, _made = make_shard(job, lambda _: None)
-        seconds.append(time.perf_counter() - started)
-        shutil.rmtree(folder)
-    return sorted(seconds)[PASSES // 2] / part.shard.samples * 1e3, part.shard.size // part.shard.samples
+def pipeline(plan: Plan, folder: Path, number: int) -> tuple[float, int]:
+    """Our build of a shard in this process: seconds and bytes."""
+    (folder / PARTS).mkdir(parents=True)
+    started = time.perf_counter()
+    origin = Origin(plan.options.to_json(), plan.inputs, packages(plan.options))
+    job = Job(plan.options, plan.layout, number, tuple(plan.shards[number]), origin, output_at(folder))
+    part, _made = make_shard(job, lambda _: None)
+    seconds = time.perf_counter() - started
+    shutil.rmtree(folder)
+    return seconds, part.shard.size
 
 
-def reading(folder: Path) -> float:
-    """Reading a data set in this one process: milliseconds per sample, the median of a few passes."""
-    data = mfsynth.open(folder)
-    seconds = []
-    for _ in range(PASSES):
+def reading(data: mfsynth.Dataset) -> Callable[[int], tuple[float, int]]:
+    """Read a data set in this process, a shard a call; every shard was read before, and its hash compared."""
+    assert sum(1 for _ in data) == len(data)
+    samples = chain.from_iterable(repeat(data))
+
+    def read_shard(number: int) -> tuple[float, int]:
         started = time.perf_counter()
-        count = sum(1 for _ in data)
-        seconds.append(time.perf_counter() - started)
-    return sorted(seconds)[PASSES // 2] / count * 1e3
+        for _ in islice(samples, data.manifest.shards[number].samples):
+            pass
+        return time.perf_counter() - started, 0
+
+    return read_shard
 
 
 def hashing(folder: Path) -> tuple[float, float]:
     """Comparing shards' hashes, as on their first reading: milliseconds per sample, megabytes per second."""
     manifest = mfsynth.open(folder).manifest
     seconds = []
-    for _ in range(PASSES):
+    for _ in range(ROUNDS):
         started = time.perf_counter()
         for shard in manifest.shards:
             with storage.open_file(storage.join(folder, shard.name)) as file:
                 wrong_bytes(file, shard)
         seconds.append(time.perf_counter() - started)
-    middle = sorted(seconds)[PASSES // 2]
+    middle = median(seconds)
     return middle / manifest.samples * 1e3, sum(shard.size for shard in manifest.shards) / middle / 1e6
 
 
-def naive(items: list[Item]) -> float:
+def naive(items: Sequence[Item]) -> float:
     """What research code does, with Pillow, SciPy, Pillow's PNG and tarfile: milliseconds per sample."""
     from PIL import Image
     from scipy.ndimage import gaussian_filter
@@ -313,17 +319,18 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
         click.echo("| " + " | ".join(row) + " |")
 
 
-def step_rows(tables: dict[str, list[Step]]) -> Iterable[tuple[str, ...]]:
-    """A row for each step of a build of pairs and of reading."""
-    for step in [*tables["pairs"], *tables["reading pairs"]]:
-        ours = f"{step.ours_ms:.2f}" if step.ours else ""
-        yield step.name, step.per, f"{step.floor_ms:.2f}", ours
+def step_rows(steps_: Iterable[Step]) -> Iterable[tuple[str, ...]]:
+    """A row for each step."""
+    for step in steps_:
+        ours = f"{step.our_times.ms:.2f}" if step.ours else ""
+        yield step.name, step.per, f"{step.floor_times.ms:.2f}", ours
 
 
-def rate_row(name: str, floor: float, ours: float, size: int = 0) -> tuple[str, ...]:
-    """A row of milliseconds, rate and ratio."""
-    speed = f"{size / ours / 1e3:.0f}" if size else ""
-    return name, f"{floor:.2f}", f"{ours:.2f}", f"{1e3 / ours:.0f}", speed, f"{floor / ours:.2f}"
+def rate_row(rate: Rate) -> tuple[str, ...]:
+    """A row of milliseconds, rates and ratio."""
+    floor, ours = rate.floor.ms, rate.ours.ms
+    speed = f"{rate.size / rate.ours.seconds / 1e6:.0f}" if rate.size else ""
+    return rate.name, f"{floor:.2f}", f"{ours:.2f}", f"{1e3 / ours:.0f}", speed, f"{floor / ours:.2f}"
 
 
 @click.command()
@@ -338,49 +345,46 @@ def main(coco: Path | None, split: str, samples: int, quick: bool) -> None:
         coco, split, "panoptic", cache=storage.cache_folder(), approve=lambda _: False, say=click.echo
     )
     read = read_split(coco, split, cache=storage.cache_folder())
-    images = len(make_plan(read, BuildOptions(split)).shards[0])
-    variants = -(-samples // images)
-    pairs = make_plan(read, BuildOptions(split, variants=variants, shards=1))
-    recipes = make_plan(read, BuildOptions(split, variants=variants, shards=1, store="recipe"))
+    variants = -(-samples // make_plan(read, BuildOptions(split)).samples)
+    pairs = BuildOptions(split, variants=variants, shards=SHARDS)
+    recipes = replace(pairs, store="recipe")
     with tempfile.TemporaryDirectory() as name:
-        report(pairs, recipes, coco, Path(name), quick)
+        report(make_plan(read, pairs), make_plan(read, recipes), coco, Path(name), quick)
         optics(read, Path(name))
 
 
 def report(pairs: Plan, recipes: Plan, coco: Path, scratch: Path, quick: bool) -> None:
-    """Measure and print; the floor is measured before and after what it is compared with."""
+    """Measure and print."""
     variants, split = pairs.options.variants, pairs.options.split
-    items = prepare(pairs, 2)
+    shards = prepare(pairs, 2)
+    items = [item for shard in shards for item in shard]
     click.echo(f"{len(items)} pictures of {split}, {variants} samples each; {processor()}, one core.")
+    data = {}
+    for plan in (recipes, pairs):
+        folder = scratch / f"read-{plan.options.store}"
+        build(plan.options, Run(coco, folder, workers=1))
+        data[plan.options.store] = mfsynth.open(folder)
     with (scratch / "tar").open("wb") as file:
-        tables = steps(file)
-        every = {id(step): step for steps_ in tables.values() for step in steps_}
-        first = _floors(every.values(), tables, items, variants)
-        ours_recipe, recipe_size = pipeline(recipes, scratch / "recipe")
-        ours_pairs, size = pipeline(pairs, scratch / "pairs")
-        ours_reading = {}
-        for store in ("recipe", "pairs"):
-            folder = scratch / f"read-{store}"
-            build(BuildOptions(split, variants=variants, store=store), Run(coco, folder, workers=1))
-            ours_reading[store] = reading(folder)
-        hash_ms, hash_speed = hashing(scratch / "read-recipe")
-        shutil.rmtree(scratch / "read-pairs")
-        naive_ms = naive(items)
-        second = _floors(every.values(), tables, items, variants)
-    floors = {name: (first[name] + second[name]) / 2 for name in first}
-    table(("step", "per", "floor, ms", "ours on its own, ms"), step_rows(tables))
-    table(
-        ("", "floor, ms per sample", "ours", "samples/s/core", "MB/s", "floor / ours"),
-        [
-            rate_row("build pairs", floors["pairs"], ours_pairs, size),
-            rate_row("build recipes", floors["recipe"], ours_recipe, recipe_size),
-            rate_row("read recipes", floors["reading recipes"], ours_reading["recipe"]),
-            rate_row("read pairs", floors["reading pairs"], ours_reading["pairs"]),
-        ],
-    )
+        of = steps(file)
+        build_pairs = partial(pipeline, pairs, scratch / "pairs")
+        build_recipes = partial(pipeline, recipes, scratch / "recipe")
+        rates = [
+            Rate("build pairs", of["pairs"], variants, build_pairs),
+            Rate("build recipes", of["recipe"], variants, build_recipes),
+            Rate("read recipes", of["reading recipes"], variants, reading(data["recipe"])),
+            Rate("read pairs", of["reading pairs"], variants, reading(data["pairs"])),
+        ]
+        for rate in rates * ROUNDS:
+            rate.measure(shards)
+    hash_ms, hash_speed = hashing(scratch / "read-recipe")
+    for store in data:
+        shutil.rmtree(scratch / f"read-{store}")
+    naive_ms = naive(items)
+    table(STEP_HEAD, step_rows([*of["pairs"], *of["reading pairs"]]))
+    table(RATE_HEAD, map(rate_row, rates))
     rows = [
         ("naive script, ms per sample", f"{naive_ms:.1f}"),
-        ("naive / ours", f"{naive_ms / ours_pairs:.1f}"),
+        ("naive / ours", f"{naive_ms / rates[0].ours.ms:.1f}"),
         ("hashes compared on the first reading, MB/s", f"{hash_speed:.0f}"),
         ("the same, ms per sample of recipes", f"{hash_ms:.2f}"),
     ]
@@ -392,34 +396,27 @@ def report(pairs: Plan, recipes: Plan, coco: Path, scratch: Path, quick: bool) -
 
 def optics(split: Split, scratch: Path) -> None:
     """Measure builds of real optics and print; fewer pictures, since their frames take memory."""
-    rates, ours = [], {}
+    rates = []
     for name, frames in OPTICS.items():
         options = BuildOptions(
-            split.name, **preset_options("realistic"), frames=frames, limit=20, variants=2, shards=1
+            split.name, **preset_options("realistic"), frames=frames, limit=20, variants=2, shards=4
         )
         plan = make_plan(split, options)
-        items = prepare(plan, options.variants)
+        shards = prepare(plan, options.variants)
         with (scratch / "tar").open("wb") as file:
-            table_ = optical_steps(steps(file)["pairs"][:5], file)
-            floors = [_floors(table_, {"": table_}, items, options.variants)[""]]
-            total, size = pipeline(plan, scratch / "optics")
-            floors += [_floors(table_, {"": table_}, items, options.variants)[""]]
-        rates.append(rate_row(f"build {name}", sum(floors) / 2, total, size))
-        ours[name] = table_
+            steps_ = optical_steps(steps(file)["pairs"][:5], file)
+            rate = Rate(
+                f"build {name}", steps_, options.variants, partial(pipeline, plan, scratch / "optics")
+            )
+            for _ in range(ROUNDS):
+                rate.measure(shards)
+        rates.append(rate)
     rows = [
-        (first.name, first.per, f"{first.floor_ms:.2f}", f"{second.floor_ms:.2f}")
-        for first, second in zip(*ours.values(), strict=True)
+        (first.name, first.per, f"{first.floor_times.ms:.2f}", f"{second.floor_times.ms:.2f}")
+        for first, second in zip(*(rate.steps for rate in rates), strict=True)
     ]
     table(("step", "per", *(f"floor of {name}, ms" for name in OPTICS)), rows)
-    table(("", "floor, ms per sample", "ours", "samples/s/core", "MB/s", "floor / ours"), rates)
-
-
-def _floors(
-    every: Iterable[Step], tables: dict[str, list[Step]], items: list[Item], variants: int
-) -> dict[str, float]:
-    for step in every:
-        measure(step, items)
-    return {name: floor_of(steps_, variants) for name, steps_ in tables.items()}
+    table(RATE_HEAD, map(rate_row, rates))
 
 
 if __name__ == "__main__":

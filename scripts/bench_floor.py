@@ -1,7 +1,7 @@
 """The unavoidable steps of a build and of reading, each done by the fastest exact method known.
 
 Every step runs on prepared data: no Python between the steps, no objects, no checks. What we do ourselves is
-timed beside it, on its own. `bench_build.py` compares their sum with a whole build.
+timed beside it, on its own. `Rate` compares their sum with a whole build, or a whole reading.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import struct
 import tarfile
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -22,13 +22,12 @@ from isal import igzip_lib, isal_zlib
 
 import mfsynth
 from mfsynth.building.plan import Plan
+from mfsynth.coco.annotations.entries import Entry
 from mfsynth.coco.image import DecodedImage, read_image
 from mfsynth.codecs import decode_ids, decode_picture, decode_png, encode_png
 from mfsynth.synthesis.draw import draw
 from mfsynth.synthesis.render import gaussian_reach, render
 from mfsynth.synthesis.traits import traits_of
-
-PASSES = 3
 
 
 @dataclass
@@ -45,35 +44,99 @@ class Item:
 
 
 @dataclass
+class Times:
+    """Time spent, and on how much."""
+
+    seconds: float = 0.0
+    count: int = 0
+
+    def add(self, seconds: float, count: int) -> float:
+        """Add one more measurement; its milliseconds."""
+        self.seconds += seconds
+        self.count += count
+        return seconds / count * 1e3
+
+    @property
+    def ms(self) -> float:
+        """The mean, in milliseconds."""
+        return self.seconds / self.count * 1e3
+
+
+@dataclass
 class Step:
-    """One step: `floor` and `ours` are called with an item; times are in ms per image or per sample."""
+    """One step of a floor, and ours: both are called with an item, and timed per image or per sample."""
 
     name: str
     per: str
     floor: Callable[[Item], object]
     ours: Callable[[Item], object] | None = None
-    floor_ms: float = 0.0
-    ours_ms: float = 0.0
+    floor_times: Times = field(default_factory=Times)
+    our_times: Times = field(default_factory=Times)
+
+    def measure(self, items: list[Item]) -> float:
+        """Pass over items once; what the floor took now, in milliseconds."""
+        count = sum(len(item.scenes) for item in items) if self.per == "sample" else len(items)
+        if self.ours:
+            self.our_times.add(timed(self.ours, items), count)
+        return self.floor_times.add(timed(self.floor, items), count)
 
 
-def prepare(plan: Plan, scenes: int) -> list[Item]:
-    """Decode every image and render `scenes` of its variants."""
-    items = []
-    for entry in (entry for shard in plan.shards for entry in shard):
-        image = read_image(entry)
-        drawing = plan.options.draw
-        traits = traits_of(image.picture, image.segments, image.infos, entry.stuff, drawing)
-        recipes = [draw(entry.image, image.infos, drawing, variant, traits) for variant in range(scenes)]
-        made = [mfsynth.Scene(image.picture, image.segments, recipe) for recipe in recipes]
-        samples = [render(scene) for scene in made]
-        members = [image.data, encode_png(image.segments), encode_png(samples[0].focus)]
-        maps = (samples[0].nearest, samples[0].certain) if plan.layout.targets else ()
-        members += [encode_png(array) for array in (*maps, *samples[0].frames)]
-        assert entry.picture is not None
-        assert entry.mask is not None
-        jpeg, mask = entry.picture.read(), entry.mask.read()
-        items.append(Item(jpeg, mask, decode_ids(mask), image, made, samples, members))
-    return items
+@dataclass
+class Rate:
+    """A build or a reading of ours, beside its floor.
+
+    Shard by shard they take turns, the floor before and after ours, so that both see the same machine.
+
+    Attributes:
+        name: For the report.
+        steps: Of the floor.
+        variants: Samples for each image.
+        once: Does ours for a shard, by its number; seconds, and bytes that were written.
+    """
+
+    name: str
+    steps: list[Step]
+    variants: int
+    once: Callable[[int], tuple[float, int]]
+    floor: Times = field(default_factory=Times)
+    ours: Times = field(default_factory=Times)
+    size: int = 0
+
+    def measure(self, shards: list[list[Item]]) -> None:
+        """Do all shards once."""
+        for number, items in enumerate(shards):
+            samples = len(items) * self.variants
+            before = self._floor(items)
+            seconds, size = self.once(number)
+            self.floor.add((before + self._floor(items)) / 2e3 * samples, samples)
+            self.ours.add(seconds, samples)
+            self.size += size
+
+    def _floor(self, items: list[Item]) -> float:
+        """Milliseconds per sample."""
+        return sum(step.measure(items) / (self.variants if step.per == "image" else 1) for step in self.steps)
+
+
+def prepare(plan: Plan, scenes: int) -> list[list[Item]]:
+    """Decode every image of every shard, and render `scenes` of its variants."""
+    return [[prepared(entry, plan, scenes) for entry in shard] for shard in plan.shards]
+
+
+def prepared(entry: Entry, plan: Plan, scenes: int) -> Item:
+    """Decode an image, and render `scenes` of its variants."""
+    image = read_image(entry)
+    drawing = plan.options.draw
+    traits = traits_of(image.picture, image.segments, image.infos, entry.stuff, drawing)
+    recipes = [draw(entry.image, image.infos, drawing, variant, traits) for variant in range(scenes)]
+    made = [mfsynth.Scene(image.picture, image.segments, recipe) for recipe in recipes]
+    samples = [render(scene) for scene in made]
+    members = [image.data, encode_png(image.segments), encode_png(samples[0].focus)]
+    maps = (samples[0].nearest, samples[0].certain) if plan.layout.targets else ()
+    members += [encode_png(array) for array in (*maps, *samples[0].frames)]
+    assert entry.picture is not None
+    assert entry.mask is not None
+    jpeg, mask = entry.picture.read(), entry.mask.read()
+    return Item(jpeg, mask, decode_ids(mask), image, made, samples, members)
 
 
 # --- the floor: each step separately ------------------------------------------------------------------
@@ -101,17 +164,8 @@ def floor_png(array: np.ndarray) -> bytes:
     return data
 
 
-def floor_unpng(data: bytes) -> np.ndarray:
-    """Decompress and unfilter one of our own PNGs of one byte per pixel, with its checksum."""
-    width = int.from_bytes(data[16:20], "big")
-    body = memoryview(data)[41:-16]
-    isal_zlib.crc32(body)
-    rows = np.frombuffer(isal_zlib.decompress(body), np.uint8).reshape(-1, width + 1)
-    return np.add.accumulate(rows[:, 1:], axis=0, dtype=np.uint8)
-
-
-def floor_colors(data: bytes, form: str) -> np.ndarray:
-    """Decode a PNG in color: inflated by ISA-L, which verifies it, and unfiltered by pyspng to this form."""
+def floor_unpng(data: bytes, form: str) -> np.ndarray:
+    """Decode a PNG: inflated by ISA-L, which verifies it, and unfiltered by pyspng to this form."""
     parts, at = [], 33
     while data[at + 4 : at + 8] != b"IEND":
         length = int.from_bytes(data[at : at + 4], "big")
@@ -130,9 +184,9 @@ def floor_colors(data: bytes, form: str) -> np.ndarray:
 
 def floor_stored(focus: bytes, *frames: bytes) -> None:
     """Decode what is stored of a rendered pair."""
-    floor_unpng(focus)
+    floor_unpng(focus, "L")
     for frame in frames:
-        floor_colors(frame, "RGB")
+        floor_unpng(frame, "RGB")
 
 
 def floor_blur(scene: mfsynth.Scene) -> np.ndarray:
@@ -174,7 +228,7 @@ def steps(scratch: io.BufferedWriter) -> dict[str, list[Step]]:
     decode = [
         Step("JPEG decode", "image", lambda i: simplejpeg.decode_jpeg(i.jpeg),
              lambda i: decode_picture(i.jpeg)),
-        Step("panoptic PNG decode", "image", lambda i: floor_colors(i.mask, "RGBA"),
+        Step("panoptic PNG decode", "image", lambda i: floor_unpng(i.mask, "RGBA"),
              lambda i: decode_ids(i.mask)),
         Step("ids to indices", "image", floor_indices),
         Step("areas", "image", lambda i: cv2.calcHist([i.image.segments], [0], None, [256], [0, 256])),
@@ -200,7 +254,7 @@ def steps(scratch: io.BufferedWriter) -> dict[str, list[Step]]:
     ]
     read = [
         Step("gt decode", "sample", lambda i: [decode[0].floor(i) for _ in i.scenes]),
-        Step("segments decode", "sample", lambda i: [floor_unpng(i.members[1]) for _ in i.scenes]),
+        Step("segments decode", "sample", lambda i: [floor_unpng(i.members[1], "L") for _ in i.scenes]),
     ]
     read_stored = Step(
         "frames and focus map decode", "sample",
@@ -224,16 +278,3 @@ def timed(call: Callable[[Item], object], items: Iterable[Item]) -> float:
     for item in items:
         call(item)
     return time.perf_counter() - started
-
-
-def measure(step: Step, items: list[Item]) -> None:
-    """Fill in a step's times: the median of a few passes, per image or per sample."""
-    count = len(items) * (len(items[0].scenes) if step.per == "sample" else 1)
-    step.floor_ms = sorted(timed(step.floor, items) for _ in range(PASSES))[PASSES // 2] / count * 1e3
-    if step.ours:
-        step.ours_ms = sorted(timed(step.ours, items) for _ in range(PASSES))[PASSES // 2] / count * 1e3
-
-
-def floor_of(table: list[Step], variants: int) -> float:
-    """Milliseconds per sample."""
-    return sum(step.floor_ms / (variants if step.per == "image" else 1) for step in table)

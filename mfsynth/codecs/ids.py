@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import pyspng
 
 from mfsynth.codecs.error import CodecError
 from mfsynth.codecs.opencv import opencv_decode
-from mfsynth.codecs.png import GRAY, PALETTE, RGB, RGBA, PngFile, inflate, join_png, read_png, stored_png
+from mfsynth.codecs.png import GRAY, PALETTE, RGB, RGBA, PngFile, inflate, join_png, read_png, unfiltered
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -48,11 +47,7 @@ def decode_ids(
         return _indexed_ids(png, listed)
     if png.header.depth != 8:
         raise CodecError(f"it is {png.header.kind}", _HINT)
-    stored = stored_png(png)
-    try:
-        rgba: NDArray[np.uint8] = pyspng.load(stored, format="RGBA")
-    except (RuntimeError, ValueError) as error:
-        raise CodecError(f"the PNG does not decode: {error}") from error
+    rgba = unfiltered(png, "RGBA")
     ids: Ids = rgba.view("<u4")[..., 0] & np.uint32(0xFFFFFF)
     if png.header.color == RGBA and listed is not None and rgba[..., 3].min() < 255:
         _check_transparent(ids, listed)

@@ -146,15 +146,27 @@ def _rewrite(data: bytearray, spans: Sequence[Span], change: Callable[[bytes], b
         at += end - start
 
 
-def decode_jpeg(data: bytes) -> Picture:
+def decode_jpeg(data: bytes, size: tuple[int, int] | None = None) -> Picture:
     """Decode a JPEG to H x W x 3, RGB, uint8, as libjpeg-turbo does it by default, orientation tags ignored.
 
     Whatever the decoder warns of counts as damage, even where it would go on with a guess.
 
+    Args:
+        data: The file's bytes.
+        size: Height and width that it should have; None allows up to `limits.PICTURE_PIXELS`.
+
     Raises:
-        CodecError: If the bytes are damaged or cut short.
+        CodecError: If it has another size, or is damaged or cut short. Another size is noticed before
+            anything is decoded.
     """
-    if jpeg_header(data).scans and data.count(_SCAN) > limits.JPEG_SCANS:
+    header = jpeg_header(data)
+    if size is not None and (header.height, header.width) != tuple(size):
+        raise CodecError(f"the JPEG is {header.width} x {header.height}, not {size[1]} x {size[0]}")
+    if header.height * header.width > limits.PICTURE_PIXELS:
+        raise CodecError(
+            f"it is {header.width} x {header.height}, more than {limits.PICTURE_PIXELS:,} pixels"
+        )
+    if header.scans and data.count(_SCAN) > limits.JPEG_SCANS:
         raise CodecError(f"the JPEG has more than {limits.JPEG_SCANS} scans")
     try:
         picture: Picture = simplejpeg.decode_jpeg(data, strict=True)

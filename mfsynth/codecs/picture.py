@@ -30,10 +30,12 @@ def decode_picture(data: bytes) -> Picture:
         CodecError: If the bytes are broken, cut short, of another kind, or declared larger than
             `limits.PICTURE_PIXELS`.
     """
+    if is_jpeg(data):
+        return decode_jpeg(data)
     height, width = picture_size(data)
     if height * width > limits.PICTURE_PIXELS:
         raise CodecError(f"it is {width} x {height}, more than {limits.PICTURE_PIXELS:,} pixels")
-    return decode_jpeg(data) if is_jpeg(data) else opencv_decode(data, _IMREAD_PICTURE)
+    return opencv_decode(data, _IMREAD_PICTURE)
 
 
 def is_transparent(data: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""PNG, where a build spends most of its time: written by our own filter and ISA-L, read back directly.
+"""PNG, where a build spends most of its time: written by our own filter and ISA-L, read by ISA-L and libspng.
 
 What is read is checked first: the declared size, every checksum, and that it inflates to what it declares.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
+import pyspng
 from isal import igzip_lib, isal_zlib
 
 from mfsynth.codecs.error import CodecError
@@ -35,6 +36,7 @@ _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4),
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+_FORMS = {(8, GRAY): "L", (8, RGB): "RGB"}  # pyspng's names, by depth and color
 _UP = 2
 _ZLIB = b"\x78\x01"  # how a zlib stream begins that has a window of 32 KiB and no dictionary
 # Level 1 instead of 0: a tenth more time, a quarter less on disk. Higher levels cost more than they save.
@@ -274,13 +276,27 @@ def inflate(png: PngFile, most: int) -> list[bytes]:
     return parts
 
 
-def stored_png(png: PngFile) -> bytes:
-    """The same PNG, verified, its rows stored as they are instead of compressed.
+def unfiltered(png: PngFile, form: str) -> NDArray[np.uint8]:
+    """The pixels of a PNG of 8 bits per sample: inflated by ISA-L, verified, and unfiltered by libspng.
 
-    For decoders that verify nothing and inflate slower than ISA-L; the Adler-32 is left out.
+    Args:
+        png: From `read_png`.
+        form: pyspng's name of what is returned: "L", "RGB" or "RGBA".
+
+    Returns:
+        H x W or H x W x C, uint8.
+
+    Raises:
+        CodecError: If it does not inflate, or to another amount than the header declares.
     """
     blocks = [part for rows in inflate(png, 0xFFFF) for part in _stored(rows)]
-    return join_png(png.header, _ZLIB, *blocks, *_stored(b"", last=True), bytes(4))
+    # libspng verifies nothing here, so that the Adler-32 may be left out
+    stored = join_png(png.header, _ZLIB, *blocks, *_stored(b"", last=True), bytes(4))
+    try:
+        pixels: NDArray[np.uint8] = pyspng.load(stored, format=form)
+    except (RuntimeError, ValueError) as error:
+        raise CodecError(f"the PNG does not decode: {error}") from error
+    return pixels
 
 
 # --- reading ------------------------------------------------------------------------------------------
@@ -289,7 +305,7 @@ def stored_png(png: PngFile) -> bytes:
 def decode_png(data: bytes, size: tuple[int, int] | None = None) -> Array:
     """Decode a PNG to H x W (uint8 or uint16) or H x W x 3 (uint8, RGB).
 
-    A PNG from `encode_png` is decoded directly; OpenCV decodes all others.
+    libspng unfilters gray and RGB of 8 bits; OpenCV decodes all others.
 
     Args:
         data: The file's bytes.
@@ -300,22 +316,9 @@ def decode_png(data: bytes, size: tuple[int, int] | None = None) -> Array:
             is decoded.
     """
     png = read_png(data, size)
-    rows = b"".join(inflate(png, png.header.inflated + 1))  # a single part is not copied
-    own = _unfiltered(png.header, rows)
-    if own is not None:
-        return own
+    form = _FORMS.get((png.header.depth, png.header.color))
+    if form:
+        return unfiltered(png, form)
+    inflate(png, 0xFFFF)  # for its checks
     array = opencv_decode(data, cv2.IMREAD_UNCHANGED)
     return cv2.cvtColor(array, cv2.COLOR_BGR2RGB) if array.ndim == 3 else array  # type: ignore[return-value]
-
-
-def _unfiltered(header: PngHeader, inflated: bytes) -> Array | None:
-    """The pixels of a PNG from `encode_png`; None for another program's PNG."""
-    if header.interlaced or (header.depth, header.color) not in ((8, GRAY), (16, GRAY), (8, RGB)):
-        return None
-    rows = np.frombuffer(inflated, np.uint8).reshape(header.height, -1)
-    if not (rows[:, 0] == _UP).all():
-        return None
-    pixels = np.add.accumulate(rows[:, 1:], axis=0, dtype=np.uint8)
-    if header.depth == 16:
-        return pixels.view(">u2").astype(np.uint16)
-    return pixels.reshape(*header.size, 3) if header.color == RGB else pixels

@@ -123,12 +123,7 @@ def _picture(packed: Packed, field: str, size: Size) -> Picture:
 def _jpeg(data: bytes, field: str, size: Size) -> Picture:
     if not codecs.is_jpeg(data):
         raise ShardError(f"{field} is not a JPEG")
-    header = codecs.jpeg_header(data)
-    if (header.height, header.width) != size:
-        raise ShardError(
-            f"{field} is {header.width} x {header.height} pixels, the recipe says {size[1]} x {size[0]}"
-        )
-    return codecs.decode_picture(data)
+    return codecs.decode_jpeg(data, size)
 
 
 def _map(packed: Packed, field: str, size: Size) -> Array:

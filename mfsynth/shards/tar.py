@@ -51,7 +51,7 @@ def samples(file: IO[bytes], shard: str, size: int) -> Iterator[Packed]:
             packed = Packed(key, {})
         if field in packed.members:
             raise ShardError(f"{shard}: {key}.{field} occurs twice")
-        packed.members[field] = _content(file, length, shard)
+        packed.members[field] = _read(file, length, shard)
     if packed is not None:
         yield packed
 
@@ -65,12 +65,13 @@ def index(file: IO[bytes], shard: str, size: int) -> list[Place]:
     places: list[Place] = []
     end = 0
     for key, _, length in _headers(file, shard, size):
-        start, end = end, end + _BLOCK + length + -length % _BLOCK
+        start, content = end, end + _BLOCK + length
+        end = content + -length % _BLOCK
         if places and places[-1].key == key:
             places[-1] = places[-1]._replace(end=end)
         else:
             places.append(Place(key, start, end))
-        file.seek(end)
+        file.seek(content)
     return places
 
 
@@ -87,9 +88,9 @@ def members(file: IO[bytes], shard: str, field: str, size: int) -> Iterator[tupl
             data = None
         current = key
         if name == field:
-            data = _content(file, length, shard)
+            data = _read(file, length, shard)
         else:
-            _pass(file, length + -length % _BLOCK, shard)
+            _pass(file, length, shard)
     if current:
         yield current, data
 
@@ -124,17 +125,16 @@ class _Part:
         self._descriptor, self._at, self._end = descriptor, place.start, place.end
 
     def read(self, size: int) -> bytes:
-        if self._at >= self._end:
-            return bytes(size)
-        data = os.pread(self._descriptor, size, self._at)
+        left = max(min(size, self._end - self._at), 0)
+        data = os.pread(self._descriptor, left, self._at)
         self._at += len(data)
-        return data
+        return data + bytes(size - left) if len(data) == left else data
 
 
 def _headers(file: IO[bytes], shard: str, size: int) -> Iterator[tuple[str, str, int]]:
-    """Key, field and length in bytes of each member; the caller moves the file past its content."""
-    at = 0
-    while (block := _read(file, _BLOCK, shard)).strip(b"\0"):
+    """Key, field and length in bytes of each member; the caller moves the file to its content's end."""
+    at = padding = 0
+    while (block := _read(file, padding + _BLOCK, shard)[padding:]).strip(b"\0"):
         try:
             member = tarfile.TarInfo.frombuf(block, "ascii", "strict")
         except (tarfile.HeaderError, ValueError) as error:  # a UnicodeDecodeError is a ValueError
@@ -145,15 +145,9 @@ def _headers(file: IO[bytes], shard: str, size: int) -> Iterator[tuple[str, str,
         at += _BLOCK + member.size
         if at > size:
             raise ShardError(f"{shard} is cut short: {member.name} would end beyond its {size:,} bytes")
-        at += -member.size % _BLOCK
+        padding = -member.size % _BLOCK
+        at += padding
         yield key, field, member.size
-
-
-def _content(file: IO[bytes], size: int, shard: str) -> bytes:
-    """A member's bytes; the padding after them is read, too."""
-    data = _read(file, size, shard)
-    _read(file, -size % _BLOCK, shard)
-    return data
 
 
 def _read(file: IO[bytes], size: int, shard: str) -> bytes:

@@ -135,8 +135,12 @@ class _Guarded:
         self._location = location
 
     def read(self, size: int = -1) -> bytes:
-        with _naming(self._location):
+        try:  # not by `_naming`, which costs more than a short read
             return self._file.read(size)
+        except MfsynthError:
+            raise
+        except Exception as error:
+            raise _unreadable(self._location, error) from error
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         with _naming(self._location):

@@ -150,7 +150,7 @@ FORGERIES: dict[str, tuple[str, Callable[[Members], object]]] = {
         lambda m: m.update({f"{KEY}.gt.jpg": m[f"{KEY}.frame0.png"]}),
     ),
     "picture of another sample": (
-        "gt.jpg is 56 x 40 pixels, the recipe says 48 x 64",
+        "the JPEG is 56 x 40, not 48 x 64",
         lambda m: m.update({f"{KEY}.gt.jpg": m["000000000003-000.gt.jpg"]}),
     ),
     "segments": ("does not have the areas that the recipe gives", change_pixels("segments.png", 1, 3)),
