@@ -197,10 +197,10 @@ def floor_blur(scene: mfsynth.Scene) -> np.ndarray:
 
 
 def floor_compose(sample: mfsynth.Sample) -> None:
-    """Both frames from picture, blurred picture and focus map."""
-    first, second = sample.gt.copy(), sample.frames[0].copy()
+    """Both frames from picture, blurred picture and focus map; one of them in the blurred picture's place."""
+    first = sample.frames[0].copy()
     cv2.copyTo(sample.frames[1], sample.focus, first)
-    cv2.copyTo(sample.gt, sample.focus, second)
+    cv2.copyTo(sample.gt, sample.focus, first)
 
 
 def floor_tar(members: list[bytes], file: io.BufferedWriter) -> None:

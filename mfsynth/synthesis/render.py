@@ -62,9 +62,10 @@ def render(scene: Scene, window: Window | Sequence[int] | None = None) -> Sample
     blurred = gaussian_blur(scene.picture[outer.slices], recipe.blur.sigma)[inner.slices]
     gt = scene.picture[window.slices]
     focus = scene.focus(window)
+    starts = [blurred.copy() for _ in recipe.frames[1:]] + [np.ascontiguousarray(blurred)]
     frames = tuple(
-        add_noise(compose(gt, blurred, focus, number), frame.noise_sigma, frame.noise_key, width, window)
-        for number, frame in enumerate(recipe.frames)
+        add_noise(compose(gt, start, focus, number), frame.noise_sigma, frame.noise_key, width, window)
+        for number, (frame, start) in enumerate(zip(recipe.frames, starts, strict=True))
     )
     certain = everywhere_certain(focus.shape)
     return Sample(
@@ -73,7 +74,8 @@ def render(scene: Scene, window: Window | Sequence[int] | None = None) -> Sample
 
 
 def compose(picture: Picture, blurred: Picture, focus: FocusMap, number: int) -> Picture:
-    """One frame of Eq. 1: the picture where the focus map says `number`, the blurred picture elsewhere."""
-    frame = blurred.copy()
-    cv2.copyTo(picture, (focus == number).view(np.uint8), frame)
-    return frame
+    """One frame of Eq. 1: the picture where the focus map says `number`, the blurred picture elsewhere.
+
+    It is written over the blurred picture.
+    """
+    return cv2.copyTo(picture, (focus == number).view(np.uint8), blurred)  # type: ignore[return-value]
