@@ -21,11 +21,14 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from itertools import chain, count, islice, repeat
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
@@ -72,18 +75,27 @@ def pipeline(plan: Plan, folder: Path, number: int) -> tuple[float, int]:
     return seconds, part.shard.size
 
 
-def reading(data: mfsynth.Dataset) -> Callable[[int], tuple[float, int]]:
-    """Read a data set in this process, a shard a call; every shard was read before, and its hash compared."""
-    assert sum(1 for _ in data) == len(data)
-    samples = chain.from_iterable(repeat(data))
+def reading(folder: Path, number: int) -> tuple[float, int]:
+    """Read a shard of a data set in this process: seconds. The first time, hashes are compared before."""
+    if folder not in _READERS:
+        data = mfsynth.open(folder)
+        assert sum(1 for _ in data) == len(data)
+        _READERS[folder] = data, chain.from_iterable(repeat(data))
+    data, samples = _READERS[folder]
+    started = time.perf_counter()
+    for _ in islice(samples, data.manifest.shards[number].samples):
+        pass
+    return time.perf_counter() - started, 0
 
-    def read_shard(number: int) -> tuple[float, int]:
-        started = time.perf_counter()
-        for _ in islice(samples, data.manifest.shards[number].samples):
-            pass
-        return time.perf_counter() - started, 0
 
-    return read_shard
+_READERS: dict[Path, tuple[mfsynth.DataSet[mfsynth.Sample], Iterator[mfsynth.Sample]]] = {}
+
+
+@contextmanager
+def worker() -> Iterator[Callable[..., tuple[float, int]]]:
+    """A function that calls another in one process, which holds no more than a build's worker does."""
+    with ProcessPoolExecutor(1, get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
+        yield lambda call, *given: pool.submit(call, *given).result()
 
 
 def hashing(folder: Path) -> tuple[float, float]:
@@ -359,28 +371,25 @@ def report(pairs: Plan, recipes: Plan, coco: Path, scratch: Path, quick: bool) -
     shards = prepare(pairs, 2)
     items = [item for shard in shards for item in shard]
     click.echo(f"{len(items)} pictures of {split}, {variants} samples each; {processor()}, one core.")
-    data = {}
+    folders = {plan.options.store: scratch / f"read-{plan.options.store}" for plan in (recipes, pairs)}
     for plan in (recipes, pairs):
-        folder = scratch / f"read-{plan.options.store}"
-        build(plan.options, Run(coco, folder, workers=1))
-        data[plan.options.store] = mfsynth.open(folder)
-    with (scratch / "tar").open("wb") as file:
+        build(plan.options, Run(coco, folders[plan.options.store], workers=1))
+    with (scratch / "tar").open("wb") as file, worker() as run:
         of = steps(file)
-        build_pairs = partial(pipeline, pairs, scratch / "pairs")
-        build_recipes = partial(pipeline, recipes, scratch / "recipe")
-        rates = [
-            Rate("build pairs", of["pairs"], variants, build_pairs),
-            Rate("build recipes", of["recipe"], variants, build_recipes),
-            Rate("read recipes", of["reading recipes"], variants, reading(data["recipe"])),
-            Rate("read pairs", of["reading pairs"], variants, reading(data["pairs"])),
-        ]
+        ours = {
+            "build pairs": partial(run, pipeline, pairs, scratch / "pairs"),
+            "build recipes": partial(run, pipeline, recipes, scratch / "recipes"),
+            "read recipes": partial(run, reading, folders["recipe"]),
+            "read pairs": partial(run, reading, folders["pairs"]),
+        }
+        rates = [Rate(name, of[name], variants, once) for name, once in ours.items()]
         for rate in rates * ROUNDS:
             rate.measure(shards)
-    hash_ms, hash_speed = hashing(scratch / "read-recipe")
-    for store in data:
-        shutil.rmtree(scratch / f"read-{store}")
+    hash_ms, hash_speed = hashing(folders["recipe"])
+    for folder in folders.values():
+        shutil.rmtree(folder)
     naive_ms = naive(items)
-    table(STEP_HEAD, step_rows([*of["pairs"], *of["reading pairs"]]))
+    table(STEP_HEAD, step_rows([*of["build pairs"], *of["read pairs"]]))
     table(RATE_HEAD, map(rate_row, rates))
     rows = [
         ("naive script, ms per sample", f"{naive_ms:.1f}"),
@@ -404,7 +413,7 @@ def optics(split: Split, scratch: Path) -> None:
         plan = make_plan(split, options)
         shards = prepare(plan, options.variants)
         with (scratch / "tar").open("wb") as file:
-            steps_ = optical_steps(steps(file)["pairs"][:5], file)
+            steps_ = optical_steps(steps(file)["build pairs"][:5], file)
             rate = Rate(
                 f"build {name}", steps_, options.variants, partial(pipeline, plan, scratch / "optics")
             )

@@ -262,10 +262,10 @@ def steps(scratch: io.BufferedWriter) -> dict[str, list[Step]]:
         lambda i: [[decode_png(data) for data in i.members[2:]] for _ in i.scenes],
     )  # fmt: skip
     return {
-        "pairs": [*decode, focus, blur, compose, encode, *write],
-        "recipe": [*decode, *write_recipe],
-        "reading recipes": [*read, focus, blur, compose],
-        "reading pairs": [*read, read_stored],
+        "build pairs": [*decode, focus, blur, compose, encode, *write],
+        "build recipes": [*decode, *write_recipe],
+        "read recipes": [*read, focus, blur, compose],
+        "read pairs": [*read, read_stored],
     }
 
 

@@ -32,6 +32,7 @@ import torch
 from reproduce_tables import fill
 from torch.utils.flop_counter import FlopCounterMode
 
+from mfsynth.errors import OptionsError
 from mfsynth.storage import write
 from zoo.backends.session import FASTEST, PRECISIONS, installed
 from zoo.benching.bench import processor
@@ -159,12 +160,17 @@ def backend_times(threads: int, repeats: int) -> dict[str, float]:
     """
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)  # and so those of onnxruntime and OpenVINO
+    methods: dict[str, Any] = {}
     cases = [(name, each) for name in FASTEST if installed(name) for each in PRECISIONS[name]]
-    methods: dict[str, Any] = {
-        f"{name}, {each}": load("focus-set", device="cpu", dtype=each, backend=name)
-        for name, each in cases
-        if each != "fp16"  # CPUs do not compute in it
-    }
+    for name, precision in cases:
+        if precision == "fp16":  # CPUs do not compute in it
+            continue
+        try:
+            method = load("focus-set", device="cpu", dtype=precision, backend=name)
+        except OptionsError as error:
+            click.echo(f"{name}, {precision}: {error}", err=True)
+        else:
+            methods[f"{name}, {precision}"] = method
     methods |= {"gff": get("gff"), "pyramid": get("pyramid")}
     frames = drawn(2, SIDE, SIDE)
     calls = {name: partial(method.fuse, frames) for name, method in methods.items()}

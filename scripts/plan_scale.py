@@ -54,7 +54,7 @@ class Rates:
     read: float | None = None
 
 
-STORES = {"pairs": Rates(2.87, 6.42, 1.02e6), "recipe": Rates(2.87, 0.25, 0.176e6, 3.59)}
+STORES = {"pairs": Rates(4.99, 11.28, 1.01e6), "recipe": Rates(4.99, 0.47, 0.176e6, 6.44)}
 """Measured: docs/benchmarks.md. What a sample takes there has a twentieth of an image in it; sizes are MB per
 second over samples per second of the same table."""
 

@@ -33,7 +33,7 @@ Several threads may call it. It raises a MemoryError when it gets no memory.
 EXTRAS: dict[Backend, str] = {"torch": "fuse", "onnxruntime": "fuse-lite", "openvino": "openvino"}
 """The extra that installs each backend."""
 
-FASTEST: tuple[Backend, ...] = ("openvino", "onnxruntime", "torch")
+FASTEST: tuple[Backend, ...] = ("onnxruntime", "openvino", "torch")
 """The order in which backends are taken on a CPU; `scripts/bench_fuse.py --backends` measures them."""
 
 PRECISIONS: dict[Backend, tuple[str, ...]] = {

@@ -185,7 +185,7 @@ def test_the_command_takes_the_fastest_that_is_installed_and_says_which(folder, 
         cv2.imwrite(str(path), frame)
     done = cli("fuse", *paths, "-o", tmp_path / "out.png", "--model", folder, "--device", "cpu")
     assert done.returncode == 0, done.stderr
-    found = [each for each in ("openvino", "onnxruntime", "torch") if find_spec(each)]
+    found = [each for each in ("onnxruntime", "openvino", "torch") if find_spec(each)]
     assert f"computed by {found[0]}" in done.stderr
     done = cli("fuse", *paths, "-o", tmp_path / "out.png", "--model", folder, "--backend", "torch")
     assert "computed by torch" in done.stderr
@@ -200,7 +200,7 @@ def test_each_stack_gets_its_backend_by_the_frames_that_its_files_hold(folder, c
     words = ["--batch", tmp_path / "stacks", "-o", tmp_path / "out", "--model", folder, "--device", "cpu"]
     done = cli("fuse", *words, "--json")
     assert done.returncode == 0, done.stderr
-    few = next(each for each in ("openvino", "onnxruntime", "torch") if find_spec(each))
+    few = next(each for each in ("onnxruntime", "openvino", "torch") if find_spec(each))
     many = "torch" if zoo.load(folder, device="cpu").config.sets else few
     told = json.loads(done.stdout)["fused"]
     assert [(each["backend"], each["precision"]) for each in told] == [
