@@ -179,6 +179,7 @@ read = {
 """
 
 
+@pytest.mark.slow
 def test_ranks_share_an_epoch_however_workers_are_started(
     small_recipes: Path, tmp_path: Path, warm: WarmPython
 ) -> None:

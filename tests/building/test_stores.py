@@ -189,10 +189,7 @@ def upload(store: Store, coco: Path) -> str:
 
 @pytest.mark.parametrize(
     "layout",
-    [
-        each if each in ("extracted", "nested, deflated") else pytest.param(each, marks=pytest.mark.slow)
-        for each in LAYOUTS
-    ],
+    [each if each == "nested, deflated" else pytest.param(each, marks=pytest.mark.slow) for each in LAYOUTS],
 )
 def test_coco_is_read_where_it_is(cli: Cli, store: Store, tmp_path: Path, layout: str) -> None:
     write_coco(tmp_path / "coco", "s", [Picture(id=id) for id in (7, 12, 30)])
@@ -399,7 +396,9 @@ def test_a_claim_is_renewed_while_the_build_works(store: Store, small_coco: Path
 # --- networks and stores that misbehave ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", ["drop", "lose", "busy", "cut"])
+@pytest.mark.parametrize(
+    "fault", ["cut", *(pytest.param(each, marks=pytest.mark.slow) for each in ("drop", "lose", "busy"))]
+)
 def test_every_fifth_request_fails(build: Any, store: Store, small_pairs: Path, fault: Any) -> None:
     numbers = iter(range(1, 10**6))
     store.proxy.fault = lambda _method, _path: fault if next(numbers) % 5 == 0 else ""

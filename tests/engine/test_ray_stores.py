@@ -73,6 +73,7 @@ def upload(store: Store, coco: Path) -> str:
     return f"{store.url}-coco"
 
 
+@pytest.mark.slow
 def test_a_build_on_ray_to_a_bucket(cli: Cli, store: Store, small_coco: Path, small_pairs: Path) -> None:
     """On this machine only; its Ray inherits the keys."""
     pytest.importorskip("ray")

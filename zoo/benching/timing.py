@@ -23,6 +23,9 @@ LEAST, MOST = 3, 50
 ENOUGH = 3.0
 """Seconds of one thing's calls, after which there are no more."""
 
+REST = 0.3
+"""Seconds before each of several things: meanwhile, threads of the one before stop spinning on the cores."""
+
 
 def drawn(frames: int, height: int, width: int) -> list[Picture]:
     """Frames of a texture, H x W x 3, uint8; each is sharp in a stripe of its own, and soft elsewhere."""
@@ -39,7 +42,8 @@ def drawn(frames: int, height: int, width: int) -> list[Picture]:
 def timed(calls: Mapping[str, Callable[[], object]], repeats: int | None = None) -> dict[str, list[float]]:
     """How long warm calls take, each time, in seconds.
 
-    All are called in turns, so that whatever else the machine does slows them alike.
+    All are called in turns, so that whatever else the machine does slows them alike. Where there are several,
+    each has a pause before its turn, and a call that does not count.
 
     Args:
         calls: By name.
@@ -51,6 +55,9 @@ def timed(calls: Mapping[str, Callable[[], object]], repeats: int | None = None)
         if repeats is None and turn >= WARM + LEAST and spent >= ENOUGH:
             break
         for name, call in calls.items():
+            if len(calls) > 1:
+                time.sleep(REST)
+                call()  # wakes its own threads
             started = time.perf_counter()
             call()
             if turn >= WARM:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from mfsynth.errors import MissingExtraError
+from zoo.benching import timing
 from zoo.benching.bench import BenchReport, Cost, Row, Setup, bench
-from zoo.benching.timing import drawn, peak_memory, timed
+from zoo.benching.timing import drawn, peak_memory
 
 pytest.importorskip("onnxruntime")
 
@@ -91,11 +92,18 @@ def test_what_is_not_measured_is_told_once_for_all_precisions() -> None:
     assert report.errors == {}
 
 
-def test_calls_take_turns_and_the_first_ones_do_not_count() -> None:
+def test_calls_take_turns_each_after_one_that_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "REST", 0)
     order: list[str] = []
-    seconds = timed({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, repeats=3)
-    assert order == ["a", "b"] * 5
+    seconds = timing.timed({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, repeats=3)
+    assert order == ["a", "a", "b", "b"] * 5
     assert [len(each) for each in seconds.values()] == [3, 3]
+
+
+def test_one_thing_needs_no_rest() -> None:
+    order: list[str] = []
+    assert len(timing.timed({"a": lambda: order.append("a")}, repeats=3)["a"]) == 3
+    assert order == ["a"] * 5
 
 
 def test_each_drawn_frame_is_sharp_where_the_others_are_not() -> None:

@@ -96,7 +96,11 @@ train(options(**settings), run(out, workers=1, progress=kill))
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize("scattered", [{}, {"windows": "4", "pairs": "5"}], ids=["plain", "windows"])
+@pytest.mark.parametrize(
+    "scattered",
+    [{}, pytest.param({"windows": "4", "pairs": "5"}, marks=pytest.mark.slow)],
+    ids=["plain", "windows"],
+)
 def test_killed_training_goes_on_to_the_same_weights(scattered, tmp_path, warm, cli):
     """With one worker as with none; with windows, some crops are of scenes that were read before the kill."""
     settings = {"steps": "26", "checkpoint_every": "7", "ema": "0.9"} | scattered
@@ -120,7 +124,7 @@ def test_killed_training_goes_on_to_the_same_weights(scattered, tmp_path, warm, 
     assert logs[0][-1] == logs[1][-1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_signal_to_all_processes_saves_and_leaves_cleanly(number, started, tmp_path):
     words = command(DATA, tmp_path / "out", "--workers", "1", steps="100000", checkpoint_every="5")
     with started(*words) as training:

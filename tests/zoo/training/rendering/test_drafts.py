@@ -79,6 +79,7 @@ def test_drafts_survive_the_way_from_a_worker() -> None:
     assert torch.equal(one.target, other.target)
 
 
+@pytest.mark.slow
 def test_a_training_that_renders_on_its_device_resumes_with_the_same_weights(tmp_path: Path) -> None:
     options = preset("hf-seg", "fast").override(TINY | {"steps": "12", "crop": "16"})
     train(options, run(tmp_path / "whole", REALISTIC, workers=1, render="device"))
