@@ -6,7 +6,6 @@ Pictures are RGB, height x width x 3, uint8, with the sRGB values of the file.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from operator import index
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -170,12 +169,8 @@ class Sample:
         return _line("sample", self.recipe, self.window.height, self.window.width)
 
 
-@lru_cache(64)
 def everywhere_certain(size: tuple[int, int]) -> CertainMap:
-    """A map of 255s, height x width, without memory of its own: some frame shows the truth everywhere.
-
-    It cannot be written to, so that all samples of a size share it.
-    """
+    """A map of 255s, height x width, without memory of its own: some frame shows the truth everywhere."""
     import numpy as np
 
     return np.broadcast_to(np.uint8(255), size)

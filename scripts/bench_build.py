@@ -66,8 +66,8 @@ OPTICS = {"realistic pairs": 2, "realistic stacks of 6": 6}
 def pipeline(plan: Plan, folder: Path, number: int) -> tuple[float, int]:
     """Our build of a shard in this process: seconds and bytes."""
     (folder / PARTS).mkdir(parents=True)
-    started = time.perf_counter()
     origin = Origin(plan.options.to_json(), plan.inputs, packages(plan.options))
+    started = time.perf_counter()
     job = Job(plan.options, plan.layout, number, tuple(plan.shards[number]), origin, output_at(folder))
     part, _made = make_shard(job, lambda _: None)
     seconds = time.perf_counter() - started
@@ -76,7 +76,7 @@ def pipeline(plan: Plan, folder: Path, number: int) -> tuple[float, int]:
 
 
 def reading(folder: Path, number: int) -> tuple[float, int]:
-    """Read a shard of a data set in this process: seconds. The first time, hashes are compared before."""
+    """Read a shard of a data set in this process: seconds, and no bytes. Hashes were compared before."""
     if folder not in _READERS:
         data = mfsynth.open(folder)
         assert sum(1 for _ in data) == len(data)
@@ -93,7 +93,7 @@ _READERS: dict[Path, tuple[mfsynth.DataSet[mfsynth.Sample], Iterator[mfsynth.Sam
 
 @contextmanager
 def worker() -> Iterator[Callable[..., tuple[float, int]]]:
-    """A function that calls another in one process, which holds no more than a build's worker does."""
+    """Calls functions in a process of its own, which what is prepared for the floor does not slow."""
     with ProcessPoolExecutor(1, get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
         yield lambda call, *given: pool.submit(call, *given).result()
 

@@ -51,7 +51,7 @@ class Times:
     count: int = 0
 
     def add(self, seconds: float, count: int) -> float:
-        """Add one more measurement; its milliseconds."""
+        """Add one more measurement; its milliseconds for each."""
         self.seconds += seconds
         self.count += count
         return seconds / count * 1e3
@@ -74,7 +74,7 @@ class Step:
     our_times: Times = field(default_factory=Times)
 
     def measure(self, items: list[Item]) -> float:
-        """Pass over items once; what the floor took now, in milliseconds."""
+        """Pass over items once; what the floor took now, in milliseconds per image or per sample."""
         count = sum(len(item.scenes) for item in items) if self.per == "sample" else len(items)
         if self.ours:
             self.our_times.add(timed(self.ours, items), count)

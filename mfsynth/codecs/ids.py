@@ -10,7 +10,7 @@ import numpy as np
 
 from mfsynth.codecs.error import CodecError
 from mfsynth.codecs.opencv import opencv_decode
-from mfsynth.codecs.png import GRAY, PALETTE, RGB, RGBA, PngFile, inflate, join_png, read_png, unfiltered
+from mfsynth.codecs.png import GRAY, PALETTE, RGB, RGBA, PngFile, inflate, join_png, pixels_of, read_png
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -47,7 +47,7 @@ def decode_ids(
         return _indexed_ids(png, listed)
     if png.header.depth != 8:
         raise CodecError(f"it is {png.header.kind}", _HINT)
-    rgba = unfiltered(png, "RGBA")
+    rgba = pixels_of(png, "RGBA")
     ids: Ids = rgba.view("<u4")[..., 0] & np.uint32(0xFFFFFF)
     if png.header.color == RGBA and listed is not None and rgba[..., 3].min() < 255:
         _check_transparent(ids, listed)

@@ -156,12 +156,14 @@ def decode_jpeg(data: bytes, size: tuple[int, int] | None = None) -> Picture:
         size: Height and width that it should have; None allows up to `limits.PICTURE_PIXELS`.
 
     Raises:
-        CodecError: If it has another size, or is damaged or cut short. Another size is noticed before
-            anything is decoded.
+        CodecError: If it has another size, or no pixels, or too many of them or too many scans, which is
+            noticed before anything is decoded; or if it is damaged or cut short.
     """
     header = jpeg_header(data)
     if size is not None and (header.height, header.width) != tuple(size):
         raise CodecError(f"the JPEG is {header.width} x {header.height}, not {size[1]} x {size[0]}")
+    if header.height < 1 or header.width < 1:
+        raise CodecError(f"it is a JPEG that says it is {header.width} x {header.height}")
     if header.height * header.width > limits.PICTURE_PIXELS:
         raise CodecError(
             f"it is {header.width} x {header.height}, more than {limits.PICTURE_PIXELS:,} pixels"

@@ -1,4 +1,4 @@
-"""PNG, where a build spends most of its time: written by our own filter and ISA-L, read by ISA-L and libspng.
+"""PNG, where a build spends most of its time: our own filter and ISA-L write it, ISA-L and libspng read most.
 
 What is read is checked first: the declared size, every checksum, and that it inflates to what it declares.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.uint8] | NDArray[np.uint16]
 
+Form = Literal["L", "RGB", "RGBA"]
 Data = TypeVar("Data", bound="bytes | memoryview")
 
 GRAY, RGB, PALETTE, GRAY_ALPHA, RGBA = 0, 2, 3, 4, 6
@@ -36,7 +37,8 @@ _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4),
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
-_FORMS = {(8, GRAY): "L", (8, RGB): "RGB"}  # pyspng's names, by depth and color
+_FORMS: dict[tuple[int, int], Form] = {(8, GRAY): "L", (8, RGB): "RGB"}  # by depth and color
+_DECODER = "pyspng: could not decode image: "
 _UP = 2
 _ZLIB = b"\x78\x01"  # how a zlib stream begins that has a window of 32 KiB and no dictionary
 # Level 1 instead of 0: a tenth more time, a quarter less on disk. Higher levels cost more than they save.
@@ -276,27 +278,31 @@ def inflate(png: PngFile, most: int) -> list[bytes]:
     return parts
 
 
-def unfiltered(png: PngFile, form: str) -> NDArray[np.uint8]:
+def pixels_of(png: PngFile, form: Form) -> NDArray[np.uint8]:
     """The pixels of a PNG of 8 bits per sample: inflated by ISA-L, verified, and unfiltered by libspng.
 
     Args:
         png: From `read_png`.
-        form: pyspng's name of what is returned: "L", "RGB" or "RGBA".
+        form: What is returned, as pyspng names it.
 
     Returns:
         H x W or H x W x C, uint8.
 
     Raises:
-        CodecError: If it does not inflate, or to another amount than the header declares.
+        CodecError: If it does not inflate, or to another amount than the header declares, or has a row whose
+            filter does not exist.
     """
-    blocks = [part for rows in inflate(png, 0xFFFF) for part in _stored(rows)]
-    # libspng verifies nothing here, so that the Adler-32 may be left out
-    stored = join_png(png.header, _ZLIB, *blocks, *_stored(b"", last=True), bytes(4))
     try:
-        pixels: NDArray[np.uint8] = pyspng.load(stored, format=form)
+        pixels: NDArray[np.uint8] = pyspng.load(_stored_png(png), format=form)
     except (RuntimeError, ValueError) as error:
-        raise CodecError(f"the PNG does not decode: {error}") from error
+        raise CodecError(f"the PNG does not decode: {str(error).removeprefix(_DECODER)}") from error
     return pixels
+
+
+def _stored_png(png: PngFile) -> bytes:
+    """The same PNG, verified, its rows stored as they are; without the Adler-32, which libspng ignores."""
+    blocks = [part for rows in inflate(png, 0xFFFF) for part in _stored(rows)]
+    return join_png(png.header, _ZLIB, *blocks, *_stored(b"", last=True), bytes(4))
 
 
 # --- reading ------------------------------------------------------------------------------------------
@@ -318,7 +324,7 @@ def decode_png(data: bytes, size: tuple[int, int] | None = None) -> Array:
     png = read_png(data, size)
     form = _FORMS.get((png.header.depth, png.header.color))
     if form:
-        return unfiltered(png, form)
+        return pixels_of(png, form)
     inflate(png, 0xFFFF)  # for its checks
     array = opencv_decode(data, cv2.IMREAD_UNCHANGED)
     return cv2.cvtColor(array, cv2.COLOR_BGR2RGB) if array.ndim == 3 else array  # type: ignore[return-value]

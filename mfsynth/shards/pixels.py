@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from mfsynth import codecs
+from mfsynth.codecs.error import CodecError
 from mfsynth.errors import ShardError
 from mfsynth.sample import Sample, Scene, Window, everywhere_certain
 from mfsynth.shards.layout import CERTAIN, FOCUS, NEAREST, RECIPE, SEGMENTS
@@ -113,21 +114,24 @@ def _frame_map(packed: Packed, field: str, scene: Scene) -> FocusMap:
 
 
 def _picture(packed: Packed, field: str, size: Size) -> Picture:
-    data = packed.members[field]
-    picture = codecs.decode_png(data, size) if field.endswith(".png") else _jpeg(data, field, size)
+    picture = _decoded(packed, field, size)
     if picture.shape != (*size, 3) or picture.dtype != np.uint8:
         raise ShardError(f"{field} is not an RGB picture of 8 bits")
     return cast("Picture", picture)
 
 
-def _jpeg(data: bytes, field: str, size: Size) -> Picture:
-    if not codecs.is_jpeg(data):
-        raise ShardError(f"{field} is not a JPEG")
-    return codecs.decode_jpeg(data, size)
-
-
 def _map(packed: Packed, field: str, size: Size) -> Array:
-    array = codecs.decode_png(packed.members[field], size)
+    array = _decoded(packed, field, size)
     if array.shape != size:
         raise ShardError(f"{field} is not a gray PNG")
     return array
+
+
+def _decoded(packed: Packed, field: str, size: Size) -> Array:
+    data, png = packed.members[field], field.endswith(".png")
+    if not png and not codecs.is_jpeg(data):
+        raise ShardError(f"{field} is not a JPEG")
+    try:
+        return codecs.decode_png(data, size) if png else codecs.decode_jpeg(data, size)
+    except CodecError as error:
+        raise CodecError(f"{field}: {error.message}", error.hint) from error

@@ -62,10 +62,11 @@ def render(scene: Scene, window: Window | Sequence[int] | None = None) -> Sample
     blurred = gaussian_blur(scene.picture[outer.slices], recipe.blur.sigma)[inner.slices]
     gt = scene.picture[window.slices]
     focus = scene.focus(window)
-    starts = [blurred.copy() for _ in recipe.frames[1:]] + [np.ascontiguousarray(blurred)]
+    canvases = [blurred.copy() for _ in recipe.frames[1:]]
+    canvases.append(blurred if window == outer else blurred.copy())
     frames = tuple(
-        add_noise(compose(gt, start, focus, number), frame.noise_sigma, frame.noise_key, width, window)
-        for number, (frame, start) in enumerate(zip(recipe.frames, starts, strict=True))
+        add_noise(compose(gt, canvas, focus, number), frame.noise_sigma, frame.noise_key, width, window)
+        for number, (frame, canvas) in enumerate(zip(recipe.frames, canvases, strict=True))
     )
     certain = everywhere_certain(focus.shape)
     return Sample(
@@ -76,6 +77,6 @@ def render(scene: Scene, window: Window | Sequence[int] | None = None) -> Sample
 def compose(picture: Picture, blurred: Picture, focus: FocusMap, number: int) -> Picture:
     """One frame of Eq. 1: the picture where the focus map says `number`, the blurred picture elsewhere.
 
-    It is written over the blurred picture.
+    It is written over the blurred picture, which is returned.
     """
     return cv2.copyTo(picture, (focus == number).view(np.uint8), blurred)  # type: ignore[return-value]

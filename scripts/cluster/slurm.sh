@@ -36,4 +36,8 @@ part)
 merge)
     exec mfsynth merge "$OUT" --workers "${SLURM_CPUS_PER_TASK:-1}"
     ;;
+*)
+    echo "usage: $0 [submit|part|merge]" >&2
+    exit 2
+    ;;
 esac

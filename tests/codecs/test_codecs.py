@@ -312,3 +312,19 @@ def test_other_kinds_of_picture_become_8_bit_rgb() -> None:
     assert np.array_equal(codecs.decode_picture(sixteen), picture)
     gray = saved(image.convert("L"), "png")
     assert np.array_equal(codecs.decode_picture(gray), np.asarray(image.convert("L").convert("RGB")))
+
+
+def test_a_jpeg_of_another_size_is_refused_before_it_is_decoded() -> None:
+    data = saved(Image.fromarray(photo()), "jpeg")
+    assert np.array_equal(codecs.decode_jpeg(data, (37, 52)), codecs.decode_picture(data))
+    with pytest.raises(CodecError, match="the JPEG is 52 x 37, not 37 x 52"):
+        codecs.decode_jpeg(data[:-200], (52, 37))
+
+
+@pytest.mark.parametrize(("height", "width"), [(0, 56), (40, 0)])
+def test_a_jpeg_that_says_it_has_no_pixels_is_refused(height: int, width: int) -> None:
+    data = saved(Image.fromarray(photo()), "jpeg")
+    at = data.index(b"\xff\xc0") + 5
+    data = data[:at] + struct.pack(">HH", height, width) + data[at + 4 :]
+    with pytest.raises(CodecError, match=f"it is a JPEG that says it is {width} x {height}"):
+        codecs.decode_picture(data)

@@ -206,9 +206,44 @@ def test_a_damaged_or_cut_png_is_noticed(data: st.DataObject) -> None:
         codecs.decode_png(bytes(flipped))
 
 
-@pytest.mark.parametrize("decode", [codecs.decode_ids, codecs.decode_png])
-def test_every_flipped_bit_and_every_cut_of_a_mask_is_noticed(decode: Callable[[bytes], np.ndarray]) -> None:
-    png = saved(Image.fromarray(mask()))  # of Pillow, so that `decode_png` has OpenCV decode it
+ADAM7 = (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)
+
+
+@pytest.mark.parametrize("color", [0, 2])
+def test_interlaced_pictures_are_read(color: int) -> None:
+    picture = photo() if color else photo()[..., 0]
+    height, width = picture.shape[:2]
+    passes = (picture[top::down, left::across] for left, top, across, down in ADAM7)
+    rows = b"".join(b"\0" + row.tobytes() for each in passes for row in each if row.size)
+    png = png_of(width, height, 8, color, zlib.compress(rows), interlaced=1)
+    assert np.array_equal(codecs.decode_png(png), picture)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_color_that_is_declared_transparent_is_a_color(mode: str) -> None:
+    image = Image.fromarray(photo()).convert(mode)
+    png = saved(image, transparency=image.getpixel((3, 4)))
+    assert np.array_equal(codecs.decode_png(png), np.asarray(image))
+
+
+def test_a_filter_that_does_not_exist_is_refused() -> None:
+    rows = b"".join(b"\7" + row.tobytes() for row in mask())
+    with pytest.raises(CodecError, match="does not decode: invalid scanline filter"):
+        codecs.decode_png(png_of(40, 30, 8, 2, zlib.compress(rows)))
+
+
+@pytest.mark.parametrize(
+    ("decode", "array"),
+    [
+        (codecs.decode_ids, mask()),
+        (codecs.decode_png, mask()),
+        (codecs.decode_png, mask()[..., 0].astype(np.uint16) * 257),  # OpenCV decodes it
+    ],
+)
+def test_every_flipped_bit_and_every_cut_of_a_mask_is_noticed(
+    decode: Callable[[bytes], np.ndarray], array: np.ndarray
+) -> None:
+    png = saved(Image.fromarray(array))
     for bit in range(8 * len(png)):
         flipped = bytearray(png)
         flipped[bit // 8] ^= 1 << bit % 8

@@ -109,7 +109,7 @@ OTHERS = "gt.jpg", "segments.png"
 
 
 def padding(*fields: str) -> int:
-    """Of the members of so many fields, in bytes: it is read with the next header."""
+    """Bytes of padding behind the members of these fields; it is read with the next header."""
     return sum(-len(members[field]) % 512 for _, members in SAMPLES for field in fields)
 
 
@@ -136,6 +136,16 @@ def test_a_sample_by_its_place_leaves_the_files_position(tmp_path: Path) -> None
         file.seek(100)
         assert tar.sample_at(file, places[1], path.name) == SAMPLES[1]
         assert file.tell() == 100
+
+
+def test_a_sample_by_its_place_needs_nothing_of_the_next(tmp_path: Path) -> None:
+    path = shard(tmp_path)
+    with path.open("rb") as file:
+        places = tar.index(file, path.name, LARGE)
+        content = bytearray(path.read_bytes())
+        content[places[2].start : places[2].start + 512] = b"\xff" * 512
+        path.write_bytes(content)
+        assert tar.sample_at(file, places[1], path.name) == SAMPLES[1]
 
 
 def test_a_shard_that_changes_while_it_is_open_is_noticed(tmp_path: Path) -> None:

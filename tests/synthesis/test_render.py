@@ -109,7 +109,10 @@ def test_rendering_leaves_its_input_alone_and_is_repeatable() -> None:
     assert np.array_equal(scene.picture, picture)
     assert np.array_equal(scene.segments, segments)
     assert all(np.array_equal(a, b) for a, b in zip(first.frames, second.frames, strict=True))
-    assert not any(np.shares_memory(frame, scene.picture) for frame in first.frames)
+    window = render(scene, Window(10, 0, 20, 60))
+    for one, other in (first.frames, window.frames):
+        assert not np.shares_memory(one, other)
+        assert not any(np.shares_memory(frame, scene.picture) for frame in (one, other))
 
 
 def test_noise_is_added_to_sharp_and_blurred_alike_and_differs_between_frames() -> None:

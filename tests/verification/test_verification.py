@@ -134,7 +134,7 @@ FORGERIES: dict[str, tuple[str, Callable[[Members], object]]] = {
         change_pixels("segments.png", 100, 3),
     ),
     "frame of another size": (
-        "",
+        "frame0.png: the PNG is 4 x 4, not 48 x 64",
         lambda m: m.update({f"{KEY}.frame0.png": codecs.encode_png(np.zeros((4, 4, 3), np.uint8))}),
     ),
     "gray frame": (
@@ -150,7 +150,7 @@ FORGERIES: dict[str, tuple[str, Callable[[Members], object]]] = {
         lambda m: m.update({f"{KEY}.gt.jpg": m[f"{KEY}.frame0.png"]}),
     ),
     "picture of another sample": (
-        "the JPEG is 56 x 40, not 48 x 64",
+        "gt.jpg: the JPEG is 56 x 40, not 48 x 64",
         lambda m: m.update({f"{KEY}.gt.jpg": m["000000000003-000.gt.jpg"]}),
     ),
     "segments": ("does not have the areas that the recipe gives", change_pixels("segments.png", 1, 3)),

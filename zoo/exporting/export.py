@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from zoo.store.find import Found, Origin
 
 REMEDIES: dict[Precision, str] = {
-    "int8": "export it as fp16 or fp32",
+    "int8": "export it as fp32; fp16 may do as well",
     "fp16": "export it as fp32",
     "fp32": "run it by torch, and report this with the network's files",
 }
