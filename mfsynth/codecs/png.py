@@ -292,8 +292,9 @@ def pixels_of(png: PngFile, form: Form) -> NDArray[np.uint8]:
         CodecError: If it does not inflate, or to another amount than the header declares, or has a row whose
             filter does not exist.
     """
+    stored = _stored_png(png)
     try:
-        pixels: NDArray[np.uint8] = pyspng.load(_stored_png(png), format=form)
+        pixels: NDArray[np.uint8] = pyspng.load(stored, format=form)
     except (RuntimeError, ValueError) as error:
         raise CodecError(f"the PNG does not decode: {str(error).removeprefix(_DECODER)}") from error
     return pixels
