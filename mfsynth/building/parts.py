@@ -92,7 +92,8 @@ def read_part(out: Folder, shard: str) -> Part | None:
         part = schema.decode(text, Part, f"the side file of {shard}", error=ShardError)
     except ShardError:
         return None
-    return part if part.digest in ("", _digest(part)) and part.shard.name == shard else None  # 0.1.0: ""
+    older = not part.digest and part.origin is None  # 0.1.0 wrote neither
+    return part if (older or part.digest == _digest(part)) and part.shard.name == shard else None
 
 
 def read_parts(out: Folder, shards: Sequence[str]) -> list[Part | None]:

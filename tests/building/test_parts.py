@@ -115,6 +115,15 @@ def test_counts_come_from_the_shard(coco: Path, whole: Path, stopped: Path, forg
     assert tree(stopped) == tree(whole)
 
 
+def test_a_side_file_with_an_origin_needs_its_digest(coco: Path, whole: Path, stopped: Path) -> None:
+    file = stopped / ".parts" / "s-000001.json"
+    part = json.loads(file.read_text())
+    del part["digest"]
+    file.write_text(json.dumps(part))
+    assert build(OPTIONS, Run(coco, stopped, workers=1)).made == 1
+    assert tree(stopped) == tree(whole)
+
+
 @pytest.mark.parametrize(
     "text", [b"", b"\xff\xfe", b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", b'{"shard": "\xff"}', b"[]"]
 )
