@@ -168,7 +168,7 @@ class Manifest:
                 raise
             raise ShardError(
                 f"{error.message}: this is not a finished data set",
-                "to finish one, run the same `mfsynth build` again",
+                "to finish one, run the same `mfsynth build` again; parts are joined by `mfsynth merge`",
             ) from error
         return Manifest.from_json(text, storage.shown(where))
 
