@@ -143,9 +143,15 @@ def _answers(looks: dict[Any, str]) -> Iterator[tuple[str, Any]]:
 
 def _end(refs: list[Any]) -> list[Any]:
     """Kill the tasks that have not ended, and wait for that; those that run even then."""
-    for ref in refs:
+    running = _running(refs, 0)
+    for ref in running:  # only these: Ray may end this process where a task that just ended is cancelled
         ray.cancel(ref, force=True)
-    return ray.wait(refs, num_returns=len(refs), timeout=_END_SECONDS)[1] if refs else []
+    return _running(running, _END_SECONDS)
+
+
+def _running(refs: list[Any], seconds: float) -> list[Any]:
+    """Those that have not ended after so many seconds."""
+    return ray.wait(refs, num_returns=len(refs), timeout=seconds)[1] if refs else []
 
 
 def _connect(address: str | None) -> None:
