@@ -75,6 +75,10 @@ def pipeline(plan: Plan, folder: Path, number: int) -> tuple[float, int]:
     return seconds, part.shard.size
 
 
+_READERS: dict[Path, tuple[mfsynth.DataSet[mfsynth.Sample], Iterator[mfsynth.Sample]]] = {}
+"""Open data sets, and their samples without end, by folder."""
+
+
 def reading(folder: Path, number: int) -> tuple[float, int]:
     """Read a shard of a data set in this process: seconds, and no bytes. Hashes were compared before."""
     if folder not in _READERS:
@@ -86,9 +90,6 @@ def reading(folder: Path, number: int) -> tuple[float, int]:
     for _ in islice(samples, data.manifest.shards[number].samples):
         pass
     return time.perf_counter() - started, 0
-
-
-_READERS: dict[Path, tuple[mfsynth.DataSet[mfsynth.Sample], Iterator[mfsynth.Sample]]] = {}
 
 
 @contextmanager

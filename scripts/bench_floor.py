@@ -51,10 +51,10 @@ class Times:
     count: int = 0
 
     def add(self, seconds: float, count: int) -> float:
-        """Add one more measurement; its milliseconds for each."""
+        """Add one more measurement; its seconds for each."""
         self.seconds += seconds
         self.count += count
-        return seconds / count * 1e3
+        return seconds / count
 
     @property
     def ms(self) -> float:
@@ -74,7 +74,7 @@ class Step:
     our_times: Times = field(default_factory=Times)
 
     def measure(self, items: list[Item]) -> float:
-        """Pass over items once; what the floor took now, in milliseconds per image or per sample."""
+        """Pass over items once; what the floor took now, in seconds per image or per sample."""
         count = sum(len(item.scenes) for item in items) if self.per == "sample" else len(items)
         if self.ours:
             self.our_times.add(timed(self.ours, items), count)
@@ -106,15 +106,16 @@ class Rate:
         """Do all shards once."""
         for number, items in enumerate(shards):
             samples = len(items) * self.variants
-            before = self._floor(items)
+            self.floor.add(self._floor(items), samples)
             seconds, size = self.once(number)
-            self.floor.add((before + self._floor(items)) / 2e3 * samples, samples)
+            self.floor.add(self._floor(items), samples)
             self.ours.add(seconds, samples)
             self.size += size
 
     def _floor(self, items: list[Item]) -> float:
-        """Milliseconds per sample."""
-        return sum(step.measure(items) / (self.variants if step.per == "image" else 1) for step in self.steps)
+        """Seconds for a shard's samples."""
+        counts = {"image": len(items), "sample": len(items) * self.variants}
+        return sum(step.measure(items) * counts[step.per] for step in self.steps)
 
 
 def prepare(plan: Plan, scenes: int) -> list[list[Item]]:

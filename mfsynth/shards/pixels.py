@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from mfsynth import codecs
-from mfsynth.codecs.error import CodecError
 from mfsynth.errors import ShardError
 from mfsynth.sample import Sample, Scene, Window, everywhere_certain
 from mfsynth.shards.layout import CERTAIN, FOCUS, NEAREST, RECIPE, SEGMENTS
@@ -133,5 +132,5 @@ def _decoded(packed: Packed, field: str, size: Size) -> Array:
         raise ShardError(f"{field} is not a JPEG")
     try:
         return codecs.decode_png(data, size) if png else codecs.decode_jpeg(data, size)
-    except CodecError as error:
-        raise CodecError(f"{field}: {error.message}", error.hint) from error
+    except codecs.CodecError as error:
+        raise codecs.CodecError(f"{field}: {error.message}", error.hint) from error
